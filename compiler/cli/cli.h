@@ -1,0 +1,82 @@
+/* cli.h: what the subcommands share. One file for each subcommand defines one `const struct command command_<name>`;
+   main.c lists them. Only cli/ prints and only cli/ decides exit statuses: 0 done, 1 the user's input is wrong, 2 the environment failed. */
+#ifndef RNC_CLI_CLI_H
+#define RNC_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/target.h"
+#include "gen/gen.h"
+#include "ir/graph.h"
+#include "pass/pass.h"
+#include "runtime/exec.h"
+#include "runtime/pool.h"
+#include "spec/spec.h"
+
+enum option_kind { OPT_FLAG /* bool */, OPT_INT /* int64_t */, OPT_FLOAT /* double */, OPT_TEXT /* const char * */, OPT_LIST /* struct text_list */ };
+struct text_list { const char **items; int count; };
+
+/* One option: "--batch N". DEST points at a variable of the kind's type, static in the command's file. */
+struct option {
+    const char *name;     /* "batch", without the dashes */
+    char letter;          /* 'p' for -p, or 0 */
+    enum option_kind kind;
+    const char *arg;      /* "N", shown in the help; NULL for flags */
+    const char *help;
+    void *dest;
+    int64_t min, max;     /* OPT_INT, when min < max */
+};
+
+struct cli {
+    struct arena *arena;
+    struct diags *diags;
+    bool color;           /* stderr is a terminal (and NO_COLOR is not set) */
+    bool json;            /* --json */
+    /* The options that every command taking a SPEC has: -p, --set, --batch, --threads, --seed, --cpu */
+    struct spec_options spec;
+    int64_t batch;        /* 0: not given */
+    int64_t threads;      /* 0: one for each CPU */
+    int64_t seed;
+    const char *cpu;      /* "host" unless given */
+};
+
+enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu */
+struct command {
+    const char *name, *summary;  /* one line for `rnc help` */
+    const char *usage;           /* "SPEC [--train] [-o FILE]" */
+    const char *details;         /* paragraphs and examples for --help, or NULL */
+    unsigned shared;             /* CLI_* */
+    const struct option *options; int noptions;
+    int min_args, max_args;      /* positional; -1: any number */
+    int (*run)(struct cli *c, int argc, char **argv); /* positionals only; returns the exit status */
+};
+
+/* Prints the diagnostics to stderr and returns the exit status they mean (0 when there are none). */
+int cli_finish(struct cli *c);
+
+/* Spec -> raw graph -> passes -> native code -> loaded model, with diagnostics in c->diags. */
+enum model_mode { MODEL_INFER, MODEL_GRAD /* forward and backward, gradients as outputs */, MODEL_TRAIN /* with the update */ };
+struct model_options {
+    enum model_mode mode;
+    int64_t batch;
+    bool input_grads;
+    const char *const *dump; int ndump;
+    struct buf *report;           /* the passes' summary lines, or NULL */
+    const char *until;            /* stop after this pass; NULL: the whole way */
+};
+struct built {
+    struct spec *spec;
+    struct graph *raw, *graph;    /* ir-raw (a clone), and after the passes */
+    struct program *program;
+    const struct rnc_model *model;
+    struct target target;
+    double parse_ms, pass_ms, compile_ms;
+};
+/* cli/model.c. Each returns false with diagnostics. */
+bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* up to the planned graph */
+bool cli_build(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* and loaded code */
+void cli_built_free(struct built *b);
+
+#endif

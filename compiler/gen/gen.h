@@ -1,0 +1,38 @@
+/* gen.h: a planned graph becomes machine code. Only gen/ knows LLVM. */
+#ifndef RNC_GEN_GEN_H
+#define RNC_GEN_GEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/target.h"
+#include "ir/graph.h"
+#include "runtime/abi.h"
+
+struct gen_options {
+    struct target target;
+    int threads;            /* compile threads; never changes the code */
+    bool single_object;     /* one object with everything: for .o and .so files */
+    struct buf *llvm, *assembly; /* NULL, or where the modules' text goes (implies single_object) */
+};
+
+struct gen_stats { double emit_ms, codegen_ms, link_ms; int kernels, steps; size_t code_bytes; };
+
+/* Fills in the host's CPU name and features, or those of the named CPU. */
+bool gen_target_init(struct target *t, struct diags *d);
+
+struct program;
+/* Compiles G (STAGE_PLANNED). NULL with diag_env when LLVM fails. */
+struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d);
+/* Links into this process; the model lives as long as the program. */
+const struct rnc_model *program_load(struct program *p, struct diags *d);
+/* The object file's bytes (single_object). */
+const void *program_object(const struct program *p, size_t *size);
+const struct gen_stats *program_stats(const struct program *p);
+void program_free(struct program *p);
+
+/* "rnc_" + the graph's name as a C identifier: the symbol of the struct rnc_model in the object. */
+const char *gen_symbol(struct arena *a, const char *graph_name);
+
+#endif

@@ -1,0 +1,194 @@
+/* graph.h: the IR. A function is a flat list of nodes; each node applies one operator (op/op.h) to values and
+   defines values. The same structure carries a network from the spec's layers to the planned step: first plain
+   logical operators (ir-raw), at the end fused operators on blocked layouts with memory offsets.
+
+   Logical shapes are always in the field's order, whatever the layout: images [N, C, H, W], features [N, C],
+   convolution weights [O, I/groups, KH, KW], dense weights [O, I], per-channel vectors [C], scalars [].
+   All memory belongs to the graph's arena. */
+#ifndef RNC_IR_GRAPH_H
+#define RNC_IR_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/diag.h"
+
+enum { MAX_RANK = 4, MAX_OUTS = 4, MAX_BODY = 24, MAX_BODY_ARGS = 8 };
+
+enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
+
+/* How a value lies in memory. v is the target's lanes, or the value's own block size. */
+enum layout {
+    LAYOUT_PLAIN,     /* row-major in logical order */
+    LAYOUT_BLOCKED,   /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero. */
+    LAYOUT_WEIGHT,    /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
+                         Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
+                         weights are widened to a dense block-diagonal first: see gen/conv.h */
+    LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i] */
+    LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
+};
+
+struct type {
+    enum dtype dtype;
+    enum layout layout;
+    int rank;              /* 0..MAX_RANK */
+    int v, iv;             /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT only */
+    int64_t dim[MAX_RANK];
+};
+
+struct type type_make(enum dtype dt, int rank, const int64_t *dim);
+struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w); /* f32, plain */
+bool type_equal(const struct type *a, const struct type *b);       /* with layout */
+bool type_same_shape(const struct type *a, const struct type *b);  /* dtype and dims only */
+int64_t type_elements(const struct type *t);                       /* logical; 1 for a scalar */
+size_t type_bytes(const struct type *t);                           /* physical, with the block padding */
+size_t dtype_bytes(enum dtype dt);
+const char *type_text(struct arena *a, const struct type *t);      /* f32[1,64,56,56]:b16 */
+
+enum value_kind {
+    VALUE_NODE,    /* defined by a node */
+    VALUE_INPUT,   /* the caller's data */
+    VALUE_TARGET,  /* the caller's labels, masks or regression targets */
+    VALUE_PARAM,   /* trained */
+    VALUE_BUFFER,  /* state that is saved but not trained: BN running statistics */
+    VALUE_COUNTER, /* i64 scalar saved for other frameworks (num_batches_tracked); the runtime adds 1 a training step */
+    VALUE_OPTIM,   /* the optimizer's state: "optim.momentum.conv1.weight" */
+};
+
+enum init_kind {
+    INIT_ZEROS, INIT_ONES,
+    INIT_KAIMING_NORMAL, /* normal, std = sqrt(2 / fan_out), fan_out = O/groups·KH·KW (He et al. 2015, torchvision's choice) */
+    INIT_UNIFORM_FAN_IN, /* uniform ± 1/sqrt(fan_in) (PyTorch's default for Linear and for biases) */
+};
+
+enum space { SPACE_NONE, SPACE_ARENA, SPACE_STATE, SPACE_INPUT, SPACE_OUTPUT };
+
+struct value {
+    int id;                /* index in graph->values */
+    const char *name;      /* printed as %name; unique in the graph */
+    enum value_kind kind;
+    struct type type;
+    struct node *def;      /* VALUE_NODE: the node, and which of its results */
+    int result;
+    enum init_kind init;   /* PARAM, BUFFER, OPTIM */
+    int64_t init_fan;      /* the fan used by init */
+    const char *layer;     /* the spec's layer path or label whose output this is, or NULL */
+    struct span span;
+    /* filled by pass/plan.c */
+    enum space space;
+    size_t offset;         /* bytes into the space; for INPUT and OUTPUT the index */
+    struct value *alias;   /* shares the storage of this value (views, in-place), or NULL */
+};
+
+enum attr_type { ATTR_INT, ATTR_FLOAT, ATTR_BOOL, ATTR_ENUM, ATTR_PAIR, ATTR_QUAD, ATTR_TEXT };
+
+struct attr {
+    enum attr_type type;
+    union {
+        int64_t i;      /* INT; ENUM: index into the choices */
+        double f;
+        bool b;
+        int64_t v[4];   /* PAIR [h, w]; QUAD [top, left, bottom, right] */
+        const char *s;
+    };
+};
+
+struct op_def;
+
+/* What is computed on the anchor's result while it is still in registers: a short list of pointwise operators. */
+enum body_source { BODY_ACC, /* the anchor's result number `index` */ BODY_OPERAND, /* node->in[index] */ BODY_INSN };
+struct body_ref { uint8_t source, index; };
+struct body_insn {
+    const struct op_def *op;
+    struct attr *attr;    /* as in struct node */
+    int narg;
+    struct body_ref arg[MAX_BODY_ARGS];
+    const char *layer;    /* where it came from, for reports and dropout keys */
+};
+struct body {
+    int ninsn;
+    struct body_insn insn[MAX_BODY];
+    int nout;             /* == node->nout */
+    struct body_ref out[MAX_OUTS];
+};
+
+struct node {
+    const struct op_def *op;
+    struct attr *attr;     /* op->nattr of them, in the table's order */
+    int nin, nanchor;      /* nanchor: how many of the inputs the operator itself takes; the rest feed the body */
+    struct value **in;     /* an optional input that is absent is NULL */
+    int nout;
+    struct value *out[MAX_OUTS];
+    struct body *body;     /* NULL: none. With a body, out[] are the body's results */
+    const char *layer;     /* "layer1.0.conv1", or NULL */
+    struct span span;
+    bool prepare;          /* runs once when weights are loaded, not in the step (BN folding, packing) */
+    struct node *prev, *next;
+    int index;             /* position in the list; graph_number sets it */
+};
+
+struct graph_output { const char *label; struct value *value; };
+/* A state value (PARAM, BUFFER, OPTIM) that the step replaces in place. */
+struct graph_update { struct value *state, *value; };
+
+enum graph_stage { STAGE_RAW, STAGE_LAYOUT, STAGE_PLANNED };
+
+struct graph {
+    struct arena *arena;
+    const char *name;
+    int64_t batch;          /* N: the capacity; the run-time n is at most N */
+    int lanes;              /* v, from STAGE_LAYOUT on */
+    bool train;             /* has a backward pass */
+    enum graph_stage stage;
+    struct value **values;  /* all, by id; dead ones stay with def == NULL and kind NODE */
+    int nvalues, cap_values;
+    struct node *first, *last;
+    int nnodes;
+    struct graph_output *outputs; int noutputs, cap_outputs;
+    struct graph_update *updates; int nupdates, cap_updates;
+    /* filled by pass/plan.c */
+    size_t arena_bytes, state_bytes, lower_bound_bytes;
+};
+
+struct graph *graph_new(struct arena *a, const char *name, int64_t batch);
+/* An argument: INPUT, TARGET, PARAM, BUFFER, COUNTER or OPTIM. The name must be new. */
+struct value *graph_arg(struct graph *g, enum value_kind kind, const char *name, struct type type);
+struct value *graph_find(const struct graph *g, const char *name); /* by name, or NULL */
+
+/* A node before BEFORE (NULL: at the end) with the operator's default attributes and NOUT results whose types are
+   unset until op_infer (op/op.h). Results are named after LAYER where that is free, else by number. */
+struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op,
+                        struct value *const *in, int nin, int nout);
+void graph_remove(struct graph *g, struct node *n);                    /* its results must have no users */
+void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: to the end */
+/* A value name that is free: BASE, else BASE.1, BASE.2 … (BASE NULL: a number). */
+const char *graph_fresh_name(struct graph *g, const char *base);
+void value_rename(struct graph *g, struct value *v, const char *name);
+/* A further result for the node (its type to be set by the caller). */
+struct value *node_add_out(struct graph *g, struct node *n);
+void node_set_in(struct graph *g, struct node *n, struct value *const *in, int nin);
+void graph_output(struct graph *g, const char *label, struct value *v);
+void graph_set_update(struct graph *g, struct value *state, struct value *v);
+/* Every use of OLD (inputs, outputs, updates) becomes NEW. */
+void graph_replace(struct graph *g, struct value *old, struct value *new_value);
+/* Sets node->index to 0, 1, 2 …; call before comparing positions. */
+void graph_number(struct graph *g);
+/* How often each value (by id) is read by nodes, outputs and updates; in the arena. */
+int *graph_use_counts(const struct graph *g, struct arena *a);
+/* Removes nodes none of whose results is used, until none is left. Returns how many. */
+int graph_remove_dead(struct graph *g);
+struct graph *graph_clone(struct arena *a, const struct graph *g);
+
+#define GRAPH_EACH(g, n) for (struct node *n = (g)->first; n; n = n->next)
+/* Safe when the body removes n. */
+#define GRAPH_EACH_SAFE(g, n) for (struct node *n = (g)->first, *n##_next = n ? n->next : NULL; n; n = n##_next, n##_next = n ? n->next : NULL)
+
+/* Attributes by name; asking for one that the operator does not have is a bug (assertion). */
+int64_t node_int(const struct node *n, const char *name);   /* INT, ENUM, BOOL */
+double node_float(const struct node *n, const char *name);
+const int64_t *node_ints(const struct node *n, const char *name); /* PAIR, QUAD */
+const char *node_text(const struct node *n, const char *name);
+struct attr *node_attr(const struct node *n, const char *name);
+const struct attr *body_attr(const struct body_insn *b, const char *name);
+
+#endif

@@ -1,0 +1,51 @@
+/* pass.h: the passes over the IR and their driver. One pass, one file. A pass reads the graph and what is in struct pass_context, nothing else. */
+#ifndef RNC_PASS_PASS_H
+#define RNC_PASS_PASS_H
+
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/target.h"
+#include "ir/graph.h"
+
+enum update_kind { UPDATE_NONE, UPDATE_SGD, UPDATE_ADAM };
+/* What autodiff appends. */
+struct train_options {
+    bool grad_outputs;     /* each parameter's gradient becomes an output "grad.<parameter>" */
+    bool input_grads;      /* and each input's, "grad.<input>" */
+    enum update_kind update;
+    double momentum, weight_decay, beta1, beta2, eps;
+    bool nesterov, decoupled; /* decoupled weight decay: AdamW (Loshchilov and Hutter 2019) */
+};
+
+struct pass_context {
+    struct arena *arena;
+    struct diags *diags;
+    struct target target;
+    struct train_options train;
+    bool verify;           /* run the verifier after every pass */
+    struct buf *report;    /* one line a pass: "fuse: 53 convolutions took 106 operators"; NULL: none */
+};
+
+struct pass {
+    const char *name, *help;
+    /* Writes what it did into SUMMARY (at most 120 characters). False: diagnostics were given. */
+    bool (*run)(struct graph *g, struct pass_context *c, struct buf *summary);
+};
+
+const struct pass *const *pass_all(void); /* NULL-terminated */
+const struct pass *pass_find(const char *name);
+/* Runs passes "a,b,c" in order. False after diagnostics (unknown pass: with a suggestion). A verifier failure aborts with the graph's text. */
+bool pass_run(struct graph *g, struct pass_context *c, const char *passes);
+
+/* The standard pipelines, ready for gen. */
+extern const char pass_pipeline_infer[]; /* simplify,fold,fuse,layout,schedule,plan */
+extern const char pass_pipeline_train[]; /* autodiff,simplify,fuse,layout,schedule,plan */
+
+/* Storage of a value in the plan: follows alias chains. */
+const struct value *value_storage(const struct value *v);
+/* First and last position (node->index) at which V's storage must hold, over all its aliases; -1 before the first node, nnodes after the last. */
+struct interval { int first, last; };
+/* `rnc plan`: the arena as a picture: time across, bytes up. The pixels are drawn as SVG text. */
+void plan_svg(const struct graph *g, struct buf *out);
+
+#endif

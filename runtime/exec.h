@@ -1,0 +1,39 @@
+/* exec.h: a compiled model with its memory. */
+#ifndef RNC_RUNTIME_EXEC_H
+#define RNC_RUNTIME_EXEC_H
+
+#include "abi.h"
+#include "status.h"
+
+struct rnc_instance;
+
+enum rnc_exec_flags {
+    RNC_EXEC_CHECK = 1, /* test mode: guard pages round the arena and the state, NaN fill before every run, canaries between the plan's slots */
+};
+
+/* Checks the CPU and the ABI version; allocates state (zeroed), arena and scratch once, with huge pages asked for and touched.
+   PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance. */
+struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags, struct rnc_status *s);
+void rnc_close(struct rnc_instance *i);
+
+/* Fresh parameters from SEED (Philox, keyed by the tensor's name: the same whatever else the model has). Runs prepare. */
+bool rnc_initialize(struct rnc_instance *i, uint64_t seed, struct rnc_status *s);
+/* Sets and reads a state tensor in plain form by name (fp32; counters i64). In a model with prepared forms call rnc_prepare after the last set. */
+bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s);
+bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct rnc_status *s);
+bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s);
+
+/* Observes a run: called after each node with its index, seconds since the node began. */
+struct rnc_observer { void (*after_node)(void *ctx, uint32_t node, double seconds); void *ctx; };
+/* One forward pass, or one training step, on run->n samples. INPUTS: plain buffers (inputs, then targets) of n samples each;
+   OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. */
+bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
+                 const struct rnc_observer *observer, struct rnc_status *s);
+/* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. */
+bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, struct rnc_status *s);
+
+const struct rnc_model *rnc_instance_model(const struct rnc_instance *i);
+/* The state block itself (packed): for exact checkpoints and in-process comparison. */
+void *rnc_state(struct rnc_instance *i, size_t *bytes);
+
+#endif
