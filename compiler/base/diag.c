@@ -1,0 +1,227 @@
+#include "base/diag.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+
+enum severity { SEVERITY_ERROR, SEVERITY_ENV, SEVERITY_WARNING };
+
+struct note { struct note *next; const char *text; };
+
+struct diag {
+    struct diags *owner;
+    struct diag *next;
+    enum severity severity;
+    struct span span;
+    const char *message;
+    struct note *notes, **notes_end;
+    int order; /* of arrival */
+};
+
+struct diags {
+    struct arena *arena;
+    struct diag *first, **end;
+    int count, errors, envs;
+};
+
+struct diags *diags_new(struct arena *a)
+{
+    struct diags *d = ARENA_NEW(a, struct diags);
+    d->arena = a;
+    d->end = &d->first;
+    return d;
+}
+
+static struct diag *add(struct diags *d, enum severity severity, struct span span, const char *fmt, va_list ap)
+{
+    struct diag *g = ARENA_NEW(d->arena, struct diag);
+    *g = (struct diag){.owner = d, .severity = severity, .span = span, .order = d->count++};
+    g->message = arena_vprintf(d->arena, fmt, ap);
+    g->notes_end = &g->notes;
+    *d->end = g;
+    d->end = &g->next;
+    if (severity != SEVERITY_WARNING) d->errors++;
+    if (severity == SEVERITY_ENV) d->envs++;
+    return g;
+}
+
+struct diag *diag_error(struct diags *d, struct span place, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct diag *g = add(d, SEVERITY_ERROR, place, fmt, ap);
+    va_end(ap);
+    return g;
+}
+
+struct diag *diag_env(struct diags *d, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct diag *g = add(d, SEVERITY_ENV, (struct span){0}, fmt, ap);
+    va_end(ap);
+    return g;
+}
+
+struct diag *diag_warn(struct diags *d, struct span place, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct diag *g = add(d, SEVERITY_WARNING, place, fmt, ap);
+    va_end(ap);
+    return g;
+}
+
+void diag_note(struct diag *g, const char *fmt, ...)
+{
+    if (!g) return;
+    va_list ap;
+    va_start(ap, fmt);
+    struct note *n = ARENA_NEW(g->owner->arena, struct note);
+    n->text = arena_vprintf(g->owner->arena, fmt, ap);
+    va_end(ap);
+    *g->notes_end = n;
+    g->notes_end = &n->next;
+}
+
+int diags_errors(const struct diags *d) { return d->errors; }
+int diags_exit_status(const struct diags *d) { return d->envs ? 2 : d->errors ? 1 : 0; }
+
+/* By source in order of arrival, then by position; what has no place keeps its order. */
+static int compare(const void *pa, const void *pb)
+{
+    const struct diag *a = *(const struct diag *const *)pa, *b = *(const struct diag *const *)pb;
+    if (a->span.src && a->span.src == b->span.src) {
+        if (a->span.line != b->span.line) return a->span.line < b->span.line ? -1 : 1;
+        if (a->span.col != b->span.col) return a->span.col < b->span.col ? -1 : 1;
+    }
+    return a->order - b->order;
+}
+
+static bool same(const struct diag *a, const struct diag *b)
+{
+    return a->span.src == b->span.src && a->span.line == b->span.line && a->span.col == b->span.col &&
+           strcmp(a->message, b->message) == 0;
+}
+
+/* Start of line LINE (from 1) in the text, or NULL. */
+static const char *find_line(const struct source *s, uint32_t line)
+{
+    const char *p = s->text, *end = s->text + s->len;
+    for (uint32_t i = 1; i < line; i++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        if (!p) return NULL;
+        p++;
+    }
+    return p;
+}
+
+/* Prints code points of [p, end) up to COUNT; tabs as one space, control characters as '?'. Returns how many. */
+static uint32_t print_points(FILE *out, const char *p, const char *end, uint32_t count)
+{
+    uint32_t n = 0;
+    while (p < end && n < count) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '\t') fputc(' ', out);
+        else if (c < 0x20 || c == 0x7f) fputc('?', out);
+        else fputc(c, out);
+        p++;
+        while (p < end && ((unsigned char)*p & 0xc0) == 0x80) fputc(*p++, out);
+        n++;
+    }
+    return n;
+}
+
+static void print_caret(const struct diag *g, FILE *out, const char *hi, const char *off)
+{
+    const struct span *s = &g->span;
+    const char *line = find_line(s->src, s->line);
+    if (!line || s->line == 0) return;
+    enum { WIDTH = 160 }; /* of a source line shown; a longer one is shown round the place */
+    const char *end = line + strcspn(line, "\r\n");
+    uint32_t skip = s->col > WIDTH - 40 ? s->col - 60 : 0;
+    const char *from = line;
+    for (uint32_t i = 0; i < skip && from < end; i++) {
+        from++;
+        while (from < end && ((unsigned char)*from & 0xc0) == 0x80) from++;
+    }
+    fprintf(out, "%5u | ", s->line);
+    uint32_t shown = print_points(out, from, end, WIDTH);
+    uint32_t col = s->col > skip ? s->col - skip : 1;
+    uint32_t len = s->len ? s->len : 1;
+    if (col + len > shown + 1) len = shown + 1 > col ? shown + 1 - col : 1;
+    fprintf(out, "\n      | %*s%s^", (int)col - 1, "", hi);
+    for (uint32_t i = 1; i < len; i++) fputc('~', out);
+    fprintf(out, "%s\n", off);
+}
+
+static void print_one(const struct diag *g, FILE *out, bool color)
+{
+    const char *bold = color ? "\033[1m" : "", *off = color ? "\033[0m" : "";
+    bool warning = g->severity == SEVERITY_WARNING;
+    const char *hue = !color ? "" : warning ? "\033[1;35m" : "\033[1;31m";
+    if (g->span.src && g->span.line) fprintf(out, "%s%s:%u:%u:%s ", bold, g->span.src->path, g->span.line, g->span.col, off);
+    else if (g->span.src) fprintf(out, "%s%s:%s ", bold, g->span.src->path, off);
+    else fprintf(out, "%srnc:%s ", bold, off);
+    fprintf(out, "%s%s:%s %s%s%s\n", hue, warning ? "warning" : "error", off, bold, g->message, off);
+    if (g->span.src && g->span.line) print_caret(g, out, color ? "\033[1;32m" : "", off);
+    for (const struct note *n = g->notes; n; n = n->next) fprintf(out, "      = %s\n", n->text);
+}
+
+void diags_print(const struct diags *d, FILE *out, bool color)
+{
+    if (d->count == 0) return;
+    struct diag **all = ARENA_ARRAY(d->arena, struct diag *, d->count);
+    int n = 0, errors = 0;
+    for (struct diag *g = d->first; g; g = g->next) all[n++] = g;
+    qsort(all, (size_t)n, sizeof *all, compare);
+    for (int i = 0; i < n; i++) {
+        bool again = false;
+        for (int k = 0; k < i && !again; k++) again = same(all[k], all[i]);
+        if (again) continue;
+        print_one(all[i], out, color);
+        errors += all[i]->severity != SEVERITY_WARNING;
+    }
+    if (errors) fprintf(out, "%d error%s\n", errors, errors == 1 ? "" : "s");
+}
+
+enum { MAX_WORD = 64 };
+
+/* Damerau–Levenshtein distance (adjacent transpositions count one), optimal string alignment. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t la = strlen(a), lb = strlen(b);
+    if (la >= MAX_WORD || lb >= MAX_WORD) return MAX_WORD;
+    size_t row[3][MAX_WORD + 1];
+    for (size_t j = 0; j <= lb; j++) row[0][j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t *cur = row[i % 3], *prev = row[(i + 2) % 3], *prev2 = row[(i + 1) % 3];
+        cur[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            size_t best = prev[j - 1] + (a[i - 1] != b[j - 1]);
+            if (prev[j] + 1 < best) best = prev[j] + 1;
+            if (cur[j - 1] + 1 < best) best = cur[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < best) best = prev2[j - 2] + 1;
+            cur[j] = best;
+        }
+    }
+    return row[la % 3][lb];
+}
+
+const char *did_you_mean(const char *word, const char *const *candidates, size_t count)
+{
+    const char *best = NULL;
+    size_t len = strlen(word), limit = len <= 2 ? 1 : len <= 5 ? 2 : 3, least = limit + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (!candidates[i]) continue;
+        size_t d = distance(word, candidates[i]);
+        /* a word that only begins alike is near too: 'kern' for 'kernel' */
+        if (len >= 3 && strncmp(word, candidates[i], len) == 0 && d > limit) d = limit;
+        if (d < least && d < strlen(candidates[i])) {
+            least = d;
+            best = candidates[i];
+        }
+    }
+    return best;
+}
