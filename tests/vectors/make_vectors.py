@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Makes the golden vectors of this folder: NET.safetensors for each reduced network.
+
+    python3 make_vectors.py [NET ...]          # needs PyTorch and NumPy; nothing else in the project does
+
+The networks are written out here by hand from the papers (He et al. 2015, "v1.5" strides for the bottleneck as in
+torchvision, and the CIFAR ResNet of section 4.2 with option-A shortcuts), with torchvision's parameter names, so that
+they share nothing with the compiler but arithmetic. Everything is computed in float64 and stored as float32.
+
+Parameters are not stored: each element is a hash of the parameter's name and the element's index (see `parameter`;
+vectors.c computes the same). The initial running statistics are stored, since they should be near to the real ones.
+
+The gradient of a ReLU jumps where its input is 0, that of a max-pool where two entries of a window tie. Rounding must not
+decide there, so the input is nudged by Gauss-Newton steps until, in the forward pass of the training step, every input of
+a ReLU and every gap between the two largest entries of a window (unless both are zeros behind a ReLU, where no gradient
+flows) is at least MARGIN away from it, relative to the rms of that layer. The margins reached are in the file's metadata.
+"""
+import json
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+MARGIN = 1e-4
+EPS, MOMENTUM = 1e-5, 0.1
+SAMPLES = 12  # elements kept of each parameter after the optimizer's steps
+
+NETS = {
+    "resnet18": dict(kind="basic", blocks=[2, 2, 2, 2], width=8, size=48, classes=10, batch=3),
+    "resnet34": dict(kind="basic", blocks=[3, 4, 6, 3], width=4, size=40, classes=10, batch=4),
+    "resnet50": dict(kind="bottleneck", blocks=[3, 4, 6, 3], width=4, size=40, classes=10, batch=3),
+    "resnet20": dict(kind="cifar", n=1, size=16, classes=10, batch=3),
+}
+
+
+# ---- deterministic numbers
+
+def splitmix64(x):
+    """Steele, Lea and Flood 2014; x: array of uint64."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def uniform(name, count):
+    """COUNT numbers in [0, 1), each a multiple of 2^-24, from FNV-1a of NAME."""
+    h = 0xCBF29CE484222325
+    for byte in name.encode():
+        h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    with np.errstate(over="ignore"):
+        bits = splitmix64(np.uint64(h) + np.arange(count, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95))
+    return (bits >> np.uint64(40)).astype(np.float64) * 2.0**-24
+
+
+def parameter(name, shape):
+    """Rank 4 and 2: uniform with He's variance (fan-in). Rank 1: a batch norm's weight in [0.5, 1.5), else in [-0.25, 0.25)."""
+    count = int(np.prod(shape))
+    u = uniform(name, count)
+    if len(shape) > 1:
+        value = (2 * u - 1) * np.sqrt(6.0 / (count // shape[0]))
+    elif name.endswith("weight"):
+        value = 0.5 + u
+    else:
+        value = 0.5 * u - 0.25
+    return torch.tensor(value.astype(np.float32).astype(np.float64).reshape(shape))
+
+
+# ---- the networks
+
+class Net:
+    """Parameters and buffers by name; one forward pass. `watch` collects (input, kink distances, scale) in train mode."""
+
+    def __init__(self, cfg):
+        self.cfg, self.p, self.b, self.plan = cfg, {}, {}, []
+        self.train, self.watch, self.new_stats = False, None, {}
+
+    def conv(self, x, name, out, kernel, stride=1, pad=0):
+        w = self.param(name + ".weight", (out, x.shape[1], kernel, kernel))
+        return F.conv2d(x, w, None, stride, pad)
+
+    def param(self, name, shape):
+        if name not in self.p:
+            self.p[name] = parameter(name, shape).requires_grad_()
+        return self.p[name]
+
+    def bn(self, x, name):
+        c = x.shape[1]
+        w, b = self.param(name + ".weight", (c,)), self.param(name + ".bias", (c,))
+        mean = self.b.setdefault(name + ".running_mean", torch.zeros(c, dtype=torch.float64))
+        var = self.b.setdefault(name + ".running_var", torch.ones(c, dtype=torch.float64))
+        if not self.train:
+            return F.batch_norm(x, mean, var, w, b, False, MOMENTUM, EPS)
+        m, v = mean.clone(), var.clone()
+        y = F.batch_norm(x, m, v, w, b, True, MOMENTUM, EPS)
+        self.new_stats[name + ".running_mean"], self.new_stats[name + ".running_var"] = m, v
+        return y
+
+    def relu(self, x):
+        if self.watch is not None:
+            scale = x.detach().pow(2).mean().sqrt()
+            self.watch.append(x.flatten() / scale)
+        return F.relu(x)
+
+    def max_pool(self, x):
+        """3x3, stride 2, pad 1, behind a ReLU."""
+        if self.watch is not None:
+            n, c, h, w = x.shape
+            padded = F.pad(x, (1, 1, 1, 1), value=-1.0)
+            top = F.unfold(padded, 3, stride=2).reshape(n, c, 9, -1).topk(2, dim=2).values
+            gap = top[:, :, 0] - top[:, :, 1]
+            self.watch.append(gap[top[:, :, 0] > 0] / x.detach().pow(2).mean().sqrt())
+        return F.max_pool2d(x, 3, 2, 1)
+
+    def forward(self, x):
+        return self.cifar(x) if self.cfg["kind"] == "cifar" else self.imagenet(x)
+
+    def imagenet(self, x):
+        width = self.cfg["width"]
+        x = self.max_pool(self.relu(self.bn(self.conv(x, "conv1", width, 7, 2, 3), "bn1")))
+        block = self.basic if self.cfg["kind"] == "basic" else self.bottleneck
+        for stage, repeat in enumerate(self.cfg["blocks"]):
+            for i in range(repeat):
+                stride = 2 if stage > 0 and i == 0 else 1
+                x = block(x, f"layer{stage + 1}.{i}", width << stage, stride)
+        return self.dense(x, "fc")
+
+    def dense(self, x, name):
+        x = x.mean(dim=(2, 3))
+        w = self.param(name + ".weight", (self.cfg["classes"], x.shape[1]))
+        return F.linear(x, w, self.param(name + ".bias", (self.cfg["classes"],)))
+
+    def shortcut(self, x, name, out, stride):
+        if stride == 1 and x.shape[1] == out:
+            return x
+        return self.bn(self.conv(x, name + ".downsample.0", out, 1, stride), name + ".downsample.1")
+
+    def basic(self, x, name, out, stride):
+        y = self.relu(self.bn(self.conv(x, name + ".conv1", out, 3, stride, 1), name + ".bn1"))
+        y = self.bn(self.conv(y, name + ".conv2", out, 3, 1, 1), name + ".bn2")
+        return self.relu(y + self.shortcut(x, name, out, stride))
+
+    def bottleneck(self, x, name, mid, stride):
+        y = self.relu(self.bn(self.conv(x, name + ".conv1", mid, 1), name + ".bn1"))
+        y = self.relu(self.bn(self.conv(y, name + ".conv2", mid, 3, stride, 1), name + ".bn2"))
+        y = self.bn(self.conv(y, name + ".conv3", 4 * mid, 1), name + ".bn3")
+        return self.relu(y + self.shortcut(x, name, 4 * mid, stride))
+
+    def cifar(self, x):
+        x = self.relu(self.bn(self.conv(x, "conv1", 16, 3, 1, 1), "bn1"))
+        for stage in range(3):
+            for i in range(self.cfg["n"]):
+                out, stride, name = 16 << stage, 2 if stage > 0 and i == 0 else 1, f"layer{stage + 1}.{i}"
+                y = self.relu(self.bn(self.conv(x, name + ".conv1", out, 3, stride, 1), name + ".bn1"))
+                y = self.bn(self.conv(y, name + ".conv2", out, 3, 1, 1), name + ".bn2")
+                if stride != 1:  # option A, the zero channels on both sides
+                    x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, out // 4, out // 4))
+                x = self.relu(y + x)
+        return self.dense(x, "linear")
+
+
+# ---- keeping away from the kinks
+
+def distances(net, x):
+    net.watch, net.train = [], True
+    net.forward(x)
+    z, net.watch = torch.cat(net.watch), None
+    return z
+
+
+def nudge(net, x):
+    """The input moved so that every distance exceeds MARGIN; returns it rounded to float32 and the margin reached."""
+    best, best_margin = x, 0.0
+    for step in range(200):
+        x = x.float().double().requires_grad_()
+        z = distances(net, x)
+        margin = z.abs().min().item()
+        if margin > best_margin:
+            best, best_margin = x.detach(), margin
+        near = (z.abs() < 1.5 * MARGIN).nonzero().flatten()
+        if margin >= MARGIN:
+            break
+        rows = [torch.autograd.grad(z[i], x, retain_graph=True)[0].flatten() for i in near]
+        jacobian = torch.stack(rows)
+        want = torch.where(z[near] < 0, -2.5 * MARGIN, 2.5 * MARGIN).detach() - z[near].detach()
+        solve = torch.linalg.lstsq(jacobian @ jacobian.T + 1e-9 * torch.eye(len(near)).double(), want).solution
+        x = (x.flatten() + jacobian.T @ solve).reshape(x.shape).detach()
+    return best, best_margin
+
+
+# ---- optimizers, from their papers' formulas as PyTorch states them
+
+def optimizer(kind, params):
+    sgd = dict(lr=0.05, momentum=0.9, weight_decay=1e-4)
+    adam = dict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
+    if kind == "sgd":
+        return torch.optim.SGD(params, **sgd)
+    if kind == "nesterov":
+        return torch.optim.SGD(params, nesterov=True, **sgd)
+    if kind == "adam":
+        return torch.optim.Adam(params, weight_decay=1e-4, **adam)
+    return torch.optim.AdamW(params, weight_decay=1e-2, **adam)
+
+
+def three_steps(kind, net, start, stats, x, target):
+    """Losses, and of every state tensor after three steps the norm and SAMPLES evenly spaced elements."""
+    net.p = {k: v.detach().clone().requires_grad_() for k, v in start.items()}
+    net.b = {k: v.clone() for k, v in stats.items()}
+    net.train = True
+    opt, losses, out = optimizer(kind, list(net.p.values())), [], {}
+    for _ in range(3):
+        loss = F.cross_entropy(net.forward(x), target)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        net.b.update({k: v.clone() for k, v in net.new_stats.items()})
+        losses.append(loss.item())
+    out[f"{kind}.losses"] = np.array(losses)
+    for name, value in {**net.p, **net.b}.items():
+        flat = value.detach().numpy().ravel()
+        count = min(SAMPLES, flat.size)
+        picked = flat[np.arange(count) * flat.size // count]
+        out[f"{kind}.after.{name}"] = np.concatenate([[np.linalg.norm(flat)], picked])
+    return out
+
+
+# ---- one file
+
+def save(path, tensors, metadata):
+    header, blobs, offset = {"__metadata__": metadata}, [], 0
+    for name, value in tensors.items():
+        value = np.ascontiguousarray(value)
+        value = value if value.dtype == np.int64 else value.astype(np.float32)
+        header[name] = dict(dtype="I64" if value.dtype == np.int64 else "F32", shape=list(value.shape),
+                            data_offsets=[offset, offset + value.nbytes])
+        offset += value.nbytes
+        blobs.append(value.tobytes())
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def start_statistics(net, x):
+    """Running statistics near the real ones: those of x, each moved by a hash of its name."""
+    net.train = True
+    net.forward(x)
+    for name, value in net.new_stats.items():
+        old = torch.zeros_like(value) if name.endswith("mean") else torch.ones_like(value)
+        batch = (value - (1 - MOMENTUM) * old) / MOMENTUM
+        u = torch.tensor(uniform(name, value.numel()))
+        moved = batch + 0.2 * (u - 0.5) if name.endswith("mean") else batch * (0.75 + 0.5 * u) + 0.05
+        net.b[name] = moved.float().double()
+    net.new_stats = {}
+
+
+def make(name):
+    cfg = NETS[name]
+    torch.manual_seed(0)
+    net = Net(cfg)
+    shape = (cfg["batch"], 3, cfg["size"], cfg["size"])
+    x = torch.tensor((4 * uniform(name + ".input", int(np.prod(shape))) - 2).reshape(shape))
+    target = torch.tensor([(3 * i + 1) % cfg["classes"] for i in range(cfg["batch"])])
+    net.forward(x)
+    x, margin = nudge(net, x)
+    start_statistics(net, x)
+    params, stats = dict(net.p), {k: v.clone() for k, v in net.b.items()}
+
+    out = {"input": x.numpy(), "target": target.numpy()}
+    net.train = False
+    out["eval.logits"] = net.forward(x).detach().numpy()
+    net.train = True
+    x.requires_grad_()
+    logits = net.forward(x)
+    loss = F.cross_entropy(logits, target)
+    loss.backward()
+    out["train.logits"], out["train.loss"] = logits.detach().numpy(), np.array(loss.item())
+    out["grad.image"] = x.grad.numpy()
+    for k, v in stats.items():
+        out["start." + k], out["stat." + k] = v.numpy(), net.new_stats[k].numpy()
+    for k, v in params.items():
+        out["grad." + k] = v.grad.numpy()
+    kinds = ["sgd", "adam"] + (["nesterov", "adamw"] if name == "resnet20" else [])
+    for kind in kinds:
+        out.update(three_steps(kind, net, params, stats, x.detach(), target))
+    path = Path(__file__).parent / f"{name}.safetensors"
+    save(path, out, {"margin": f"{margin:.3g}", "torch": torch.__version__, **{k: json.dumps(v) for k, v in cfg.items()}})
+    print(f"{name}: {len(params)} parameters, {sum(v.numel() for v in params.values())} numbers, "
+          f"margin {margin:.3g}, loss {loss.item():.4f}, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    for net_name in sys.argv[1:] or NETS:
+        make(net_name)
