@@ -1,41 +1,120 @@
-# rnc: `make demo`, `make test`, `make`; MODE=release|debug|asan|ubsan|tsan builds into a folder of its own.
+# rnc
+#   make            build/rnc and the libraries beside it
+#   make demo       installs what is missing, then trains a ResNet-20 on Fashion-MNIST
+#   make test       installs what is missing, builds, and runs every test
+#   make bless      rewrites the golden files (review the diff)
+#   make install PREFIX=/usr/local
+# MODE=release|debug|asan|ubsan|tsan: each builds into a folder of its own.
 MODE ?= release
-CC ?= gcc
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 LLVM_CONFIG ?= llvm-config-19
 BUILD ?= $(if $(filter release,$(MODE)),build,build-$(MODE))
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 OPT_release := -O2 -g
 OPT_debug := -O0 -g3 -DRNC_DEBUG
 OPT_asan := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -DRNC_DEBUG
-OPT_ubsan := -O1 -g -fsanitize=undefined -DRNC_DEBUG
+OPT_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=undefined -DRNC_DEBUG
 OPT_tsan := -O1 -g -fsanitize=thread -DRNC_DEBUG
+ifeq ($(OPT_$(MODE)),)
+$(error MODE=$(MODE): it is one of release, debug, asan, ubsan, tsan)
+endif
 CFLAGS := -std=c17 -D_GNU_SOURCE -pthread $(WARN) $(OPT_$(MODE)) -Icompiler -I. -I$(BUILD)/gen
-LLVM_CFLAGS = -isystem $(shell $(LLVM_CONFIG) --includedir)
 PKGS := cairo jansson libpng libjpeg zlib yaml-0.1
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS = $(shell $(LLVM_CONFIG) --ldflags --libs) $(shell pkg-config --libs $(PKGS)) -ldl -lm -pthread
+# Asked when a recipe runs, not when this file is read: before `make deps` neither tool may be there. Once each.
+once = $(eval $1 := $$(shell $2))$($1)
+LLVM_CFLAGS = $(call once,LLVM_CFLAGS,echo -isystem `$(LLVM_CONFIG) --includedir`)
+PKG_CFLAGS = $(call once,PKG_CFLAGS,pkg-config --cflags $(PKGS))
+LIBS = $(call once,LIBS,echo `$(LLVM_CONFIG) --ldflags --libs` `pkg-config --libs $(PKGS)` -ldl -lm -pthread)
 
 COMPILER_SRC := $(wildcard compiler/base/*.c compiler/spec/*.c compiler/ir/*.c compiler/op/*.c compiler/build/*.c compiler/pass/*.c compiler/gen/*.c)
 CLI_SRC := $(wildcard compiler/cli/*.c)
 RUNTIME_SRC := $(wildcard runtime/*.c)
+# What a model compiled ahead of time links: no LLVM, no image or data library, nothing but libc, libm and threads.
+RT_SRC := $(wildcard runtime/status.c runtime/pool.c runtime/pack.c runtime/exec.c)
+RT_HEADERS := abi.h exec.h pack.h pool.h status.h
 COMPILER_OBJ := $(COMPILER_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$(BUILD)/%.o)
+RT_OBJ := $(RT_SRC:%.c=$(BUILD)/%.o)
+SPECS := $(sort $(wildcard specs/*.yaml))
 
+.DELETE_ON_ERROR:
 .PHONY: all
-all: $(BUILD)/rnc
+all: $(BUILD)/rnc $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
 
 $(BUILD)/rnc: $(CLI_OBJ) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/librnc.a: $(COMPILER_OBJ)
-	rm -f $@; ar rcs $@ $^
 $(BUILD)/librnc_runtime.a: $(RUNTIME_OBJ)
-	rm -f $@; ar rcs $@ $^
+$(BUILD)/librnc_rt.a: $(RT_OBJ)
+$(BUILD)/lib%.a:
+	@rm -f $@
+	ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(dir $@)
 	$(CC) $(CFLAGS) $(LLVM_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(COMPILER_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(RUNTIME_OBJ:.o=.d)
+$(BUILD)/include/rnc/%.h: runtime/%.h
+	@mkdir -p $(dir $@)
+	cp $< $@
+
+# ---- generated lists: a command, a shipped spec is added by adding its file
+$(BUILD)/compiler/cli/main.o: $(BUILD)/gen/commands.def
+$(BUILD)/gen/commands.def: $(CLI_SRC) Makefile
+	@mkdir -p $(dir $@)
+	sed -n 's/^const struct command command_\([a-z_]*\) *=.*/COMMAND(\1)/p' $(CLI_SRC) >$@
+
+# .incbin: the paths are relative to the root
+$(BUILD)/compiler/spec/shipped.o: $(BUILD)/gen/shipped.def $(SPECS)
+$(BUILD)/gen/shipped.def: $(SPECS) Makefile
+	@mkdir -p $(dir $@)
+	printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
+$(BUILD)/runtime/digits.o: $(wildcard runtime/data/* runtime/*.gz)
+
+# ---- tests: every tests/DIR/test_*.c is a program of its own; the other files of DIR are linked into each of them
+TEST_MAIN := $(wildcard tests/*/test_*.c)
+TEST_BIN := $(TEST_MAIN:%.c=$(BUILD)/%)
+TEST_SRC := $(wildcard tests/*/*.c)
+TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
+.PHONY: tests
+tests: $(TEST_BIN)
+.SECONDARY: $(TEST_OBJ)
+.SECONDEXPANSION:
+$(TEST_BIN): %: %.o $$(patsubst %.c,$(BUILD)/%.o,$$(filter-out tests/fuzz/fuzz_% $$(TEST_MAIN),$$(wildcard $$(patsubst $(BUILD)/%,%,$$(@D))/*.c))) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
+
+.PHONY: test bless check-layers deps demo install clean
+test:
+	@.ci/deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
+	@BUILD='$(BUILD)' MODE='$(MODE)' tests/run.sh $(ONLY)
+
+bless: all
+	@BUILD='$(BUILD)' BLESS=1 tests/run.sh golden
+
+check-layers:
+	@tests/check-layers.sh
+
+deps:
+	@.ci/deps
+
+demo:
+	@.ci/deps demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@RNC='$(BUILD)/rnc' examples/demo.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/rnc
+	install $(BUILD)/rnc $(DESTDIR)$(PREFIX)/bin/rnc
+	install -m 644 $(BUILD)/librnc_rt.a $(DESTDIR)$(PREFIX)/lib/librnc_rt.a
+	install -m 644 $(RT_HEADERS:%=runtime/%) $(DESTDIR)$(PREFIX)/include/rnc/
+
+clean:
+	rm -rf build build-debug build-asan build-ubsan build-tsan out
+
+-include $(COMPILER_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(RUNTIME_OBJ:.o=.d) $(TEST_OBJ:.o=.d)

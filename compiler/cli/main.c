@@ -1,0 +1,155 @@
+/* main.c: finds the command, reads its options, runs it. The commands themselves are the files beside this one. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <stdlib.h>
+#include "cli/cli.h"
+#include "cli/options.h"
+
+#define RNC_VERSION "0.1"
+
+/* commands.def is made by the Makefile from the files that define a command_<name>. */
+#define COMMAND(n) extern const struct command command_##n;
+#include "commands.def"
+#undef COMMAND
+static const struct command *const commands[] = {
+#define COMMAND(n) &command_##n,
+#include "commands.def"
+#undef COMMAND
+    NULL,
+};
+
+/* How `rnc help` groups them; a command that is in no group comes last. */
+static const struct group { const char *title, *names[6]; } groups[] = {
+    { "write a model", { "check", "summary", "expand", "schema" } },
+    { "train and use it", { "train", "eval", "predict", "run" } },
+    { "compile and measure", { "compile", "bench", "verify", "plan" } },
+    { "work on rnc itself", { "opt" } },
+    { "other", { NULL } },
+};
+enum { NGROUPS = sizeof groups / sizeof groups[0] };
+
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static int group_of(const char *name)
+{
+    for (int g = 0; g < NGROUPS - 1; g++)
+        for (int i = 0; groups[g].names[i]; i++)
+            if (strcmp(groups[g].names[i], name) == 0) return g;
+    return NGROUPS - 1;
+}
+
+static void print_group(int g)
+{
+    bool titled = false;
+    for (int i = 0; i < 6; i++) {
+        const struct command *c = groups[g].names[i] ? find_command(groups[g].names[i]) : NULL;
+        if (!c) continue;
+        if (!titled) printf("\n%s\n", groups[g].title);
+        titled = true;
+        printf("  %-10s %s\n", c->name, c->summary);
+    }
+    for (int i = 0; commands[i] && g == NGROUPS - 1; i++) {
+        if (group_of(commands[i]->name) != g) continue;
+        if (!titled) printf("\n%s\n", groups[g].title);
+        titled = true;
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    }
+}
+
+static int print_help(void)
+{
+    printf("rnc compiles vision networks written down in YAML into native code, and trains them.\n\n"
+           "usage: rnc COMMAND [options]      rnc COMMAND --help      rnc --version\n");
+    for (int g = 0; g < NGROUPS; g++) print_group(g);
+    printf("\nA SPEC is a YAML file or the name of a shipped one:");
+    for (const char *const *s = spec_shipped(); *s; s++) printf(" %s", *s);
+    printf("\nExit status: 0 done, 1 the input is wrong, 2 the environment failed.\n\n"
+           "Start with:  rnc summary resnet20       rnc train resnet20 -p channels=1 -p size=20\n");
+    return 0;
+}
+
+static int print_version(struct cli *c)
+{
+    struct target t;
+    target_host(&t);
+    printf("rnc %s", RNC_VERSION);
+    if (gen_target_init(&t, c->diags)) printf(", code for %s, %d float lanes", t.cpu, t.lanes);
+    printf("\n");
+    return cli_finish(c);
+}
+
+static void unknown_command(struct cli *c, const char *name)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (int i = 0; commands[i] && n < 62; i++) names[n++] = commands[i]->name;
+    names[n++] = "help";
+    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "there is no command '%s'", name);
+    const char *near = did_you_mean(name, names, n);
+    if (near) diag_note(d, "did you mean 'rnc %s'?", near);
+    diag_note(d, "`rnc help` lists the commands");
+}
+
+int cli_finish(struct cli *c)
+{
+    fflush(stdout);
+    diags_print(c->diags, stderr, c->color);
+    return diags_exit_status(c->diags);
+}
+
+static int run_command(struct cli *c, const struct command *cmd, int argc, char **argv)
+{
+    bool help;
+    int n = options_parse(c, cmd, argc, argv, &help);
+    if (n < 0) return cli_finish(c);
+    if (help) {
+        options_help(c->arena, cmd);
+        return 0;
+    }
+    return cmd->run(c, n, argv);
+}
+
+static int dispatch(struct cli *c, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) return print_version(c);
+    bool help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (help && argc < 3) return print_help();
+    const struct command *cmd = find_command(help ? argv[2] : name);
+    if (!cmd) {
+        unknown_command(c, help ? argv[2] : name);
+        return cli_finish(c);
+    }
+    if (help) {
+        options_help(c->arena, cmd);
+        return 0;
+    }
+    return run_command(c, cmd, argc - 2, argv + 2);
+}
+
+/* Figures that did not reach the disk or the pipe must not look like success. */
+static int flush_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    fprintf(stderr, "error: the output could not be written\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct arena *a = arena_new();
+    const char *no_color = getenv("NO_COLOR");
+    struct cli c = {
+        .arena = a, .diags = diags_new(a), .cpu = "host",
+        .color = isatty(STDERR_FILENO) && !(no_color && *no_color),
+    };
+    int status = flush_output(dispatch(&c, argc, argv));
+    arena_free(a);
+    return status;
+}

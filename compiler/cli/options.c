@@ -1,0 +1,238 @@
+/* options.c: the command line. Options may stand before, between and after the positional arguments; "--" ends them. */
+#include "cli/options.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/buf.h"
+
+enum { SHARED_MAX = 8, TABLE_MAX = 64 };
+
+struct table { const struct option *row[TABLE_MAX]; int count; };
+
+/* -p and --set arrive as text and leave as name and value. */
+struct shared { struct text_list params, sets; };
+
+static int shared_options(struct cli *c, struct shared *s, unsigned which, struct option *out)
+{
+    int n = 0;
+    if (which & CLI_SPEC) {
+        out[n++] = (struct option){ .name = "param", .letter = 'p', .kind = OPT_LIST, .arg = "NAME=VALUE", .help = "set a parameter of the spec", .dest = &s->params };
+        out[n++] = (struct option){ .name = "set", .kind = OPT_LIST, .arg = "PATH=VALUE", .help = "set anything else in the spec: train.batch=32", .dest = &s->sets };
+        out[n++] = (struct option){ .name = "batch", .kind = OPT_INT, .arg = "N", .help = "samples in a batch", .dest = &c->batch, .min = 1, .max = 1 << 20 };
+    }
+    if (which & CLI_RUN) {
+        out[n++] = (struct option){ .name = "threads", .kind = OPT_INT, .arg = "N", .help = "threads (one for each CPU)", .dest = &c->threads, .min = 1, .max = 1024 };
+        out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
+        out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &c->cpu };
+    }
+    if (which & CLI_JSON)
+        out[n++] = (struct option){ .name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json };
+    return n;
+}
+
+static void make_table(struct table *t, const struct command *cmd, const struct option *shared, int nshared)
+{
+    t->count = 0;
+    for (int i = 0; i < cmd->noptions && t->count < TABLE_MAX; i++) t->row[t->count++] = &cmd->options[i];
+    for (int i = 0; i < nshared && t->count < TABLE_MAX; i++) t->row[t->count++] = &shared[i];
+}
+
+static const struct option *find_long(const struct table *t, const char *name, size_t len)
+{
+    for (int i = 0; i < t->count; i++)
+        if (strlen(t->row[i]->name) == len && strncmp(t->row[i]->name, name, len) == 0) return t->row[i];
+    return NULL;
+}
+
+static const struct option *find_letter(const struct table *t, char letter)
+{
+    for (int i = 0; i < t->count; i++)
+        if (t->row[i]->letter == letter) return t->row[i];
+    return NULL;
+}
+
+static const struct span nowhere = { NULL, 0, 0, 0 };
+
+static void unknown_option(struct cli *c, const struct command *cmd, const struct table *t, const char *word, size_t len)
+{
+    const char *names[TABLE_MAX + 1];
+    size_t count = 0;
+    for (int i = 0; i < t->count; i++) names[count++] = t->row[i]->name;
+    names[count++] = "help";
+    const char *given = arena_strndup(c->arena, word, len);
+    struct diag *d = diag_error(c->diags, nowhere, "rnc %s has no option '%s'", cmd->name, given);
+    const char *stem = given;
+    while (*stem == '-') stem++;
+    const char *near = did_you_mean(stem, names, count);
+    if (near) diag_note(d, "did you mean '--%s'?", near);
+    diag_note(d, "`rnc %s --help` lists its options", cmd->name);
+}
+
+static void list_add(struct cli *c, struct text_list *l, const char *item)
+{
+    const char **items = ARENA_ARRAY(c->arena, const char *, l->count + 1);
+    for (int i = 0; i < l->count; i++) items[i] = l->items[i];
+    items[l->count] = item;
+    l->items = items;
+    l->count++;
+}
+
+static bool set_int(struct cli *c, const struct option *o, const char *text)
+{
+    char *end;
+    errno = 0;
+    long long x = strtoll(text, &end, 10);
+    bool ranged = o->min < o->max;
+    if (end == text || *end) {
+        diag_error(c->diags, nowhere, "--%s wants a whole number, not '%s'", o->name, text);
+        return false;
+    }
+    if (errno == ERANGE || (ranged && (x < o->min || x > o->max))) {
+        struct diag *d = diag_error(c->diags, nowhere, "--%s %s is out of range", o->name, text);
+        if (ranged && o->max == INT64_MAX) diag_note(d, "at least %lld", (long long)o->min);
+        else if (ranged) diag_note(d, "from %lld to %lld", (long long)o->min, (long long)o->max);
+        return false;
+    }
+    *(int64_t *)o->dest = x;
+    return true;
+}
+
+static bool set_float(struct cli *c, const struct option *o, const char *text)
+{
+    char *end;
+    double x = strtod(text, &end);
+    if (end == text || *end || x != x || x - x != 0) {
+        diag_error(c->diags, nowhere, "--%s wants a number, not '%s'", o->name, text);
+        return false;
+    }
+    *(double *)o->dest = x;
+    return true;
+}
+
+static bool set_option(struct cli *c, const struct option *o, const char *text)
+{
+    switch (o->kind) {
+    case OPT_FLAG: *(bool *)o->dest = true; return true;
+    case OPT_INT: return set_int(c, o, text);
+    case OPT_FLOAT: return set_float(c, o, text);
+    case OPT_TEXT: *(const char **)o->dest = text; return true;
+    case OPT_LIST: list_add(c, o->dest, text); return true;
+    }
+    return true;
+}
+
+/* One option word and, where it stands apart, its value. Returns how many words were used; 0 after a diagnostic. */
+static int take_option(struct cli *c, const struct command *cmd, const struct table *t, int left, char **argv)
+{
+    const char *word = argv[0];
+    bool is_long = word[1] == '-';
+    const char *equals = is_long ? strchr(word, '=') : NULL;
+    size_t len = equals ? (size_t)(equals - word) : is_long ? strlen(word) : 2;
+    const struct option *o = is_long ? find_long(t, word + 2, len - 2) : find_letter(t, word[1]);
+    if (!o) {
+        unknown_option(c, cmd, t, word, is_long ? len : strlen(word));
+        return 0;
+    }
+    const char *attached = equals ? equals + 1 : !is_long && word[2] ? word + 2 : NULL;
+    if (o->kind == OPT_FLAG) {
+        if (attached) diag_error(c->diags, nowhere, "--%s takes no value, not '%s'", o->name, attached);
+        else set_option(c, o, NULL);
+        return attached ? 0 : 1;
+    }
+    if (attached) return set_option(c, o, attached) ? 1 : 0;
+    if (left < 2) {
+        diag_error(c->diags, nowhere, "--%s wants a value: --%s %s", o->name, o->name, o->arg ? o->arg : "VALUE");
+        return 0;
+    }
+    return set_option(c, o, argv[1]) ? 2 : 0;
+}
+
+static const struct override *make_overrides(struct cli *c, const struct text_list *l, const char *option, bool *ok)
+{
+    struct override *out = ARENA_ARRAY(c->arena, struct override, l->count + 1);
+    for (int i = 0; i < l->count; i++) {
+        const char *equals = strchr(l->items[i], '=');
+        if (!equals || equals == l->items[i]) {
+            struct diag *d = diag_error(c->diags, nowhere, "%s wants name=value, not '%s'", option, l->items[i]);
+            diag_note(d, "for example %s", strcmp(option, "-p") == 0 ? "-p classes=10" : "--set train.batch=32");
+            *ok = false;
+            continue;
+        }
+        out[i].name = arena_strndup(c->arena, l->items[i], (size_t)(equals - l->items[i]));
+        out[i].value = equals + 1;
+    }
+    return out;
+}
+
+static bool check_arguments(struct cli *c, const struct command *cmd, int n, char **argv)
+{
+    if (n < cmd->min_args) {
+        struct diag *d = diag_error(c->diags, nowhere, "rnc %s: an argument is missing", cmd->name);
+        diag_note(d, "usage: rnc %s %s", cmd->name, cmd->usage);
+        return false;
+    }
+    if (cmd->max_args >= 0 && n > cmd->max_args) {
+        struct diag *d = diag_error(c->diags, nowhere, "rnc %s: one argument too many: '%s'", cmd->name, argv[cmd->max_args]);
+        diag_note(d, "usage: rnc %s %s", cmd->name, cmd->usage);
+        return false;
+    }
+    return true;
+}
+
+int options_parse(struct cli *c, const struct command *cmd, int argc, char **argv, bool *help)
+{
+    struct shared s = { { NULL, 0 }, { NULL, 0 } };
+    struct option shared[SHARED_MAX];
+    struct table t;
+    make_table(&t, cmd, shared, shared_options(c, &s, cmd->shared, shared));
+    *help = false;
+    int n = 0;
+    bool ok = true, only_args = false;
+    for (int i = 0; i < argc;) {
+        char *word = argv[i];
+        if (!only_args && strcmp(word, "--") == 0) { only_args = true; i++; continue; }
+        if (only_args || word[0] != '-' || !word[1]) { argv[n++] = word; i++; continue; }
+        if (strcmp(word, "--help") == 0 || (strcmp(word, "-h") == 0 && !find_letter(&t, 'h'))) { *help = true; return 0; }
+        int used = take_option(c, cmd, &t, argc - i, argv + i);
+        if (!used) { ok = false; used = 1; }
+        i += used;
+    }
+    c->spec.params = make_overrides(c, &s.params, "-p", &ok);
+    c->spec.nparams = s.params.count;
+    c->spec.sets = make_overrides(c, &s.sets, "--set", &ok);
+    c->spec.nsets = s.sets.count;
+    if (ok) ok = check_arguments(c, cmd, n, argv);
+    return ok ? n : -1;
+}
+
+static void help_row(struct arena *a, const struct option *o)
+{
+    struct buf b;
+    buf_init(&b, a);
+    buf_puts(&b, "  ");
+    if (o->letter) buf_printf(&b, "-%c, ", o->letter);
+    buf_printf(&b, "--%s", o->name);
+    if (o->arg) buf_printf(&b, " %s", o->arg);
+    printf("%-30s %s\n", b.data, o->help ? o->help : "");
+}
+
+void options_help(struct arena *a, const struct command *cmd)
+{
+    struct cli none = { 0 };
+    struct shared s;
+    struct option shared[SHARED_MAX];
+    printf("rnc %s: %s\n\nusage: rnc %s %s\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "");
+    if (cmd->details) printf("\n%s%s", cmd->details, cmd->details[0] && cmd->details[strlen(cmd->details) - 1] == '\n' ? "" : "\n");
+    int n = shared_options(&none, &s, cmd->shared, shared);
+    if (cmd->noptions + n) printf("\noptions:\n");
+    for (int i = 0; i < cmd->noptions; i++) help_row(a, &cmd->options[i]);
+    for (int i = 0; i < n; i++) help_row(a, &shared[i]);
+}
+
+struct named_file option_named_file(struct arena *a, const char *item)
+{
+    const char *equals = strchr(item, '=');
+    if (!equals || equals == item) return (struct named_file){ NULL, equals ? equals + 1 : item };
+    return (struct named_file){ arena_strndup(a, item, (size_t)(equals - item)), equals + 1 };
+}

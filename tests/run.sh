@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Runs every test and adds up: tests/run.sh [WORD…] runs the suites whose name contains a WORD. Each suite is a script or program that
+# prints "N passed, N failed" (or is cmocka's); its output is shown when it fails, with the command that runs it alone.
+# BUILD: the build folder. BLESS=1: golden suites rewrite what they expect.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+export BUILD=${BUILD:-build} MODE=${MODE:-release} RNC_VERIFY=1
+export RNC=${RNC:-$PWD/$BUILD/rnc}
+export CMOCKA_MESSAGE_OUTPUT=stdout
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+log=$BUILD/tests/log
+rm -rf "$log" && mkdir -p "$log" || exit 2
+total_passed=0 total_failed=0
+start=$SECONDS
+
+suites() {
+    echo tests/check-layers.sh
+    find tests -mindepth 2 -name run.sh | sort
+    find examples -mindepth 2 -name test.sh | sort
+    for source in tests/*/test_*.c; do
+        [ -f "$source" ] && echo "$BUILD/${source%.c}"
+    done
+}
+
+# The counts in FILE: the last "N passed, N failed", or cmocka's summary.
+counts() {
+    local line
+    line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1)
+    if [ -n "$line" ]; then
+        echo "$line" | sed -E 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/'
+    else
+        awk '/^\[  PASSED  \]/ { p += $4 } /^\[  FAILED  \] [0-9]+ test/ { f += $4 } END { if (p + f) print p + 0, f + 0 }' "$1"
+    fi
+}
+
+run_suite() {
+    local suite=$1 name file status passed failed began
+    name=${suite#"$BUILD"/}
+    file=$log/$(echo "$name" | tr / _).log
+    began=$SECONDS
+    "$suite" >"$file" 2>&1 </dev/null
+    status=$?
+    read -r passed failed <<<"$(counts "$file")"
+    passed=${passed:-0} failed=${failed:-0}
+    # A crash, or a program that printed no count, is a failure whatever it had counted so far.
+    if [ $status != 0 ] && [ "$failed" = 0 ] || [ "$passed$failed" = 00 ]; then failed=$((failed + 1)); fi
+    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
+    if [ "$failed" = 0 ]; then
+        printf '  ok    %-44s %5d passed  %3d s\n' "$name" "$passed" $((SECONDS - began))
+    else
+        printf '  FAIL  %-44s %5d passed, %d failed  %3d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
+        tail -n 60 "$file" | sed 's/^/        /'
+        [ $status -gt 128 ] && echo "        killed by signal $((status - 128))"
+        echo "        alone: BUILD=$BUILD RNC=$BUILD/rnc RNC_VERIFY=1 $suite     (log: $file)"
+    fi
+}
+
+for suite in $(suites); do
+    wanted=1
+    if [ $# -gt 0 ]; then
+        wanted=0
+        for word in "$@"; do case $suite in *"$word"*) wanted=1 ;; esac; done
+    fi
+    [ $wanted = 1 ] && run_suite "$suite"
+done
+echo "$((SECONDS - start)) s"
+echo "$total_passed passed, $total_failed failed"
+[ $total_failed = 0 ]
