@@ -1,0 +1,460 @@
+/* conv.c: conv2d, conv_transpose2d, and conv2d's two gradients.
+   All four tie an image X [N, I, H, W], an image Y [N, O, P, Q] and weights W [O, I/groups, KH, KW] by the same sum:
+   Y[n,o,p,q] += W[o,i,r,s] · X[n,i, p·stride − pad + r·dilation, …], conv2d giving Y, dgrad X, wgrad W; a transposed
+   convolution is dgrad's sum with X and Y in each other's names (Dumoulin and Visin 2016, section 4). */
+#include <math.h>
+#include "op/op.h"
+#include "op/rule.h"
+#include "op/slots.h"
+
+#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
+
+enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
+
+#define ATTR_STRIDE(who) {.name = "stride", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_KERNEL, \
+                     .help = "step between windows: one number or [h, w]"}
+#define ATTR_PAD(who) {.name = "pad", .def = {.type = ATTR_QUAD}, .ir_only = (who), .has_range = true, .min = 0, .max = MAX_KERNEL, \
+                  .help = "zeros round the image: one number, [h, w], [top, left, bottom, right], same or valid"}
+#define ATTR_DILATION(who) {.name = "dilation", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_KERNEL, \
+                       .help = "distance between the kernel's taps: one number or [h, w]"}
+#define ATTR_GROUPS(who) {.name = "groups", .def = {.type = ATTR_INT, .i = 1}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_CHANNELS, \
+                     .help = "channels are cut into this many groups that do not see each other"}
+#define ATTR_OUT {.name = "out", .def = {.type = ATTR_INT, .i = 1}, .required = true, .spec_only = true, .has_range = true, .min = 1, .max = MAX_CHANNELS, \
+                  .help = "output channels"}
+#define ATTR_KERNEL {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .spec_only = true, .has_range = true, .min = 1, .max = MAX_KERNEL, \
+                     .help = "the window: one number or [h, w]"}
+#define ATTR_BIAS {.name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, .help = "adds a number for each output channel"}
+
+/* conv2d and conv_transpose2d; the places are the same in both up to OUTPUT_PAD. */
+enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD };
+/* dgrad and wgrad. */
+enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE };
+
+static const struct op_attr conv_attrs[] = {
+    [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
+    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false),
+};
+static const struct op_attr transpose_attrs[] = {
+    [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
+    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false),
+    [A_OUTPUT_PAD] = {.name = "output_pad", .def = {.type = ATTR_PAIR}, .has_range = true, .min = 0, .max = MAX_KERNEL,
+                      .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride"},
+};
+static const struct op_attr dgrad_attrs[] = {
+    [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
+    [G_SIZE] = {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = 1 << 30,
+                .help = "the image's height and width"},
+};
+static const struct op_attr wgrad_attrs[] = {
+    [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
+    [G_KERNEL] = {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = MAX_KERNEL,
+                  .help = "the window's height and width"},
+};
+
+/* ---- shapes */
+
+struct geometry { const int64_t *stride, *pad, *dilation; int64_t groups; };
+
+static struct geometry conv_geometry(const struct attr *a)
+{
+    return (struct geometry){a[A_STRIDE].v, a[A_PAD].v, a[A_DILATION].v, a[A_GROUPS].i};
+}
+
+static struct geometry grad_geometry(const struct attr *a)
+{
+    return (struct geometry){a[G_STRIDE].v, a[G_PAD].v, a[G_DILATION].v, a[G_GROUPS].i};
+}
+
+static const char *const axis_name[] = {"height", "width"};
+
+/* The windows along AXIS (0: height, 1: width) of an image of IN pixels. All numbers are bounded: nothing overflows. */
+static bool windows(const struct geometry *g, int axis, int64_t in, int64_t kernel, int64_t *out, struct op_error *e)
+{
+    int64_t extent = (kernel - 1) * g->dilation[axis] + 1, padded = in + g->pad[axis] + g->pad[axis + 2];
+    if (extent > padded) {
+        if (g->dilation[axis] == 1)
+            op_fail(e, "kernel %lld does not fit into the padded %s %lld", (long long)kernel, axis_name[axis], (long long)padded);
+        else
+            op_fail(e, "kernel %lld with dilation %lld spans %lld and does not fit into the padded %s %lld", (long long)kernel,
+                    (long long)g->dilation[axis], (long long)extent, axis_name[axis], (long long)padded);
+        return rule_note(e, "a smaller kernel, more pad, or a larger input would do");
+    }
+    *out = (padded - extent) / g->stride[axis] + 1;
+    return true;
+}
+
+static bool divisible(const char *what, int64_t channels, int64_t groups, struct op_error *e)
+{
+    if (channels % groups == 0) return true;
+    return op_fail(e, "%s %lld are not divisible by groups %lld", what, (long long)channels, (long long)groups);
+}
+
+/* W's [O, I/groups, …] against the channels of the two images; 0: not known. */
+static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t groups, const char *op, struct op_error *e)
+{
+    if (w->rank != 4 || w->dtype != DT_F32) return op_fail(e, "%s's weight must be f32 of rank 4, not %s", op, rule_shape(e, w));
+    if (!rule_size(w, "the weight", e)) return false;
+    if (w->dim[2] > MAX_KERNEL || w->dim[3] > MAX_KERNEL || w->dim[0] > MAX_CHANNELS || w->dim[1] > MAX_CHANNELS)
+        return op_fail(e, "%s's weight %s is too large", op, rule_shape(e, w));
+    if (i && !divisible("input channels", i, groups, e)) return false;
+    if (!divisible("output channels", w->dim[0], groups, e)) return false;
+    if (i && w->dim[1] != i / groups)
+        return op_fail(e, "%s's weight %s wants %lld channels, but there are %lld", op, rule_shape(e, w), (long long)(w->dim[1] * groups), (long long)i);
+    if (o && w->dim[0] != o)
+        return op_fail(e, "%s's weight %s wants %lld channels, but there are %lld", op, rule_shape(e, w), (long long)w->dim[0], (long long)o);
+    return true;
+}
+
+static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
+
+static bool conv_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
+{
+    const struct type *x = &in[0], *w = &in[1];
+    struct geometry g = conv_geometry(a);
+    int64_t h, wd;
+    if (!rule_f32(x, 4, 4, "conv2d's input", e) || !check_weight(w, 0, x->dim[1], g.groups, "conv2d", e)) return false;
+    if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
+    if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "conv2d's bias", e)) return false;
+    out[0] = type_nchw(x->dim[0], w->dim[0], h, wd);
+    return rule_size(&out[0], "conv2d's result", e);
+}
+
+/* (H − 1)·stride − pads + extent + output_pad, as PyTorch's documentation of ConvTranspose2d has it. */
+static bool transpose_size(const struct attr *a, const struct type *x, const struct type *w, int64_t size[2], struct op_error *e)
+{
+    struct geometry g = conv_geometry(a);
+    for (int k = 0; k < 2; k++) {
+        int64_t more = a[A_OUTPUT_PAD].v[k], kernel = w->dim[2 + k];
+        if (more >= g.stride[k])
+            return op_fail(e, "output_pad %lld must be less than the stride %lld", (long long)more, (long long)g.stride[k]);
+        size[k] = (x->dim[2 + k] - 1) * g.stride[k] - g.pad[k] - g.pad[k + 2] + (kernel - 1) * g.dilation[k] + 1 + more;
+        if (size[k] < 1)
+            return op_fail(e, "the pad %lld + %lld leaves nothing of the %s", (long long)g.pad[k], (long long)g.pad[k + 2], axis_name[k]);
+    }
+    return true;
+}
+
+static bool transpose_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
+{
+    const struct type *x = &in[0], *w = &in[1];
+    int64_t groups = a[A_GROUPS].i, size[2], o;
+    if (!rule_f32(x, 4, 4, "conv_transpose2d's input", e)) return false;
+    if (!divisible("input channels", x->dim[1], groups, e)) return false;
+    if (!check_weight(w, x->dim[1], 0, groups, "conv_transpose2d", e)) return false;
+    if (!mul_i64(w->dim[1], groups, &o) || o > MAX_CHANNELS) return op_fail(e, "conv_transpose2d has too many output channels");
+    if (!transpose_size(a, x, w, size, e)) return false;
+    if (has(in, nin, 2) && !rule_vector(&in[2], o, "conv_transpose2d's bias", e)) return false;
+    out[0] = type_nchw(x->dim[0], o, size[0], size[1]);
+    return rule_size(&out[0], "conv_transpose2d's result", e);
+}
+
+/* Do the windows of an image [.., H, W] give an image of DY's size? */
+static bool check_windows(const struct geometry *g, int64_t h, int64_t w, const int64_t *kernel, const struct type *dy, struct op_error *e)
+{
+    int64_t p, q;
+    if (!windows(g, 0, h, kernel[0], &p, e) || !windows(g, 1, w, kernel[1], &q, e)) return false;
+    if (p == dy->dim[2] && q == dy->dim[3]) return true;
+    return op_fail(e, "%lld x %lld pixels give %lld x %lld windows, but dy is %s", (long long)h, (long long)w, (long long)p, (long long)q, rule_shape(e, dy));
+}
+
+static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
+{
+    const struct type *dy = &in[0], *w = &in[1];
+    struct geometry g = grad_geometry(a);
+    (void)nin;
+    if (!rule_f32(dy, 4, 4, "conv2d_dgrad's dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, "conv2d_dgrad", e)) return false;
+    if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
+    int64_t c;
+    if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "conv2d_dgrad has too many channels");
+    out[0] = type_nchw(dy->dim[0], c, a[G_SIZE].v[0], a[G_SIZE].v[1]);
+    return rule_size(&out[0], "conv2d_dgrad's result", e);
+}
+
+static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
+{
+    const struct type *x = &in[0], *dy = &in[1];
+    struct geometry g = grad_geometry(a);
+    (void)nin;
+    if (!rule_f32(x, 4, 4, "conv2d_wgrad's x", e) || !rule_f32(dy, 4, 4, "conv2d_wgrad's dy", e)) return false;
+    if (x->dim[0] != dy->dim[0]) return op_fail(e, "conv2d_wgrad's operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
+    if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
+    if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
+    out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
+    return rule_size(&out[0], "conv2d_wgrad's result", e);
+}
+
+/* ---- parameters */
+
+static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, int64_t bias, struct param_decl *out, struct op_error *e)
+{
+    if (!rule_size(weight, "the weight", e)) return -1;
+    out[0] = (struct param_decl){"weight", VALUE_PARAM, *weight, INIT_KAIMING_NORMAL, fan_out};
+    if (bias == 0) return 1;
+    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &bias), INIT_UNIFORM_FAN_IN, fan_in};
+    return 2;
+}
+
+static int conv_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
+{
+    (void)nin;
+    if (!rule_f32(&in[0], 4, 4, "conv2d's input", e)) return -1;
+    int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
+    if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
+    struct type w = type_make(DT_F32, 4, (int64_t[]){o, c / groups, kh, kw});
+    return declare(&w, o / groups * kh * kw, c / groups * kh * kw, a[A_BIAS].b ? o : 0, out, e);
+}
+
+static int transpose_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
+{
+    (void)nin;
+    if (!rule_f32(&in[0], 4, 4, "conv_transpose2d's input", e)) return -1;
+    int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
+    if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
+    struct type w = type_make(DT_F32, 4, (int64_t[]){c, o / groups, kh, kw});
+    return declare(&w, o / groups * kh * kw, c / groups * kh * kw, a[A_BIAS].b ? o : 0, out, e);
+}
+
+/* ---- gradients */
+
+/* stride, pad, dilation and groups go over unchanged; SIZE: dgrad's size or wgrad's kernel. */
+static void grad_attrs(const struct attr *a, const int64_t *size, struct attr out[G_SIZE + 1])
+{
+    for (int i = 0; i < G_SIZE; i++) out[i] = a[A_STRIDE + i];
+    out[G_SIZE] = (struct attr){.type = ATTR_PAIR, .v = {size[0], size[1]}};
+}
+
+static struct value *built(struct grad_call *g, const char *op, struct value *a, struct value *b, const struct attr *attr)
+{
+    return op_build_attrs(g->graph, NULL, op, (struct value *[]){a, b}, b ? 2 : 1, attr)->out[0];
+}
+
+static void bias_grad(struct grad_call *g)
+{
+    if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, "channel_sum", g->dy[0], NULL, NULL);
+}
+
+static void conv_grad(struct grad_call *g)
+{
+    struct value *x = g->node->in[0], *w = g->node->in[1];
+    struct attr a[G_SIZE + 1];
+    bias_grad(g);
+    if (g->need[1]) {
+        grad_attrs(g->node->attr, &w->type.dim[2], a);
+        g->dx[1] = built(g, "conv2d_wgrad", x, g->dy[0], a);
+    }
+    if (g->need[0]) {
+        grad_attrs(g->node->attr, &x->type.dim[2], a);
+        g->dx[0] = built(g, "conv2d_dgrad", g->dy[0], w, a);
+    }
+}
+
+/* The result is the larger image: its gradient is convolved to give x's, and stands for the input in the weight's. */
+static void transpose_grad(struct grad_call *g)
+{
+    struct value *x = g->node->in[0], *w = g->node->in[1];
+    struct attr a[G_SIZE + 1], c[COUNT(conv_attrs)];
+    bias_grad(g);
+    if (g->need[1]) {
+        grad_attrs(g->node->attr, &w->type.dim[2], a);
+        g->dx[1] = built(g, "conv2d_wgrad", g->dy[0], x, a);
+    }
+    if (g->need[0]) {
+        for (int i = 0; i < COUNT(conv_attrs); i++) c[i] = i < A_STRIDE ? conv_attrs[i].def : g->node->attr[i];
+        g->dx[0] = built(g, "conv2d", g->dy[0], w, c);
+    }
+}
+
+/* ---- work */
+
+static int64_t pixels_times_weight(const struct type *image, const struct type *w)
+{
+    return image->dim[0] * image->dim[2] * image->dim[3] * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
+}
+
+static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->out[0]->type, &n->in[1]->type); }
+static int64_t input_macs(const struct node *n) { return pixels_times_weight(&n->in[0]->type, &n->in[1]->type); }
+static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
+
+static size_t conv_wgrad_workspace(const struct node *n, int lanes)
+{
+    const struct type *dw = &n->out[0]->type;
+    return wgrad_workspace(n->in[0]->type.dim[0], dw->dim[0], dw->dim[1], dw->dim[2] * dw->dim[3], lanes);
+}
+
+/* ---- references: the sum at the head of this file, tap by tap */
+
+/* Walks over every (n, o, p, q, i, r, s) that hits a pixel and adds to the one of the three tensors that is wanted. */
+struct conv_ref {
+    struct geometry g;
+    int64_t n, x[4], y[4], w[4]; /* dims; n: real samples */
+    double *X, *Y, *W;
+    enum { SUM_X, SUM_Y, SUM_W } wanted;
+};
+
+static void add_tap(const struct conv_ref *c, int64_t n, int64_t o, int64_t i, int64_t r, int64_t s)
+{
+    int64_t per = c->w[1], channel = o / (c->w[0] / c->g.groups) * per + i;
+    double *w = &c->W[((o * per + i) * c->w[2] + r) * c->w[3] + s];
+    double *x = &c->X[(n * c->x[1] + channel) * c->x[2] * c->x[3]], *y = &c->Y[(n * c->y[1] + o) * c->y[2] * c->y[3]];
+    for (int64_t p = 0; p < c->y[2]; p++)
+        for (int64_t q = 0; q < c->y[3]; q++) {
+            int64_t h = p * c->g.stride[0] - c->g.pad[0] + r * c->g.dilation[0];
+            int64_t v = q * c->g.stride[1] - c->g.pad[1] + s * c->g.dilation[1];
+            if (h < 0 || h >= c->x[2] || v < 0 || v >= c->x[3]) continue;
+            double *px = &x[h * c->x[3] + v], *py = &y[p * c->y[3] + q];
+            if (c->wanted == SUM_Y) *py += *w * *px;
+            else if (c->wanted == SUM_X) *px += *w * *py;
+            else *w += *px * *py;
+        }
+}
+
+static void conv_sum(const struct conv_ref *c)
+{
+    for (int64_t n = 0; n < c->n; n++)
+        for (int64_t o = 0; o < c->w[0]; o++)
+            for (int64_t i = 0; i < c->w[1]; i++)
+                for (int64_t r = 0; r < c->w[2]; r++)
+                    for (int64_t s = 0; s < c->w[3]; s++) add_tap(c, n, o, i, r, s);
+}
+
+static void clear(const struct ref_tensor *t)
+{
+    memset(t->data, 0, (size_t)type_elements(t->type) * sizeof *t->data);
+}
+
+static void add_bias(const struct ref_call *c, int64_t samples)
+{
+    if (c->nin < 3 || !c->in[2].data) return;
+    const int64_t *d = c->out[0].type->dim;
+    for (int64_t k = 0; k < samples * d[1] * d[2] * d[3]; k++) c->out[0].data[k] += c->in[2].data[k / (d[2] * d[3]) % d[1]];
+}
+
+static void run_sum(const struct ref_call *c, struct geometry g, const struct ref_tensor *x, const struct ref_tensor *y,
+                    const struct ref_tensor *w, int wanted)
+{
+    struct conv_ref r = {.g = g, .n = ref_samples(c, x->type), .X = x->data, .Y = y->data, .W = w->data, .wanted = wanted};
+    memcpy(r.x, x->type->dim, sizeof r.x);
+    memcpy(r.y, y->type->dim, sizeof r.y);
+    memcpy(r.w, w->type->dim, sizeof r.w);
+    clear(&c->out[0]);
+    conv_sum(&r);
+}
+
+static void ref_conv(struct ref_call *c)
+{
+    run_sum(c, conv_geometry(c->attr), &c->in[0], &c->out[0], &c->in[1], SUM_Y);
+    add_bias(c, ref_samples(c, c->in[0].type));
+}
+
+static void ref_transpose(struct ref_call *c)
+{
+    run_sum(c, conv_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], SUM_X);
+    add_bias(c, ref_samples(c, c->in[0].type));
+}
+
+static void ref_dgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], SUM_X); }
+static void ref_wgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->in[0], &c->in[1], &c->out[0], SUM_W); }
+
+/* ---- tests: channels 1, 3, 17 and on either side of a vector; sizes 1, 7, 13; kernels 1, 2, 3, 5, 7 */
+
+static const struct op_test conv_tests[] = {
+    {"x=2,3,7,7 weight=5,3,3,3 bias=5 stride=2,2 pad=1,1,1,1", 1e-5},
+    {"x=1,1,1,1 weight=1,1,1,1", 1e-5},
+    {"x=3,17,7,7 weight=17,17,1,1 bias=17", 1e-5},
+    {"x=1,16,7,7 weight=32,16,3,3 pad=1,1,1,1", 1e-5},
+    {"x=1,33,7,7 weight=18,33,3,3 pad=1,1,1,1", 1e-5},
+    {"x=3,3,13,13 weight=17,3,7,7 stride=2,2 pad=3,3,3,3", 1e-5},
+    {"x=1,17,13,7 weight=3,17,5,5 bias=3 pad=2,2,2,2", 1e-5},
+    {"x=2,16,13,13 weight=16,16,2,2 stride=2,2", 1e-5},
+    {"x=1,17,7,13 weight=1,17,3,3 stride=2,1 pad=1,0,2,1", 1e-5},
+    {"x=1,3,13,13 weight=16,3,3,3 dilation=2,2 pad=2,2,2,2", 1e-5},
+    {"x=1,16,7,7 weight=17,16,3,3 dilation=2,3 pad=0,3,4,2 stride=2,2", 1e-5},
+    {"x=1,17,1,1 weight=17,17,3,3 pad=1,1,1,1", 1e-5},
+    {"x=3,16,1,13 weight=16,16,1,5 bias=16 pad=0,2,0,2", 1e-5},
+    {"x=2,16,13,1 weight=1,16,7,1 pad=3,0,3,0", 1e-5},
+    {"x=1,32,13,13 weight=32,32,1,1 stride=2,2", 1e-5},
+    {"x=3,17,7,7 weight=17,1,3,3 groups=17 pad=1,1,1,1", 1e-5},
+    {"x=1,32,13,13 weight=32,1,3,3 bias=32 groups=32 stride=2,2 pad=1,1,1,1", 1e-5},
+    {"x=1,16,7,7 weight=16,1,5,5 groups=16 pad=2,2,2,2 dilation=1,2", 1e-5},
+    {"x=1,3,7,7 weight=6,1,3,3 groups=3 pad=1,1,1,1", 1e-5},
+    {"x=2,16,7,7 weight=16,4,3,3 groups=4 pad=1,1,1,1", 1e-5},
+    {"x=1,32,7,7 weight=32,16,3,3 bias=32 groups=2 pad=1,1,1,1", 1e-5},
+    {"x=1,12,7,7 weight=20,3,1,1 groups=4", 1e-5},
+};
+static const struct op_test transpose_tests[] = {
+    {"x=2,3,7,7 weight=3,5,2,2 bias=5 stride=2,2", 1e-5},
+    {"x=1,1,1,1 weight=1,1,1,1", 1e-5},
+    {"x=3,17,7,7 weight=17,3,3,3 bias=3 pad=1,1,1,1", 1e-5},
+    {"x=1,16,7,7 weight=16,32,2,2 bias=32 stride=2,2", 1e-5},
+    {"x=1,17,7,13 weight=17,17,3,3 stride=2,2 pad=1,1,1,1 output_pad=1,1", 1e-5},
+    {"x=1,16,7,7 weight=16,1,5,5 stride=3,2 pad=2,1,0,2 output_pad=2,0", 1e-5},
+    {"x=1,3,1,1 weight=3,17,7,7 pad=3,2,3,2", 1e-5},
+    {"x=1,16,7,7 weight=16,16,3,3 dilation=2,2 pad=2,2,2,2 stride=2,2", 1e-5},
+    {"x=2,12,7,7 weight=12,4,3,3 groups=3 stride=2,2 pad=1,1,1,1", 1e-5},
+    {"x=1,17,7,7 weight=17,1,3,3 bias=17 groups=17 stride=2,2 pad=1,1,1,1 output_pad=1,1", 1e-5},
+};
+static const struct op_test dgrad_tests[] = {
+    {"dy=2,5,4,4 weight=5,3,3,3 stride=2,2 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=1,1,1,1 weight=1,1,1,1 size=1,1", 1e-5},
+    {"dy=3,17,7,7 weight=17,17,1,1 size=7,7", 1e-5},
+    {"dy=1,32,7,7 weight=32,16,3,3 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=1,18,7,7 weight=18,33,3,3 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=3,17,7,7 weight=17,3,7,7 stride=2,2 pad=3,3,3,3 size=13,13", 1e-5},
+    {"dy=1,3,13,7 weight=3,17,5,5 pad=2,2,2,2 size=13,7", 1e-5},
+    {"dy=2,16,6,6 weight=16,16,2,2 stride=2,2 size=13,13", 1e-5},
+    {"dy=1,1,4,12 weight=1,17,3,3 stride=2,1 pad=1,0,2,1 size=7,13", 1e-5},
+    {"dy=1,16,13,13 weight=16,3,3,3 dilation=2,2 pad=2,2,2,2 size=13,13", 1e-5},
+    {"dy=1,17,1,1 weight=17,17,3,3 pad=1,1,1,1 size=1,1", 1e-5},
+    {"dy=1,32,7,7 weight=32,32,1,1 stride=2,2 size=13,13", 1e-5},
+    {"dy=3,17,7,7 weight=17,1,3,3 groups=17 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=1,32,7,7 weight=32,1,3,3 groups=32 stride=2,2 pad=1,1,1,1 size=13,13", 1e-5},
+    {"dy=2,16,7,7 weight=16,4,3,3 groups=4 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=1,32,7,7 weight=32,16,3,3 groups=2 pad=1,1,1,1 size=7,7", 1e-5},
+};
+static const struct op_test wgrad_tests[] = {
+    {"x=2,3,7,7 dy=2,5,4,4 stride=2,2 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,1,1,1 dy=1,1,1,1 kernel=1,1", 1e-5},
+    {"x=3,17,7,7 dy=3,17,7,7 kernel=1,1", 1e-5},
+    {"x=1,16,7,7 dy=1,32,7,7 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=3,33,7,7 dy=3,18,7,7 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=3,3,13,13 dy=3,17,7,7 stride=2,2 pad=3,3,3,3 kernel=7,7", 1e-5},
+    {"x=1,17,13,7 dy=1,3,13,7 pad=2,2,2,2 kernel=5,5", 1e-5},
+    {"x=9,16,13,13 dy=9,16,6,6 stride=2,2 kernel=2,2", 1e-5},
+    {"x=1,17,7,13 dy=1,1,4,12 stride=2,1 pad=1,0,2,1 kernel=3,3", 1e-5},
+    {"x=1,3,13,13 dy=1,16,13,13 dilation=2,2 pad=2,2,2,2 kernel=3,3", 1e-5},
+    {"x=1,17,1,1 dy=1,17,1,1 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,32,13,13 dy=1,32,7,7 stride=2,2 kernel=1,1", 1e-5},
+    {"x=3,17,7,7 dy=3,17,7,7 groups=17 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,32,13,13 dy=1,32,7,7 groups=32 stride=2,2 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=2,16,7,7 dy=2,16,7,7 groups=4 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,32,7,7 dy=1,32,7,7 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
+};
+
+/* ---- rows */
+
+static const struct op_operand conv_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}};
+static const struct op_operand dgrad_operands[] = {{"dy", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}};
+static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false}, {"dy", OPERAND_VALUE, false}};
+
+extern const struct op_def op_conv_rows[];
+extern const int op_conv_nrows;
+
+const struct op_def op_conv_rows[] = {
+    {.name = "conv2d", .help = "2-d convolution (cross-correlation, as the field has it)",
+     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
+     .attrs = conv_attrs, .nattr = COUNT(conv_attrs), .params = conv_params, .infer = conv_infer, .grad = conv_grad, .macs = conv_macs,
+     .ref = ref_conv, .tests = conv_tests, .ntests = COUNT(conv_tests)},
+    {.name = "conv_transpose2d", .help = "transposed 2-d convolution: learned upsampling",
+     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
+     .attrs = transpose_attrs, .nattr = COUNT(transpose_attrs), .params = transpose_params, .infer = transpose_infer,
+     .grad = transpose_grad, .macs = input_macs, .ref = ref_transpose, .tests = transpose_tests, .ntests = COUNT(transpose_tests)},
+    {.name = "conv2d_dgrad", .help = "gradient of conv2d by its input",
+     .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
+     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs,
+     .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests)},
+    {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
+     .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
+     .attrs = wgrad_attrs, .nattr = COUNT(wgrad_attrs), .infer = wgrad_infer, .macs = wgrad_macs, .workspace = conv_wgrad_workspace,
+     .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests)},
+};
+const int op_conv_nrows = COUNT(op_conv_rows);
