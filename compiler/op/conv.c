@@ -268,7 +268,8 @@ static void transpose_grad(struct grad_call *g)
 
 static int64_t pixels_times_weight(const struct type *image, const struct type *w)
 {
-    return image->dim[0] * image->dim[2] * image->dim[3] * w->dim[0] * w->dim[1] * w->dim[2] * w->dim[3];
+    const int64_t f[] = {image->dim[0], image->dim[2], image->dim[3], w->dim[0], w->dim[1], w->dim[2], w->dim[3]};
+    return rule_product(COUNT(f), f);
 }
 
 static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->out[0]->type, &n->in[1]->type); }

@@ -56,6 +56,15 @@ static inline bool rule_same(const struct type *a, const struct type *b, const c
     return op_fail(e, "%s must be %s, not %s", what, rule_shape(e, b), rule_shape(e, a));
 }
 
+/* A count of multiply-adds: the product of the dims, saturated (a shape that large is never run, but may be asked about). */
+static inline int64_t rule_product(int n, const int64_t *factor)
+{
+    int64_t p = 1;
+    for (int i = 0; i < n; i++)
+        if (!mul_i64(p, factor[i], &p)) return INT64_MAX;
+    return p;
+}
+
 /* How many samples a reference computes of a tensor that holds dim[0] = N. */
 static inline int64_t ref_samples(const struct ref_call *c, const struct type *t) { return min_i64(c->run.n, t->dim[0]); }
 
