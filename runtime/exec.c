@@ -1,0 +1,609 @@
+/* exec.c: a compiled model with its memory: one block each for state, arena and scratch, taken once. The steps' arguments are
+   resolved to pointers when the model is opened; only those that point into the caller's buffers are patched for a run. */
+#include "runtime/exec.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/fpstate.h"
+#include "runtime/pack.h"
+#include "runtime/philox.h"
+
+enum { ALIGN = 64, HUGE_PAGE = 2 << 20, SCRATCH_ALIGN = 256, CANARY = 0xC5, FILL_CHUNK = 4096 };
+
+/* ---- memory */
+
+struct block {
+    char *map;          /* what mmap gave */
+    size_t map_bytes;
+    char *data;
+    size_t bytes;
+    char *band[2];      /* RNC_EXEC_CHECK: canaries before and after data, each beside a guard page */
+    size_t band_bytes[2];
+};
+
+static bool out_of_memory(struct rnc_status *s, const char *what, size_t bytes)
+{
+    return rnc_fail(s, RNC_ENV, "no memory for the %s: %.1f MiB are needed (%s)", what, (double)bytes / 1048576.0, strerror(errno));
+}
+
+static bool block_map(struct block *b, size_t bytes, size_t extra, const char *what, struct rnc_status *s)
+{
+    if (__builtin_add_overflow(bytes, extra, &b->map_bytes)) {
+        errno = ENOMEM;
+        return out_of_memory(s, what, bytes);
+    }
+    void *map = mmap(NULL, b->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return out_of_memory(s, what, bytes);
+    b->map = map;
+    return true;
+}
+
+static size_t round_to(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+/* guard page | canary page | data … canaries to the page's end | guard page */
+static bool block_open_checked(struct block *b, const char *what, struct rnc_status *s)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = round_to(b->bytes, page);
+    if (!block_map(b, pages, 3 * page, what, s)) return false;
+    b->data = b->map + 2 * page;
+    b->band[0] = b->map + page;
+    b->band_bytes[0] = page;
+    b->band[1] = b->data + b->bytes;
+    b->band_bytes[1] = pages - b->bytes;
+    for (int k = 0; k < 2; k++) memset(b->band[k], CANARY, b->band_bytes[k]);
+    mprotect(b->map, page, PROT_NONE);
+    mprotect(b->data + pages, page, PROT_NONE);
+    return true;
+}
+
+/* Huge pages are asked for and every page is touched now: a first touch inside the step would cost about 2 µs for each 4 KiB. */
+static bool block_open(struct block *b, uint64_t bytes, bool check, const char *what, struct rnc_status *s)
+{
+    if (bytes > SIZE_MAX - 4 * (uint64_t)HUGE_PAGE) {
+        errno = ENOMEM;
+        return out_of_memory(s, what, SIZE_MAX);
+    }
+    b->bytes = round_to(bytes > 0 ? (size_t)bytes : ALIGN, ALIGN);
+    if (check) return block_open_checked(b, what, s);
+    bool huge = b->bytes >= HUGE_PAGE;
+    if (!block_map(b, b->bytes, huge ? HUGE_PAGE : 0, what, s)) return false;
+    b->data = huge ? (char *)round_to((size_t)b->map, HUGE_PAGE) : b->map;
+    if (huge) madvise(b->data, b->bytes, MADV_HUGEPAGE);
+    memset(b->data, 0, b->bytes);
+    return true;
+}
+
+static void block_close(struct block *b)
+{
+    if (b->map) munmap(b->map, b->map_bytes);
+}
+
+static bool block_intact(const struct block *b)
+{
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < b->band_bytes[k]; i++)
+            if ((unsigned char)b->band[k][i] != CANARY) return false;
+    return true;
+}
+
+/* ---- opening */
+
+/* A step's argument that points into one of the caller's buffers. */
+struct patch { void **slot; size_t offset; uint32_t index; bool output; };
+
+struct rnc_instance {
+    const struct rnc_model *model;
+    struct rnc_parallel par;     /* run == NULL: the calling thread alone */
+    unsigned flags;
+    struct block state, arena, scratch;
+    size_t scratch_stride;
+    void **pointers;             /* all steps' arguments, one after the other */
+    void ***args;                /* by step */
+    struct patch *patches;
+    size_t npatches;
+    void **plain;                /* by tensor: the plain form of those that the state does not store */
+    const void *const *inputs;   /* of the run in progress, for rnc_read_value */
+    void *const *outputs;
+    int64_t n;
+};
+
+/* The bits of enum target_feature in compiler/base/target.h. */
+enum { CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AVX512_BF16 = 4, CPU_NEON = 8 };
+
+static uint32_t cpu_features(void)
+{
+    uint32_t bits = 0;
+#if defined __x86_64__
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= CPU_AVX2;
+    if ((bits & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        bits |= CPU_AVX512;
+    if ((bits & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= CPU_AVX512_BF16;
+#elif defined __aarch64__
+    bits |= CPU_NEON;
+#endif
+    return bits;
+}
+
+static bool check_machine(const struct rnc_model *m, struct rnc_status *s)
+{
+    static const char *const names[] = {"AVX2 and FMA", "AVX-512 (F, BW, CD, DQ, VL)", "AVX-512 BF16", "NEON"};
+    if (m->abi != RNC_ABI_VERSION)
+        return rnc_fail(s, RNC_ENV, "the model was compiled for ABI version %u of rnc's runtime, this is version %u: compile it again",
+                        m->abi, RNC_ABI_VERSION);
+    uint32_t missing = m->cpu_features & ~cpu_features();
+    for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
+        if (missing >> k & 1)
+            return rnc_fail(s, RNC_ENV, "model %s was compiled for %s and needs %s, which this CPU does not have: compile it with another --cpu",
+                            m->name, m->cpu, names[k]);
+    return missing == 0 || rnc_fail(s, RNC_ENV, "model %s was compiled for %s, which this runtime does not know", m->name, m->cpu);
+}
+
+static bool is_state(const struct rnc_tensor *t) { return t->role <= RNC_ROLE_OPTIM; }
+
+static bool check_tables(const struct rnc_model *m, struct rnc_status *s)
+{
+    for (uint32_t k = 0; k < m->ntensors; k++) {
+        const struct rnc_tensor *t = &m->tensors[k];
+        size_t bytes = rnc_packed_bytes(&t->type);
+        if (!is_state(t) || t->offset == RNC_NOT_STORED) continue;
+        if (bytes > m->state_bytes || t->offset > m->state_bytes - bytes)
+            return rnc_fail(s, RNC_ENV, "model %s is damaged: tensor %s lies outside the state block", m->name, t->name);
+    }
+    for (uint32_t k = 0; k < m->nsteps; k++)
+        for (uint32_t a = 0; a < m->steps[k].nargs; a++) {
+            const struct rnc_arg *arg = &m->steps[k].args[a];
+            bool bad = arg->space > RNC_NULL || (arg->space == RNC_ARENA && arg->offset > m->arena_bytes) ||
+                       (arg->space == RNC_STATE && arg->offset > m->state_bytes) ||
+                       (arg->space == RNC_INPUT && arg->index >= m->ninputs) || (arg->space == RNC_OUTPUT && arg->index >= m->noutputs);
+            if (bad) return rnc_fail(s, RNC_ENV, "model %s is damaged: step %u, argument %u lies outside its space", m->name, k, a);
+        }
+    return true;
+}
+
+static bool is_patched(const struct rnc_arg *a) { return a->space == RNC_INPUT || a->space == RNC_OUTPUT; }
+
+static bool allocate_tables(struct rnc_instance *i, struct rnc_status *s)
+{
+    const struct rnc_model *m = i->model;
+    size_t nargs = 0, npatches = 0;
+    for (uint32_t k = 0; k < m->nsteps; k++) {
+        nargs += m->steps[k].nargs;
+        for (uint32_t a = 0; a < m->steps[k].nargs; a++) npatches += is_patched(&m->steps[k].args[a]);
+    }
+    i->pointers = calloc(nargs + 1, sizeof *i->pointers);
+    i->args = calloc((size_t)m->nsteps + 1, sizeof *i->args);
+    i->patches = calloc(npatches + 1, sizeof *i->patches);
+    i->plain = calloc((size_t)m->ntensors + 1, sizeof *i->plain);
+    if (!i->pointers || !i->args || !i->patches || !i->plain) return out_of_memory(s, "argument tables", nargs * sizeof *i->pointers);
+    return true;
+}
+
+/* Where ARG points; NULL for the caller's buffers. */
+static void *resolve(const struct rnc_instance *i, const struct rnc_arg *a)
+{
+    switch ((enum rnc_space)a->space) {
+    case RNC_ARENA: return i->arena.data + a->offset;
+    case RNC_STATE: return i->state.data + a->offset;
+    case RNC_CONST: return (void *)(uintptr_t)a->offset;
+    case RNC_INPUT: case RNC_OUTPUT: case RNC_NULL: break;
+    }
+    return NULL;
+}
+
+static void resolve_arguments(struct rnc_instance *i)
+{
+    void **at = i->pointers;
+    for (uint32_t k = 0; k < i->model->nsteps; k++) {
+        const struct rnc_step *step = &i->model->steps[k];
+        i->args[k] = at;
+        for (uint32_t a = 0; a < step->nargs; a++, at++) {
+            const struct rnc_arg *arg = &step->args[a];
+            *at = resolve(i, arg);
+            if (is_patched(arg))
+                i->patches[i->npatches++] = (struct patch){at, (size_t)arg->offset, arg->index, arg->space == RNC_OUTPUT};
+        }
+    }
+}
+
+static bool open_into(struct rnc_instance *i, struct rnc_status *s)
+{
+    const struct rnc_model *m = i->model;
+    bool check = i->flags & RNC_EXEC_CHECK;
+    if (!check_machine(m, s) || !check_tables(m, s)) return false;
+    size_t workers = i->par.run ? (size_t)i->par.workers : 1;
+    i->scratch_stride = round_to((size_t)m->scratch_bytes, SCRATCH_ALIGN);
+    if (!block_open(&i->state, m->state_bytes, check, "parameters", s) || !block_open(&i->arena, m->arena_bytes, check, "intermediate values", s) ||
+        !block_open(&i->scratch, i->scratch_stride * workers, check, "threads' scratch", s) || !allocate_tables(i, s))
+        return false;
+    resolve_arguments(i);
+    return true;
+}
+
+struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags, struct rnc_status *s)
+{
+    struct rnc_instance *i = calloc(1, sizeof *i);
+    if (!i) {
+        out_of_memory(s, "instance", sizeof *i);
+        return NULL;
+    }
+    i->model = model;
+    i->flags = flags;
+    if (par && par->workers > 0) i->par = *par;
+    if (open_into(i, s)) return i;
+    rnc_close(i);
+    return NULL;
+}
+
+void rnc_close(struct rnc_instance *i)
+{
+    if (!i) return;
+    if (i->plain)
+        for (uint32_t k = 0; k < i->model->ntensors; k++) free(i->plain[k]);
+    block_close(&i->state);
+    block_close(&i->arena);
+    block_close(&i->scratch);
+    free(i->pointers);
+    free(i->args);
+    free(i->patches);
+    free(i->plain);
+    free(i);
+}
+
+const struct rnc_model *rnc_instance_model(const struct rnc_instance *i) { return i->model; }
+
+void *rnc_state(struct rnc_instance *i, size_t *bytes)
+{
+    *bytes = (size_t)i->model->state_bytes;
+    return i->state.data;
+}
+
+/* ---- state by name */
+
+static const struct rnc_tensor *find_state(const struct rnc_instance *i, const char *name, struct rnc_status *s)
+{
+    for (uint32_t k = 0; k < i->model->ntensors; k++)
+        if (is_state(&i->model->tensors[k]) && !strcmp(i->model->tensors[k].name, name)) return &i->model->tensors[k];
+    rnc_fail(s, RNC_USER, "model %s has no parameter or buffer named '%s'", i->model->name, name);
+    return NULL;
+}
+
+/* The user's plain form is fp32 where the stored one is bf16. */
+static struct rnc_type as_f32(const struct rnc_type *t)
+{
+    struct rnc_type f = *t;
+    f.layout = RNC_PLAIN;
+    if (f.dtype == RNC_BF16) f.dtype = RNC_F32;
+    return f;
+}
+
+static uint16_t bf16_of(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);
+    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16); /* to nearest, ties to even */
+}
+
+static float f32_of(uint16_t x)
+{
+    uint32_t u = (uint32_t)x << 16;
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static bool pack_plain(const struct rnc_type *t, const void *plain, void *packed, struct rnc_status *s)
+{
+    if (t->dtype != RNC_BF16) {
+        rnc_pack(t, plain, packed);
+        return true;
+    }
+    int64_t n = rnc_elements(t);
+    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
+    if (!narrow) return out_of_memory(s, "conversion to bf16", (size_t)n * 2);
+    for (int64_t k = 0; k < n; k++) narrow[k] = bf16_of(((const float *)plain)[k]);
+    rnc_pack(t, narrow, packed);
+    free(narrow);
+    return true;
+}
+
+static bool unpack_plain(const struct rnc_type *t, const void *packed, void *plain, struct rnc_status *s)
+{
+    if (t->dtype != RNC_BF16) {
+        rnc_unpack(t, packed, plain);
+        return true;
+    }
+    int64_t n = rnc_elements(t);
+    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
+    if (!narrow) return out_of_memory(s, "conversion from bf16", (size_t)n * 2);
+    rnc_unpack(t, packed, narrow);
+    for (int64_t k = 0; k < n; k++) ((float *)plain)[k] = f32_of(narrow[k]);
+    free(narrow);
+    return true;
+}
+
+/* The place that keeps a tensor which only prepared forms of are stored; made at the first use. */
+static void *plain_of(const struct rnc_instance *i, const struct rnc_tensor *t, struct rnc_status *s)
+{
+    void **place = &i->plain[t - i->model->tensors];
+    struct rnc_type f = as_f32(&t->type);
+    if (!*place) *place = calloc(1, rnc_plain_bytes(&f) + 1);
+    if (!*place) out_of_memory(s, t->name, rnc_plain_bytes(&f));
+    return *place;
+}
+
+bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s)
+{
+    const struct rnc_tensor *t = find_state(i, name, s);
+    if (!t) return false;
+    if (t->offset != RNC_NOT_STORED) return pack_plain(&t->type, plain, i->state.data + t->offset, s);
+    void *place = plain_of(i, t, s);
+    if (!place) return false;
+    struct rnc_type f = as_f32(&t->type);
+    memcpy(place, plain, rnc_plain_bytes(&f));
+    return true;
+}
+
+static bool get_tensor(const struct rnc_instance *i, const struct rnc_tensor *t, void *plain, struct rnc_status *s)
+{
+    if (t->offset != RNC_NOT_STORED) return unpack_plain(&t->type, i->state.data + t->offset, plain, s);
+    const void *place = plain_of(i, t, s);
+    if (!place) return false;
+    struct rnc_type f = as_f32(&t->type);
+    memcpy(plain, place, rnc_plain_bytes(&f));
+    return true;
+}
+
+bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct rnc_status *s)
+{
+    const struct rnc_tensor *t = find_state(i, name, s);
+    return t && get_tensor(i, t, plain, s);
+}
+
+/* ---- prepared forms */
+
+static float *get_new(const struct rnc_instance *i, int32_t index, bool *ok, struct rnc_status *s)
+{
+    if (index < 0 || !*ok) return NULL;
+    const struct rnc_tensor *t = &i->model->tensors[index];
+    struct rnc_type f = as_f32(&t->type);
+    float *x = malloc(rnc_plain_bytes(&f) + 1);
+    if (!x) *ok = out_of_memory(s, t->name, rnc_plain_bytes(&f));
+    else if (!get_tensor(i, t, x, s)) *ok = false;
+    return x;
+}
+
+/* Grouped weights that are stored as a dense block diagonal: OUT has `factor` times the input channels of IN, and output channel o
+   keeps its inputs at those of its group. GROUPS follows from the two shapes only when all groups are widened into one. */
+static float *widened(const struct rnc_type *in, const struct rnc_type *out, float *w, bool *ok, struct rnc_status *s)
+{
+    if (!*ok || in->rank < 2 || in->dim[1] == out->dim[1]) return w;
+    int64_t factor = out->dim[1] / in->dim[1], rows = in->dim[0] / factor;
+    int64_t run = rnc_elements(in) / in->dim[0];
+    float *wide = calloc((size_t)rnc_elements(out) + 1, sizeof *wide);
+    if (!wide) *ok = out_of_memory(s, "grouped weights", (size_t)rnc_elements(out) * sizeof *wide);
+    else
+        for (int64_t o = 0; o < in->dim[0]; o++)
+            memcpy(wide + o * run * factor + (o / rows) * run, w + o * run, (size_t)run * sizeof *wide);
+    free(w);
+    return wide;
+}
+
+static bool put_prepared(struct rnc_instance *i, const struct rnc_prepared *p, const float *x, struct rnc_status *s)
+{
+    return pack_plain(&p->type, x, i->state.data + p->offset, s);
+}
+
+static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, struct rnc_status *s)
+{
+    bool ok = true;
+    const struct rnc_type *t = &i->model->tensors[p->in[0]].type;
+    float *in[6] = {0}, *bias = NULL;
+    int count = p->kind == RNC_PREPARE_BN_FOLD ? 6 : 1;
+    for (int k = 0; k < count; k++) in[k] = get_new(i, p->in[k], &ok, s);
+    if (ok && p->kind == RNC_PREPARE_BN_FOLD) {
+        bias = malloc((size_t)t->dim[p->axis] * sizeof *bias + 1);
+        if (!bias) ok = out_of_memory(s, "folded bias", (size_t)t->dim[p->axis] * sizeof *bias);
+        else rnc_bn_fold(t, p->axis, p->eps, in[0], in[1], in[2], in[3], in[4], in[5], bias);
+    }
+    in[0] = widened(t, &p->out[0].type, in[0], &ok, s);
+    ok = ok && put_prepared(i, &p->out[0], in[0], s) && (!bias || put_prepared(i, &p->out[1], bias, s));
+    for (int k = 0; k < count; k++) free(in[k]);
+    free(bias);
+    return ok;
+}
+
+bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s)
+{
+    for (uint32_t k = 0; k < i->model->nprepares; k++)
+        if (!prepare_one(i, &i->model->prepares[k], s)) return false;
+    return true;
+}
+
+/* ---- fresh parameters */
+
+struct fill { float *x; int64_t count; uint8_t init; double scale; uint64_t seed, hash; };
+
+/* Box and Muller 1958: two uniform numbers give two normal ones. */
+static void normal_pair(uint32_t a, uint32_t b, double *x, double *y)
+{
+    double r = sqrt(-2.0 * log(rnc_unit(a))), angle = 6.283185307179586477 * rnc_unit(b);
+    *x = r * cos(angle);
+    *y = r * sin(angle);
+}
+
+static void fill_four(const struct fill *f, int64_t group, double out[4])
+{
+    struct rnc_philox r = rnc_philox(f->seed, (uint64_t)group, f->hash);
+    if (f->init == RNC_INIT_KAIMING_NORMAL) {
+        normal_pair(r.word[0], r.word[1], &out[0], &out[1]);
+        normal_pair(r.word[2], r.word[3], &out[2], &out[3]);
+        return;
+    }
+    for (int k = 0; k < 4; k++) out[k] = 2.0 * rnc_unit(r.word[k]) - 1.0;
+}
+
+static void fill_chunks(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct fill *f = ctx;
+    int64_t last = end * FILL_CHUNK < f->count ? end * FILL_CHUNK : f->count;
+    (void)worker;
+    for (int64_t at = begin * FILL_CHUNK; at < last; at += 4) {
+        double four[4];
+        fill_four(f, at / 4, four);
+        for (int64_t k = 0; k < 4 && at + k < last; k++) f->x[at + k] = (float)(four[k] * f->scale);
+    }
+}
+
+static void initialize_values(const struct rnc_instance *i, const struct rnc_tensor *t, uint64_t seed, float *x)
+{
+    struct fill f = {.x = x, .count = rnc_elements(&t->type), .init = t->init, .seed = seed, .hash = rnc_hash_text(t->name)};
+    double fan = t->init_fan > 0 ? (double)t->init_fan : 1.0;
+    switch ((enum rnc_init)t->init) {
+    case RNC_INIT_ZEROS: return;
+    case RNC_INIT_ONES:
+        for (int64_t k = 0; k < f.count; k++) x[k] = 1.0f;
+        return;
+    case RNC_INIT_KAIMING_NORMAL: f.scale = sqrt(2.0 / fan); break;
+    case RNC_INIT_UNIFORM_FAN_IN: f.scale = 1.0 / sqrt(fan); break;
+    }
+    int64_t chunks = (f.count + FILL_CHUNK - 1) / FILL_CHUNK;
+    if (i->par.run) i->par.run(i->par.self, chunks, fill_chunks, &f);
+    else fill_chunks(&f, 0, chunks, 0);
+}
+
+bool rnc_initialize(struct rnc_instance *i, uint64_t seed, struct rnc_status *s)
+{
+    for (uint32_t k = 0; k < i->model->ntensors; k++) {
+        const struct rnc_tensor *t = &i->model->tensors[k];
+        struct rnc_type f = as_f32(&t->type);
+        if (!is_state(t)) continue;
+        void *x = calloc(1, rnc_plain_bytes(&f) + 1);
+        if (!x) return out_of_memory(s, t->name, rnc_plain_bytes(&f));
+        if (f.dtype == RNC_F32) initialize_values(i, t, seed, x);
+        bool ok = rnc_set(i, t->name, x, s);
+        free(x);
+        if (!ok) return false;
+    }
+    return rnc_prepare(i, s);
+}
+
+/* ---- running */
+
+struct job { const struct rnc_instance *i; const struct rnc_run *run; rnc_kernel *kernel; void *const *args; };
+
+static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct job *j = ctx;
+    j->kernel(j->args, j->run, j->i->scratch.data + (size_t)worker * j->i->scratch_stride, begin, end);
+}
+
+static void run_step(const struct rnc_instance *i, uint32_t index, const struct rnc_run *run)
+{
+    const struct rnc_step *step = &i->model->steps[index];
+    struct job j = {i, run, step->kernel, i->args[index]};
+    int64_t count = step->per_sample ? step->pieces * run->n : step->pieces;
+    if (count <= 0) return;
+    if (count == 1 || !i->par.run) run_pieces(&j, 0, count, 0);
+    else i->par.run(i->par.self, count, run_pieces, &j);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void run_steps(const struct rnc_instance *i, const struct rnc_run *run, const struct rnc_observer *o)
+{
+    const struct rnc_model *m = i->model;
+    double began = o ? seconds() : 0.0;
+    for (uint32_t k = 0; k < m->nsteps; k++) {
+        run_step(i, k, run);
+        if (!o || (k + 1 < m->nsteps && m->steps[k + 1].node == m->steps[k].node)) continue;
+        o->after_node(o->ctx, m->steps[k].node, seconds() - began);
+        began = seconds();
+    }
+}
+
+static bool patch_pointers(struct rnc_instance *i, const void *const *inputs, void *const *outputs, struct rnc_status *s)
+{
+    for (size_t k = 0; k < i->npatches; k++) {
+        const struct patch *p = &i->patches[k];
+        char *base = p->output ? outputs[p->index] : (char *)(uintptr_t)inputs[p->index];
+        if (!base) return rnc_fail(s, RNC_USER, "model %s: %s buffer %u is NULL", i->model->name, p->output ? "output" : "input", p->index);
+        *p->slot = base + p->offset;
+    }
+    i->inputs = inputs;
+    i->outputs = outputs;
+    return true;
+}
+
+/* Counters such as num_batches_tracked: one more after each training step. */
+static void count_step(struct rnc_instance *i)
+{
+    for (uint32_t k = 0; k < i->model->ntensors; k++) {
+        const struct rnc_tensor *t = &i->model->tensors[k];
+        if (t->role != RNC_ROLE_COUNTER) continue;
+        char *place = t->offset != RNC_NOT_STORED ? i->state.data + t->offset : i->plain[k];
+        int64_t count;
+        if (!place) continue;
+        memcpy(&count, place, sizeof count);
+        count++;
+        memcpy(place, &count, sizeof count);
+    }
+}
+
+static bool check_canaries(const struct rnc_instance *i, struct rnc_status *s)
+{
+    const struct block *block[] = {&i->state, &i->arena, &i->scratch};
+    static const char *const name[] = {"state", "arena", "scratch"};
+    for (int k = 0; k < 3; k++)
+        if (!block_intact(block[k])) return rnc_fail(s, RNC_ENV, "model %s: a kernel wrote outside the %s block", i->model->name, name[k]);
+    return true;
+}
+
+bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
+                 const struct rnc_observer *observer, struct rnc_status *s)
+{
+    const struct rnc_model *m = i->model;
+    if (run->n < 1 || run->n > m->batch)
+        return rnc_fail(s, RNC_USER, "model %s: a batch of %lld samples, between 1 and %lld were expected", m->name, (long long)run->n, (long long)m->batch);
+    if (!patch_pointers(i, inputs, outputs, s)) return false;
+    i->n = run->n;
+    if (i->flags & RNC_EXEC_CHECK) { /* all bits set is NaN: what is read before it was written shows in the results */
+        memset(i->arena.data, 0xff, i->arena.bytes);
+        memset(i->scratch.data, 0xff, i->scratch.bytes);
+    }
+    uint64_t fp = rnc_fp_enter();
+    run_steps(i, run, observer);
+    rnc_fp_leave(fp);
+    if (m->train) count_step(i);
+    return !(i->flags & RNC_EXEC_CHECK) || check_canaries(i, s);
+}
+
+bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, struct rnc_status *s)
+{
+    if (index >= i->model->nvalues) return rnc_fail(s, RNC_USER, "model %s has no value %u", i->model->name, index);
+    const struct rnc_value *v = &i->model->values[index];
+    struct rnc_type t = v->type;
+    const char *from = resolve(i, &v->place);
+    if (is_patched(&v->place)) { /* the caller's buffers hold the n real samples only */
+        struct rnc_type f = as_f32(&t);
+        memset(plain, 0, rnc_plain_bytes(&f));
+        if (t.rank > 0 && t.dim[0] == i->model->batch) t.dim[0] = i->n;
+        from = v->place.space == RNC_INPUT ? i->inputs[v->place.index] : i->outputs[v->place.index];
+        if (from) from += v->place.offset;
+    }
+    if (!from) return rnc_fail(s, RNC_USER, "value %s of model %s is not in memory", v->name, i->model->name);
+    return unpack_plain(&t, from, plain, s);
+}

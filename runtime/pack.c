@@ -1,0 +1,147 @@
+/* pack.c: every layout is a rule that places runs of a plain tensor. A run is the KH·KW (or H·W) elements of one (a, b) pair of
+   the leading dims, contiguous in the plain form, at a constant stride in the packed one. */
+#include "runtime/pack.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static size_t element_bytes(uint8_t dtype)
+{
+    switch ((enum rnc_dtype)dtype) {
+    case RNC_F32: return 4;
+    case RNC_BF16: return 2;
+    case RNC_U8: return 1;
+    case RNC_I64: return 8;
+    }
+    return 0;
+}
+
+int64_t rnc_elements(const struct rnc_type *t)
+{
+    int64_t n = 1;
+    for (int k = 0; k < t->rank; k++) n *= t->dim[k];
+    return n;
+}
+
+size_t rnc_plain_bytes(const struct rnc_type *t) { return (size_t)rnc_elements(t) * element_bytes(t->dtype); }
+
+/* Dims as four: a tensor of lower rank has trailing ones; a vector of channels [C] counts as one sample of C. */
+struct runs {
+    int64_t a, b, run; /* a·b runs of so many elements each */
+    int64_t stride;    /* elements between neighbours of a run in the packed form */
+};
+
+static int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t dim_or_one(const struct rnc_type *t, int k) { return k < t->rank ? t->dim[k] : 1; }
+
+static struct runs runs_of(const struct rnc_type *t)
+{
+    struct runs r = {.a = dim_or_one(t, 0), .b = dim_or_one(t, 1), .run = dim_or_one(t, 2) * dim_or_one(t, 3), .stride = 1};
+    switch ((enum rnc_layout)t->layout) {
+    case RNC_PLAIN: break;
+    case RNC_BLOCKED:
+        if (t->rank == 1) r.b = r.a, r.a = 1;
+        r.stride = t->v;
+        break;
+    case RNC_WEIGHT: r.stride = (int64_t)t->iv * t->v; break;
+    case RNC_WEIGHT_T: r.stride = (int64_t)t->v * t->v; break;
+    case RNC_DEPTHWISE: r.stride = t->v; break;
+    }
+    return r;
+}
+
+/* Where the run (a, b) begins in the packed form, in elements. */
+static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_t a, int64_t b)
+{
+    int64_t v = t->v, iv = t->iv;
+    switch ((enum rnc_layout)t->layout) {
+    case RNC_PLAIN: return (a * r->b + b) * r->run;
+    case RNC_BLOCKED: return (a * up(r->b, v) + b / v) * r->run * v + b % v;
+    case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + b % iv * v + a % v;
+    case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + a % v * v + b % v;
+    case RNC_DEPTHWISE: return a / v * r->run * v + a % v;
+    }
+    return 0;
+}
+
+static int64_t packed_elements(const struct rnc_type *t)
+{
+    struct runs r = runs_of(t);
+    int64_t v = t->v, iv = t->iv;
+    switch ((enum rnc_layout)t->layout) {
+    case RNC_PLAIN: return rnc_elements(t);
+    case RNC_BLOCKED: return r.a * up(r.b, v) * v * r.run;
+    case RNC_WEIGHT: return up(r.a, v) * v * up(r.b, iv) * iv * r.run;
+    case RNC_WEIGHT_T: return up(r.a, v) * v * up(r.b, v) * v * r.run;
+    case RNC_DEPTHWISE: return up(r.a, v) * v * r.run;
+    }
+    return 0;
+}
+
+size_t rnc_packed_bytes(const struct rnc_type *t) { return (size_t)packed_elements(t) * element_bytes(t->dtype); }
+
+/* Copies COUNT elements with strides, in elements. */
+static void copy_run(size_t bytes, char *dst, int64_t dst_stride, const char *src, int64_t src_stride, int64_t count)
+{
+#define COPY_AS(T)                                                                  \
+    for (int64_t k = 0; k < count; k++) {                                           \
+        T x;                                                                        \
+        memcpy(&x, src + (size_t)(k * src_stride) * sizeof x, sizeof x);            \
+        memcpy(dst + (size_t)(k * dst_stride) * sizeof x, &x, sizeof x);            \
+    }
+    switch (bytes) {
+    case 1: COPY_AS(uint8_t); break;
+    case 2: COPY_AS(uint16_t); break;
+    case 4: COPY_AS(uint32_t); break;
+    case 8: COPY_AS(uint64_t); break;
+    default: assert(0 && "element size");
+    }
+#undef COPY_AS
+}
+
+void rnc_pack(const struct rnc_type *t, const void *plain, void *packed)
+{
+    size_t size = element_bytes(t->dtype);
+    if (t->layout == RNC_PLAIN) {
+        memcpy(packed, plain, rnc_plain_bytes(t));
+        return;
+    }
+    struct runs r = runs_of(t);
+    if (packed_elements(t) != rnc_elements(t)) memset(packed, 0, rnc_packed_bytes(t));
+    const char *src = plain;
+    for (int64_t a = 0; a < r.a; a++)
+        for (int64_t b = 0; b < r.b; b++, src += (size_t)r.run * size)
+            copy_run(size, (char *)packed + (size_t)run_offset(t, &r, a, b) * size, r.stride, src, 1, r.run);
+}
+
+void rnc_unpack(const struct rnc_type *t, const void *packed, void *plain)
+{
+    size_t size = element_bytes(t->dtype);
+    if (t->layout == RNC_PLAIN) {
+        memcpy(plain, packed, rnc_plain_bytes(t));
+        return;
+    }
+    struct runs r = runs_of(t);
+    char *dst = plain;
+    for (int64_t a = 0; a < r.a; a++)
+        for (int64_t b = 0; b < r.b; b++, dst += (size_t)r.run * size)
+            copy_run(size, dst, 1, (const char *)packed + (size_t)run_offset(t, &r, a, b) * size, r.stride, r.run);
+}
+
+void rnc_bn_fold(const struct rnc_type *weight, uint32_t axis, double eps, float *w, const float *bias,
+                 const float *gamma, const float *beta, const float *mean, const float *var, float *b_out)
+{
+    int64_t outer = 1, inner = 1, channels = weight->dim[axis];
+    for (uint32_t k = 0; k < axis; k++) outer *= weight->dim[k];
+    for (int k = (int)axis + 1; k < weight->rank; k++) inner *= weight->dim[k];
+    for (int64_t c = 0; c < channels; c++) {
+        double scale = (double)gamma[c] / sqrt((double)var[c] + eps);
+        b_out[c] = (float)((double)beta[c] + ((bias ? (double)bias[c] : 0.0) - (double)mean[c]) * scale);
+        for (int64_t o = 0; o < outer; o++)
+            for (int64_t i = 0; i < inner; i++) {
+                float *x = &w[(o * channels + c) * inner + i];
+                *x = (float)((double)*x * scale);
+            }
+    }
+}

@@ -1,0 +1,38 @@
+/* philox.h: Philox4x32-10, a counter-based random number generator (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy
+   as 1, 2, 3", SC 2011). A number is a function of (key, counter) and nothing else, so that it never depends on threads or order. */
+#ifndef RNC_RUNTIME_PHILOX_H
+#define RNC_RUNTIME_PHILOX_H
+
+#include <stdint.h>
+
+struct rnc_philox { uint32_t word[4]; };
+
+static inline struct rnc_philox rnc_philox(uint64_t key, uint64_t counter_low, uint64_t counter_high)
+{
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    uint32_t c0 = (uint32_t)counter_low, c1 = (uint32_t)(counter_low >> 32);
+    uint32_t c2 = (uint32_t)counter_high, c3 = (uint32_t)(counter_high >> 32);
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = (uint64_t)0xD2511F53u * c0, b = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)b;
+        c3 = (uint32_t)a;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return (struct rnc_philox){{c0, c1, c2, c3}};
+}
+
+/* In (0, 1), never an end. */
+static inline double rnc_unit(uint32_t word) { return ((double)word + 0.5) * 0x1p-32; }
+
+/* FNV-1a, 64 bits. */
+static inline uint64_t rnc_hash_text(const char *s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+#endif
