@@ -1,0 +1,290 @@
+/* Packing of every layout, and the execution of a model whose kernels are written by hand in C. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/exec.h"
+#include "runtime/pack.h"
+#include "runtime/pool.h"
+
+/* ---- packing */
+
+static void check_round_trip(struct rnc_type t)
+{
+    int64_t n = rnc_elements(&t);
+    size_t packed_bytes = rnc_packed_bytes(&t);
+    float *x = malloc((size_t)n * 4 + 4), *y = malloc((size_t)n * 4 + 4), *p = malloc(packed_bytes + 4);
+    for (int64_t k = 0; k < n; k++) x[k] = (float)(k + 1);
+    memset(p, 0xff, packed_bytes + 4);
+    rnc_pack(&t, x, p);
+    rnc_unpack(&t, p, y);
+    assert_memory_equal(x, y, (size_t)n * 4);
+    double sum = 0.0;
+    for (size_t k = 0; k < packed_bytes / 4; k++) sum += (double)p[k]; /* the padding is zero */
+    assert_true(sum == (double)n * (double)(n + 1) / 2.0);
+    assert_true(isnan(p[packed_bytes / 4]));
+    free(x);
+    free(y);
+    free(p);
+}
+
+static void every_layout_round_trips(void **state)
+{
+    (void)state;
+    static const int64_t channels[] = {1, 3, 16, 17, 32};
+    for (uint8_t v = 4; v <= 16; v = (uint8_t)(v * 2))
+        for (int a = 0; a < 5; a++) {
+            int64_t c = channels[a];
+            check_round_trip((struct rnc_type){.layout = RNC_BLOCKED, .rank = 1, .v = v, .dim = {c}});
+            check_round_trip((struct rnc_type){.layout = RNC_BLOCKED, .rank = 2, .v = v, .dim = {3, c}});
+            check_round_trip((struct rnc_type){.layout = RNC_BLOCKED, .rank = 4, .v = v, .dim = {2, c, 5, 7}});
+            check_round_trip((struct rnc_type){.layout = RNC_DEPTHWISE, .rank = 4, .v = v, .dim = {c, 1, 3, 3}});
+            for (int b = 0; b < 5; b++) {
+                int64_t i = channels[b];
+                check_round_trip((struct rnc_type){.layout = RNC_PLAIN, .rank = 4, .dim = {c, i, 3, 2}});
+                check_round_trip((struct rnc_type){.layout = RNC_WEIGHT, .rank = 2, .v = v, .iv = v, .dim = {c, i}});
+                check_round_trip((struct rnc_type){.layout = RNC_WEIGHT, .rank = 4, .v = v, .iv = (uint8_t)(i < v ? i : v), .dim = {c, i, 3, 2}});
+                check_round_trip((struct rnc_type){.layout = RNC_WEIGHT_T, .rank = 4, .v = v, .dim = {c, i, 1, 5}});
+            }
+        }
+    check_round_trip((struct rnc_type){.layout = RNC_PLAIN, .rank = 0});
+}
+
+/* The written-down formulas of enum layout, element by element. */
+static void layouts_are_as_documented(void **state)
+{
+    (void)state;
+    enum { O = 19, I = 21, K = 6, V = 16 };
+    static float plain[O * I * K], packed[32 * 32 * K];
+    for (int k = 0; k < O * I * K; k++) plain[k] = (float)k;
+    struct rnc_type w = {.layout = RNC_WEIGHT, .rank = 4, .v = V, .iv = V, .dim = {O, I, 2, 3}}, t = w;
+    rnc_pack(&w, plain, packed);
+    for (int o = 0; o < O; o++)
+        for (int i = 0; i < I; i++)
+            for (int k = 0; k < K; k++)
+                assert_true(packed[(((o / V * 2 + i / V) * K + k) * V + i % V) * V + o % V] == plain[(o * I + i) * K + k]);
+    t.layout = RNC_WEIGHT_T;
+    rnc_pack(&t, plain, packed);
+    for (int o = 0; o < O; o++)
+        for (int i = 0; i < I; i++)
+            for (int k = 0; k < K; k++)
+                assert_true(packed[(((i / V * 2 + o / V) * K + k) * V + o % V) * V + i % V] == plain[(o * I + i) * K + k]);
+}
+
+/* ---- a model by hand: y = x·w + b for samples of 4 numbers, through the arena; w is trained by w += lr·step */
+
+enum { N = 8, F = 4 };
+
+static void scale_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    const float *x = args[0], *w = args[1];
+    float *y = args[2], *tmp = scratch;
+    (void)run;
+    for (int64_t k = begin; k < end; k++)
+        for (int f = 0; f < F; f++) {
+            tmp[f] = x[k * F + f] * w[f];
+            y[k * F + f] = tmp[f];
+        }
+}
+
+static void bias_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    const float *x = args[0], *b = args[1], *constant = args[3];
+    float *y = args[2];
+    (void)run, (void)scratch;
+    for (int64_t k = begin; k < end; k++)
+        for (int f = 0; f < F; f++) y[k * F + f] = x[k * F + f] + b[f] + *constant;
+}
+
+static void update_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    float *w = args[0];
+    (void)scratch, (void)begin, (void)end;
+    for (int f = 0; f < F; f++) w[f] += (float)(run->lr * (double)run->step);
+}
+
+static const float constant_one = 1.0f;
+static struct rnc_arg scale_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, 0}, {RNC_ARENA, 0, 0}};
+static struct rnc_arg bias_args[] = {{RNC_ARENA, 0, 0}, {RNC_STATE, 0, 64}, {RNC_OUTPUT, 0, 0}, {RNC_CONST, 0, 0}};
+static const struct rnc_arg update_args[] = {{RNC_STATE, 0, 0}};
+static const struct rnc_step steps[] = {
+    {scale_kernel, scale_args, 3, 1, 1, 0, 0}, {bias_kernel, bias_args, 4, 1, 1, 1, 0}, {update_kernel, update_args, 1, 0, 1, 2, 0}};
+static const struct rnc_tensor tensors[] = {
+    {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0},
+    {"b", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 4, {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {F}}, 64},
+    {"count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 128},
+    {"x", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0},
+    {"y", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0}};
+static const struct rnc_node nodes[] = {{.name = "scale", .op = "mul"}, {.name = "bias", .op = "add"}, {.name = "update", .op = "sgd"}};
+static const struct rnc_value values[] = {{"scaled", {.rank = 2, .dim = {N, F}}, {RNC_ARENA, 0, 0}}};
+static struct rnc_model model = {
+    .abi = RNC_ABI_VERSION, .train = 1, .name = "hand", .cpu = "any", .batch = N, .steps = steps, .nsteps = 3, .tensors = tensors, .ntensors = 5,
+    .nodes = nodes, .nnodes = 3, .values = values, .nvalues = 1, .ninputs = 1, .noutputs = 1, .state_bytes = 136, .arena_bytes = N * F * 4, .scratch_bytes = 16};
+
+static void ramp(float *x, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++) x[k] = (float)(k % 7) - 3.0f;
+}
+
+static void run_by_hand(const struct rnc_parallel *par, unsigned flags, float *y)
+{
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&model, par, flags, &s);
+    assert_non_null(i);
+    float x[N * F], w[F], b[F];
+    const void *in[] = {x};
+    void *out[] = {y};
+    ramp(x, N * F);
+    assert_true(rnc_initialize(i, 5, &s) && rnc_get(i, "w", w, &s) && rnc_get(i, "b", b, &s));
+    struct rnc_run run = {.n = 5, .step = 2, .lr = 0.5};
+    assert_true(rnc_execute(i, &run, in, out, NULL, &s));
+    for (int k = 0; k < 5 * F; k++) assert_true(y[k] == x[k] * w[k % F] + b[k % F] + 1.0f);
+    float w2[F];
+    int64_t count = -1;
+    assert_true(rnc_get(i, "w", w2, &s) && rnc_get(i, "count", &count, &s));
+    for (int k = 0; k < F; k++) assert_true(w2[k] == w[k] + 1.0f);
+    assert_int_equal(count, 1);
+    rnc_close(i);
+}
+
+static void runs_a_model(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    float alone[N * F], pooled[N * F];
+    run_by_hand(NULL, 0, alone);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct rnc_pool *p = rnc_pool_new(threads, &s);
+        struct rnc_parallel par = rnc_pool_parallel(p);
+        run_by_hand(&par, RNC_EXEC_CHECK, pooled);
+        assert_memory_equal(alone, pooled, 5 * F * sizeof(float));
+        rnc_pool_free(p);
+    }
+}
+
+struct seen { const struct rnc_instance *i; int nodes; float value; };
+static void observe(void *ctx, uint32_t node, double seconds)
+{
+    struct seen *o = ctx;
+    struct rnc_status s = {0};
+    float v[N * F];
+    assert_true(seconds >= 0.0);
+    assert_int_equal(node, o->nodes++);
+    if (node == 0) {
+        assert_true(rnc_read_value(o->i, 0, v, &s));
+        o->value = v[1];
+    }
+}
+
+static void observes_and_reads_values(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&model, NULL, RNC_EXEC_CHECK, &s);
+    float x[N * F], y[N * F], w[F] = {1, 2, 3, 4}, b[F] = {0};
+    ramp(x, N * F);
+    assert_true(rnc_set(i, "w", w, &s) && rnc_set(i, "b", b, &s));
+    struct seen o = {.i = i};
+    struct rnc_observer observer = {observe, &o};
+    assert_true(rnc_execute(i, &(struct rnc_run){.n = N, .step = 1}, (const void *const[]){x}, (void *const[]){y}, &observer, &s));
+    assert_int_equal(o.nodes, 3);
+    assert_true(o.value == x[1] * 2.0f);
+    rnc_close(i);
+}
+
+static void refuses(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_model m = model;
+    m.abi = 99;
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_non_null(strstr(s.message, "ABI version 99"));
+    s.code = RNC_OK;
+    m = model;
+#if defined __x86_64__
+    m.cpu_features = 8;
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_non_null(strstr(s.message, "NEON"));
+#endif
+    s.code = RNC_OK;
+    m = model;
+    m.arena_bytes = UINT64_C(1) << 60;
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_int_equal(s.code, RNC_ENV);
+    s.code = RNC_OK;
+    m = model;
+    m.state_bytes = 64;
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_non_null(strstr(s.message, "damaged"));
+    s.code = RNC_OK;
+    struct rnc_instance *i = rnc_open(&model, NULL, 0, &s);
+    assert_false(rnc_set(i, "nothing", "", &s));
+    assert_non_null(strstr(s.message, "'nothing'"));
+    s.code = RNC_OK;
+    assert_false(rnc_execute(i, &(struct rnc_run){.n = N + 1}, (const void *const[]){NULL}, (void *const[]){NULL}, NULL, &s));
+    rnc_close(i);
+}
+
+/* The same name gives the same values, whatever else the model has; the spread is that of He et al. 2015. */
+static void initialisation_is_keyed_by_name(void **state)
+{
+    (void)state;
+    enum { BIG = 40000 };
+    static float a[BIG], b[BIG];
+    struct rnc_tensor t[] = {{"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0},
+                             {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4}};
+    struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "init", .cpu = "any", .batch = 1, .tensors = t, .ntensors = 2, .state_bytes = BIG * 8};
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
+    assert_true(rnc_initialize(i, 1, &s) && rnc_get(i, "conv.weight", a, &s) && rnc_get(i, "fc.weight", b, &s));
+    double mean = 0, var = 0, top = 0;
+    for (int k = 0; k < BIG; k++) mean += (double)a[k] / BIG, top = fmax(top, fabs((double)b[k]));
+    for (int k = 0; k < BIG; k++) var += ((double)a[k] - mean) * ((double)a[k] - mean) / BIG;
+    assert_true(fabs(mean) < 0.004 && fabs(var - 0.04) < 0.002 && top <= 0.1 && top > 0.099);
+    rnc_close(i);
+    m.tensors = t + 1; /* alone */
+    t[1].offset = 0;
+    m.ntensors = 1;
+    i = rnc_open(&m, NULL, 0, &s);
+    assert_true(rnc_initialize(i, 1, &s) && rnc_get(i, "fc.weight", a, &s));
+    assert_memory_equal(a, b, sizeof a);
+    rnc_close(i);
+}
+
+static void folds_batch_norm(void **state)
+{
+    (void)state;
+    struct rnc_tensor t[] = {{"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED}, {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+                             {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}, {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+                             {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
+    struct rnc_prepare p = {.kind = RNC_PREPARE_BN_FOLD, .in = {0, -1, 1, 2, 3, 4}, .eps = 0.0,
+                            .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0}, {{.rank = 1, .dim = {2}}, 16}}};
+    struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "fold", .cpu = "any", .batch = 1, .tensors = t, .ntensors = 5, .prepares = &p, .nprepares = 1, .state_bytes = 24};
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
+    float w[] = {1, 2, 3, 4}, g[] = {2, 3}, b[] = {1, 1}, mean[] = {10, 20}, var[] = {4, 9}, back[4];
+    assert_true(rnc_set(i, "w", w, &s) && rnc_set(i, "g", g, &s) && rnc_set(i, "b", b, &s) && rnc_set(i, "m", mean, &s) && rnc_set(i, "v", var, &s));
+    assert_true(rnc_prepare(i, &s) && rnc_get(i, "w", back, &s));
+    size_t bytes;
+    const float *x = rnc_state(i, &bytes), want[] = {1, 2, 3, 4, -9, -19};
+    assert_memory_equal(x, want, sizeof want);
+    assert_memory_equal(back, w, sizeof w);
+    rnc_close(i);
+}
+
+int main(void)
+{
+    bias_args[3].offset = (uint64_t)(uintptr_t)&constant_one;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_layout_round_trips), cmocka_unit_test(layouts_are_as_documented), cmocka_unit_test(runs_a_model),
+        cmocka_unit_test(observes_and_reads_values), cmocka_unit_test(refuses), cmocka_unit_test(initialisation_is_keyed_by_name),
+        cmocka_unit_test(folds_batch_norm),
+    };
+    return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
+}
