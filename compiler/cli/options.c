@@ -31,18 +31,20 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
     return n;
 }
 
-static void make_table(struct table *t, const struct command *cmd, const struct option *shared, int nshared)
-{
-    t->count = 0;
-    for (int i = 0; i < cmd->noptions && t->count < TABLE_MAX; i++) t->row[t->count++] = &cmd->options[i];
-    for (int i = 0; i < nshared && t->count < TABLE_MAX; i++) t->row[t->count++] = &shared[i];
-}
-
 static const struct option *find_long(const struct table *t, const char *name, size_t len)
 {
     for (int i = 0; i < t->count; i++)
         if (strlen(t->row[i]->name) == len && strncmp(t->row[i]->name, name, len) == 0) return t->row[i];
     return NULL;
+}
+
+static void make_table(struct table *t, const struct command *cmd, const struct option *shared, int nshared)
+{
+    t->count = 0;
+    for (int i = 0; i < cmd->noptions && t->count < TABLE_MAX; i++) t->row[t->count++] = &cmd->options[i];
+    /* A command's own option takes the place of the shared one of that name. */
+    for (int i = 0; i < nshared && t->count < TABLE_MAX; i++)
+        if (!find_long(t, shared[i].name, strlen(shared[i].name))) t->row[t->count++] = &shared[i];
 }
 
 static const struct option *find_letter(const struct table *t, char letter)
@@ -224,10 +226,10 @@ void options_help(struct arena *a, const struct command *cmd)
     struct option shared[SHARED_MAX];
     printf("rnc %s: %s\n\nusage: rnc %s %s\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "");
     if (cmd->details) printf("\n%s%s", cmd->details, cmd->details[0] && cmd->details[strlen(cmd->details) - 1] == '\n' ? "" : "\n");
-    int n = shared_options(&none, &s, cmd->shared, shared);
-    if (cmd->noptions + n) printf("\noptions:\n");
-    for (int i = 0; i < cmd->noptions; i++) help_row(a, &cmd->options[i]);
-    for (int i = 0; i < n; i++) help_row(a, &shared[i]);
+    struct table t;
+    make_table(&t, cmd, shared, shared_options(&none, &s, cmd->shared, shared));
+    if (t.count) printf("\noptions:\n");
+    for (int i = 0; i < t.count; i++) help_row(a, t.row[i]);
 }
 
 struct named_file option_named_file(struct arena *a, const char *item)

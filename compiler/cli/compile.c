@@ -1,0 +1,312 @@
+/* compile.c: `rnc compile`: every stage, shown; objects, shared libraries and their C headers. */
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "cli/cli.h"
+#include "cli/file.h"
+#include "cli/format.h"
+#include "ir/text.h"
+
+extern char **environ;
+
+static bool opt_train;
+static const char *opt_emit, *opt_output, *opt_cpu;
+static const char *const emits[] = { "ir", "ir-raw", "llvm", "asm", "report" };
+enum { NEMITS = sizeof emits / sizeof emits[0] };
+
+/* ---- the C header */
+
+static void upper(struct buf *b, const char *s)
+{
+    for (; *s; s++) buf_putc(b, isalnum((unsigned char)*s) ? (char)toupper((unsigned char)*s) : '_');
+}
+
+static const char *dtype_c(enum dtype dt)
+{
+    return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float";
+}
+
+static void shape_row(struct buf *b, const struct type *t)
+{
+    buf_putc(b, '[');
+    for (int i = 0; i < t->rank; i++) buf_printf(b, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
+    buf_putc(b, ']');
+}
+
+/* "#define RNC_NET_IMAGE 0  …": a buffer's position and how many elements it has. */
+static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t, int index)
+{
+    buf_printf(b, "#define %s_%s_", prefix, what);
+    upper(b, name);
+    buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
+    shape_row(b, t);
+    buf_puts(b, " */\n");
+    buf_printf(b, "#define %s_%s_", prefix, what);
+    upper(b, name);
+    buf_printf(b, "_ELEMENTS %lld\n", (long long)type_elements(t));
+}
+
+static bool is_state(const struct value *v)
+{
+    return v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_COUNTER || v->kind == VALUE_OPTIM;
+}
+
+static void header_weights(struct buf *b, const char *prefix, const struct graph *g)
+{
+    int count = 0;
+    for (int i = 0; i < g->nvalues; i++) count += is_state(g->values[i]);
+    buf_printf(b, "\n/* Every tensor of the state, in order: X(name, C type, elements, rank, dim 0, dim 1, dim 2, dim 3). Set each by name with rnc_set in plain\n"
+                  "   row-major form, then call rnc_prepare once. */\n#define %s_NWEIGHTS %d\n#define %s_WEIGHTS(X)", prefix, count, prefix);
+    for (int i = 0; i < g->nvalues; i++) {
+        const struct value *v = g->values[i];
+        if (!is_state(v)) continue;
+        buf_printf(b, " \\\n    X(\"%s\", %s, %lld, %d", v->name, dtype_c(v->type.dtype), (long long)type_elements(&v->type), v->type.rank);
+        for (int k = 0; k < MAX_RANK; k++) buf_printf(b, ", %lld", (long long)(k < v->type.rank ? v->type.dim[k] : 1));
+        buf_putc(b, ')');
+    }
+    buf_putc(b, '\n');
+}
+
+static void write_header(struct buf *b, const struct built *m)
+{
+    const struct graph *g = m->graph;
+    const char *symbol = gen_symbol(b->arena, g->name);
+    struct buf p;
+    buf_init(&p, b->arena);
+    upper(&p, symbol);
+    buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n", g->name,
+               opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.cpu);
+    buf_printf(b, "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", p.data, p.data);
+    buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol, symbol);
+    buf_printf(b, "#define %s_BATCH %lld\n", p.data, (long long)g->batch);
+    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", p.data, g->state_bytes, p.data, g->arena_bytes);
+    buf_puts(b, "\n/* Input buffers of rnc_execute, plain row-major. */\n");
+    int ninputs = 0;
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_INPUT) header_buffer(b, p.data, "INPUT", g->values[i]->name, &g->values[i]->type, ninputs++);
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_TARGET) header_buffer(b, p.data, "TARGET", g->values[i]->name, &g->values[i]->type, ninputs++);
+    buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", p.data, ninputs);
+    for (int i = 0; i < g->noutputs; i++) header_buffer(b, p.data, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
+    buf_printf(b, "#define %s_NOUTPUTS %d\n", p.data, g->noutputs);
+    header_weights(b, p.data, g);
+    buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+}
+
+/* ---- files */
+
+static bool ends_with(const char *s, const char *tail)
+{
+    size_t n = strlen(s), m = strlen(tail);
+    return n > m && strcmp(s + n - m, tail) == 0;
+}
+
+/* Runs cc; its own messages go to stderr. */
+static bool link_shared(struct cli *c, const char *object, const char *output)
+{
+    const char *cc = getenv("CC");
+    if (!cc || !*cc) cc = "cc";
+    char *const args[] = { (char *)(uintptr_t)cc, (char[]){ "-shared" }, (char[]){ "-o" }, (char *)(uintptr_t)output, (char *)(uintptr_t)object, NULL };
+    pid_t pid;
+    int status = 0, error = posix_spawnp(&pid, cc, NULL, NULL, args, environ);
+    if (error) {
+        struct diag *d = diag_env(c->diags, "%s: a shared library needs the C compiler '%s': %s", opt_output, cc, strerror(error));
+        diag_note(d, "install gcc, name another compiler in CC, or write an object: -o FILE.o");
+        return false;
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+        struct diag *d = diag_env(c->diags, "%s: a shared library needs the C compiler '%s', which is not here", opt_output, cc);
+        diag_note(d, "install gcc, name another compiler in CC, or write an object: -o FILE.o");
+        return false;
+    }
+    diag_env(c->diags, "%s: '%s' could not link the shared library", opt_output, cc);
+    return false;
+}
+
+static bool write_shared(struct cli *c, const void *data, size_t size)
+{
+    const char *object = arena_printf(c->arena, "%s.%ld.o", opt_output, (long)getpid());
+    const char *aside = arena_printf(c->arena, "%s.%ld.so", opt_output, (long)getpid());
+    bool ok = file_write(c->diags, object, data, size) && link_shared(c, object, aside);
+    if (ok && rename(aside, opt_output)) {
+        diag_env(c->diags, "%s: could not be written: %s", opt_output, strerror(errno));
+        ok = false;
+    }
+    unlink(object);
+    if (!ok) unlink(aside);
+    return ok;
+}
+
+static bool write_outputs(struct cli *c, const struct built *b)
+{
+    struct buf h;
+    buf_init(&h, c->arena);
+    write_header(&h, b);
+    size_t stem = strlen(opt_output) - (ends_with(opt_output, ".so") ? 3 : 2);
+    const char *header = arena_printf(c->arena, "%.*s.h", (int)stem, opt_output);
+    if (!file_write(c->diags, header, h.data, h.len)) return false;
+    if (ends_with(opt_output, ".h")) return true;
+    size_t size;
+    const void *data = program_object(b->program, &size);
+    bool ok = ends_with(opt_output, ".so") ? write_shared(c, data, size) : file_write(c->diags, opt_output, data, size);
+    if (!ok) unlink(header);
+    return ok;
+}
+
+/* ---- the report */
+
+static void json_report(const struct built *b, const struct buf *passes, const char *what)
+{
+    const struct graph *g = b->graph;
+    const struct gen_stats *s = program_stats(b->program);
+    json_t *list = json_array();
+    for (const char *p = passes->data; *p;) {
+        size_t n = strcspn(p, "\n");
+        if (n) json_array_append_new(list, json_stringn(p, n));
+        p += n + (p[n] == '\n');
+    }
+    json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "model", g->name, "mode", what,
+        "batch", (json_int_t)g->batch, "cpu", b->target.cpu, "passes", list, "kernels", s->kernels, "steps", s->steps,
+        "code_bytes", (json_int_t)s->code_bytes, "planned_bytes", (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes,
+        "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
+        "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+static void print_report(struct cli *c, const struct built *b, const struct buf *passes, FILE *out)
+{
+    const struct graph *g = b->graph;
+    const struct gen_stats *s = program_stats(b->program);
+    double over = g->lower_bound_bytes ? 100.0 * ((double)g->arena_bytes / (double)g->lower_bound_bytes - 1) : 0;
+    fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference", (long long)g->batch, b->target.cpu);
+    for (const char *p = passes->data; *p;) {
+        size_t n = strcspn(p, "\n");
+        fprintf(out, "  %.*s\n", (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+    fprintf(out, "\ncode      %d kernels for %d steps, %s\n", s->kernels, s->steps, format_bytes(c->arena, s->code_bytes));
+    fprintf(out, "memory    %s planned for intermediates; no plan can take less than %s (%.1f%% above)\n", format_bytes(c->arena, g->arena_bytes),
+            format_bytes(c->arena, g->lower_bound_bytes), over);
+    fprintf(out, "          %s of weights%s\n", format_bytes(c->arena, g->state_bytes), opt_train ? " and optimizer state" : "");
+    fprintf(out, "time      %s ms: spec %s, passes %s, code %s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),
+            format_ms(c->arena, b->parse_ms), format_ms(c->arena, b->pass_ms), format_ms(c->arena, b->compile_ms));
+    fprintf(out, "          (all compile threads together: emitting IR %s, LLVM's code generator %s; linking %s)\n", format_ms(c->arena, s->emit_ms),
+            format_ms(c->arena, s->codegen_ms), format_ms(c->arena, s->link_ms));
+}
+
+/* ---- the command */
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static bool check_options(struct cli *c)
+{
+    bool known = !opt_emit;
+    for (int i = 0; i < NEMITS && !known; i++) known = strcmp(opt_emit, emits[i]) == 0;
+    if (!known) {
+        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--emit: there is no '%s'", opt_emit);
+        const char *near = did_you_mean(opt_emit, emits, NEMITS);
+        if (near) diag_note(d, "did you mean '%s'?", near);
+        diag_note(d, "one of ir, ir-raw, llvm, asm, report");
+        return false;
+    }
+    if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h")) return true;
+    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "-o: '%s' does not end in .o, .so or .h", opt_output);
+    diag_note(d, "the ending says what is written: an object, a shared library, or the C header alone");
+    return false;
+}
+
+/* A file is for machines like this one or better; code that only runs here is for --cpu host. */
+static const char *choose_cpu(void)
+{
+    if (opt_cpu) return opt_cpu;
+#if defined __x86_64__
+    if (opt_output) return "x86-64-v3";
+#endif
+    return "host";
+}
+
+static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, what) == 0; }
+
+static bool generate(struct cli *c, struct built *b, struct buf *text)
+{
+    struct gen_options go = { .target = b->target, .threads = c->threads > 0 ? (int)c->threads : (int)sysconf(_SC_NPROCESSORS_ONLN) };
+    go.single_object = opt_output != NULL;
+    if (emitting("llvm")) go.llvm = text;
+    if (emitting("asm")) go.assembly = text;
+    double start = now_ms();
+    b->program = gen_compile(b->graph, &go, c->diags);
+    if (!b->program) return false;
+    /* Code for another CPU is never linked into this process. */
+    if (strcmp(choose_cpu(), "host") == 0 && !opt_output && !program_load(b->program, c->diags)) return false;
+    b->compile_ms = now_ms() - start;
+    return true;
+}
+
+static bool compile(struct cli *c, const char *spec, struct built *b)
+{
+    struct buf passes, text;
+    buf_init(&passes, c->arena);
+    buf_init(&text, c->arena);
+    struct model_options o = { .mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes };
+    if (!cli_graph(c, spec, &o, b)) return false;
+    if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
+    if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
+        if (!generate(c, b, &text)) return false;
+    if (opt_output && !write_outputs(c, b)) return false;
+    if (opt_emit && !emitting("report")) {
+        fwrite(text.data, 1, text.len, stdout);
+        return true;
+    }
+    if (c->json) {
+        json_report(b, &passes, opt_train ? "train" : "infer");
+        return true;
+    }
+    print_report(c, b, &passes, stdout);
+    if (opt_output)
+        printf("wrote     %s%s\n", opt_output, ends_with(opt_output, ".h") ? "" : " and its C header");
+    return true;
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    if (!check_options(c)) return cli_finish(c);
+    c->cpu = choose_cpu();
+    struct built b = { 0 };
+    compile(c, argv[0], &b);
+    cli_built_free(&b);
+    return cli_finish(c);
+}
+
+static const struct option options[] = {
+    { .name = "train", .kind = OPT_FLAG, .help = "the training step instead of inference", .dest = &opt_train },
+    { .name = "emit", .kind = OPT_TEXT, .arg = "WHAT", .help = "print ir, ir-raw, llvm, asm or report (the default)", .dest = &opt_emit },
+    { .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write FILE.o or FILE.so, and the C header beside it", .dest = &opt_output },
+    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &opt_cpu },
+};
+
+const struct command command_compile = {
+    .name = "compile", .summary = "native code, every stage shown; .o and .so files with a C header",
+    .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [-o FILE.o|FILE.so]",
+    .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, and needs\n"
+               "nothing but librnc_rt.a: no LLVM, no BLAS.\n\n"
+               "  rnc compile resnet50\n  rnc compile resnet20 -p channels=1 -p size=28 --train --emit ir\n"
+               "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n",
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
+    .min_args = 1, .max_args = 1, .run = run,
+};
