@@ -195,7 +195,7 @@ def nudge(net, x):
 
 def optimizer(kind, params):
     sgd = dict(lr=0.05, momentum=0.9, weight_decay=1e-4)
-    adam = dict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
+    adam = dict(lr=0.01, betas=(0.9, 0.999), eps=1e-8)
     if kind == "sgd":
         return torch.optim.SGD(params, **sgd)
     if kind == "nesterov":
