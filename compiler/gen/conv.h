@@ -1,0 +1,51 @@
+/* conv.h: convolutions as one kind of kernel. conv2d, its gradient by the input (conv2d_dgrad, which is also conv_transpose2d) and the
+   dense layers all are
+
+       out[y·os + y0, x·os + x0] = body( Σ taps (kh, kw), Σ c  in[c, y·is + dy(kh), x·is + dx(kw)] · w[kh, kw, c] )
+
+   with the taps' offsets dy, dx in arithmetic progression. A strided dgrad falls into stride² phases (y0, x0), each such a sum
+   over the taps that hit it. */
+#ifndef RNC_GEN_CONV_H
+#define RNC_GEN_CONV_H
+
+#include "gen/lower.h"
+
+/* Strides in floats. Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
+struct conv_view { int64_t n, cb, c, h, w; };
+
+/* Taps along one axis: number k reads input position base + k·step and weight index first + k·wstep. */
+struct conv_taps { int64_t count, base, step, first, wstep; };
+
+/* Parameters of one kernel. Everything a kernel's code depends on, and nothing else. */
+struct conv_params {
+    struct conv_view in, out;
+    int64_t ih, iw;               /* input size */
+    int64_t rows, cols;           /* outputs of this phase */
+    int64_t is, os_h, os_w, y0, x0; /* input step; output step and offset (is is separate for h and w below) */
+    int64_t is_w;
+    struct conv_taps kh, kw;
+    int64_t weight_block;         /* floats between output blocks of the weights */
+    int64_t weight_ib, weight_kh, weight_kw; /* floats between input blocks, taps */
+    int64_t icb, ic;              /* input blocks to sum over; channels in a block */
+    int64_t ocb, oc;              /* output blocks; real output channels */
+    int64_t group_ocb;            /* output blocks of a group (ocb when there is one group) */
+    int64_t ov, tw;               /* register blocking: output vectors × pixels */
+    int64_t chunk, chunks;        /* rows of a piece; pieces along the rows */
+    int32_t oc_major;             /* pieces: output blocks outermost (weights stay in cache), else images */
+    int32_t depthwise;
+    int32_t by_sample;            /* dense: the columns are samples, cut at run->n */
+    int32_t pad;
+    struct gen_body body;
+};
+
+/* Emits the kernel. Arguments: input, weights, output, then the body's operands, then further outputs of the body. */
+void conv_emit(struct emit *e, const void *params);
+
+/* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */
+enum { CONV_MAX_RUNS = 16, CONV_MAX_SEGMENTS = 64 };
+struct conv_segment { int64_t first, count; int64_t from, to; }; /* taps [first, first+count) touch pixels [from, to) of the tile */
+struct conv_run { int64_t x, count, width; int nsegments; struct conv_segment segment[CONV_MAX_SEGMENTS]; };
+/* Returns the number of runs; at most CONV_MAX_RUNS. */
+int conv_runs(const struct conv_params *p, struct conv_run *runs);
+
+#endif

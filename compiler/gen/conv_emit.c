@@ -1,0 +1,342 @@
+/* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers over the whole sum;
+   each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop bounds; columns out of range are left
+   out of the code of the tiles at the edges, which are the only ones specialised. */
+#include <assert.h>
+#include <string.h>
+#include "base/checked.h"
+#include "gen/conv.h"
+#include "gen/expr.h"
+
+enum { MAX_OV = 8, MAX_ACC = 32 };
+
+/* ---- tiles */
+
+/* Pixels [*from, *to) of the tile at column X for which tap K reads a column that exists. */
+static void tap_range(const struct conv_params *p, int64_t x, int64_t width, int64_t k, int64_t *from, int64_t *to)
+{
+    *from = width;
+    *to = 0;
+    for (int64_t t = 0; t < width; t++) {
+        int64_t ix = (x + t) * p->is_w + p->kw.base + k * p->kw.step;
+        if (ix < 0 || ix >= p->iw) continue;
+        if (t < *from) *from = t;
+        *to = t + 1;
+    }
+}
+
+static void tile_segments(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
+{
+    *r = (struct conv_run){.x = x, .count = 1, .width = width};
+    for (int64_t k = 0; k < p->kw.count; k++) {
+        int64_t from, to;
+        tap_range(p, x, width, k, &from, &to);
+        if (from >= to) continue;
+        struct conv_segment *s = r->nsegments ? &r->segment[r->nsegments - 1] : NULL;
+        if (s && s->from == from && s->to == to && s->first + s->count == k) {
+            s->count++;
+            continue;
+        }
+        assert(r->nsegments < CONV_MAX_SEGMENTS);
+        r->segment[r->nsegments++] = (struct conv_segment){k, 1, from, to};
+    }
+}
+
+static bool same_code(const struct conv_run *a, const struct conv_run *b)
+{
+    return a->width == b->width && a->nsegments == b->nsegments &&
+           memcmp(a->segment, b->segment, (size_t)a->nsegments * sizeof *a->segment) == 0;
+}
+
+int conv_runs(const struct conv_params *p, struct conv_run *runs)
+{
+    int64_t tiles = div_up(p->cols, p->tw), narrow = p->cols / tiles, wide = p->cols % tiles; /* widths differ by one at most */
+    int n = 0;
+    for (int64_t i = 0, x = 0; i < tiles; i++) {
+        int64_t width = narrow + (i < wide);
+        struct conv_run r;
+        tile_segments(p, x, width, &r);
+        if (n && same_code(&runs[n - 1], &r)) runs[n - 1].count++;
+        else {
+            assert(n < CONV_MAX_RUNS);
+            runs[n++] = r;
+        }
+        x += width;
+    }
+    return n;
+}
+
+/* ---- code */
+
+struct conv_emitter {
+    struct emit *e;
+    const struct conv_params *p;
+    V in, weight, out;                    /* of the piece: image, group's first input block; weights of the first output block */
+    V operand[16];                        /* body operands' pointers; FULL: of the image */
+    V result[MAX_OUTS];                   /* outputs' pointers */
+    V ob;                                 /* first output block of the piece */
+    V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
+    struct body_state state[MAX_OV];
+    int64_t unroll;
+};
+
+/* acc += Σ over UNROLL channels; pixels [from, to) of the tile. */
+static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    for (int64_t u = 0; u < c->unroll; u++) {
+        V w[MAX_OV];
+        for (int64_t o = 0; o < p->ov; o++) w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
+        for (int64_t t = from; t < to; t++) {
+            V s = e_splat(e, e_load(e, e_ati(e, ip, t * p->is_w * p->in.w + u * p->in.c)));
+            for (int64_t o = 0; o < p->ov; o++) acc[o * width + t] = e_fma(e, s, w[o], acc[o * width + t]);
+        }
+    }
+}
+
+static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, V *acc)
+{
+    struct emit *e = c->e;
+    V w = e_load_va(e, wp);
+    for (int64_t t = from; t < to; t++) acc[t] = e_fma(e, e_load_va(e, e_ati(e, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
+}
+
+/* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop runs over both. */
+static void segment(struct conv_emitter *c, V ip, V wp, const struct conv_segment *s, int64_t width, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t nacc = p->ov * width;
+    bool flat = p->in.c == 1 && p->kw.step * p->in.w == p->ic && p->kw.wstep == 1 && p->weight_kw == p->ic * e->v && !p->depthwise;
+    ip = e_ati(e, ip, s->first * p->kw.step * p->in.w);
+    wp = e_ati(e, wp, (p->kw.first + s->first * p->kw.wstep) * p->weight_kw);
+    struct loop taps, chans;
+    bool tap_loop = s->count > 1 && !flat;
+    if (tap_loop) {
+        loop_begin_once(e, &taps, e_int(e, 0), e_int(e, s->count), 1, (int)nacc, acc);
+        memcpy(acc, taps.phi, (size_t)nacc * sizeof *acc);
+        ip = e_at(e, ip, e_muli(e, taps.iv, p->kw.step * p->in.w));
+        wp = e_at(e, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
+    }
+    int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
+    if (p->depthwise) step_depthwise(c, ip, wp, s->from, s->to, acc);
+    else if (channels == c->unroll) step(c, ip, wp, s->from, s->to, width, acc);
+    else {
+        loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
+        memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
+        step(c, e_at(e, ip, e_muli(e, chans.iv, p->in.c)), e_at(e, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
+        loop_end(e, &chans, acc);
+        memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
+    }
+    if (tap_loop) {
+        loop_end(e, &taps, acc);
+        memcpy(acc, taps.out, (size_t)nacc * sizeof *acc);
+    }
+}
+
+/* The taps k in [*k0, *k1) that read an input row which exists, for output row Y: 0 <= base + k·step < ih. */
+static V row_range(struct conv_emitter *c, V y, V *k0, V *k1)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    V base = e_addi(e, e_muli(e, y, p->is), p->kh.base), zero = e_int(e, 0);
+    int64_t s = p->kh.step < 0 ? -p->kh.step : p->kh.step;
+    V lo, hi;
+    if (p->kh.step > 0) { /* ceil(-base / s) and ceil((ih - base) / s), not below zero */
+        lo = e_divi(e, e_max(e, e_sub(e, e_int(e, s - 1), base), zero), s);
+        hi = e_divi(e, e_max(e, e_sub(e, e_int(e, p->ih + s - 1), base), zero), s);
+    } else { /* base - k·s < ih and base - k·s >= 0 */
+        lo = e_divi(e, e_max(e, e_addi(e, base, s - p->ih), zero), s);
+        hi = e_divi(e, e_max(e, e_addi(e, base, s), zero), s);
+    }
+    *k0 = lo;
+    *k1 = e_min(e, hi, e_int(e, p->kh.count));
+    return base;
+}
+
+/* Does every output row read every tap? Then the bounds are constants. */
+static bool rows_inside(const struct conv_params *p)
+{
+    int64_t last = (p->rows - 1) * p->is;
+    int64_t a = p->kh.base, b = p->kh.base + (p->kh.count - 1) * p->kh.step;
+    return min_i64(a, b) >= 0 && last + max_i64(a, b) < p->ih;
+}
+
+static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V base, V k0, V k1, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t nacc = p->ov * r->width;
+    for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
+    if (r->nsegments == 0 || p->kh.count == 0) return;
+    V ip0 = e_at(e, c->in, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w));
+    struct loop blocks, rows;
+    bool block_loop = p->icb > 1, row_loop = p->kh.count > 1 || !rows_inside(p);
+    V ib = e_int(e, 0), k = e_int(e, 0);
+    if (block_loop) {
+        loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, (int)nacc, acc);
+        memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
+        ib = blocks.iv;
+    }
+    V ip1 = e_at(e, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at(e, c->weight, e_muli(e, ib, p->weight_ib));
+    if (row_loop) {
+        (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, k0, k1, 1, (int)nacc, acc);
+        memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
+        k = rows.iv;
+    }
+    V ip = e_at(e, ip1, e_muli(e, e_add(e, base, e_muli(e, k, p->kh.step)), p->in.h));
+    V wp = e_at(e, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
+    for (int i = 0; i < r->nsegments; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
+    if (row_loop) {
+        loop_end(e, &rows, acc);
+        memcpy(acc, rows.out, (size_t)nacc * sizeof *acc);
+    }
+    if (block_loop) {
+        loop_end(e, &blocks, acc);
+        memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
+    }
+}
+
+/* The tile through the body into memory, while it is still in registers. */
+static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V y, const V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    V row = e_muli(e, e_addi(e, e_muli(e, y, p->os_h), p->y0), p->out.h);
+    V at = e_add(e, row, e_muli(e, e_addi(e, e_muli(e, x, p->os_w), p->x0), p->out.w));
+    for (int64_t o = 0; o < p->ov; o++) {
+        for (int64_t t = 0; t < r->width; t++) {
+            int64_t offset = o * p->out.cb + t * p->os_w * p->out.w;
+            V full[16] = {0}, result[MAX_OUTS];
+            for (int k = 0; k < p->body.noperands; k++)
+                if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_ati(e, e_at(e, c->operand[k], at), offset));
+            body_apply(e, &c->state[o], &acc[o * r->width + t], full, c->lanes[o], result);
+            for (int k = 0; k < p->body.nout; k++) e_store_va(e, result[k], e_ati(e, e_at(e, c->result[k], at), offset));
+        }
+    }
+}
+
+static void tile(struct conv_emitter *c, const struct conv_run *r, V x, V y, V base, V k0, V k1)
+{
+    V acc[MAX_ACC];
+    tile_sum(c, r, x, base, k0, k1, acc);
+    tile_store(c, r, x, y, acc);
+}
+
+static void tile_row(struct conv_emitter *c, V y)
+{
+    struct emit *e = c->e;
+    struct conv_run runs[CONV_MAX_RUNS];
+    int nruns = conv_runs(c->p, runs);
+    V k0 = e_int(e, 0), k1 = e_int(e, c->p->kh.count), base;
+    if (c->p->kh.count == 0) base = e_int(e, 0);
+    else if (rows_inside(c->p)) base = e_addi(e, e_muli(e, y, c->p->is), c->p->kh.base);
+    else base = row_range(c, y, &k0, &k1);
+    for (int i = 0; i < nruns; i++) {
+        const struct conv_run *r = &runs[i];
+        if (r->count == 1) {
+            tile(c, r, e_int(e, r->x), y, base, k0, k1);
+            continue;
+        }
+        struct loop l;
+        loop_begin_once(e, &l, e_int(e, r->x), e_int(e, r->x + r->count * r->width), r->width, 0, NULL);
+        tile(c, r, l.iv, y, base, k0, k1);
+        loop_end(e, &l, NULL);
+    }
+}
+
+/* Dense layers: columns are samples; tiles that begin past the last real one are left out. */
+static void tile_samples(struct conv_emitter *c, V first, V last)
+{
+    struct emit *e = c->e;
+    struct conv_run runs[CONV_MAX_RUNS];
+    int nruns = conv_runs(c->p, runs);
+    V n = e_min(e, e_run_n(e), last), k1 = e_int(e, 1), zero = e_int(e, 0);
+    for (int i = 0; i < nruns; i++) {
+        const struct conv_run *r = &runs[i];
+        struct loop l;
+        V from = e_max(e, e_int(e, r->x), first), to = e_min(e, e_int(e, r->x + r->count * r->width), n);
+        loop_begin(e, &l, from, to, r->width, 0, NULL);
+        tile(c, r, l.iv, zero, zero, zero, k1);
+        loop_end(e, &l, NULL);
+    }
+}
+
+/* Channel and scalar operands of the body for each output vector, and the masks of the last channel block. */
+static void begin_bodies(struct conv_emitter *c)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    for (int64_t o = 0; o < p->ov; o++) {
+        V ob = e_addi(e, c->ob, o), operand[16] = {0};
+        for (int k = 0; k < p->body.noperands; k++) {
+            if (p->body.operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, c->operand[k], e_muli(e, ob, e->v)));
+            if (p->body.operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, c->operand[k]);
+        }
+        body_begin(e, &c->state[o], &p->body, operand);
+        c->lanes[o] = p->oc % e->v && p->body.ninsn ? e_lane_mask(e, e_sub(e, e_int(e, p->oc), e_muli(e, ob, e->v))) : NULL;
+    }
+}
+
+static void open_piece(struct conv_emitter *c, V og, V n)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    c->ob = e_muli(e, og, p->ov);
+    V in_block = p->group_ocb == p->ocb ? e_int(e, 0)
+               : p->depthwise          ? c->ob
+                                       : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
+    c->in = e_at(e, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
+    c->weight = e_at(e, e_arg(e, 1), e_muli(e, c->ob, p->weight_block));
+    V at = e_add(e, e_muli(e, n, p->out.n), e_muli(e, c->ob, p->out.cb));
+    for (int k = 0; k < p->body.nout; k++) c->result[k] = e_at(e, e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
+    for (int k = 0; k < p->body.noperands; k++) {
+        c->operand[k] = e_arg(e, 3 + k);
+        if (p->body.operand[k].shape == OPERAND_FULL) c->operand[k] = e_at(e, c->operand[k], at);
+    }
+    begin_bodies(c);
+}
+
+/* Piece number -> output group, image, row chunk. */
+static void decode_piece(struct conv_emitter *c, V piece, V *og, V *n, V *chunk)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t groups = p->ocb / p->ov;
+    if (p->by_sample) {
+        *n = e_int(e, 0);
+        *og = e_divi(e, piece, p->chunks);
+        *chunk = e_remi(e, piece, p->chunks);
+    } else if (p->oc_major) {
+        V images = e_run_n(e), each = e_muli(e, images, p->chunks), rest = e_rem(e, piece, each);
+        *og = e_div(e, piece, each);
+        *n = e_divi(e, rest, p->chunks);
+        *chunk = e_remi(e, rest, p->chunks);
+    } else {
+        *og = e_remi(e, piece, groups);
+        V rest = e_divi(e, piece, groups);
+        *n = e_divi(e, rest, p->chunks);
+        *chunk = e_remi(e, rest, p->chunks);
+    }
+}
+
+void conv_emit(struct emit *e, const void *params)
+{
+    struct conv_emitter c = {.e = e, .p = params};
+    const struct conv_params *p = c.p;
+    c.unroll = p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
+    struct loop pieces, rows;
+    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
+    V og, n, chunk;
+    decode_piece(&c, pieces.iv, &og, &n, &chunk);
+    open_piece(&c, og, n);
+    V first = e_muli(e, chunk, p->chunk);
+    if (p->by_sample) tile_samples(&c, first, e_addi(e, first, p->chunk));
+    else {
+        V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->rows));
+        loop_begin(e, &rows, first, last, 1, 0, NULL);
+        tile_row(&c, rows.iv);
+        loop_end(e, &rows, NULL);
+    }
+    loop_end(e, &pieces, NULL);
+}

@@ -1,0 +1,362 @@
+/* module.c: phase two. Kernels become LLVM functions, modules and object code, on several threads; the objects are linked into this
+   process by ORC or handed out as a file. LLVM's C API has no thread setting for its JIT, so each thread has a context and a
+   target machine of its own and emits object buffers, which do not depend on how the kernels were shared out. */
+#include <assert.h>
+#include <ctype.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Core.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include "gen/emit.h"
+#include "gen/gen.h"
+#include "gen/lowering.h"
+
+enum { KERNELS_PER_MODULE = 6, MAX_COMPILE_THREADS = 64 };
+
+struct program {
+    struct gen_stats stats;
+    char *symbol;
+    LLVMMemoryBufferRef *objects;
+    int nobjects;
+    LLVMOrcLLJITRef jit;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- targets */
+
+static void init_llvm(void)
+{
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+}
+
+bool gen_target_init(struct target *t, struct diags *d)
+{
+    init_llvm();
+    char *triple = LLVMGetDefaultTargetTriple();
+    snprintf(t->triple, sizeof t->triple, "%s", triple);
+    LLVMDisposeMessage(triple);
+    if (t->cpu[0]) return true;
+    char *cpu = LLVMGetHostCPUName(), *features = LLVMGetHostCPUFeatures();
+    snprintf(t->cpu, sizeof t->cpu, "%s", cpu);
+    bool fits = strlen(features) < sizeof t->features;
+    snprintf(t->features, sizeof t->features, "%s", fits ? features : "");
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    if (!fits) diag_env(d, "the host CPU's feature list is longer than expected; pass --cpu with a named CPU");
+    return fits;
+}
+
+static LLVMTargetMachineRef target_machine(const struct target *t, char **error)
+{
+    LLVMTargetRef target;
+    if (LLVMGetTargetFromTriple(t->triple, &target, error)) return NULL;
+    return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+}
+
+/* ---- one module */
+
+static void set_attr(struct emit *e, const char *key, const char *value)
+{
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateStringAttribute(e->cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
+}
+
+static void set_param_attr(struct emit *e, unsigned param, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(e->fn, param + 1, LLVMCreateEnumAttribute(e->cx, kind, 0));
+}
+
+static void emit_types(struct emit *e)
+{
+    LLVMContextRef cx = e->cx;
+    unsigned v = (unsigned)e->v;
+    e->f32 = LLVMFloatTypeInContext(cx);
+    e->f64 = LLVMDoubleTypeInContext(cx);
+    e->i1 = LLVMInt1TypeInContext(cx);
+    e->i8 = LLVMInt8TypeInContext(cx);
+    e->i32 = LLVMInt32TypeInContext(cx);
+    e->i64 = LLVMInt64TypeInContext(cx);
+    e->ptr = LLVMPointerTypeInContext(cx, 0);
+    e->vf = LLVMVectorType(e->f32, v);
+    e->vi32 = LLVMVectorType(e->i32, v);
+    e->vi1 = LLVMVectorType(e->i1, v);
+    e->vi8 = LLVMVectorType(e->i8, v);
+}
+
+/* min-legal-vector-width keeps LLVM from splitting 512-bit vectors on CPUs whose tuning prefers 256 bits. */
+static void open_kernel(struct emit *e, const char *symbol)
+{
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->cx), (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64}, 5, 0);
+    e->fn = LLVMGetNamedFunction(e->mod, symbol);
+    if (!e->fn) e->fn = LLVMAddFunction(e->mod, symbol, type);
+    LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
+    set_attr(e, "target-cpu", e->target->cpu);
+    set_attr(e, "target-features", e->target->features);
+    char bits[8];
+    snprintf(bits, sizeof bits, "%d", e->v * 32);
+    set_attr(e, "prefer-vector-width", bits);
+    set_attr(e, "min-legal-vector-width", bits);
+    for (unsigned i = 0; i < 3; i++) set_param_attr(e, i, "noalias");
+    e->args = LLVMGetParam(e->fn, 0);
+    e->run = LLVMGetParam(e->fn, 1);
+    e->scratch = LLVMGetParam(e->fn, 2);
+    e->begin = LLVMGetParam(e->fn, 3);
+    e->end = LLVMGetParam(e->fn, 4);
+    LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->cx, e->fn, ""));
+}
+
+static void emit_kernels(struct emit *e, const struct lower *lo, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        open_kernel(e, lo->kernels[i].symbol);
+        lo->kernels[i].fn(e, lo->kernels[i].params);
+        LLVMBuildRetVoid(e->b);
+    }
+}
+
+static void open_module(struct emit *e, const struct lower *lo, LLVMTargetMachineRef tm)
+{
+    e->target = lo->target;
+    e->v = lo->target->lanes;
+    e->cx = LLVMContextCreate();
+    e->mod = LLVMModuleCreateWithNameInContext(lo->ident, e->cx);
+    e->b = LLVMCreateBuilderInContext(e->cx);
+    LLVMSetTarget(e->mod, lo->target->triple);
+    LLVMTargetDataRef data = LLVMCreateTargetDataLayout(tm);
+    LLVMSetModuleDataLayout(e->mod, data);
+    LLVMDisposeTargetData(data);
+    emit_types(e);
+}
+
+static void close_module(struct emit *e)
+{
+    LLVMDisposeBuilder(e->b);
+    LLVMDisposeModule(e->mod);
+    LLVMContextDispose(e->cx);
+}
+
+static void check_module(struct emit *e)
+{
+#ifdef RNC_DEBUG
+    char *error = NULL;
+    if (LLVMVerifyModule(e->mod, LLVMReturnStatusAction, &error)) {
+        fprintf(stderr, "rnc: bug: generated code is not well formed: %s\n", error);
+        abort();
+    }
+    LLVMDisposeMessage(error);
+#else
+    (void)e;
+#endif
+}
+
+/* ---- compile jobs */
+
+struct job {
+    const struct lower *lo;
+    const struct gen_options *o;
+    const char *model;
+    atomic_int next;               /* the next module to make */
+    int nmodules;                  /* kernel modules, and one with the tables */
+    int per_module;
+    LLVMMemoryBufferRef *objects;
+    pthread_mutex_t lock;
+    double emit_ms, codegen_ms;    /* of all threads together */
+    char *error;
+};
+
+static void job_fail(struct job *j, char *error)
+{
+    pthread_mutex_lock(&j->lock);
+    if (!j->error) j->error = strdup(error ? error : "unknown failure");
+    pthread_mutex_unlock(&j->lock);
+    LLVMDisposeMessage(error);
+}
+
+static void write_text(struct job *j, LLVMTargetMachineRef tm, struct emit *e)
+{
+    if (j->o->llvm) {
+        char *s = LLVMPrintModuleToString(e->mod);
+        buf_puts(j->o->llvm, s);
+        LLVMDisposeMessage(s);
+    }
+    if (j->o->assembly) {
+        char *error = NULL;
+        LLVMMemoryBufferRef m;
+        if (LLVMTargetMachineEmitToMemoryBuffer(tm, e->mod, LLVMAssemblyFile, &error, &m)) {
+            job_fail(j, error);
+            return;
+        }
+        buf_write(j->o->assembly, LLVMGetBufferStart(m), LLVMGetBufferSize(m));
+        LLVMDisposeMemoryBuffer(m);
+    }
+}
+
+static void make_module(struct job *j, int index, LLVMTargetMachineRef tm)
+{
+    struct emit e = {0};
+    double t0 = now_ms();
+    open_module(&e, j->lo, tm);
+    int from = index * j->per_module, to = from + j->per_module;
+    if (to > j->lo->nkernels) to = j->lo->nkernels;
+    if (from < to) emit_kernels(&e, j->lo, from, to);
+    if (index == j->nmodules - 1) tables_emit(j->lo, e.cx, e.mod, j->model);
+    check_module(&e);
+    double t1 = now_ms();
+    if (j->o->llvm || j->o->assembly) write_text(j, tm, &e);
+    char *error = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(tm, e.mod, LLVMObjectFile, &error, &j->objects[index])) {
+        j->objects[index] = NULL;
+        job_fail(j, error);
+    }
+    double t2 = now_ms();
+    close_module(&e);
+    pthread_mutex_lock(&j->lock);
+    j->emit_ms += t1 - t0;
+    j->codegen_ms += t2 - t1;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void *compile_thread(void *arg)
+{
+    struct job *j = arg;
+    char *error = NULL;
+    LLVMTargetMachineRef tm = target_machine(j->lo->target, &error);
+    if (!tm) {
+        job_fail(j, error);
+        return NULL;
+    }
+    for (int i; (i = atomic_fetch_add(&j->next, 1)) < j->nmodules;) make_module(j, i, tm);
+    LLVMDisposeTargetMachine(tm);
+    return NULL;
+}
+
+static void compile_all(struct job *j)
+{
+    int want = j->o->threads < 1 ? 1 : j->o->threads > MAX_COMPILE_THREADS ? MAX_COMPILE_THREADS : j->o->threads;
+    pthread_t threads[MAX_COMPILE_THREADS];
+    int started = 0;
+    while (started < want - 1 && pthread_create(&threads[started], NULL, compile_thread, j) == 0) started++;
+    compile_thread(j);
+    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+}
+
+/* ---- programs */
+
+static const char *identifier(struct arena *a, const char *name)
+{
+    char *s = arena_strdup(a, *name ? name : "model");
+    for (char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p)) *p = '_';
+    return s;
+}
+
+const char *gen_symbol(struct arena *a, const char *graph_name) { return arena_printf(a, "rnc_%s", identifier(a, graph_name)); }
+
+static void run_job(struct program *p, const struct lower *lo, const struct gen_options *o, struct diags *d)
+{
+    bool single = o->single_object || o->llvm || o->assembly;
+    struct job j = {.lo = lo, .o = o, .model = p->symbol, .lock = PTHREAD_MUTEX_INITIALIZER};
+    j.per_module = single ? lo->nkernels + 1 : KERNELS_PER_MODULE;
+    j.nmodules = single ? 1 : (lo->nkernels + KERNELS_PER_MODULE - 1) / KERNELS_PER_MODULE + 1;
+    p->nobjects = j.nmodules;
+    p->objects = j.objects = calloc((size_t)j.nmodules, sizeof *j.objects);
+    if (!j.objects) {
+        diag_env(d, "out of memory");
+        return;
+    }
+    compile_all(&j);
+    pthread_mutex_destroy(&j.lock);
+    if (j.error) diag_env(d, "LLVM could not generate code: %s", j.error);
+    free(j.error);
+    p->stats.emit_ms = j.emit_ms;
+    p->stats.codegen_ms = j.codegen_ms;
+    for (int i = 0; i < p->nobjects; i++)
+        if (p->objects[i]) p->stats.code_bytes += LLVMGetBufferSize(p->objects[i]);
+}
+
+struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d)
+{
+    init_llvm();
+    struct arena *a = arena_new();
+    struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
+    lower_graph_nodes(&lo);
+    struct program *p = calloc(1, sizeof *p);
+    if (p) p->symbol = strdup(gen_symbol(a, g->name));
+    if (p && p->symbol) {
+        p->stats.kernels = lo.nkernels;
+        p->stats.steps = lo.nsteps;
+        int before = diags_errors(d);
+        run_job(p, &lo, o, d);
+        if (diags_errors(d) > before) {
+            program_free(p);
+            p = NULL;
+        }
+    } else {
+        diag_env(d, "out of memory");
+        program_free(p);
+        p = NULL;
+    }
+    arena_free(a);
+    return p;
+}
+
+static bool orc_ok(LLVMErrorRef error, struct diags *d, const char *what)
+{
+    if (!error) return true;
+    char *message = LLVMGetErrorMessage(error);
+    diag_env(d, "LLVM could not %s: %s", what, message);
+    LLVMDisposeErrorMessage(message);
+    return false;
+}
+
+const struct rnc_model *program_load(struct program *p, struct diags *d)
+{
+    double t0 = now_ms();
+    if (!p->jit && !orc_ok(LLVMOrcCreateLLJIT(&p->jit, NULL), d, "start its linker")) return NULL;
+    LLVMOrcJITDylibRef lib = LLVMOrcLLJITGetMainJITDylib(p->jit);
+    for (int i = 0; i < p->nobjects; i++) {
+        LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(LLVMGetBufferStart(p->objects[i]),
+                                                                             LLVMGetBufferSize(p->objects[i]), p->symbol);
+        if (!orc_ok(LLVMOrcLLJITAddObjectFile(p->jit, lib, copy), d, "link the generated code")) return NULL;
+    }
+    LLVMOrcExecutorAddress address = 0;
+    if (!orc_ok(LLVMOrcLLJITLookup(p->jit, &address, p->symbol), d, "link the generated code")) return NULL;
+    p->stats.link_ms = now_ms() - t0;
+    return (const struct rnc_model *)(uintptr_t)address;
+}
+
+const void *program_object(const struct program *p, size_t *size)
+{
+    assert(p->nobjects == 1);
+    *size = LLVMGetBufferSize(p->objects[0]);
+    return LLVMGetBufferStart(p->objects[0]);
+}
+
+const struct gen_stats *program_stats(const struct program *p) { return &p->stats; }
+
+void program_free(struct program *p)
+{
+    if (!p) return;
+    if (p->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(p->jit));
+    for (int i = 0; p->objects && i < p->nobjects; i++)
+        if (p->objects[i]) LLVMDisposeMemoryBuffer(p->objects[i]);
+    free(p->objects);
+    free(p->symbol);
+    free(p);
+}
