@@ -1,0 +1,24 @@
+/* session.h: a loaded model with threads, memory and weights, as run, verify and bench need it. */
+#ifndef RNC_CLI_SESSION_H
+#define RNC_CLI_SESSION_H
+
+#include "cli/cli.h"
+
+struct session {
+    struct rnc_pool *pool;
+    struct rnc_parallel par;
+    struct rnc_instance *instance;
+};
+
+/* WEIGHTS: a safetensors file, or NULL: fresh parameters from --seed. FLAGS: RNC_EXEC_CHECK is added in debug builds and
+   where RNC_VERIFY is set. False with diagnostics. */
+bool session_open(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s);
+void session_close(struct session *s);
+
+/* The runtime's failure as a diagnostic; returns false. */
+bool session_fail(struct cli *c, const struct rnc_status *st);
+
+/* The row of NAME in the role, or NULL. */
+const struct rnc_tensor *session_tensor(const struct rnc_model *m, enum rnc_role role, const char *name);
+
+#endif
