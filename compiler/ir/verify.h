@@ -8,4 +8,10 @@
 /* NULL when the graph is sound; otherwise what is wrong, with the node's text, in the graph's arena. */
 const char *graph_verify(struct graph *g);
 
+/* What is wrong with a type by itself (dims, size, a layout that its rank cannot have), or NULL. */
+const char *verify_type(const struct type *t);
+/* What is wrong with the number of operands of a node, or NULL: NIN of them, the absent ones counted. */
+struct op_def;
+const char *verify_arity(struct arena *a, const struct op_def *op, int nin, struct value *const *in);
+
 #endif

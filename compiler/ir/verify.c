@@ -1,0 +1,359 @@
+/* verify.c: what every pass may rely on, checked. The test of the memory plan is written independently of pass/plan.c: it
+   recomputes lifetimes from the list and compares byte ranges, knowing nothing of how the offsets were found. */
+#include "ir/verify.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "base/strmap.h"
+#include "ir/text.h"
+#include "op/op.h"
+
+struct verifier { struct graph *g; struct arena *arena; const char *problem; };
+
+__attribute__((format(printf, 3, 4)))
+static bool wrong(struct verifier *w, const struct node *n, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    w->problem = arena_vprintf(w->arena, fmt, ap);
+    va_end(ap);
+    if (n && n->nout && n->out[0]) w->problem = arena_printf(w->arena, "%%%s = %s: %s", n->out[0]->name, n->op->name, w->problem);
+    return false;
+}
+
+/* ---- types and arity, shared with the parser */
+
+const char *verify_type(const struct type *t)
+{
+    int64_t elements = 1;
+    if (t->rank < 0 || t->rank > MAX_RANK) return "a shape has at most 4 dimensions";
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i] < 1) return "a dimension must be at least 1";
+        if (!mul_i64(elements, t->dim[i], &elements) || elements > (int64_t)1 << 40) return "the shape has more than 2^40 elements";
+    }
+    if (t->layout == LAYOUT_PLAIN) return t->v || t->iv ? "a plain value has no block size" : NULL;
+    if (t->v < 1 || t->v > 64 || (t->layout == LAYOUT_WEIGHT) != (t->iv > 0)) return "the layout has no such block size";
+    if (t->dtype == DT_I64) return "i64 values are plain";
+    bool fits = t->layout == LAYOUT_BLOCKED ? t->rank == 4 || t->rank == 2 || t->rank == 1
+              : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4 : t->rank == 4 || t->rank == 2;
+    return fits ? NULL : "a value of this rank cannot have this layout";
+}
+
+const char *verify_arity(struct arena *a, const struct op_def *op, int nin, struct value *const *in)
+{
+    int least = 0;
+    for (int i = 0; i < op->noperands; i++)
+        if (!op->operands[i].optional) least = i + 1;
+    if (nin < least || (!op->variadic && nin > op->noperands)) {
+        const char *range = op->variadic ? arena_printf(a, "at least %d", least)
+                          : least == op->noperands ? arena_printf(a, "%d", least)
+                                                   : arena_printf(a, "%d to %d", least, op->noperands);
+        return arena_printf(a, "%s takes %s operands, not %d", op->name, range, nin);
+    }
+    for (int i = 0; i < nin; i++) {
+        const struct op_operand *o = &op->operands[i < op->noperands ? i : op->noperands - 1];
+        if (!in[i] && !o->optional) return arena_printf(a, "the operand '%s' of %s cannot be absent", o->name, op->name);
+    }
+    return NULL;
+}
+
+/* ---- structure: the list, names, definitions before uses */
+
+static bool verify_values(struct verifier *w)
+{
+    struct strmap names;
+    strmap_init(&names, w->arena);
+    for (int i = 0; i < w->g->nvalues; i++) {
+        struct value *v = w->g->values[i];
+        if (v->id != i) return wrong(w, NULL, "%%%s has id %d at place %d", v->name, v->id, i);
+        if (v->kind == VALUE_NODE && !v->def) continue; /* dead */
+        if (!strmap_add(&names, v->name, v)) return wrong(w, NULL, "two values are named %%%s", v->name);
+        const char *problem = verify_type(&v->type);
+        if (problem) return wrong(w, v->def, "%%%s: %s", v->name, problem);
+    }
+    return true;
+}
+
+static bool verify_links(struct verifier *w)
+{
+    int count = 0;
+    for (struct node *n = w->g->first, *prev = NULL; n; prev = n, n = n->next, count++) {
+        if (n->prev != prev || (!n->next && w->g->last != n)) return wrong(w, n, "the list of nodes is broken here");
+        for (int i = 0; i < n->nout; i++)
+            if (n->out[i]->def != n || n->out[i]->result != i || n->out[i]->kind != VALUE_NODE)
+                return wrong(w, n, "result %d does not know its node", i);
+    }
+    return count == w->g->nnodes || wrong(w, NULL, "%d nodes in the list, %d counted", count, w->g->nnodes);
+}
+
+/* A value may be read where `defined` says so. */
+static bool verify_read(struct verifier *w, const struct node *n, const struct value *v, const bool *defined, const char *who)
+{
+    if (v->id < 0 || v->id >= w->g->nvalues || w->g->values[v->id] != v) return wrong(w, n, "%s is no value of this graph", who);
+    return defined[v->id] || wrong(w, n, "%%%s is used by %s before it is defined", v->name, who);
+}
+
+static bool verify_order(struct verifier *w)
+{
+    bool *defined = ARENA_ARRAY(w->arena, bool, w->g->nvalues + 1);
+    for (int i = 0; i < w->g->nvalues; i++) defined[i] = w->g->values[i]->kind != VALUE_NODE;
+    GRAPH_EACH(w->g, n) {
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] && !verify_read(w, n, n->in[i], defined, "this node")) return false;
+        for (int i = 0; i < n->nout; i++) defined[n->out[i]->id] = true;
+    }
+    for (int i = 0; i < w->g->noutputs; i++)
+        if (!verify_read(w, NULL, w->g->outputs[i].value, defined, "an output")) return false;
+    for (int i = 0; i < w->g->nupdates; i++) {
+        const struct graph_update *u = &w->g->updates[i];
+        if (!verify_read(w, NULL, u->state, defined, "an update") || !verify_read(w, NULL, u->value, defined, "an update")) return false;
+        if (!type_equal(&u->state->type, &u->value->type))
+            return wrong(w, u->value->def, "the update of %%%s has another type", u->state->name);
+    }
+    return true;
+}
+
+/* ---- one node: operands, body, types */
+
+static bool verify_insn(struct verifier *w, const struct node *n, int k)
+{
+    const struct body_insn *b = &n->body->insn[k];
+    if (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1) return wrong(w, n, "%s cannot stand in a body", b->op->name);
+    if (b->narg != b->op->noperands) return wrong(w, n, "t%d: %s takes %d operands", k, b->op->name, b->op->noperands);
+    return true;
+}
+
+static bool verify_body(struct verifier *w, const struct node *n)
+{
+    const struct body *b = n->body;
+    if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS) return wrong(w, n, "the body is too large");
+    for (int i = 0; i < b->ninsn; i++)
+        if (!verify_insn(w, n, i)) return false;
+    for (int i = n->nanchor; i < n->nin; i++)
+        if (n->in[i] && n->in[i]->type.dtype != DT_F32) return wrong(w, n, "%%%s: operands of a body are f32", n->in[i]->name);
+    return true;
+}
+
+/* The operator's shape rule finds the types that the results have; op_infer also checks arity and the body's references. */
+static bool verify_shapes(struct verifier *w, struct node *n)
+{
+    struct type was[MAX_OUTS];
+    int own = n->body ? n->body->nout : n->op->nouts;
+    if (n->nout != own && !(n->nout == own + 1 && n->op->workspace)) return wrong(w, n, "%d results instead of %d", n->nout, own);
+    for (int i = 0; i < n->nout; i++) was[i] = n->out[i]->type;
+    struct op_error e = { .arena = w->arena };
+    bool ok = op_infer(n, &e);
+    bool same = true;
+    for (int i = 0; i < n->nout; i++) {
+        same = same && type_same_shape(&was[i], &n->out[i]->type);
+        n->out[i]->type = was[i];
+    }
+    if (!ok) return wrong(w, n, "%s", e.message ? e.message : "the operands do not fit");
+    return same || wrong(w, n, "the results' types are not what the operator makes of its operands");
+}
+
+/* ---- layouts */
+
+static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
+
+static bool is_dgrad(const struct op_def *op)
+{
+    return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") || !strcmp(op->name, "conv_transpose2d");
+}
+
+/* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights. */
+static bool verify_conv_layout(struct verifier *w, const struct node *n)
+{
+    const struct value *x = n->in[0], *weight = n->in[1];
+    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
+    if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
+    if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return wrong(w, n, "only a graph's input may be read plainly");
+    if (has_layout(weight, packed)) {
+        bool stem = has_layout(x, LAYOUT_PLAIN);
+        return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v)
+            || wrong(w, n, "the weight's inner block does not match the input");
+    }
+    bool grouped = op_attr_index(n->op, "groups") >= 0 && node_int(n, "groups") > 1;
+    return (grouped && (has_layout(weight, LAYOUT_PLAIN) || has_layout(weight, LAYOUT_DEPTHWISE)))
+        || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
+}
+
+/* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked channels
+   beside blocked results. */
+static bool verify_elementwise(struct verifier *w, const struct node *n, int from)
+{
+    const struct type *r = &n->out[0]->type;
+    for (int i = 1; i < n->nout; i++)
+        if (type_same_shape(&n->out[i]->type, r) && !type_equal(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
+    for (int i = from; i < n->nin; i++) {
+        const struct type *t = &n->in[i]->type;
+        bool full = t->rank == r->rank && !memcmp(t->dim, r->dim, sizeof *t->dim * (size_t)t->rank);
+        bool same = t->layout == r->layout && t->v == r->v && t->iv == r->iv;
+        bool channel = t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
+        if (t->rank && !(full && same) && !channel) return wrong(w, n, "%%%s does not lie like the result", n->in[i]->name);
+    }
+    return true;
+}
+
+static bool verify_layout(struct verifier *w, const struct node *n)
+{
+    if (n->prepare || !strcmp(n->op->name, "repack")) return true;
+    if (n->op->family == KERNEL_CONV) {
+        if (!verify_conv_layout(w, n)) return false;
+        return !n->body || verify_elementwise(w, n, n->nanchor);
+    }
+    if (n->op->family == KERNEL_POINTWISE) return verify_elementwise(w, n, 0);
+    if (n->op->family == KERNEL_NONE) {
+        bool bytes = type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
+        return bytes || wrong(w, n, "a view cannot change the storage");
+    }
+    return true;
+}
+
+/* ---- the memory plan */
+
+struct region { int first, last; size_t begin, end; const struct value *root; };
+
+static const struct value *root_of(const struct value *v, int limit)
+{
+    while (v->alias && limit-- > 0) v = v->alias;
+    return v;
+}
+
+static void touch(struct region *r, int time)
+{
+    if (time < r->first) r->first = time;
+    if (time > r->last) r->last = time;
+}
+
+/* Lifetimes of the storages in the arena, by the root's id. A state that is replaced is not in the arena. */
+static struct region *lifetimes(struct verifier *w)
+{
+    const struct graph *g = w->g;
+    struct region *r = ARENA_ARRAY(w->arena, struct region, g->nvalues + 1);
+    for (int i = 0; i < g->nvalues; i++) r[i] = (struct region){ .first = g->nnodes, .last = -1 };
+    int time = 0;
+    GRAPH_EACH(g, n) {
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i]) touch(&r[root_of(n->in[i], g->nvalues)->id], time);
+        for (int i = 0; i < n->nout; i++) touch(&r[root_of(n->out[i], g->nvalues)->id], time);
+        time++;
+    }
+    for (int i = 0; i < g->nvalues; i++) {
+        const struct value *v = g->values[i];
+        r[i].root = v;
+        r[i].begin = v->offset;
+        r[i].end = v->offset + type_bytes(&v->type);
+    }
+    for (int i = 0; i < g->nvalues; i++) { /* the widest of the aliases */
+        struct region *root = &r[root_of(g->values[i], g->nvalues)->id];
+        size_t end = root->begin + type_bytes(&g->values[i]->type);
+        if (g->values[i]->alias && end > root->end) root->end = end;
+    }
+    return r;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct region *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->root->id - y->root->id;
+}
+
+static bool verify_overlap(struct verifier *w, struct region *r, int count, const char *space)
+{
+    qsort(r, (size_t)count, sizeof *r, by_begin);
+    for (int i = 0; i < count; i++)
+        for (int k = i + 1; k < count && r[k].begin < r[i].end; k++)
+            if (r[i].first <= r[k].last && r[k].first <= r[i].last)
+                return wrong(w, NULL, "%%%s and %%%s overlap in the %s while both are live", r[i].root->name, r[k].root->name, space);
+    return true;
+}
+
+/* Regions of one space; state lives for ever. */
+static bool verify_space(struct verifier *w, const struct region *all, enum space space, size_t bytes, const char *name)
+{
+    struct region *r = ARENA_ARRAY(w->arena, struct region, w->g->nvalues + 1);
+    int count = 0;
+    for (int i = 0; i < w->g->nvalues; i++) {
+        const struct value *v = w->g->values[i];
+        if (v->alias || v->space != space || (v->kind == VALUE_NODE && !v->def)) continue;
+        r[count] = all[i];
+        if (space == SPACE_STATE) r[count].first = -1, r[count].last = w->g->nnodes;
+        if (r[count].begin % 64) return wrong(w, NULL, "%%%s is not aligned to 64 bytes", v->name);
+        if (r[count].end > bytes) return wrong(w, NULL, "%%%s ends past the %s", v->name, name);
+        count++;
+    }
+    return verify_overlap(w, r, count, name);
+}
+
+/* An alias that is written (in place) must be the last reader of what it overwrites. */
+static bool verify_in_place(struct verifier *w, const struct node *n, const int *last_read)
+{
+    for (int i = 0; i < n->nout; i++) {
+        const struct value *over = n->out[i]->alias;
+        if (!over || n->op->family == KERNEL_NONE) continue;
+        bool reads = false;
+        for (int k = 0; k < n->nin; k++) reads = reads || n->in[k] == over;
+        if (over->kind != VALUE_NODE && over->space != SPACE_STATE) return wrong(w, n, "%%%s may not be overwritten", over->name);
+        if (!reads && over->space != SPACE_STATE) return wrong(w, n, "%%%s is overwritten by a node that does not read it", over->name);
+        for (int k = 0; k < w->g->nvalues; k++) {
+            const struct value *v = w->g->values[k];
+            bool shares = root_of(v, w->g->nvalues) == root_of(over, w->g->nvalues) && v != n->out[i];
+            bool later = v->def && v->def->index >= n->index;
+            if (shares && !later && last_read[k] > n->index) return wrong(w, n, "%%%s is overwritten while it is still read", v->name);
+        }
+    }
+    return true;
+}
+
+static bool verify_places(struct verifier *w)
+{
+    int *last_read = ARENA_ARRAY(w->arena, int, w->g->nvalues + 1);
+    for (int i = 0; i < w->g->nvalues; i++) last_read[i] = -1;
+    GRAPH_EACH(w->g, n)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i]) last_read[n->in[i]->id] = n->index;
+    GRAPH_EACH(w->g, n) {
+        for (int i = 0; i < n->nout; i++) {
+            const struct value *v = n->out[i], *root = root_of(v, w->g->nvalues);
+            if (root->alias) return wrong(w, n, "the aliases of %%%s go round in a circle", v->name);
+            if (v->space == SPACE_NONE) return wrong(w, n, "%%%s has no place", v->name);
+            if (v->alias && (v->space != root->space || v->offset != root->offset)) return wrong(w, n, "%%%s is not where its alias is", v->name);
+        }
+        if (!verify_in_place(w, n, last_read)) return false;
+    }
+    return true;
+}
+
+static bool verify_plan(struct verifier *w)
+{
+    graph_number(w->g);
+    if (!verify_places(w)) return false;
+    const struct region *all = lifetimes(w);
+    return verify_space(w, all, SPACE_ARENA, w->g->arena_bytes, "arena")
+        && verify_space(w, all, SPACE_STATE, w->g->state_bytes, "state");
+}
+
+/* ---- all of it */
+
+static bool verify_nodes(struct verifier *w)
+{
+    GRAPH_EACH(w->g, n) {
+        if (n->body && !verify_body(w, n)) return false;
+        if (!verify_shapes(w, n)) return false;
+        if (w->g->stage >= STAGE_LAYOUT && !verify_layout(w, n)) return false;
+    }
+    return true;
+}
+
+const char *graph_verify(struct graph *g)
+{
+    struct verifier w = { g, g->arena, NULL };
+    bool ok = verify_links(&w) && verify_values(&w) && verify_order(&w) && verify_nodes(&w);
+    if (ok && g->stage == STAGE_PLANNED) ok = verify_plan(&w);
+    (void)ok;
+    return w.problem;
+}

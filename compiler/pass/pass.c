@@ -1,0 +1,230 @@
+/* pass.c: the list of passes, their driver, and what the passes share. */
+#include "pass/passes.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "ir/text.h"
+#include "ir/verify.h"
+#include "op/op.h"
+
+const char pass_pipeline_infer[] = "simplify,fold,fuse,layout,workspace,schedule,plan";
+const char pass_pipeline_train[] = "autodiff,simplify,fuse,layout,workspace,schedule,plan";
+
+static const struct pass *const passes[] = {
+    &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_layout, &pass_workspace, &pass_schedule, &pass_plan, NULL,
+};
+
+const struct pass *const *pass_all(void) { return passes; }
+
+const struct pass *pass_find(const char *name)
+{
+    for (int i = 0; passes[i]; i++)
+        if (!strcmp(passes[i]->name, name)) return passes[i];
+    return NULL;
+}
+
+/* ---- the driver */
+
+static bool unknown_pass(struct pass_context *c, const char *name)
+{
+    const char *names[sizeof passes / sizeof *passes];
+    size_t count = 0;
+    struct buf all;
+    buf_init(&all, c->arena);
+    for (; passes[count]; count++) {
+        names[count] = passes[count]->name;
+        buf_printf(&all, "%s%s", count ? ", " : "", names[count]);
+    }
+    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "there is no pass '%s'", name);
+    const char *near = did_you_mean(name, names, count);
+    if (near) diag_note(d, "did you mean '%s'?", near);
+    else diag_note(d, "the passes are %s", all.data);
+    return false;
+}
+
+/* The stages on which a pass works; the others need their result. */
+static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
+{
+    bool late = p == &pass_workspace || p == &pass_schedule || p == &pass_plan;
+    if (late && g->stage == STAGE_RAW) {
+        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pass '%s' needs a graph with layouts", p->name);
+        diag_note(d, "run 'layout' before it");
+        return false;
+    }
+    if (g->stage == STAGE_PLANNED || (!late && g->stage == STAGE_LAYOUT)) {
+        diag_error(c->diags, (struct span){ 0 }, "the pass '%s' comes before '%s', which this graph has behind it", p->name,
+                   g->stage == STAGE_PLANNED ? "plan" : "layout");
+        return false;
+    }
+    return true;
+}
+
+static void verify_or_abort(struct graph *g, const struct pass *p)
+{
+    const char *problem = graph_verify(g);
+    if (!problem) return;
+    struct buf text;
+    buf_init(&text, g->arena);
+    graph_print(g, &text);
+    fprintf(stderr, "%s\nafter the pass '%s': %s\n", text.data, p->name, problem);
+    abort();
+}
+
+static bool run_one(struct graph *g, struct pass_context *c, const char *name)
+{
+    const struct pass *p = pass_find(name);
+    if (!p) return unknown_pass(c, name);
+    if (!stage_fits(g, p, c)) return false;
+    struct timespec a, b;
+    struct buf summary;
+    buf_init(&summary, c->arena);
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    if (!p->run(g, c, &summary)) return false;
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+    if (c->report) buf_printf(c->report, "  %-9s %7.2f ms  %s\n", p->name, ms, summary.data);
+    if (c->verify) verify_or_abort(g, p);
+    return true;
+}
+
+bool pass_run(struct graph *g, struct pass_context *c, const char *list)
+{
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        if (n && !run_one(g, c, arena_strndup(c->arena, list, n))) return false;
+        list += n + (list[n] == ',');
+    }
+    return true;
+}
+
+/* ---- shared by the passes */
+
+bool node_is(const struct node *n, const char *op) { return n && !strcmp(n->op->name, op); }
+
+struct uses uses_of(const struct graph *g, struct arena *a)
+{
+    struct uses u = { ARENA_ARRAY(a, int, g->nvalues + 2), NULL, graph_use_counts(g, a) };
+    GRAPH_EACH(g, n)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i]) u.start[n->in[i]->id + 2]++;
+    for (int i = 0; i < g->nvalues; i++) u.start[i + 2] += u.start[i + 1];
+    u.item = ARENA_ARRAY(a, struct use, u.start[g->nvalues + 1] + 1);
+    GRAPH_EACH(g, n)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i]) u.item[u.start[n->in[i]->id + 1]++] = (struct use){ n, i };
+    return u;
+}
+
+struct node *uses_only(const struct uses *u, const struct value *v)
+{
+    return u->total[v->id] == 1 && uses_by_nodes(u, v) == 1 ? u->item[u->start[v->id]].node : NULL;
+}
+
+void graph_reorder(struct graph *g, struct node *const *nodes, int count)
+{
+    assert(count == g->nnodes);
+    for (int i = 0; i < count; i++) {
+        nodes[i]->prev = i ? nodes[i - 1] : NULL;
+        nodes[i]->next = i + 1 < count ? nodes[i + 1] : NULL;
+        nodes[i]->index = i;
+    }
+    g->first = count ? nodes[0] : NULL;
+    g->last = count ? nodes[count - 1] : NULL;
+}
+
+/* Calls fn(edge from node A to node B) for every order that must hold. */
+struct edges { int count, cap; int (*item)[2]; struct arena *arena; };
+
+static void add_edge(struct edges *e, int from, int to)
+{
+    if (e->count == e->cap) {
+        int cap = e->cap ? e->cap * 2 : 1024;
+        int (*more)[2] = arena_array(e->arena, (size_t)cap, sizeof *more);
+        if (e->count) memcpy(more, e->item, (size_t)e->count * sizeof *more);
+        e->item = more;
+        e->cap = cap;
+    }
+    e->item[e->count][0] = from;
+    e->item[e->count++][1] = to;
+}
+
+static struct edges edges_of(struct graph *g, struct arena *a)
+{
+    struct edges e = { .arena = a };
+    GRAPH_EACH(g, n)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] && n->in[i]->def) add_edge(&e, n->in[i]->def->index, n->index);
+    struct node **writer = ARENA_ARRAY(a, struct node *, g->nvalues + 1);
+    for (int i = 0; i < g->nupdates; i++) writer[g->updates[i].state->id] = g->updates[i].value->def;
+    GRAPH_EACH(g, n)
+        for (int i = 0; i < n->nin; i++) {
+            struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
+            if (w && w != n) add_edge(&e, n->index, w->index);
+        }
+    return e;
+}
+
+static void csr(const struct edges *e, int n, int key, struct arena *a, int **start, int **item)
+{
+    *start = ARENA_ARRAY(a, int, n + 2);
+    *item = ARENA_ARRAY(a, int, e->count + 1);
+    for (int i = 0; i < e->count; i++) (*start)[e->item[i][key] + 2]++;
+    for (int i = 0; i < n; i++) (*start)[i + 2] += (*start)[i + 1];
+    for (int i = 0; i < e->count; i++) (*item)[(*start)[e->item[i][key] + 1]++] = e->item[i][!key];
+}
+
+struct deps deps_of(struct graph *g, struct arena *a)
+{
+    graph_number(g);
+    struct deps d = { .count = g->nnodes, .node = ARENA_ARRAY(a, struct node *, g->nnodes + 1) };
+    GRAPH_EACH(g, n) d.node[n->index] = n;
+    struct edges e = edges_of(g, a);
+    csr(&e, d.count, 1, a, &d.start, &d.pred);
+    csr(&e, d.count, 0, a, &d.succ_start, &d.succ);
+    return d;
+}
+
+/* Kahn's algorithm; among the ready nodes always the one that stands first in the present list (a binary heap of indices). */
+static void heap_push(int *heap, int *size, int x)
+{
+    int i = (*size)++;
+    for (; i && heap[(i - 1) / 2] > x; i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
+    heap[i] = x;
+}
+
+static int heap_pop(int *heap, int *size)
+{
+    int top = heap[0], x = heap[--*size], i = 0;
+    for (int k = 1; k < *size; k = 2 * i + 1) {
+        if (k + 1 < *size && heap[k + 1] < heap[k]) k++;
+        if (heap[k] >= x) break;
+        heap[i] = heap[k];
+        i = k;
+    }
+    heap[i] = x;
+    return top;
+}
+
+bool graph_sort(struct graph *g)
+{
+    struct deps d = deps_of(g, g->arena);
+    int *missing = ARENA_ARRAY(g->arena, int, d.count + 1), *heap = ARENA_ARRAY(g->arena, int, d.count + 1);
+    struct node **order = ARENA_ARRAY(g->arena, struct node *, d.count + 1);
+    int size = 0, done = 0;
+    for (int i = 0; i < d.count; i++) {
+        missing[i] = d.start[i + 1] - d.start[i];
+        if (!missing[i]) heap_push(heap, &size, i);
+    }
+    while (size) {
+        int i = heap_pop(heap, &size);
+        order[done++] = d.node[i];
+        for (int k = d.succ_start[i]; k < d.succ_start[i + 1]; k++)
+            if (!--missing[d.succ[k]]) heap_push(heap, &size, d.succ[k]);
+    }
+    if (done < d.count) return false;
+    graph_reorder(g, order, done);
+    return true;
+}
