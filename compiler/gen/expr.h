@@ -4,11 +4,29 @@
 
 #include "gen/emit.h"
 
+/* A body as one expression graph over all its operators, equal subexpressions once. A node's level is what it depends on. */
+enum { MAX_EXPR = 640 };
+enum expr_level {
+    LEVEL_CONST, /* attributes and literals: known now */
+    LEVEL_RUN,   /* n, lr, step: one f64, computed once in the kernel's entry block */
+    LEVEL_FIXED, /* CHANNEL and SCALAR operands: a vector, computed once for each channel block */
+    LEVEL_FULL,  /* changes with every element */
+};
+struct expr_node {
+    uint8_t op, level;
+    uint16_t uses;        /* by needed nodes and results */
+    int16_t arg[3];       /* nodes; an operand's or a result's number in arg[0] */
+    double value;         /* LEVEL_CONST */
+};
+
 /* Values of a body that do not change along the pixels, computed once for each channel block. */
 struct body_state {
     const struct gen_body *body;
-    V invariant[MAX_BODY][64]; /* internal to expr.c: by instruction and expression node */
-    V operand[16];             /* CHANNEL: vf; SCALAR: f32 */
+    int nnodes, out[MAX_OUTS];
+    struct expr_node node[MAX_EXPR];
+    V run[MAX_EXPR];      /* RUN: f64, or i1 of a comparison */
+    V vec[MAX_EXPR];      /* the same as a vector, and FIXED: vf, or vi1 of a comparison */
+    V operand[16];        /* CHANNEL: vf; SCALAR: f32 */
 };
 /* Emits what depends on CHANNEL and SCALAR operands, attributes and run-time scalars only. Call outside the pixel loop, once for each
    channel block; OPERAND[k]: vf for CHANNEL, f32 for SCALAR, NULL for FULL. */
@@ -16,11 +34,14 @@ void body_begin(struct emit *e, struct body_state *s, const struct gen_body *b, 
 /* Emits the rest for one vector of v channels: ACC: the anchor's results (vf), FULL[k]: vf of operand k where it is FULL (else ignored);
    RESULT: b->nout values. LANES: NULL, or vi1, the lanes that are real channels: the others come out as zero. */
 void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result);
+/* Lanes that are zero in every operand come out as zero: no LANES needed. */
+bool body_keeps_zero(const struct gen_body *b);
 
-/* Vector math used by the expressions: relative error at most 2 ulp (exp, log), 4 ulp (tanh, erf). */
+/* Vector math used by the expressions (gen/vmath.c): relative error at most 2 ulp (exp, log), 4 ulp (tanh, erf). On vf. */
 V e_exp(struct emit *e, V x);
 V e_log(struct emit *e, V x);
 V e_tanh(struct emit *e, V x);
 V e_erf(struct emit *e, V x);
+V e_fabs(struct emit *e, V x);  /* vf, f32 or f64 */
 
 #endif

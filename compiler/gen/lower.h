@@ -42,13 +42,14 @@ void lower_softmax(struct lower *lo, const struct node *n);
 void lower_move(struct lower *lo, const struct node *n);
 
 /* ---- bodies: pointwise operators on values in registers (gen/expr.c) */
-/* How an operand of a body lies: addressed at the same element as the anchor's result, by channel, or as one number. */
-enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR };
+/* How an operand of a body lies: addressed at the same element as the anchor's result, by channel, or as one number. An optional
+   operand that is absent reads as zero. */
+enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_ABSENT };
 struct gen_operand { uint8_t shape; uint8_t dtype; };
 /* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. */
 struct gen_body {
     int32_t ninsn, nout, noperands, nacc;
-    struct { int16_t op; /* index in op_all() */ uint8_t narg; struct body_ref arg[MAX_BODY_ARGS]; float attr[8]; } insn[MAX_BODY];
+    struct { int16_t op; /* index in op_all() */ uint8_t narg; struct body_ref arg[MAX_BODY_ARGS]; double attr[8]; } insn[MAX_BODY];
     struct body_ref out[MAX_OUTS]; /* BODY_OPERAND indices count from 0 = the first body operand */
     struct gen_operand operand[16];
 };

@@ -1,0 +1,214 @@
+/* pointwise.c: operators that are one expression per element, and fused lists of them, over activations, per-channel vectors,
+   weights and optimizer state in whatever layout, and single numbers. The kernels take their sizes from a constant table, so that
+   layers of different sizes share one. */
+#include <assert.h>
+#include <string.h>
+#include "base/checked.h"
+#include "gen/dropout.h"
+#include "gen/expr.h"
+#include "gen/lower.h"
+
+enum pointwise_kind {
+    FLAT,    /* a run of floats, nothing depends on the channel. table: {floats in a piece, floats in all} */
+    CHANNEL, /* a piece is one block of v channels of one sample. table: {channel blocks, vectors in a piece, C} */
+};
+enum { FLAT_CHUNK = 16384 }; /* floats: 64 KiB of each operand */
+
+struct pointwise_params {
+    struct gen_body body;
+    int32_t kind, unroll;
+    int32_t mask;    /* CHANNEL: lanes past C must be cleared */
+    int32_t tail;    /* FLAT: the length may be no multiple of v */
+    int32_t single;  /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
+};
+
+struct operands { V table, out[MAX_OUTS], in[16]; };
+
+static V table_entry(struct emit *e, V table, int i) { return e_load_t(e, e->i64, e_at_bytes(e, table, e_int(e, 8 * i)), 8); }
+
+static void load_args(struct emit *e, const struct gen_body *b, struct operands *o)
+{
+    o->table = e_arg(e, 0);
+    for (int k = 0; k < b->nout; k++) o->out[k] = e_arg(e, 1 + k);
+    for (int k = 0; k < b->noperands; k++)
+        o->in[k] = b->operand[k].shape == OPERAND_ABSENT ? NULL : e_arg(e, 1 + b->nout + k);
+}
+
+/* COUNT vectors from float INDEX on: all loads, then all arithmetic, then all stores, since results may overwrite operands. */
+static void apply_vectors(struct emit *e, const struct gen_body *b, const struct body_state *s, const struct operands *o, V index, int count,
+                          V lanes, V tail)
+{
+    V full[4][16] = {{NULL}}, result[4][MAX_OUTS];
+    assert(count <= 4);
+    for (int u = 0; u < count; u++)
+        for (int k = 0; k < b->noperands; k++) {
+            if (b->operand[k].shape != OPERAND_FULL) continue;
+            V p = e_ati(e, e_at(e, o->in[k], index), (int64_t)u * e->v);
+            full[u][k] = tail ? e_load_masked(e, p, tail) : e_load_v(e, p);
+        }
+    for (int u = 0; u < count; u++) body_apply(e, s, NULL, full[u], lanes, result[u]);
+    for (int u = 0; u < count; u++)
+        for (int k = 0; k < b->nout; k++) {
+            V p = e_ati(e, e_at(e, o->out[k], index), (int64_t)u * e->v);
+            if (tail) e_store_masked(e, result[u][k], p, tail);
+            else e_store_v(e, result[u][k], p);
+        }
+}
+
+static void scalar_operands(struct emit *e, const struct gen_body *b, const struct operands *o, V *operand)
+{
+    for (int k = 0; k < b->noperands; k++)
+        operand[k] = b->operand[k].shape == OPERAND_SCALAR ? e_load(e, o->in[k]) : NULL;
+}
+
+/* Floats [lo, hi), a multiple of v of them but for a tail. */
+static void emit_run(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V lo, V hi, V lanes)
+{
+    struct loop l;
+    V length = e_sub(e, hi, lo), from = lo;
+    if (p->unroll > 1) {
+        int64_t step = (int64_t)p->unroll * e->v;
+        V to = e_add(e, lo, e_muli(e, e_divi(e, length, step), step));
+        loop_begin(e, &l, from, to, step, 0, NULL);
+        apply_vectors(e, &p->body, s, o, l.iv, p->unroll, lanes, NULL);
+        loop_end(e, &l, NULL);
+        from = to;
+    }
+    V to = p->tail ? e_add(e, lo, e_muli(e, e_divi(e, length, e->v), e->v)) : hi;
+    loop_begin(e, &l, from, to, e->v, 0, NULL);
+    apply_vectors(e, &p->body, s, o, l.iv, 1, lanes, NULL);
+    loop_end(e, &l, NULL);
+    if (!p->tail) return;
+    struct branch f;
+    if_begin(e, &f, e_cmp(e, LLVMIntSLT, to, hi));
+    apply_vectors(e, &p->body, s, o, to, 1, lanes, e_sub(e, hi, to));
+    if_end(e, &f);
+}
+
+static void emit_flat(struct emit *e, const struct pointwise_params *p)
+{
+    struct operands o;
+    struct body_state s;
+    V operand[16];
+    load_args(e, &p->body, &o);
+    scalar_operands(e, &p->body, &o, operand);
+    body_begin(e, &s, &p->body, operand);
+    V chunk = table_entry(e, o.table, 0), total = table_entry(e, o.table, 1);
+    if (p->single) {
+        apply_vectors(e, &p->body, &s, &o, e_int(e, 0), 1, NULL, total);
+        return;
+    }
+    emit_run(e, p, &s, &o, e_mul(e, e->begin, chunk), e_min(e, e_mul(e, e->end, chunk), total), NULL);
+}
+
+static void emit_channel(struct emit *e, const struct pointwise_params *p)
+{
+    struct operands o;
+    struct body_state s;
+    struct loop l;
+    V operand[16];
+    load_args(e, &p->body, &o);
+    scalar_operands(e, &p->body, &o, operand);
+    V blocks = table_entry(e, o.table, 0), size = e_muli(e, table_entry(e, o.table, 1), e->v), c = table_entry(e, o.table, 2);
+    loop_begin_once(e, &l, e->begin, e->end, 1, 0, NULL);
+    V first = e_muli(e, e_rem(e, l.iv, blocks), e->v);
+    for (int k = 0; k < p->body.noperands; k++)
+        if (p->body.operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_v(e, e_at(e, o.in[k], first));
+    V lanes = p->mask ? e_lane_mask(e, e_sub(e, c, first)) : NULL;
+    body_begin(e, &s, &p->body, operand);
+    V lo = e_mul(e, l.iv, size);
+    if (p->single) apply_vectors(e, &p->body, &s, &o, lo, 1, lanes, NULL);
+    else emit_run(e, p, &s, &o, lo, e_add(e, lo, size), lanes);
+    loop_end(e, &l, NULL);
+}
+
+static void emit_pointwise(struct emit *e, const void *params)
+{
+    const struct pointwise_params *p = params;
+    if (p->kind == FLAT) emit_flat(e, p);
+    else emit_channel(e, p);
+}
+
+/* ---- lowering */
+
+/* Vectors in flight: more for bodies that only stream memory, fewer where the arithmetic is long or the registers few. */
+static int unroll_of(const struct gen_body *b, const struct target *t)
+{
+    static const char *const heavy[] = {"exp", "log", "tanh", "erf", "pow"};
+    int streams = b->nout;
+    for (int k = 0; k < b->noperands; k++) streams += b->operand[k].shape == OPERAND_FULL;
+    for (int i = 0; i < b->ninsn; i++)
+        for (size_t k = 0; k < sizeof heavy / sizeof *heavy; k++)
+            if (strstr(op_all()[b->insn[i].op]->expr, heavy[k]) && streams < 5) return 1;
+    return streams <= 3 && t->registers >= 32 ? 4 : 2;
+}
+
+static bool is_state(const struct value *v) { return v && (v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_OPTIM); }
+
+/* Whether only the first n samples are to be computed. */
+static bool by_samples(const struct graph *g, const struct node *n)
+{
+    const struct type *t = &n->out[0]->type;
+    if (t->rank < 2 || (n->nin > 0 && is_state(n->in[0]))) return false;
+    return t->layout == LAYOUT_BLOCKED || (t->layout == LAYOUT_PLAIN && t->dim[0] == g->batch);
+}
+
+static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table, int64_t pieces, bool samples)
+{
+    struct lower_arg args[1 + MAX_OUTS + 16];
+    int nargs = 0;
+    args[nargs++] = arg_data(lo, table, 3 * sizeof *table);
+    for (int k = 0; k < p->body.nout; k++) args[nargs++] = arg_value(n->out[k]);
+    for (int k = 0; k < p->body.noperands; k++) args[nargs++] = n->in[k] ? arg_value(n->in[k]) : arg_none();
+    int kernel = lower_kernel(lo, p->kind == FLAT ? "pointwise_flat" : "pointwise_channel", emit_pointwise, p, sizeof *p);
+    lower_step(lo, kernel, pieces, samples, args, nargs);
+}
+
+static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_params *p)
+{
+    const struct type *t = &n->out[0]->type;
+    bool samples = by_samples(lower_graph(lo), n);
+    int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), pieces, chunk;
+    if (samples) {
+        pieces = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;
+        chunk = total / t->dim[0] / pieces;
+    } else {
+        chunk = FLAT_CHUNK;
+        pieces = div_up(total, chunk);
+    }
+    p->kind = FLAT;
+    p->tail = total % lower_target(lo)->lanes != 0 || chunk % lower_target(lo)->lanes != 0;
+    p->single = !samples && total < lower_target(lo)->lanes;
+    if (p->single) p->unroll = 1;
+    add_step(lo, n, p, (int64_t[3]){chunk, total, 0}, pieces, samples);
+}
+
+static void lower_channel(struct lower *lo, const struct node *n, struct pointwise_params *p)
+{
+    const struct type *t = &n->out[0]->type;
+    assert(t->layout == LAYOUT_BLOCKED);
+    int64_t c = t->rank == 1 ? t->dim[0] : t->dim[1], hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1, blocks = div_up(c, t->v);
+    p->kind = CHANNEL;
+    p->single = hw == 1;
+    if (p->single) p->unroll = 1;
+    add_step(lo, n, p, (int64_t[3]){blocks, hw, c}, blocks, t->rank > 1);
+}
+
+void lower_pointwise(struct lower *lo, const struct node *n)
+{
+    if (!n->op->expr && !n->body) {
+        lower_dropout(lo, n);
+        return;
+    }
+    struct pointwise_params p;
+    memset(&p, 0, sizeof p);
+    gen_body_init(&p.body, n);
+    const struct type *t = &n->out[0]->type;
+    bool channel = false, blocked = t->layout == LAYOUT_BLOCKED;
+    for (int k = 0; k < p.body.noperands; k++) channel |= p.body.operand[k].shape == OPERAND_CHANNEL;
+    int64_t c = t->rank == 0 ? 1 : t->rank == 1 ? t->dim[0] : t->dim[1];
+    p.mask = blocked && c % t->v != 0 && !body_keeps_zero(&p.body);
+    p.unroll = unroll_of(&p.body, lower_target(lo));
+    if (channel || p.mask) lower_channel(lo, n, &p);
+    else lower_flat(lo, n, &p);
+}
