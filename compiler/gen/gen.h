@@ -32,6 +32,13 @@ const void *program_object(const struct program *p, size_t *size);
 const struct gen_stats *program_stats(const struct program *p);
 void program_free(struct program *p);
 
+/* peak.c: what the machine's fused multiply-add units give, measured: a compiled loop of independent FMAs on registers. */
+struct gen_peak;
+struct gen_peak *gen_peak_new(const struct target *t, struct diags *d); /* NULL with diag_env */
+/* GFLOP/s of all of PAR's workers together, over about so many seconds. */
+double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds);
+void gen_peak_free(struct gen_peak *p);
+
 /* "rnc_" + the graph's name as a C identifier: the symbol of the struct rnc_model in the object. */
 const char *gen_symbol(struct arena *a, const char *graph_name);
 

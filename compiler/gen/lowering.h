@@ -32,6 +32,10 @@ struct lower {
 /* Lowers every node of the step; graph_number must have run. */
 void lower_graph_nodes(struct lower *lo);
 
+/* module.c: phase two, for whatever LO holds. The target must come from gen_target_init. NULL with diag_env when LLVM fails. */
+struct gen_options;
+struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d);
+
 /* tables.c: the constant data of struct rnc_model (symbol MODEL) into MOD; kernels are external symbols. */
 void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model);
 

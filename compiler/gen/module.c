@@ -290,28 +290,31 @@ static void run_job(struct program *p, const struct lower *lo, const struct gen_
         if (p->objects[i]) p->stats.code_bytes += LLVMGetBufferSize(p->objects[i]);
 }
 
+struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d)
+{
+    struct program *p = calloc(1, sizeof *p);
+    if (p) p->symbol = strdup(gen_symbol(lo->arena, lo->graph->name));
+    if (!p || !p->symbol) {
+        diag_env(d, "out of memory");
+        program_free(p);
+        return NULL;
+    }
+    p->stats.kernels = lo->nkernels;
+    p->stats.steps = lo->nsteps;
+    int before = diags_errors(d);
+    run_job(p, lo, o, d);
+    if (diags_errors(d) == before) return p;
+    program_free(p);
+    return NULL;
+}
+
 struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d)
 {
     init_llvm();
     struct arena *a = arena_new();
     struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
     lower_graph_nodes(&lo);
-    struct program *p = calloc(1, sizeof *p);
-    if (p) p->symbol = strdup(gen_symbol(a, g->name));
-    if (p && p->symbol) {
-        p->stats.kernels = lo.nkernels;
-        p->stats.steps = lo.nsteps;
-        int before = diags_errors(d);
-        run_job(p, &lo, o, d);
-        if (diags_errors(d) > before) {
-            program_free(p);
-            p = NULL;
-        }
-    } else {
-        diag_env(d, "out of memory");
-        program_free(p);
-        p = NULL;
-    }
+    struct program *p = lower_compile(&lo, o, d);
     arena_free(a);
     return p;
 }

@@ -1,0 +1,105 @@
+/* peak.c: the FMA peak. One kernel: as many independent accumulators as the registers hold (24 of 32, or 12 of 16), which is more than
+   latency times throughput on any CPU of today, each multiplied and added to over and over. It runs in the same process and on the same
+   pool as what it is compared with. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "gen/emit.h"
+#include "gen/gen.h"
+#include "gen/lowering.h"
+
+enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24 };
+
+struct peak_params { int32_t accumulators; };
+
+struct gen_peak {
+    struct program *program;
+    rnc_kernel *kernel;
+    double flops; /* of one piece */
+    size_t lanes;
+};
+
+/* x = x·a + b with a and b from memory, so that nothing folds; a = 0.5 keeps x finite and normal. */
+static void emit_peak(struct emit *e, const void *params)
+{
+    const struct peak_params *p = params;
+    V a = e_load_v(e, e->scratch), b = e_load_v(e, e_ati(e, e->scratch, e->v));
+    V acc[MAX_ACCUMULATORS];
+    struct loop pieces, trips;
+    for (int i = 0; i < p->accumulators; i++) acc[i] = e_fmul(e, b, e_splatc(e, 1.0 + i));
+    loop_begin(e, &pieces, e->begin, e->end, 1, p->accumulators, acc);
+    loop_begin_once(e, &trips, e_int(e, 0), e_int(e, TRIPS), 1, p->accumulators, pieces.phi);
+    memcpy(acc, trips.phi, sizeof acc);
+    for (int u = 0; u < UNROLL; u++)
+        for (int i = 0; i < p->accumulators; i++) acc[i] = e_fma(e, acc[i], a, b);
+    loop_end(e, &trips, acc);
+    loop_end(e, &pieces, trips.out);
+    V sum = pieces.out[0];
+    for (int i = 1; i < p->accumulators; i++) sum = e_fadd(e, sum, pieces.out[i]);
+    e_store_v(e, sum, e_ati(e, e->scratch, 2 * e->v));
+}
+
+struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
+{
+    struct arena *a = arena_new();
+    struct lower lo = { .arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak" };
+    struct peak_params params = { t->registers >= 32 ? 24 : 12 };
+    struct lower_step_row step = { .kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1 };
+    lo.steps = &step;
+    lo.nsteps = 1;
+    struct gen_options o = { .target = *t, .threads = 1 };
+    struct gen_peak *p = calloc(1, sizeof *p);
+    if (p) p->program = lower_compile(&lo, &o, d);
+    else diag_env(d, "out of memory");
+    arena_free(a);
+    const struct rnc_model *m = p && p->program ? program_load(p->program, d) : NULL;
+    if (!m) {
+        gen_peak_free(p);
+        return NULL;
+    }
+    p->kernel = m->steps[0].kernel;
+    p->lanes = (size_t)t->lanes;
+    p->flops = 2.0 * t->lanes * params.accumulators * UNROLL * TRIPS;
+    return p;
+}
+
+static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct gen_peak *p = ctx;
+    _Alignas(64) float scratch[3 * 16];
+    struct rnc_run run = { .n = 1 };
+    (void)worker;
+    for (size_t i = 0; i < p->lanes; i++) {
+        scratch[i] = 0.5f;
+        scratch[p->lanes + i] = 1.0f;
+    }
+    p->kernel(NULL, &run, scratch, begin, end);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds)
+{
+    int64_t pieces = (par ? par->workers : 1) * PIECES, done = 0;
+    void *self = (void *)(uintptr_t)p;
+    double start = now(), elapsed;
+    do {
+        if (par) par->run(par->self, pieces, run_pieces, self);
+        else run_pieces(self, 0, pieces, 0);
+        done += pieces;
+        elapsed = now() - start;
+    } while (elapsed < seconds);
+    return (double)done * p->flops / elapsed * 1e-9;
+}
+
+void gen_peak_free(struct gen_peak *p)
+{
+    if (!p) return;
+    program_free(p->program);
+    free(p);
+}
