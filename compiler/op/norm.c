@@ -144,7 +144,7 @@ static int batch_norm_params(const struct type *in, int nin, const struct attr *
     return 5;
 }
 
-/* ---- gradient: through the mean and the variance too, which are those of x (bn_stats) */
+/* ---- gradient of bn_stats and bn_apply together: through the mean and the variance too, which are those of x */
 
 static void apply_grad(struct grad_call *g)
 {
@@ -158,8 +158,6 @@ static void apply_grad(struct grad_call *g)
     struct value *dx_in[] = {dy, x, in[1], in[2], in[3], sums->out[0], sums->out[1]};
     g->dx[0] = op_build_attrs(g->graph, NULL, "bn_dx", dx_in, COUNT(dx_in), (struct attr[]){eps, count})->out[0];
 }
-
-static void sum_grad_none(struct grad_call *g) { (void)g; } /* bn_stats: bn_apply's rule has what flows through it */
 
 static size_t sums_workspace(const struct node *n, int lanes)
 {
@@ -333,7 +331,7 @@ const struct op_def op_norm_rows[] = {
      .expr = "(x - running_mean) * (weight / sqrt(running_var + eps)) + bias", .keeps_zero = true, .inplace = true},
     {.name = "bn_stats", .help = "each channel's mean and biased variance over the batch",
      .class_ = OP_INTERNAL, .family = KERNEL_REDUCE, OPERANDS(x_operand), .nouts = 2,
-     .infer = stats_infer, .grad = sum_grad_none, .workspace = sums_workspace, .ref = ref_stats, TESTS(stats_tests)},
+     .infer = stats_infer, .workspace = sums_workspace, .ref = ref_stats, TESTS(stats_tests)},
     {.name = "bn_apply", .help = "normalises by a mean and a variance, then scales and shifts",
      .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(apply_operands), .nouts = 1, ATTRS(eps_attrs),
      .infer = apply_infer, .grad = apply_grad, .ref = ref_apply, TESTS(apply_tests),

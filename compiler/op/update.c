@@ -99,9 +99,8 @@ static const struct op_operand update_operands[] = { /* sgd_update takes the fir
 #define AD "(g + (1 - decoupled) * weight_decay * p)"
 #define AM "(beta1 * m + (1 - beta1) * " AD ")"
 #define AV "(beta2 * v + (1 - beta2) * " AD " * " AD ")"
-/* 1 − beta^step without the cancellation that pow would bring at small steps: with t = tanh(−½·step·log beta) it is 2t/(1 + t). */
-#define T(beta) "tanh(-0.5 * step * log(max(" beta ", 1e-30)))"
-#define CORRECTION(beta) "(2 * " T(beta) " / (1 + " T(beta) "))"
+/* Of run-time scalars alone: computed once, in double precision. */
+#define CORRECTION(beta) "(1 - pow(" beta ", step))"
 
 extern const struct op_def op_update_rows[];
 extern const int op_update_nrows;
