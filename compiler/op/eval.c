@@ -1,0 +1,265 @@
+/* eval.c: the reference interpreter. Slow and plain on purpose: it is what compiled code is measured against. */
+#include "op/eval.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IN = 256 }; /* as in op.c */
+
+struct eval {
+    const struct graph *graph;
+    struct ref_run run;
+    struct arena *arena;
+    double **data; /* by value id; NULL until touched */
+    int nvalues;
+};
+
+struct eval *eval_new(const struct graph *g, struct ref_run run)
+{
+    struct arena *a = arena_new();
+    struct eval *e = ARENA_NEW(a, struct eval);
+    e->graph = g;
+    e->run = run;
+    e->arena = a;
+    e->nvalues = g->nvalues;
+    e->data = ARENA_ARRAY(a, double *, g->nvalues ? g->nvalues : 1);
+    return e;
+}
+
+void eval_free(struct eval *e)
+{
+    if (!e) return;
+    for (int i = 0; i < e->nvalues; i++) free(e->data[i]);
+    arena_free(e->arena);
+}
+
+/* COUNT zeroed doubles. */
+static double *take(struct eval *e, int64_t count)
+{
+    double *p = calloc(count > 0 ? (size_t)count : 1, sizeof *p);
+    if (!p) arena_array(e->arena, (size_t)count, sizeof *p); /* ends the process with the arena's message */
+    return p;
+}
+
+double *eval_data(struct eval *e, const struct value *v)
+{
+    assert(v->id < e->nvalues);
+    double **p = &e->data[v->id];
+    if (!*p) *p = take(e, type_elements(&v->type));
+    return *p;
+}
+
+void eval_set_f32(struct eval *e, const struct value *v, const float *data)
+{
+    double *d = eval_data(e, v);
+    int64_t count = type_elements(&v->type);
+    for (int64_t i = 0; i < count; i++) d[i] = data[i];
+}
+
+static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer, const struct ref_tensor *in, int nin,
+                     struct ref_tensor *out, int nout)
+{
+    struct ref_call c = {.attr = attr, .op = op, .in = in, .nin = nin, .out = out, .nout = nout, .run = e->run, .layer = layer};
+    assert(op->ref);
+    op->ref(&c);
+}
+
+/* ---- bodies */
+
+/* A tensor that lives while one node is evaluated: type and data. */
+struct temp { struct type type; double *data; bool owned; };
+
+static struct temp temp_new(struct eval *e, const struct type *t)
+{
+    return (struct temp){.type = type_make(t->dtype, t->rank, t->dim), .data = take(e, type_elements(t)), .owned = true};
+}
+
+static void temp_free(struct temp *t)
+{
+    if (t->owned) free(t->data);
+    t->data = NULL;
+}
+
+/* SRC, which is [C], [] or of the same shape, spread over a tensor of type FULL. */
+static void spread(const struct temp *src, const struct type *full, double *out)
+{
+    int64_t count = type_elements(full);
+    if (src->type.rank == full->rank) {
+        memcpy(out, src->data, (size_t)count * sizeof *out);
+        return;
+    }
+    int64_t channels = full->rank > 1 ? full->dim[1] : 1, inner = 1;
+    for (int k = 2; k < full->rank; k++) inner *= full->dim[k];
+    for (int64_t i = 0; i < count; i++) out[i] = src->data[src->type.rank == 0 ? 0 : i / inner % channels];
+}
+
+/* Evaluates OP on ARG. Operands are handed over as they are if the shape rule takes them ([C] of bn_apply), else spread over FULL. */
+static struct temp body_insn(struct eval *e, const struct body_insn *b, struct temp *arg, const struct type *full)
+{
+    struct type in[MAX_BODY_ARGS], out[MAX_OUTS];
+    struct ref_tensor ref[MAX_BODY_ARGS];
+    struct temp wide[MAX_BODY_ARGS];
+    struct arena *scratch = arena_new();
+    struct op_error error = {.arena = scratch};
+    memset(wide, 0, sizeof wide);
+    memset(out, 0, sizeof out);
+    for (int i = 0; i < b->narg; i++) in[i] = arg[i].type;
+    bool fits = b->op->infer(in, b->narg, b->attr, out, &error);
+    for (int i = 0; i < b->narg; i++) {
+        wide[i] = arg[i];
+        wide[i].owned = false;
+        if (!fits) {
+            wide[i] = temp_new(e, full);
+            spread(&arg[i], full, wide[i].data);
+        }
+        in[i] = wide[i].type;
+        ref[i] = (struct ref_tensor){&wide[i].type, wide[i].data};
+    }
+    if (!fits) fits = b->op->infer(in, b->narg, b->attr, out, &error);
+    assert(fits && b->op->nouts == 1);
+    struct temp result = temp_new(e, &out[0]);
+    struct ref_tensor to = {&result.type, result.data};
+    call_ref(e, b->op, b->attr, b->layer, ref, b->narg, &to, 1);
+    for (int i = 0; i < b->narg; i++) temp_free(&wide[i]);
+    arena_free(scratch);
+    return result;
+}
+
+static struct temp resolve(struct eval *e, const struct node *n, const struct body_ref *r, const struct temp *acc, const struct temp *insn)
+{
+    struct temp t;
+    if (r->source == BODY_ACC) t = acc[r->index];
+    else if (r->source == BODY_INSN) t = insn[r->index];
+    else {
+        const struct value *v = n->in[r->index];
+        t = (struct temp){.type = type_make(v->type.dtype, v->type.rank, v->type.dim), .data = eval_data(e, v)};
+    }
+    t.owned = false;
+    return t;
+}
+
+static void eval_body(struct eval *e, const struct node *n, struct temp *acc, const struct type *full)
+{
+    const struct body *b = n->body;
+    struct temp insn[MAX_BODY];
+    for (int i = 0; i < b->ninsn; i++) {
+        struct temp arg[MAX_BODY_ARGS];
+        for (int k = 0; k < b->insn[i].narg; k++) arg[k] = resolve(e, n, &b->insn[i].arg[k], acc, insn);
+        insn[i] = body_insn(e, &b->insn[i], arg, full);
+    }
+    for (int i = 0; i < b->nout; i++) {
+        struct temp t = resolve(e, n, &b->out[i], acc, insn);
+        spread(&t, &n->out[i]->type, eval_data(e, n->out[i]));
+    }
+    for (int i = 0; i < b->ninsn; i++) temp_free(&insn[i]);
+}
+
+/* The shape that a body without an anchor works on: that of its operand of the highest rank (as op_infer has it). */
+static struct type widest(const struct node *n)
+{
+    struct type t = {.rank = -1};
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i]->type.rank > t.rank) t = n->in[i]->type;
+    return type_make(DT_F32, t.rank, t.dim);
+}
+
+/* ---- nodes */
+
+/* The operator itself, on the inputs that are its own, into OUT. */
+static void eval_anchor(struct eval *e, const struct node *n, struct ref_tensor *out, int nout)
+{
+    int nin = n->body ? n->nanchor : n->nin;
+    struct type *type = calloc((size_t)nin + 1, sizeof *type); /* plain: references know no layout */
+    struct ref_tensor *in = calloc((size_t)nin + 1, sizeof *in);
+    if (!type || !in) take(e, INT64_MAX / 16);
+    for (int i = 0; i < nin; i++) {
+        const struct value *v = n->in[i];
+        type[i] = v ? type_make(v->type.dtype, v->type.rank, v->type.dim) : (struct type){.rank = -1};
+        in[i] = (struct ref_tensor){&type[i], v ? eval_data(e, v) : NULL};
+    }
+    call_ref(e, n->op, n->attr, n->layer, in, nin, out, nout);
+    free(in);
+    free(type);
+}
+
+static void eval_plain(struct eval *e, const struct node *n)
+{
+    struct type type[MAX_OUTS];
+    struct ref_tensor out[MAX_OUTS];
+    int nout = n->op->nouts < n->nout ? n->op->nouts : n->nout; /* without the workspace */
+    for (int i = 0; i < nout; i++) {
+        const struct type *t = &n->out[i]->type;
+        type[i] = type_make(t->dtype, t->rank, t->dim);
+        out[i] = (struct ref_tensor){&type[i], eval_data(e, n->out[i])};
+    }
+    eval_anchor(e, n, out, nout);
+}
+
+static void eval_fused(struct eval *e, const struct node *n)
+{
+    struct type full, in[MAX_IN];
+    struct temp acc[MAX_OUTS];
+    int nacc = 0;
+    if (n->nanchor > 0) {
+        struct type out[MAX_OUTS];
+        struct ref_tensor ref[MAX_OUTS];
+        assert(n->nanchor <= MAX_IN);
+        for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? n->in[i]->type : (struct type){.rank = -1};
+        memset(out, 0, sizeof out);
+        bool ok = n->op->infer(in, n->nanchor, n->attr, out, NULL);
+        assert(ok);
+        (void)ok;
+        nacc = n->op->nouts;
+        for (int i = 0; i < nacc; i++) {
+            acc[i] = temp_new(e, &out[i]);
+            ref[i] = (struct ref_tensor){&acc[i].type, acc[i].data};
+        }
+        eval_anchor(e, n, ref, nacc);
+        full = acc[0].type;
+    } else full = widest(n);
+    eval_body(e, n, acc, &full);
+    for (int i = 0; i < nacc; i++) temp_free(&acc[i]);
+}
+
+void eval_node(struct eval *e, const struct node *n)
+{
+    if (n->body) eval_fused(e, n);
+    else eval_plain(e, n);
+}
+
+/* Counts a use less of each input and drops those that have none left; arguments stay. */
+static void release(struct eval *e, const struct node *n, int *uses)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const struct value *v = n->in[i];
+        if (!v || --uses[v->id] > 0 || v->kind != VALUE_NODE) continue;
+        free(e->data[v->id]);
+        e->data[v->id] = NULL;
+    }
+    for (int i = 0; i < n->nout; i++) { /* results that nobody reads */
+        const struct value *v = n->out[i];
+        if (uses[v->id] > 0) continue;
+        free(e->data[v->id]);
+        e->data[v->id] = NULL;
+    }
+}
+
+void eval_run(struct eval *e, bool free_dead)
+{
+    struct arena *a = arena_new();
+    int *uses = free_dead ? graph_use_counts(e->graph, a) : NULL;
+    GRAPH_EACH(e->graph, n) {
+        eval_node(e, n);
+        if (free_dead) release(e, n, uses);
+    }
+    arena_free(a);
+}
+
+void eval_commit(struct eval *e)
+{
+    for (int i = 0; i < e->graph->nupdates; i++) {
+        const struct graph_update *u = &e->graph->updates[i];
+        memcpy(eval_data(e, u->state), eval_data(e, u->value), (size_t)type_elements(&u->state->type) * sizeof(double));
+    }
+}
