@@ -131,11 +131,20 @@ static void train_pool(struct autodiff *d, struct node *n)
     infer(n);
 }
 
-/* Its random numbers are keyed by the layer, wherever the node goes. */
-static void key_dropout(struct node *n)
+static bool key_taken(const struct node *n, const char *key)
+{
+    for (const struct node *m = n->prev; m; m = m->prev)
+        if (node_is(m, "dropout") && strcmp(node_text(m, "key"), key) == 0) return true;
+    return false;
+}
+
+/* Its random numbers are keyed by the layer, wherever the node goes; a layer that is applied again gets others. */
+static void key_dropout(struct graph *g, struct node *n)
 {
     struct attr *key = node_attr(n, "key");
-    if (!key->s || !*key->s) key->s = layer_or_name(n);
+    const char *base = key->s && *key->s ? key->s : layer_or_name(n);
+    key->s = base;
+    for (int i = 1; key_taken(n, key->s); i++) key->s = arena_printf(g->arena, "%s.%d", base, i);
 }
 
 static void train_forward(struct autodiff *d)
@@ -143,7 +152,7 @@ static void train_forward(struct autodiff *d)
     GRAPH_EACH(d->g, n) {
         if (node_is(n, "batch_norm")) train_norm(d, n);
         else if (node_is(n, "max_pool")) train_pool(d, n);
-        else if (node_is(n, "dropout")) key_dropout(n);
+        else if (node_is(n, "dropout")) key_dropout(d->g, n);
     }
 }
 
