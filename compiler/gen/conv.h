@@ -13,6 +13,8 @@
 /* Strides in floats. Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
 struct conv_view { int64_t n, cb, c, h, w; };
 
+struct conv_view conv_view_of(const struct type *t);
+
 /* Taps along one axis: number k reads input position base + k·step and weight index first + k·wstep. */
 struct conv_taps { int64_t count, base, step, first, wstep; };
 
@@ -45,7 +47,10 @@ void conv_emit(struct emit *e, const void *params);
 enum { CONV_MAX_RUNS = 16, CONV_MAX_SEGMENTS = 64 };
 struct conv_segment { int64_t first, count; int64_t from, to; }; /* taps [first, first+count) touch pixels [from, to) of the tile */
 struct conv_run { int64_t x, count, width; int nsegments; struct conv_segment segment[CONV_MAX_SEGMENTS]; };
-/* Returns the number of runs; at most CONV_MAX_RUNS. */
+/* Returns the number of runs, or -1 when the shape would need more code than that (gen/grouped.h takes it then). */
 int conv_runs(const struct conv_params *p, struct conv_run *runs);
+
+/* wgrad.c: out[i] = Σ slots in order, FLOATS elements, slots STRIDE floats apart. */
+void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats, int64_t stride, int64_t slots);
 
 #endif

@@ -1,7 +1,6 @@
 /* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers over the whole sum;
    each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop bounds; columns out of range are left
    out of the code of the tiles at the edges, which are the only ones specialised. */
-#include <assert.h>
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv.h"
@@ -24,7 +23,7 @@ static void tap_range(const struct conv_params *p, int64_t x, int64_t width, int
     }
 }
 
-static void tile_segments(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
+static bool tile_segments(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
 {
     *r = (struct conv_run){.x = x, .count = 1, .width = width};
     for (int64_t k = 0; k < p->kw.count; k++) {
@@ -36,9 +35,10 @@ static void tile_segments(const struct conv_params *p, int64_t x, int64_t width,
             s->count++;
             continue;
         }
-        assert(r->nsegments < CONV_MAX_SEGMENTS);
+        if (r->nsegments == CONV_MAX_SEGMENTS) return false;
         r->segment[r->nsegments++] = (struct conv_segment){k, 1, from, to};
     }
+    return true;
 }
 
 static bool same_code(const struct conv_run *a, const struct conv_run *b)
@@ -54,12 +54,10 @@ int conv_runs(const struct conv_params *p, struct conv_run *runs)
     for (int64_t i = 0, x = 0; i < tiles; i++) {
         int64_t width = narrow + (i < wide);
         struct conv_run r;
-        tile_segments(p, x, width, &r);
+        if (!tile_segments(p, x, width, &r)) return -1;
         if (n && same_code(&runs[n - 1], &r)) runs[n - 1].count++;
-        else {
-            assert(n < CONV_MAX_RUNS);
-            runs[n++] = r;
-        }
+        else if (n == CONV_MAX_RUNS) return -1;
+        else runs[n++] = r;
         x += width;
     }
     return n;

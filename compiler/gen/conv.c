@@ -1,0 +1,277 @@
+/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces (gen/conv.h). */
+#include "gen/conv.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/checked.h"
+#include "gen/grouped.h"
+
+/* The geometry of one convolution, from the side of the forward pass. */
+struct geometry {
+    int64_t stride[2], pad[4], dilation[2], groups, kernel[2];
+};
+
+static struct geometry geometry_of(const struct node *n)
+{
+    struct geometry g = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .kernel = {1, 1}};
+    if (n->op->nattr == 0 || op_attr_index(n->op, "stride") < 0) return g; /* dense */
+    memcpy(g.stride, node_ints(n, "stride"), sizeof g.stride);
+    memcpy(g.pad, node_ints(n, "pad"), sizeof g.pad);
+    memcpy(g.dilation, node_ints(n, "dilation"), sizeof g.dilation);
+    g.groups = node_int(n, "groups");
+    g.kernel[0] = n->in[1]->type.dim[2];
+    g.kernel[1] = n->in[1]->type.dim[3];
+    return g;
+}
+
+struct conv_view conv_view_of(const struct type *t)
+{
+    int64_t h = t->rank == 4 ? t->dim[2] : 1, w = t->rank == 4 ? t->dim[3] : 1, c = t->dim[1];
+    if (t->layout == LAYOUT_PLAIN) return (struct conv_view){c * h * w, 0, h * w, w, 1};
+    int64_t v = t->v;
+    return (struct conv_view){round_up(c, v) * h * w, h * w * v, 1, w * v, v};
+}
+
+/* ---- register blocking */
+
+/* Cycles of one step over a channel for a tile of OV vectors × TW pixels: two FMAs and two loads a cycle, four cycles of latency. A
+   broadcast needs a register of its own unless it is folded into each FMA, which then all load. */
+static double tile_cost(const struct target *t, int64_t ov, int64_t tw)
+{
+    bool folded = ov > 1 && ov * tw + ov + 1 > t->registers;
+    double fma = (double)(ov * tw) / 2, loads = (double)((ov == 1 || folded ? ov * tw : tw) + ov) / 2;
+    double cost = fma > loads ? fma : loads;
+    return (cost > 4 ? cost : 4) + 0.35; /* loop overhead, spread over the unrolled channels */
+}
+
+static double row_cost(const struct target *t, int64_t cols, int64_t ov, int64_t tw)
+{
+    int64_t tiles = div_up(cols, tw), narrow = cols / tiles, wide = cols % tiles;
+    return (double)(tiles - wide) * tile_cost(t, ov, narrow) + (double)wide * tile_cost(t, ov, narrow + 1);
+}
+
+static void choose_blocking(const struct target *t, struct conv_params *p)
+{
+    double best = 1e30;
+    for (int64_t ov = 1; ov <= 4; ov++) {
+        if (p->group_ocb % ov || (p->depthwise && ov > 1)) continue;
+        int64_t most = (t->registers - 1 - ov) / ov;
+        for (int64_t tw = 1; tw <= most && tw <= 28 && tw <= p->cols; tw++) {
+            double cost = row_cost(t, p->cols, ov, tw) / (double)ov;
+            if (cost < best - 1e-9) {
+                best = cost;
+                p->ov = ov;
+                p->tw = tw;
+            }
+        }
+    }
+    assert(p->ov && p->tw);
+}
+
+/* A 1×1 convolution of stride 1 sees its image as one row of pixels, cut into rows of the width that suits the registers best. */
+static void flatten_pixels(const struct target *t, struct conv_params *p)
+{
+    int64_t pixels = p->rows * p->cols, best_cols = p->cols;
+    double best = 1e30;
+    for (int64_t cols = 1; cols <= pixels && cols <= 512; cols++) {
+        if (pixels % cols) continue;
+        struct conv_params q = *p;
+        q.cols = cols;
+        q.ov = q.tw = 0;
+        choose_blocking(t, &q);
+        double cost = (double)(pixels / cols) * (row_cost(t, cols, q.ov, q.tw) / (double)q.ov + 1);
+        if (cost < best) {
+            best = cost;
+            best_cols = cols;
+        }
+    }
+    p->rows = p->ih = pixels / best_cols;
+    p->cols = p->iw = best_cols;
+    p->in.h = best_cols * p->in.w;
+    p->out.h = best_cols * p->out.w;
+}
+
+/* ---- partition */
+
+enum { PIECE_FLOPS = 2000000, MIN_PIECES = 64 };
+
+/* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as still pays for
+   handing them out, so that many cores find work at batch 1. */
+static void choose_partition(const struct target *t, struct conv_params *p, int64_t flops_per_sample)
+{
+    int64_t groups = p->ocb / p->ov;
+    int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
+    int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
+    /* what one piece reads of the input should stay in the second-level cache together with its weights */
+    int64_t row_bytes = p->in.h * p->icb * 4 * p->is;
+    if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
+    p->chunk = div_up(p->rows, chunks);
+    p->chunks = div_up(p->rows, p->chunk);
+    int64_t weights = p->ocb * p->weight_block * 4;
+    p->oc_major = weights > (int64_t)t->l2_bytes / 2;
+}
+
+/* ---- lowering */
+
+static int body_args(const struct node *n, struct lower_arg *args, int count)
+{
+    for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
+    int nout = n->body ? n->body->nout : 1;
+    for (int k = 1; k < nout; k++) args[count++] = arg_value(n->out[k]);
+    return count;
+}
+
+static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops)
+{
+    const struct target *t = lower_target(lo);
+    if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
+    else choose_partition(t, p, flops);
+    int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
+    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
+    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, body_args(n, args, 3));
+    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)p->tw);
+}
+
+/* What all directions share: the views, channels, weights. X is what is read, Y what is written; both as images. */
+static void common(struct conv_params *p, const struct node *n, const struct geometry *g, bool transposed)
+{
+    const struct type *x = &n->in[0]->type, *w = &n->in[1]->type, *y = &n->out[0]->type;
+    memset(p, 0, sizeof *p);
+    p->in = conv_view_of(x);
+    p->out = conv_view_of(y);
+    bool image = x->rank == 4;
+    p->ih = image ? x->dim[2] : 1;
+    p->iw = image ? x->dim[3] : 1;
+    int64_t v = y->v;
+    p->depthwise = w->layout == LAYOUT_DEPTHWISE;
+    p->oc = y->dim[1];
+    p->ocb = div_up(p->oc, v);
+    p->group_ocb = p->depthwise ? 1 : p->ocb / g->groups;
+    int64_t in_channels = p->depthwise ? v : x->dim[1] / g->groups;
+    p->icb = p->depthwise ? 1 : x->layout == LAYOUT_PLAIN ? 1 : div_up(in_channels, v);
+    p->ic = x->layout == LAYOUT_PLAIN || in_channels < v ? in_channels : v;
+    int64_t iv = p->depthwise ? 1 : transposed ? v : w->iv;
+    p->weight_kw = iv * v;
+    p->weight_kh = g->kernel[1] * p->weight_kw;
+    p->weight_ib = g->kernel[0] * p->weight_kh;
+    p->weight_block = p->icb * p->weight_ib;
+    gen_body_init(&p->body, n);
+}
+
+/* Chooses the register blocking; true when the row's tiles would need too much code of their own. */
+static bool too_wide(const struct target *t, struct conv_params *p)
+{
+    struct conv_run runs[CONV_MAX_RUNS];
+    choose_blocking(t, p);
+    return conv_runs(p, runs) < 0;
+}
+
+static bool is_pointwise(const struct geometry *g)
+{
+    return g->kernel[0] == 1 && g->kernel[1] == 1 && g->stride[0] == 1 && g->stride[1] == 1 &&
+           !(g->pad[0] | g->pad[1] | g->pad[2] | g->pad[3]);
+}
+
+static void lower_forward(struct lower *lo, const struct node *n)
+{
+    struct geometry g = geometry_of(n);
+    struct conv_params p;
+    common(&p, n, &g, false);
+    const struct type *y = &n->out[0]->type;
+    p.rows = y->dim[2];
+    p.cols = y->dim[3];
+    p.is = g.stride[0];
+    p.is_w = g.stride[1];
+    p.os_h = p.os_w = 1;
+    p.kh = (struct conv_taps){g.kernel[0], -g.pad[0], g.dilation[0], 0, 1};
+    p.kw = (struct conv_taps){g.kernel[1], -g.pad[1], g.dilation[1], 0, 1};
+    if (is_pointwise(&g) && p.in.c == 1) flatten_pixels(lower_target(lo), &p);
+    if (too_wide(lower_target(lo), &p)) {
+        lower_grouped(lo, n);
+        return;
+    }
+    add_step(lo, n, &p, p.depthwise ? "depthwise" : "conv", 2 * op_macs(n) / y->dim[0]);
+}
+
+/* Taps k = first, first + wstep, … of KERNEL that reach output position PHASE of STRIDE: (phase + pad − k·dilation) divisible by stride. */
+static struct conv_taps phase_taps(int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t phase)
+{
+    struct conv_taps t = {0};
+    for (int64_t k = 0; k < kernel; k++) {
+        int64_t at = phase + pad - k * dilation;
+        if (at % stride) continue;
+        if (t.count == 0) t.first = k, t.base = at / stride;
+        else if (t.count == 1) t.wstep = k - t.first, t.step = at / stride - t.base;
+        t.count++;
+    }
+    if (t.count == 1) t.step = t.wstep = 1;
+    return t;
+}
+
+/* The kernel of one phase of a strided dgrad; false when no output falls into it. */
+static bool phase_params(const struct target *t, const struct node *n, const struct geometry *g, int64_t py, int64_t px, struct conv_params *p)
+{
+    const struct type *y = &n->out[0]->type;
+    common(p, n, g, true);
+    p->rows = div_up(max_i64(y->dim[2] - py, 0), g->stride[0]);
+    p->cols = div_up(max_i64(y->dim[3] - px, 0), g->stride[1]);
+    if (p->rows == 0 || p->cols == 0) return false;
+    p->is = p->is_w = 1;
+    p->os_h = g->stride[0];
+    p->os_w = g->stride[1];
+    p->y0 = py;
+    p->x0 = px;
+    p->kh = phase_taps(g->kernel[0], g->stride[0], g->dilation[0], g->pad[0], py);
+    p->kw = phase_taps(g->kernel[1], g->stride[1], g->dilation[1], g->pad[1], px);
+    if (is_pointwise(g) && p->ih == p->rows && p->iw == p->cols) flatten_pixels(t, p);
+    return true;
+}
+
+static void lower_transposed(struct lower *lo, const struct node *n)
+{
+    const struct target *t = lower_target(lo);
+    struct geometry g = geometry_of(n);
+    const struct type *y = &n->out[0]->type;
+    int64_t phases = g.stride[0] * g.stride[1], flops = 2 * op_macs(n) / y->dim[0] / phases;
+    struct conv_params p;
+    for (int64_t i = 0; i < phases; i++)
+        if (phase_params(t, n, &g, i / g.stride[1], i % g.stride[1], &p) && too_wide(t, &p)) {
+            lower_grouped(lo, n);
+            return;
+        }
+    for (int64_t i = 0; i < phases; i++)
+        if (phase_params(t, n, &g, i / g.stride[1], i % g.stride[1], &p)) {
+            choose_blocking(t, &p);
+            add_step(lo, n, &p, p.depthwise ? "depthwise_dgrad" : "dgrad", flops);
+        }
+}
+
+/* Samples take the place of pixels. */
+static void lower_dense(struct lower *lo, const struct node *n, bool transposed)
+{
+    struct geometry g = {.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .kernel = {1, 1}};
+    struct conv_params p;
+    common(&p, n, &g, transposed);
+    const struct type *x = &n->in[0]->type, *y = &n->out[0]->type;
+    p.in.w = round_up(x->dim[1], x->v);
+    p.out.w = round_up(y->dim[1], y->v);
+    p.in.n = p.out.n = p.in.h = p.out.h = 0;
+    p.rows = p.ih = 1;
+    p.cols = p.iw = y->dim[0];
+    p.is = p.is_w = p.os_h = p.os_w = 1;
+    p.kh = p.kw = (struct conv_taps){1, 0, 1, 0, 1};
+    p.by_sample = 1;
+    choose_blocking(lower_target(lo), &p);
+    add_step(lo, n, &p, "dense", 0);
+}
+
+void lower_conv(struct lower *lo, const struct node *n)
+{
+    const char *op = n->op->name;
+    bool dense = strcmp(op, "dense") == 0, dense_dgrad = strcmp(op, "dense_dgrad") == 0;
+    if (dense || dense_dgrad) lower_dense(lo, n, dense_dgrad);
+    else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
+    else if (strcmp(op, "conv2d") == 0) lower_forward(lo, n);
+    else lower_transposed(lo, n);
+}

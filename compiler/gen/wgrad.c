@@ -1,0 +1,378 @@
+/* wgrad.c: gradients by weights. dw[o, i, kh, kw] = Σ samples, pixels  x[i, y·s + kh·d − p, …] · dy[o, y, …].
+   One tap at a time: the accumulators are icb input channels × ov output vectors and live in registers over a band of rows, which stays in
+   the first-level cache for all taps and input blocks. Every piece owns a block of dw (or of a slot, where samples are shared out
+   too: op/slots.h); the slots are added up in a fixed order by a second step. */
+#include <assert.h>
+#include <string.h>
+#include "base/checked.h"
+#include "gen/conv.h"
+#include "gen/emit.h"
+#include "gen/grouped.h"
+#include "op/slots.h"
+
+struct wgrad_params {
+    struct conv_view x, dy;
+    int64_t ih, iw, rows, cols;             /* x; dy */
+    int64_t stride[2], pad[2], dilation[2], kernel[2];
+    int64_t icb, ic, iv;                    /* input blocks of a group; channels of a block that are computed; channels of a block in dw */
+    int64_t ocb, group_ocb;
+    int64_t ci, ov;                         /* register blocking: input channels × output vectors */
+    int64_t ib_chunk, ib_chunks;            /* input blocks of a piece */
+    int64_t band;                           /* rows that stay in the first-level cache */
+    int64_t slots, slot_floats;
+    int64_t by_sample;                      /* dense: the columns are samples */
+};
+
+enum { MAX_CI = 16, MAX_OV = 4 };
+
+struct wgrad_emitter {
+    struct emit *e;
+    const struct wgrad_params *p;
+    V x, dy, dw;     /* of the sample and block: x of the input block, dy and dw of the first output block */
+    V pixel_x, pixel_y; /* floats between two pixels of a row */
+};
+
+static int64_t dw_block(const struct wgrad_params *p, const struct emit *e)
+{
+    return p->icb * p->kernel[0] * p->kernel[1] * p->iv * e->v;
+}
+
+/* Pixels [from, to) of a row: acc += x ⊗ dy, STEP pixels an iteration. */
+static void pixels(struct wgrad_emitter *c, V xp, V yp, V from, V to, int64_t unroll, V *acc)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    int nacc = (int)(p->ci * p->ov);
+    struct loop l;
+    loop_begin(e, &l, from, to, unroll, nacc, acc);
+    memcpy(acc, l.phi, (size_t)nacc * sizeof *acc);
+    for (int64_t u = 0; u < unroll; u++) {
+        V at = e_addi(e, l.iv, u), xu = e_at(e, xp, e_mul(e, at, c->pixel_x)), yu = e_at(e, yp, e_mul(e, at, c->pixel_y)), g[MAX_OV];
+        for (int64_t o = 0; o < p->ov; o++) g[o] = e_load_va(e, e_ati(e, yu, o * p->dy.cb));
+        for (int64_t i = 0; i < p->ci; i++) {
+            V s = e_splat(e, e_load(e, e_ati(e, xu, i * p->x.c)));
+            for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = e_fma(e, s, g[o], acc[i * p->ov + o]);
+        }
+    }
+    loop_end(e, &l, acc);
+    memcpy(acc, l.out, (size_t)nacc * sizeof *acc);
+}
+
+static void pixel_row(struct wgrad_emitter *c, V xp, V yp, V from, V to, V *acc)
+{
+    struct emit *e = c->e;
+    V even = e_add(e, from, e_muli(e, e_divi(e, e_max(e, e_sub(e, to, from), e_int(e, 0)), 2), 2));
+    pixels(c, xp, yp, from, even, 2, acc);
+    pixels(c, xp, yp, even, to, 1, acc);
+}
+
+/* Positions of dy along an axis for which tap K reads inside x: [*from, *to). */
+static void tap_range(struct wgrad_emitter *c, int axis, V k, int64_t size_x, int64_t size_y, V *from, V *to)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    int64_t s = p->stride[axis];
+    V base = e_sub(e, e_int(e, p->pad[axis]), e_muli(e, k, p->dilation[axis])), zero = e_int(e, 0); /* x = y·s − base */
+    *from = e_divi(e, e_max(e, e_addi(e, base, s - 1), zero), s);
+    *to = e_min(e, e_divi(e, e_max(e, e_addi(e, base, size_x + s - 1), zero), s), e_int(e, size_y));
+}
+
+struct range { V from, to; };
+
+/* One tap, CI channels from channel C0: the accumulators are taken up from dw and put back. */
+static void tap_block(struct wgrad_emitter *c, V xp, V dwp, struct range y, struct range x)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    int nacc = (int)(p->ci * p->ov);
+    V acc[MAX_CI * MAX_OV];
+    int64_t block = dw_block(p, e);
+    for (int64_t i = 0; i < p->ci; i++)
+        for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = e_load_va(e, e_ati(e, dwp, i * e->v + o * block));
+    struct loop rows;
+    loop_begin(e, &rows, y.from, y.to, 1, nacc, acc);
+    memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
+    V xr = e_at(e, xp, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->dy, e_muli(e, rows.iv, p->dy.h));
+    pixel_row(c, xr, yr, x.from, x.to, acc);
+    loop_end(e, &rows, acc);
+    for (int64_t i = 0; i < p->ci; i++)
+        for (int64_t o = 0; o < p->ov; o++) e_store_va(e, rows.out[i * p->ov + o], e_ati(e, dwp, i * e->v + o * block));
+}
+
+/* All taps of one input block over the rows [r0, r1) (dense: over COLS samples). */
+static void band_block(struct wgrad_emitter *c, V x, V dw, V r0, V r1, V cols)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    struct loop kh, kw, ch;
+    loop_begin(e, &kh, e_int(e, 0), e_int(e, p->kernel[0]), 1, 0, NULL);
+    struct range y, w;
+    tap_range(c, 0, kh.iv, p->ih, p->rows, &y.from, &y.to);
+    y.from = e_max(e, y.from, r0);
+    y.to = e_min(e, y.to, r1);
+    loop_begin(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 0, NULL);
+    tap_range(c, 1, kw.iv, p->iw, p->cols, &w.from, &w.to);
+    w.to = e_min(e, w.to, cols);
+    V dy0 = e_addi(e, e_muli(e, kh.iv, p->dilation[0]), -p->pad[0]), dx0 = e_addi(e, e_muli(e, kw.iv, p->dilation[1]), -p->pad[1]);
+    V xk = e_at(e, x, e_add(e, e_muli(e, dy0, p->x.h), e_muli(e, dx0, p->x.w)));
+    V tap = e_add(e, e_muli(e, kh.iv, p->kernel[1]), kw.iv), dwk = e_at(e, dw, e_muli(e, tap, p->iv * e->v));
+    loop_begin(e, &ch, e_int(e, 0), e_int(e, p->ic), p->ci, 0, NULL);
+    tap_block(c, e_at(e, xk, e_muli(e, ch.iv, p->x.c)), e_at(e, dwk, e_muli(e, ch.iv, e->v)), y, w);
+    loop_end(e, &ch, NULL);
+    loop_end(e, &kw, NULL);
+    loop_end(e, &kh, NULL);
+}
+
+/* One sample (dense: all samples of the slot): bands of rows, and in each the input blocks [ib0, ib1). */
+static void sample(struct wgrad_emitter *c, V ib0, V ib1, V cols)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    struct loop bands, blocks;
+    loop_begin(e, &bands, e_int(e, 0), e_int(e, p->rows), p->band, 0, NULL);
+    V r1 = e_min(e, e_addi(e, bands.iv, p->band), e_int(e, p->rows));
+    loop_begin(e, &blocks, ib0, ib1, 1, 0, NULL);
+    V dw = e_at(e, c->dw, e_muli(e, blocks.iv, p->kernel[0] * p->kernel[1] * p->iv * e->v));
+    band_block(c, e_at(e, c->x, e_muli(e, blocks.iv, p->x.cb)), dw, bands.iv, r1, cols);
+    loop_end(e, &blocks, NULL);
+    loop_end(e, &bands, NULL);
+}
+
+static void zero_blocks(struct wgrad_emitter *c, V ib0, V ib1)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    int64_t floats = p->kernel[0] * p->kernel[1] * p->iv * e->v;
+    struct loop l;
+    loop_begin(e, &l, e_muli(e, ib0, floats), e_muli(e, ib1, floats), e->v, 0, NULL);
+    for (int64_t o = 0; o < p->ov; o++) e_store_va(e, e_zero(e), e_ati(e, e_at(e, c->dw, l.iv), o * dw_block(p, e)));
+    loop_end(e, &l, NULL);
+}
+
+/* Arguments: x, dy, dw (or the slots). Pieces: (slot, output group, chunk of input blocks). */
+static void wgrad_emit(struct emit *e, const void *params)
+{
+    struct wgrad_emitter c = {.e = e, .p = params};
+    const struct wgrad_params *p = c.p;
+    struct loop pieces, samples;
+    V n = e_run_n(e), x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2);
+    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
+    V chunk = e_remi(e, pieces.iv, p->ib_chunks), rest = e_divi(e, pieces.iv, p->ib_chunks);
+    V og = e_remi(e, rest, p->ocb / p->ov), slot = e_divi(e, rest, p->ocb / p->ov), ob = e_muli(e, og, p->ov);
+    V ib0 = e_muli(e, chunk, p->ib_chunk), ib1 = e_min(e, e_addi(e, ib0, p->ib_chunk), e_int(e, p->icb));
+    V in_block = p->group_ocb == p->ocb ? e_int(e, 0) : e_muli(e, e_divi(e, ob, p->group_ocb), p->icb);
+    c.dw = e_at(e, dw, e_add(e, e_muli(e, slot, p->slot_floats), e_muli(e, ob, dw_block(p, e))));
+    V x0 = e_at(e, x, e_muli(e, in_block, p->x.cb)), y0 = e_at(e, dy, e_muli(e, ob, p->dy.cb));
+    zero_blocks(&c, ib0, ib1);
+    if (p->by_sample) {
+        c.pixel_x = e_int(e, p->slots * p->x.w);
+        c.pixel_y = e_int(e, p->slots * p->dy.w);
+        c.x = e_at(e, x0, e_muli(e, slot, p->x.w));
+        c.dy = e_at(e, y0, e_muli(e, slot, p->dy.w));
+        V zero = e_int(e, 0), more = e_max(e, e_addi(e, e_sub(e, n, slot), p->slots - 1), zero);
+        sample(&c, ib0, ib1, e_divi(e, more, p->slots));
+    } else {
+        c.pixel_x = e_int(e, p->stride[1] * p->x.w);
+        c.pixel_y = e_int(e, p->dy.w);
+        loop_begin(e, &samples, slot, n, p->slots, 0, NULL);
+        c.x = e_at(e, x0, e_muli(e, samples.iv, p->x.n));
+        c.dy = e_at(e, y0, e_muli(e, samples.iv, p->dy.n));
+        sample(&c, ib0, ib1, e_int(e, p->cols));
+        loop_end(e, &samples, NULL);
+    }
+    loop_end(e, &pieces, NULL);
+}
+
+/* ---- depthwise: dw[c, kh, kw] is one vector of channels; four partial sums hide the latency */
+
+static void depthwise_tap(struct wgrad_emitter *c, V x, struct range y, struct range w, V *sum)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    struct loop rows, four, one;
+    loop_begin(e, &rows, y.from, y.to, 1, 4, sum);
+    V xr = e_at(e, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
+    V whole = e_add(e, w.from, e_muli(e, e_divi(e, e_max(e, e_sub(e, w.to, w.from), e_int(e, 0)), 4), 4));
+    loop_begin(e, &four, w.from, whole, 4, 4, rows.phi);
+    for (int64_t u = 0; u < 4; u++) {
+        V at = e_addi(e, four.iv, u);
+        V a = e_load_va(e, e_at(e, xr, e_mul(e, at, c->pixel_x))), b = e_load_va(e, e_at(e, yr, e_mul(e, at, c->pixel_y)));
+        acc[u] = e_fma(e, a, b, four.phi[u]);
+    }
+    loop_end(e, &four, acc);
+    loop_begin(e, &one, whole, w.to, 1, 1, &four.out[0]);
+    V a = e_load_va(e, e_at(e, xr, e_mul(e, one.iv, c->pixel_x))), b = e_load_va(e, e_at(e, yr, e_mul(e, one.iv, c->pixel_y)));
+    V next = e_fma(e, a, b, one.phi[0]);
+    loop_end(e, &one, &next);
+    V done[4] = {one.out[0], four.out[1], four.out[2], four.out[3]};
+    loop_end(e, &rows, done);
+    memcpy(sum, rows.out, 4 * sizeof *sum);
+}
+
+static void depthwise_emit(struct emit *e, const void *params)
+{
+    struct wgrad_emitter c = {.e = e, .p = params};
+    const struct wgrad_params *p = c.p;
+    struct loop pieces, samples;
+    V n = e_run_n(e), x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2);
+    int64_t taps = p->kernel[0] * p->kernel[1];
+    c.pixel_x = e_int(e, p->stride[1] * p->x.w);
+    c.pixel_y = e_int(e, p->dy.w);
+    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL); /* (slot, channel block, tap) */
+    V tap = e_remi(e, pieces.iv, taps), rest = e_divi(e, pieces.iv, taps), cb = e_remi(e, rest, p->ocb), slot = e_divi(e, rest, p->ocb);
+    V kh = e_divi(e, tap, p->kernel[1]), kw = e_remi(e, tap, p->kernel[1]);
+    struct range y, w;
+    tap_range(&c, 0, kh, p->ih, p->rows, &y.from, &y.to);
+    tap_range(&c, 1, kw, p->iw, p->cols, &w.from, &w.to);
+    V dy0 = e_addi(e, e_muli(e, kh, p->dilation[0]), -p->pad[0]), dx0 = e_addi(e, e_muli(e, kw, p->dilation[1]), -p->pad[1]);
+    V shift = e_add(e, e_muli(e, dy0, p->x.h), e_muli(e, dx0, p->x.w)), sum[4];
+    for (int i = 0; i < 4; i++) sum[i] = e_zero(e);
+    loop_begin(e, &samples, slot, n, p->slots, 4, sum);
+    memcpy(sum, samples.phi, sizeof sum);
+    c.dy = e_at(e, dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
+    V xn = e_at(e, x, e_add(e, e_muli(e, samples.iv, p->x.n), e_muli(e, cb, p->x.cb)));
+    depthwise_tap(&c, e_at(e, xn, shift), y, w, sum);
+    loop_end(e, &samples, sum);
+    V total = e_fadd(e, e_fadd(e, samples.out[0], samples.out[1]), e_fadd(e, samples.out[2], samples.out[3]));
+    V at = e_add(e, e_muli(e, slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, cb, taps), tap), e->v));
+    e_store_va(e, total, e_at(e, dw, at));
+    loop_end(e, &pieces, NULL);
+}
+
+/* ---- the slots' sum */
+
+struct sum_params { int64_t floats, stride, slots, chunk; };
+
+static void sum_emit(struct emit *e, const void *params)
+{
+    const struct sum_params *p = params;
+    V from = e_arg(e, 0), to = e_arg(e, 1);
+    struct loop pieces, l;
+    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
+    V first = e_muli(e, pieces.iv, p->chunk), last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->floats));
+    loop_begin(e, &l, first, last, e->v, 0, NULL);
+    V at = e_at(e, from, l.iv), sum = e_load_va(e, at);
+    for (int64_t s = 1; s < p->slots; s++) sum = e_fadd(e, sum, e_load_va(e, e_ati(e, at, s * p->stride)));
+    e_store_va(e, sum, e_at(e, to, l.iv));
+    loop_end(e, &l, NULL);
+    loop_end(e, &pieces, NULL);
+}
+
+void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats, int64_t stride, int64_t slots)
+{
+    struct sum_params p;
+    memset(&p, 0, sizeof p);
+    p = (struct sum_params){floats, stride, slots, 4096};
+    struct lower_arg args[] = {arg_value(slots_value), arg_value(out)};
+    lower_step(lo, lower_kernel(lo, "slot_sum", sum_emit, &p, sizeof p), div_up(floats, p.chunk), false, args, 2);
+}
+
+/* ---- lowering */
+
+static void choose_blocking(const struct target *t, struct wgrad_params *p)
+{
+    int regs = t->registers;
+    double best = 0;
+    for (int64_t ov = 1; ov <= MAX_OV; ov++)
+        for (int64_t ci = 1; ci <= MAX_CI && ci <= p->ic; ci++) {
+            if (p->group_ocb % ov || p->ic % ci || ci * ov + ov + 1 > regs) continue;
+            double fma = (double)(ci * ov) / 2, loads = (double)(ci + ov) / 2, cost = fma > loads ? fma : loads;
+            double rate = fma / ((cost > 4 ? cost : 4) + 1); /* one cycle of overhead a pixel */
+            if (rate > best) {
+                best = rate;
+                p->ci = ci;
+                p->ov = ov;
+            }
+        }
+    assert(p->ci && p->ov);
+}
+
+static void choose_partition(const struct target *t, struct wgrad_params *p, int v)
+{
+    int64_t row = (p->dy.h * p->ov + p->x.h * p->stride[0]) * 4;
+    p->band = p->by_sample ? 1 : max_i64(1, min_i64(p->rows, (int64_t)t->l1_bytes * 3 / 4 / max_i64(row, 1)));
+    int64_t taps = p->kernel[0] * p->kernel[1], groups = p->ocb / p->ov;
+    /* a piece's part of dw should stay in half of the second-level cache; and there should be 32 pieces where there can be */
+    int64_t block_bytes = taps * p->iv * v * p->ov * 4;
+    int64_t most = max_i64(1, (int64_t)t->l2_bytes / 4 / block_bytes), fair = max_i64(1, groups * p->slots * p->icb / 32);
+    p->ib_chunk = min_i64(p->icb, min_i64(most, fair));
+    p->ib_chunks = div_up(p->icb, p->ib_chunk);
+}
+
+/* Pixels of a 1×1 convolution of stride 1 need not keep their rows: longer rows run the inner loop with less overhead. */
+static void flatten_pixels(struct wgrad_params *p)
+{
+    int64_t pixels = p->rows * p->cols, cols = p->cols;
+    for (int64_t c = p->cols; c <= 256 && c <= pixels; c++)
+        if (pixels % c == 0) cols = c;
+    p->rows = p->ih = pixels / cols;
+    p->cols = p->iw = cols;
+    p->x.h = cols * p->x.w;
+    p->dy.h = cols * p->dy.w;
+}
+
+static void set_geometry(struct wgrad_params *p, const struct node *n, int64_t *groups)
+{
+    *groups = 1;
+    p->stride[0] = p->stride[1] = p->dilation[0] = p->dilation[1] = p->kernel[0] = p->kernel[1] = 1;
+    if (p->by_sample) return;
+    memcpy(p->stride, node_ints(n, "stride"), sizeof p->stride);
+    memcpy(p->pad, node_ints(n, "pad"), sizeof p->pad); /* top, left */
+    memcpy(p->dilation, node_ints(n, "dilation"), sizeof p->dilation);
+    memcpy(p->kernel, node_ints(n, "kernel"), sizeof p->kernel);
+    *groups = node_int(n, "groups");
+}
+
+static bool plain_pointwise(const struct wgrad_params *p)
+{
+    return p->kernel[0] == 1 && p->kernel[1] == 1 && p->stride[0] == 1 && p->stride[1] == 1 && !p->pad[0] && !p->pad[1] &&
+           p->ih == p->rows && p->iw == p->cols && p->x.c == 1;
+}
+
+void lower_wgrad(struct lower *lo, const struct node *n)
+{
+    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
+    if (dw->layout == LAYOUT_PLAIN) {
+        lower_grouped_wgrad(lo, n);
+        return;
+    }
+    const struct target *t = lower_target(lo);
+    struct wgrad_params p;
+    memset(&p, 0, sizeof p);
+    p.by_sample = strcmp(n->op->name, "dense_wgrad") == 0;
+    int64_t groups, v = dy->v;
+    set_geometry(&p, n, &groups);
+    p.x = conv_view_of(x);
+    p.dy = conv_view_of(dy);
+    bool image = x->rank == 4, depthwise = dw->layout == LAYOUT_DEPTHWISE;
+    p.ih = image ? x->dim[2] : 1;
+    p.iw = image ? x->dim[3] : x->dim[0];
+    p.rows = image ? dy->dim[2] : 1;
+    p.cols = image ? dy->dim[3] : dy->dim[0];
+    if (p.by_sample) {
+        p.x.w = round_up(x->dim[1], x->v);
+        p.dy.w = round_up(dy->dim[1], dy->v);
+    }
+    p.ocb = div_up(dy->dim[1], v);
+    p.group_ocb = depthwise ? 1 : p.ocb / groups;
+    p.iv = depthwise ? 1 : dw->iv;
+    p.ic = p.iv;
+    p.icb = depthwise ? 1 : div_up(dw->dim[1], p.iv);
+    p.slots = wgrad_slots(x->dim[0], dw->dim[0], dw->dim[1], (int)v);
+    p.slot_floats = (int64_t)type_bytes(dw) / 4;
+    const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
+    struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
+    if (depthwise) {
+        int k = lower_kernel(lo, "depthwise_wgrad", depthwise_emit, &p, sizeof p);
+        lower_step(lo, k, p.slots * p.ocb * p.kernel[0] * p.kernel[1], false, args, 3);
+        lower_algorithm(lo, "depthwise");
+    } else {
+        if (plain_pointwise(&p) && !p.by_sample) flatten_pixels(&p);
+        choose_blocking(t, &p);
+        choose_partition(t, &p, (int)v);
+        int k = lower_kernel(lo, "wgrad", wgrad_emit, &p, sizeof p);
+        lower_step(lo, k, p.slots * (p.ocb / p.ov) * p.ib_chunks, false, args, 3);
+        lower_algorithm(lo, "direct %lldx%lld", (long long)p.ci, (long long)p.ov);
+    }
+    if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
+}
