@@ -93,7 +93,7 @@ const char *type_text(struct arena *a, const struct type *t)
 struct graph_private {
     struct graph g;
     int *slots;
-    int nslots;
+    int nslots, used; /* used: also slots that a value left when it was renamed; its name there no longer matches */
 };
 
 static size_t name_hash(const char *s) /* FNV-1a */
@@ -114,6 +114,7 @@ static void rehash(struct graph_private *p, int nslots)
 {
     p->slots = ARENA_ARRAY(p->g.arena, int, nslots);
     p->nslots = nslots;
+    p->used = p->g.nvalues;
     for (int i = 0; i < p->g.nvalues; i++) p->slots[find_slot(p, p->g.values[i]->name)] = i + 1;
 }
 
@@ -147,8 +148,9 @@ static struct value *add_value(struct graph *g, enum value_kind kind, const char
     v->name = arena_strdup(g->arena, name);
     v->id = g->nvalues;
     g->values = grown(g->arena, g->values, g->nvalues, &g->cap_values, sizeof *g->values);
-    if (g->nvalues * 2 >= p->nslots) rehash(p, p->nslots * 2);
+    if (p->used * 2 >= p->nslots) rehash(p, p->nslots * 2);
     p->slots[find_slot(p, v->name)] = g->nvalues + 1;
+    p->used++;
     g->values[g->nvalues++] = v;
     return v;
 }
@@ -175,7 +177,9 @@ void value_rename(struct graph *g, struct value *v, const char *name)
     if (strcmp(v->name, name) == 0) return;
     assert(!graph_find(g, name));
     v->name = arena_strdup(g->arena, name);
-    rehash(p, p->nslots); /* open addressing has no cheap removal; renames are rare */
+    if (p->used * 2 >= p->nslots) rehash(p, p->nslots * 2);
+    p->slots[find_slot(p, name)] = v->id + 1;
+    p->used++;
 }
 
 struct value *graph_arg(struct graph *g, enum value_kind kind, const char *name, struct type type)
