@@ -50,6 +50,12 @@ double *eval_data(struct eval *e, const struct value *v)
     return *p;
 }
 
+void eval_drop(struct eval *e, const struct value *v)
+{
+    free(e->data[v->id]);
+    e->data[v->id] = NULL;
+}
+
 void eval_set_f32(struct eval *e, const struct value *v, const float *data)
 {
     double *d = eval_data(e, v);

@@ -16,6 +16,8 @@ void eval_set_f32(struct eval *e, const struct value *v, const float *data); /* 
 void eval_run(struct eval *e, bool free_dead);
 /* One node, its inputs being set. */
 void eval_node(struct eval *e, const struct node *n);
+/* Frees V's data; the next eval_data makes it anew, zeroed. For callers that walk the nodes themselves. */
+void eval_drop(struct eval *e, const struct value *v);
 /* Copies updates' new values into their states: one training step is done. */
 void eval_commit(struct eval *e);
 
