@@ -16,7 +16,8 @@ struct diag {
     struct span span;
     const char *message;
     struct note *notes, **notes_end;
-    int order; /* of arrival */
+    int order;      /* of arrival */
+    int file_order; /* of arrival of the first with this source */
 };
 
 struct diags {
@@ -37,6 +38,12 @@ static struct diag *add(struct diags *d, enum severity severity, struct span spa
 {
     struct diag *g = ARENA_NEW(d->arena, struct diag);
     *g = (struct diag){.owner = d, .severity = severity, .span = span, .order = d->count++};
+    g->file_order = g->order;
+    for (const struct diag *e = d->first; e && span.src; e = e->next)
+        if (e->span.src == span.src) {
+            g->file_order = e->file_order;
+            break;
+        }
     g->message = arena_vprintf(d->arena, fmt, ap);
     g->notes_end = &g->notes;
     *d->end = g;
@@ -92,7 +99,8 @@ int diags_exit_status(const struct diags *d) { return d->envs ? 2 : d->errors ? 
 static int compare(const void *pa, const void *pb)
 {
     const struct diag *a = *(const struct diag *const *)pa, *b = *(const struct diag *const *)pb;
-    if (a->span.src && a->span.src == b->span.src) {
+    if (a->file_order != b->file_order) return a->file_order < b->file_order ? -1 : 1;
+    if (a->span.src) {
         if (a->span.line != b->span.line) return a->span.line < b->span.line ? -1 : 1;
         if (a->span.col != b->span.col) return a->span.col < b->span.col ? -1 : 1;
     }
@@ -149,8 +157,10 @@ static void print_caret(const struct diag *g, FILE *out, const char *hi, const c
     fprintf(out, "%5u | ", s->line);
     uint32_t shown = print_points(out, from, end, WIDTH);
     uint32_t col = s->col > skip ? s->col - skip : 1;
-    uint32_t len = s->len ? s->len : 1;
-    if (col + len > shown + 1) len = shown + 1 > col ? shown + 1 - col : 1;
+    if (col > shown + 1) col = shown + 1; /* the end of the line at most, whatever the span says */
+    if (col < 1) col = 1;
+    uint32_t len = s->len ? s->len : 1, room = shown + 1 - col;
+    if (len > room) len = room ? room : 1;
     fprintf(out, "\n      | %*s%s^", (int)col - 1, "", hi);
     for (uint32_t i = 1; i < len; i++) fputc('~', out);
     fprintf(out, "%s\n", off);
