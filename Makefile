@@ -74,7 +74,7 @@ $(BUILD)/compiler/spec/shipped.o: $(BUILD)/gen/shipped.def $(SPECS)
 $(BUILD)/gen/shipped.def: $(SPECS) Makefile
 	@mkdir -p $(dir $@)
 	printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
-$(BUILD)/runtime/digits.o: $(wildcard runtime/data/* runtime/*.gz)
+$(BUILD)/runtime/digits.o: $(wildcard tests/data/digits/*.gz)
 
 # ---- tests: every tests/DIR/test_*.c is a program of its own; the other files of DIR are linked into each of them
 TEST_MAIN := $(wildcard tests/*/test_*.c)
