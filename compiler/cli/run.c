@@ -4,7 +4,6 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/session.h"
-#include "op/op.h"
 #include "runtime/npy.h"
 #include "runtime/pack.h"
 #include "runtime/safetensors.h"
@@ -24,7 +23,7 @@ struct job {
     struct built built;
     struct session session;
     struct files inputs, targets;
-    void **in, **out;           /* by index; OUT is malloc'ed */
+    void **in, **out;           /* by index */
     int64_t n;
 };
 
@@ -145,19 +144,15 @@ static bool check_array(struct job *j, struct array_file *a)
 /* Labels index the classes; one out of range must not reach the kernels. */
 static bool check_labels(struct job *j, const struct array_file *a)
 {
-    if (a->array.dtype != RNC_NPY_I64) return true;
-    GRAPH_EACH(j->built.raw, n) {
-        if (n->nin < 2 || !n->in[1] || n->in[1]->kind != VALUE_TARGET || strcmp(n->in[1]->name, a->tensor->name) != 0) continue;
-        if (op_attr_index(n->op, "ignore") < 0 || n->in[0]->type.rank < 2) continue;
-        int64_t classes = n->in[0]->type.dim[1], ignore = node_int(n, "ignore");
-        const int64_t *label = a->array.data;
-        for (int64_t i = 0; i < rnc_npy_elements(&a->array); i++) {
-            if (label[i] == ignore || (label[i] >= 0 && label[i] < classes)) continue;
-            struct diag *d = diag_error(j->c->diags, nowhere, "%s: element %lld is %lld; the labels of %s run from 0 to %lld", a->file.path, (long long)i,
-                                        (long long)label[i], a->tensor->name, (long long)classes - 1);
-            diag_note(d, "-p classes=N sets the number of classes of a shipped spec");
-            return false;
-        }
+    int64_t ignore = -1, classes = session_classes(j->built.raw, a->tensor->name, &ignore);
+    if (a->array.dtype != RNC_NPY_I64 || !classes) return true;
+    const int64_t *label = a->array.data;
+    for (int64_t i = 0; i < rnc_npy_elements(&a->array); i++) {
+        if (label[i] == ignore || (label[i] >= 0 && label[i] < classes)) continue;
+        struct diag *d = diag_error(j->c->diags, nowhere, "%s: element %lld is %lld; the labels of %s run from 0 to %lld", a->file.path, (long long)i,
+                                    (long long)label[i], a->tensor->name, (long long)classes - 1);
+        diag_note(d, "-p classes=N sets the number of classes of a shipped spec");
+        return false;
     }
     return true;
 }
@@ -247,18 +242,6 @@ static bool write_grads(struct job *j)
 
 /* ---- the run */
 
-static bool allocate_outputs(struct job *j)
-{
-    const struct rnc_model *m = j->built.model;
-    j->in = ARENA_ARRAY(j->c->arena, void *, m->ninputs + 1);
-    j->out = ARENA_ARRAY(j->c->arena, void *, m->noutputs + 1);
-    for (uint32_t i = 0; i < m->ntensors; i++) {
-        const struct rnc_tensor *t = &m->tensors[i];
-        if (t->role == RNC_ROLE_OUTPUT) j->out[t->offset] = arena_alloc(j->c->arena, rnc_plain_bytes(&t->type) + 64);
-    }
-    return true;
-}
-
 static bool execute(struct job *j)
 {
     struct rnc_run run = { .n = j->n, .step = 1, .seed = (uint64_t)j->c->seed, .lr = 0 };
@@ -287,7 +270,8 @@ static bool run_job(struct job *j, const char *spec)
     }
     struct model_options o = { .mode = opt_train ? MODEL_GRAD : MODEL_INFER, .batch = j->n, .input_grads = opt_grads != NULL, .dump = dumps, .ndump = opt_dump.count };
     if (!cli_build(j->c, spec, &o, &j->built)) return false;
-    allocate_outputs(j);
+    j->in = ARENA_ARRAY(j->c->arena, void *, j->built.model->ninputs + 1);
+    j->out = session_outputs(j->c, j->built.model);
     bool ok = bind(j, &j->inputs, RNC_ROLE_INPUT, "input", "input");
     if (opt_train) ok = bind(j, &j->targets, RNC_ROLE_TARGET, "target", "target") && ok;
     if (!ok || !session_open(j->c, j->built.model, opt_weights, 0, &j->session) || !execute(j)) return false;

@@ -1,7 +1,11 @@
 /* session.c: a loaded model with threads, memory and weights. */
 #include "cli/session.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "op/op.h"
+#include "runtime/pack.h"
+#include "runtime/philox.h"
 #include "runtime/weights.h"
 
 bool session_fail(struct cli *c, const struct rnc_status *st)
@@ -69,4 +73,52 @@ const struct rnc_tensor *session_tensor(const struct rnc_model *m, enum rnc_role
     for (uint32_t i = 0; i < m->ntensors; i++)
         if (m->tensors[i].role == role && strcmp(m->tensors[i].name, name) == 0) return &m->tensors[i];
     return NULL;
+}
+
+int64_t session_classes(const struct graph *raw, const char *target, int64_t *ignore)
+{
+    GRAPH_EACH(raw, n) {
+        if (n->nin < 2 || !n->in[1] || n->in[1]->kind != VALUE_TARGET || strcmp(n->in[1]->name, target) != 0) continue;
+        if (op_attr_index(n->op, "ignore") < 0 || n->in[0]->type.rank < 2) continue;
+        if (ignore) *ignore = node_int(n, "ignore");
+        return n->in[0]->type.dim[1];
+    }
+    return 0;
+}
+
+void **session_outputs(struct cli *c, const struct rnc_model *m)
+{
+    void **out = ARENA_ARRAY(c->arena, void *, m->noutputs + 1);
+    for (uint32_t i = 0; i < m->ntensors; i++)
+        if (m->tensors[i].role == RNC_ROLE_OUTPUT) out[m->tensors[i].offset] = arena_alloc(c->arena, rnc_plain_bytes(&m->tensors[i].type) + 64);
+    return out;
+}
+
+/* Box and Muller 1958. */
+static double normal(uint32_t a, uint32_t b)
+{
+    return sqrt(-2.0 * log(rnc_unit(a))) * cos(6.283185307179586477 * rnc_unit(b));
+}
+
+static void *random_tensor(struct cli *c, const struct built *b, const struct rnc_tensor *t)
+{
+    int64_t count = rnc_elements(&t->type), classes = session_classes(b->raw, t->name, NULL);
+    void *data = arena_alloc(c->arena, rnc_plain_bytes(&t->type) + 64);
+    uint64_t key = rnc_hash_text(t->name);
+    for (int64_t i = 0; i < count; i++) {
+        struct rnc_philox r = rnc_philox((uint64_t)c->seed, (uint64_t)i, key);
+        if (t->type.dtype == RNC_I64) ((int64_t *)data)[i] = classes ? (int64_t)(r.word[0] % (uint64_t)classes) : 0;
+        else ((float *)data)[i] = (float)(t->role == RNC_ROLE_INPUT ? normal(r.word[0], r.word[1]) : rnc_unit(r.word[0]));
+    }
+    return data;
+}
+
+void **session_random_inputs(struct cli *c, const struct built *b)
+{
+    void **in = ARENA_ARRAY(c->arena, void *, b->model->ninputs + 1);
+    for (uint32_t i = 0; i < b->model->ntensors; i++) {
+        const struct rnc_tensor *t = &b->model->tensors[i];
+        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) in[t->offset] = random_tensor(c, b, t);
+    }
+    return in;
 }

@@ -21,4 +21,13 @@ bool session_fail(struct cli *c, const struct rnc_status *st);
 /* The row of NAME in the role, or NULL. */
 const struct rnc_tensor *session_tensor(const struct rnc_model *m, enum rnc_role role, const char *name);
 
+/* How many classes the labels of TARGET index, as its loss in the raw graph says; 0: it is no class target. IGNORE (may be NULL): the label
+   that counts for nothing, or -1. */
+int64_t session_classes(const struct graph *raw, const char *target, int64_t *ignore);
+
+/* Buffers for rnc_execute in the arena, by index: outputs zeroed; inputs and targets random (normal inputs, uniform targets, labels that the
+   loss takes), the same for the same --seed. */
+void **session_outputs(struct cli *c, const struct rnc_model *m);
+void **session_random_inputs(struct cli *c, const struct built *b);
+
 #endif

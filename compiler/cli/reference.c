@@ -1,0 +1,259 @@
+/* reference.c: compiled code against the operators' reference implementations, node by node. */
+#include "cli/reference.h"
+#include <math.h>
+#include <string.h>
+#include "op/op.h"
+#include "runtime/pack.h"
+
+struct walk {
+    struct cli *c;
+    const struct built *b;
+    struct session *session;
+    const struct reference_options *o;
+    struct reference_row *rows;
+    struct eval *eval;
+    const struct node **nodes;       /* by index in model->nodes */
+    int *value_row;                  /* value id -> index in model->values, -1 */
+    bool *batched;                   /* by value id: holds N samples, of which o->n are real */
+    int *uses;                       /* by value id: reads still to come */
+    uint32_t next;                   /* the first node that has not been seen */
+    float *plain;                    /* room for the largest value */
+    struct rnc_status status;
+};
+
+double reference_norm(const double *x, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+double reference_error(const double *a, const double *b, int64_t count, double floor)
+{
+    double sum = 0, norm = reference_norm(b, count);
+    for (int64_t i = 0; i < count; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    if (sum == 0) return 0;
+    return sqrt(sum) / fmax(fmax(norm, floor), 1e-30);
+}
+
+/* ---- arguments */
+
+static void set_argument(struct eval *e, const struct value *v, const void *plain, int64_t count)
+{
+    double *d = eval_data(e, v);
+    for (int64_t i = 0; i < count; i++) d[i] = v->type.dtype == DT_I64 ? (double)((const int64_t *)plain)[i] : (double)((const float *)plain)[i];
+}
+
+struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s, const struct reference_options *o)
+{
+    const struct rnc_model *m = rnc_instance_model(s->instance);
+    struct eval *e = eval_new(g, (struct ref_run){ .n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed });
+    for (uint32_t i = 0; i < m->ntensors; i++) {
+        const struct rnc_tensor *t = &m->tensors[i];
+        const struct value *v = graph_find(g, t->name);
+        if (!v || v->kind == VALUE_NODE || t->role == RNC_ROLE_OUTPUT) continue;
+        int64_t count = rnc_elements(&t->type);
+        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) {
+            set_argument(e, v, o->in[t->offset], count / m->batch * o->n);
+            continue;
+        }
+        struct arena *scratch = arena_new();
+        void *plain = arena_alloc(scratch, (size_t)count * 8 + 8);
+        struct rnc_status st = { 0 };
+        if (rnc_get(s->instance, t->name, plain, &st)) set_argument(e, v, plain, count);
+        arena_free(scratch);
+    }
+    return e;
+}
+
+/* ---- equal nodes */
+
+static bool same_body(const struct body *a, const struct body *b)
+{
+    if (!a || !b) return a == b;
+    if (a->ninsn != b->ninsn || a->nout != b->nout || memcmp(a->out, b->out, sizeof a->out[0] * (size_t)a->nout) != 0) return false;
+    for (int i = 0; i < a->ninsn; i++) {
+        const struct body_insn *x = &a->insn[i], *y = &b->insn[i];
+        if (x->op != y->op || x->narg != y->narg || memcmp(x->arg, y->arg, sizeof x->arg[0] * (size_t)x->narg) != 0) return false;
+        for (int k = 0; k < x->op->nattr; k++)
+            if (x->op->attrs[k].def.type != ATTR_TEXT && !op_attr_equal(&x->attr[k], &y->attr[k])) return false;
+    }
+    return true;
+}
+
+static bool same_node(const struct node *a, const struct node *b)
+{
+    if (a->op != b->op || a->nin != b->nin || a->nanchor != b->nanchor || a->nout != b->nout || !same_body(a->body, b->body)) return false;
+    for (int i = 0; i < a->nin; i++) {
+        if (!a->in[i] != !b->in[i]) return false;
+        if (a->in[i] && !type_equal(&a->in[i]->type, &b->in[i]->type)) return false;
+    }
+    for (int i = 0; i < a->nout; i++)
+        if (!type_equal(&a->out[i]->type, &b->out[i]->type)) return false;
+    for (int k = 0; k < a->op->nattr; k++)
+        if (a->op->attrs[k].def.type != ATTR_TEXT && !op_attr_equal(&a->attr[k], &b->attr[k])) return false;
+    return true;
+}
+
+static bool seen_before(const struct walk *w, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (same_node(w->nodes[i], w->nodes[index])) return true;
+    return false;
+}
+
+/* ---- one node */
+
+/* Elements of V that are real: with fewer samples than the model has room for, the others are undefined. */
+static int64_t real_elements(const struct walk *w, const struct value *v)
+{
+    int64_t count = type_elements(&v->type);
+    return w->batched[v->id] ? count / v->type.dim[0] * w->o->n : count;
+}
+
+/* Sums cancel: what the terms are worth, not what is left of them, measures a rounding error. The root of the number of terms times the
+   product of the operands' rms is what a sum of random signs would come to. */
+static double natural_size(struct walk *w, const struct node *n, const struct value *out)
+{
+    if (n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE && n->op->family != KERNEL_CONV) return 0;
+    double size = sqrt((double)type_elements(&out->type)), terms = 1;
+    int anchors = n->body ? n->nanchor : n->nin;
+    for (int i = 0; i < anchors && i < 2; i++) {
+        const struct value *v = n->in[i];
+        if (!v || v->type.dtype != DT_F32 || (n->op->family == KERNEL_REDUCE && i > 0)) continue;
+        int64_t count = real_elements(w, v);
+        if (count <= 0) continue;
+        size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
+        if (i == 0) terms = (double)count / (double)(n->op->family == KERNEL_CONV ? count : type_elements(&out->type));
+    }
+    return size * sqrt(fmax(terms, 1));
+}
+
+static bool read_result(struct walk *w, const struct value *v, double *to)
+{
+    int row = w->value_row[v->id];
+    if (row < 0 || !rnc_read_value(w->session->instance, (uint32_t)row, w->plain, &w->status)) return false;
+    int64_t count = real_elements(w, v);
+    for (int64_t i = 0; i < count; i++)
+        to[i] = v->type.dtype == DT_U8 ? (double)((const uint8_t *)w->plain)[i] : v->type.dtype == DT_I64 ? (double)((const int64_t *)w->plain)[i] : (double)w->plain[i];
+    return true;
+}
+
+/* Bytes are indices: one that differs is compared as far as it counts, by the share of elements. */
+static double result_error(struct walk *w, const struct node *n, const struct value *v, const double *got)
+{
+    const double *want = eval_data(w->eval, v);
+    int64_t count = real_elements(w, v), differ = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (got[i] != got[i]) return NAN;
+        differ += got[i] != want[i];
+    }
+    if (v->type.dtype == DT_U8) return differ <= count / 1000 ? 0 : (double)differ / (double)count;
+    return reference_error(got, want, count, 1e-2 * natural_size(w, n, v));
+}
+
+static void drop_dead(struct walk *w, const struct node *n)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const struct value *v = n->in[i];
+        if (v && --w->uses[v->id] <= 0 && v->kind == VALUE_NODE) eval_drop(w->eval, v);
+    }
+    for (int i = 0; i < n->nout; i++)
+        if (w->uses[n->out[i]->id] <= 0) eval_drop(w->eval, n->out[i]);
+}
+
+static void check_node(struct walk *w, uint32_t index)
+{
+    const struct node *n = w->nodes[index];
+    struct reference_row *row = &w->rows[index];
+    const struct value *workspace = node_workspace(n);
+    row->checked = !w->o->distinct || !seen_before(w, index);
+    if (row->checked) eval_node(w->eval, n);
+    for (int i = 0; i < n->nout; i++) {
+        if (n->out[i] == workspace) continue;
+        struct arena *scratch = arena_new();
+        double *got = ARENA_ARRAY(scratch, double, type_elements(&n->out[i]->type) + 1);
+        if (read_result(w, n->out[i], got)) {
+            if (row->checked) {
+                double error = result_error(w, n, n->out[i], got);
+                if (row->error == row->error && !(error <= row->error)) row->error = error; /* a NaN stays */
+            }
+            memcpy(eval_data(w->eval, n->out[i]), got, (size_t)type_elements(&n->out[i]->type) * sizeof *got);
+        }
+        arena_free(scratch);
+    }
+    drop_dead(w, n);
+}
+
+/* Views have no steps, so nothing reports them: the reference does what they mean. */
+static void after_node(void *ctx, uint32_t node, double seconds)
+{
+    struct walk *w = ctx;
+    (void)seconds;
+    for (; w->next < node; w->next++) eval_node(w->eval, w->nodes[w->next]);
+    check_node(w, node);
+    w->next = node + 1;
+}
+
+/* ---- the walk */
+
+static bool same_family(const struct node *n)
+{
+    return n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE;
+}
+
+static void mark_batched(struct walk *w, const struct graph *g)
+{
+    for (int i = 0; i < g->nvalues; i++) w->batched[i] = g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
+    GRAPH_EACH(g, n) {
+        bool any = false;
+        for (int i = 0; i < n->nin; i++) any |= n->in[i] && w->batched[n->in[i]->id];
+        for (int i = 0; i < n->nout; i++) {
+            const struct type *t = &n->out[i]->type;
+            w->batched[n->out[i]->id] = any && same_family(n) && t->rank >= 2 && t->dim[0] == g->batch;
+        }
+    }
+}
+
+static void map_values(struct walk *w, const struct graph *g, const struct rnc_model *m)
+{
+    size_t largest = 64;
+    for (int i = 0; i < g->nvalues; i++) w->value_row[i] = -1;
+    for (uint32_t i = 0; i < m->nvalues; i++) {
+        const struct value *v = graph_find(g, m->values[i].name);
+        if (v) w->value_row[v->id] = (int)i;
+        size_t bytes = (size_t)rnc_elements(&m->values[i].type) * 8;
+        if (bytes > largest) largest = bytes;
+    }
+    w->plain = arena_alloc(w->c->arena, largest);
+}
+
+static void prepare_walk(struct walk *w)
+{
+    const struct graph *g = w->b->graph;
+    const struct rnc_model *m = w->b->model;
+    w->nodes = ARENA_ARRAY(w->c->arena, const struct node *, m->nnodes + 1);
+    w->value_row = ARENA_ARRAY(w->c->arena, int, g->nvalues + 1);
+    w->batched = ARENA_ARRAY(w->c->arena, bool, g->nvalues + 1);
+    w->uses = graph_use_counts(g, w->c->arena);
+    uint32_t k = 0;
+    GRAPH_EACH(g, n)
+        if (!n->prepare && k < m->nnodes) w->nodes[k++] = n;
+    mark_batched(w, g);
+    map_values(w, g, m);
+    w->eval = reference_eval(w->c, g, w->session, w->o);
+    GRAPH_EACH(g, n)
+        if (n->prepare) eval_node(w->eval, n);
+}
+
+bool reference_nodes(struct cli *c, const struct built *b, struct session *s, const struct reference_options *o, struct reference_row *rows)
+{
+    struct walk w = { .c = c, .b = b, .session = s, .o = o, .rows = rows };
+    prepare_walk(&w);
+    struct rnc_run run = { .n = o->n, .step = 1, .seed = (uint64_t)c->seed };
+    struct rnc_observer observer = { after_node, &w };
+    struct rnc_status st = { 0 };
+    bool ok = rnc_execute(s->instance, &run, o->in, o->out, &observer, &st) || session_fail(c, &st);
+    eval_free(w.eval);
+    return ok;
+}

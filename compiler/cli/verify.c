@@ -1,0 +1,319 @@
+/* verify.c: `rnc verify`: is the compiled code of this spec right? Three questions, each with an independent answer:
+   1. every node of the compiled step against its operator's reference, on the same inputs;
+   2. the outputs and gradients of the whole network against the reference interpreter on the graph as the spec says it, which no
+      optimisation has touched;
+   3. those gradients against central differences of the loss. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+#include "cli/format.h"
+#include "cli/reference.h"
+#include "op/op.h"
+#include "runtime/pack.h"
+
+static const char *opt_weights;
+static double opt_tolerance = 1e-5, opt_forward = 1e-5, opt_gradient = 1e-3, opt_difference = 1e-5;
+static int64_t opt_samples = 8;
+static bool opt_infer, opt_all;
+
+struct row { const char *name, *what, *detail; double error, limit; bool ok; };
+struct rows { struct row *item; int count, cap; };
+
+struct job {
+    struct cli *c;
+    const char *spec;
+    struct rows nodes, outputs, differences;
+    int failed;
+};
+
+static void add_row(struct job *j, struct rows *r, const char *name, const char *what, const char *detail, double error, double limit)
+{
+    if (r->count == r->cap) {
+        int cap = r->cap ? r->cap * 2 : 64;
+        struct row *more = ARENA_ARRAY(j->c->arena, struct row, cap);
+        if (r->count) memcpy(more, r->item, (size_t)r->count * sizeof *more);
+        r->item = more;
+        r->cap = cap;
+    }
+    bool ok = error <= limit;
+    j->failed += !ok;
+    r->item[r->count++] = (struct row){ arena_strdup(j->c->arena, name), arena_strdup(j->c->arena, what), detail ? arena_strdup(j->c->arena, detail) : "", error, limit, ok };
+}
+
+/* ---- whole networks */
+
+/* Gradients of parameters that nothing depends on (a bias before batch norm) are all rounding: errors are measured against the
+   typical gradient there. */
+static double typical_gradient(const struct built *b, void *const *out)
+{
+    double sum = 0;
+    int count = 0;
+    for (uint32_t i = 0; i < b->model->ntensors; i++) {
+        const struct rnc_tensor *t = &b->model->tensors[i];
+        if (t->role != RNC_ROLE_OUTPUT || strncmp(t->name, "grad.", 5) != 0) continue;
+        const float *x = out[t->offset];
+        double square = 0;
+        int64_t n = rnc_elements(&t->type);
+        for (int64_t k = 0; k < n; k++) square += (double)x[k] * (double)x[k];
+        sum += sqrt(square / (double)(n > 0 ? n : 1));
+        count++;
+    }
+    return count ? sum / count : 0;
+}
+
+static void compare_outputs(struct job *j, const struct built *b, void *const *out, const struct graph *g, struct eval *e)
+{
+    double typical = typical_gradient(b, out);
+    for (int i = 0; i < g->noutputs; i++) {
+        const struct value *v = g->outputs[i].value;
+        const struct rnc_tensor *t = session_tensor(b->model, RNC_ROLE_OUTPUT, g->outputs[i].label);
+        if (!t || v->type.dtype != DT_F32) continue;
+        int64_t count = type_elements(&v->type);
+        struct arena *scratch = arena_new();
+        double *got = ARENA_ARRAY(scratch, double, count + 1);
+        for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)out[t->offset])[k];
+        bool gradient = strncmp(t->name, "grad.", 5) == 0;
+        double floor = gradient ? 1e-3 * typical * sqrt((double)count) : 0;
+        add_row(j, &j->outputs, gradient ? t->name + 5 : t->name, gradient ? "gradient" : b->model->train ? "training output" : "inference output", NULL,
+                reference_error(got, eval_data(e, v), count, floor), gradient ? opt_gradient : opt_forward);
+        arena_free(scratch);
+    }
+}
+
+static void node_rows(struct job *j, const struct built *b, const struct reference_row *rows)
+{
+    for (uint32_t i = 0; i < b->model->nnodes; i++) {
+        const struct rnc_node *n = &b->model->nodes[i];
+        if (rows[i].checked) add_row(j, &j->nodes, n->name, n->op, n->algorithm, rows[i].error, opt_tolerance);
+    }
+}
+
+static int64_t default_batch(const struct cli *c) { return c->batch ? c->batch : 2; }
+
+/* ---- finite differences */
+
+struct difference { struct eval *e; const struct graph *g; const struct value *loss; bool *needed; };
+
+/* Which nodes the loss depends on: only these run again for each difference. */
+static void mark_needed(struct difference *d, struct cli *c)
+{
+    bool *value = ARENA_ARRAY(c->arena, bool, d->g->nvalues + 1);
+    d->needed = ARENA_ARRAY(c->arena, bool, d->g->nnodes + 1);
+    value[d->loss->id] = true;
+    for (const struct node *n = d->g->last; n; n = n->prev) {
+        for (int i = 0; i < n->nout; i++) d->needed[n->index] |= value[n->out[i]->id];
+        for (int i = 0; i < n->nin && d->needed[n->index]; i++)
+            if (n->in[i]) value[n->in[i]->id] = true;
+    }
+}
+
+static double loss_at(struct difference *d, double *x, double value)
+{
+    *x = value;
+    GRAPH_EACH(d->g, n)
+        if (d->needed[n->index]) eval_node(d->e, n);
+    return eval_data(d->e, d->loss)[0];
+}
+
+/* Central differences on doubles. A step that crosses a kink of ReLU or max-pooling shows as two estimates that disagree; then a
+   smaller step decides. */
+static double difference_at(struct difference *d, double *x)
+{
+    double x0 = *x, step = 1e-5 * fmax(fabs(x0), 1e-2), estimate = 0, last = NAN;
+    for (int k = 0; k < 3; k++, step *= 0.2) {
+        estimate = (loss_at(d, x, x0 + step) - loss_at(d, x, x0 - step)) / (2 * step);
+        if (fabs(estimate - last) <= 1e-6 * fmax(fabs(estimate), 1e-3)) break;
+        last = estimate;
+    }
+    *x = x0;
+    return estimate;
+}
+
+static const struct value *find_output(const struct graph *g, const char *label)
+{
+    for (int i = 0; i < g->noutputs; i++)
+        if (strcmp(g->outputs[i].label, label) == 0) return g->outputs[i].value;
+    return NULL;
+}
+
+/* The element of PARAM with the largest gradient among some spread over it: a zero would prove nothing. */
+static int64_t pick_element(const double *gradient, int64_t count)
+{
+    int64_t best = 0;
+    for (int64_t k = 0; k < 64; k++) {
+        int64_t i = (int64_t)((uint64_t)k * UINT64_C(2654435761) % (uint64_t)count);
+        if (fabs(gradient[i]) > fabs(gradient[best])) best = i;
+    }
+    return best;
+}
+
+static void check_differences(struct job *j, struct difference *d)
+{
+    struct cli *c = j->c;
+    const struct value **params = ARENA_ARRAY(c->arena, const struct value *, d->g->nvalues + 1);
+    int count = 0;
+    for (int i = 0; i < d->g->nvalues; i++) {
+        const struct value *v = d->g->values[i];
+        if ((v->kind == VALUE_PARAM || v->kind == VALUE_INPUT) && find_output(d->g, arena_printf(c->arena, "grad.%s", v->name))) params[count++] = v;
+    }
+    int samples = opt_all || opt_samples > count ? count : (int)opt_samples;
+    mark_needed(d, c);
+    double typical = 0;
+    for (int i = 0; i < count; i++) {
+        int64_t n = type_elements(&params[i]->type);
+        typical += reference_norm(eval_data(d->e, find_output(d->g, arena_printf(c->arena, "grad.%s", params[i]->name))), n) / sqrt((double)n) / count;
+    }
+    for (int i = 0; i < samples; i++) {
+        const struct value *p = params[(int64_t)i * count / samples];
+        const double *gradient = eval_data(d->e, find_output(d->g, arena_printf(c->arena, "grad.%s", p->name)));
+        int64_t at = pick_element(gradient, type_elements(&p->type));
+        if (c->color) fprintf(stderr, "\rfinite differences %d/%d\033[K", i + 1, samples);
+        double analytic = gradient[at], numeric = difference_at(d, eval_data(d->e, p) + at);
+        double error = fabs(analytic - numeric) / fmax(fmax(fabs(numeric), 1e-3 * typical), 1e-12);
+        add_row(j, &j->differences, p->name, "gradient", arena_printf(c->arena, "element %lld: %.6g, difference %.6g", (long long)at, analytic, numeric), error, opt_difference);
+    }
+    if (c->color) fputs("\r\033[K", stderr);
+}
+
+/* ---- the two modes */
+
+static bool check_nodes(struct job *j, struct built *b, struct session *s, struct reference_options *ro)
+{
+    struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, b->model->nnodes + 1);
+    ro->n = b->model->batch;
+    ro->in = (const void *const *)session_random_inputs(j->c, b);
+    ro->out = session_outputs(j->c, b->model);
+    if (!reference_nodes(j->c, b, s, ro, rows)) return false;
+    node_rows(j, b, rows);
+    return true;
+}
+
+/* The parameters are read back before the run: BN statistics change in it. */
+static bool check_inference(struct job *j)
+{
+    struct built b = { 0 };
+    struct session s = { 0 };
+    struct model_options o = { .mode = MODEL_INFER, .batch = default_batch(j->c) };
+    struct reference_options ro = { 0 };
+    bool ok = cli_build(j->c, j->spec, &o, &b) && session_open(j->c, b.model, opt_weights, RNC_EXEC_CHECK, &s) && check_nodes(j, &b, &s, &ro);
+    if (ok) {
+        struct eval *e = reference_eval(j->c, b.raw, &s, &ro);
+        eval_run(e, false);
+        compare_outputs(j, &b, ro.out, b.raw, e);
+        eval_free(e);
+    }
+    session_close(&s);
+    cli_built_free(&b);
+    return ok;
+}
+
+static bool check_gradients(struct job *j, struct session *s, const struct built *b, const struct built *differentiated)
+{
+    struct reference_options ro = { .n = b->model->batch };
+    void **in = session_random_inputs(j->c, b);
+    ro.in = (const void *const *)in;
+    struct difference d = { .e = reference_eval(j->c, differentiated->graph, s, &ro), .g = differentiated->graph };
+    graph_number(differentiated->graph);
+    eval_run(d.e, false);
+    bool ok = check_nodes(j, (struct built *)(uintptr_t)b, s, &ro);
+    if (ok) compare_outputs(j, b, ro.out, d.g, d.e);
+    d.loss = find_output(d.g, "loss");
+    if (ok && d.loss) check_differences(j, &d);
+    eval_free(d.e);
+    return ok;
+}
+
+static bool check_training(struct job *j)
+{
+    struct built b = { 0 }, differentiated = { 0 };
+    struct session s = { 0 };
+    struct model_options o = { .mode = MODEL_GRAD, .batch = default_batch(j->c), .input_grads = true };
+    struct model_options half = o;
+    half.until = "autodiff";
+    bool ok = cli_graph(j->c, j->spec, &half, &differentiated) && cli_build(j->c, j->spec, &o, &b) &&
+              session_open(j->c, b.model, opt_weights, RNC_EXEC_CHECK, &s) && check_gradients(j, &s, &b, &differentiated);
+    session_close(&s);
+    cli_built_free(&b);
+    return ok;
+}
+
+/* ---- what was found */
+
+static void print_rows(struct cli *c, const char *title, const struct rows *r, const char *const *columns)
+{
+    if (!r->count) return;
+    printf("\n%s\n", title);
+    struct format_table *t = format_table_new(c->arena, columns);
+    for (int i = 0; i < r->count; i++) {
+        const struct row *x = &r->item[i];
+        format_table_row(t, (const char *[]){ x->name, x->what, x->detail, arena_printf(c->arena, "%.1e", x->error), x->ok ? "ok" : arena_printf(c->arena, "WRONG (limit %.0e)", x->limit) });
+    }
+    format_table_print(t, stdout);
+}
+
+static json_t *json_rows(const struct rows *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->count; i++) {
+        const struct row *x = &r->item[i];
+        json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:b}", "name", x->name, "what", x->what, "detail", x->detail, "limit", x->limit, "ok", (int)x->ok);
+        json_object_set_new(o, "error", x->error == x->error ? json_real(x->error) : json_null());
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static void print_result(struct job *j)
+{
+    static const char *const nodes[] = { "node", "operator", "algorithm", ">error", "", NULL };
+    static const char *const outputs[] = { "result", "kind", "", ">error", "", NULL };
+    static const char *const differences[] = { "parameter", "kind", "compared", ">error", "", NULL };
+    int checks = j->nodes.count + j->outputs.count + j->differences.count;
+    if (j->c->json) {
+        json_t *root = json_pack("{s:b, s:i, s:i, s:o, s:o, s:o}", "ok", (int)(j->failed == 0), "checks", checks, "failed", j->failed,
+            "nodes", json_rows(&j->nodes), "results", json_rows(&j->outputs), "differences", json_rows(&j->differences));
+        json_dumpf(root, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(root);
+        return;
+    }
+    print_rows(j->c, "Each compiled node against its operator's reference, on the same inputs", &j->nodes, nodes);
+    print_rows(j->c, "The whole network against the reference interpreter in double precision", &j->outputs, outputs);
+    print_rows(j->c, "Gradients against central differences of the loss", &j->differences, differences);
+    printf("\n%d of %d checks passed\n", checks - j->failed, checks);
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    struct job j = { .c = c, .spec = argv[0] };
+    bool ok = check_inference(&j);
+    if (ok && !opt_infer) ok = check_training(&j);
+    if (ok) print_result(&j);
+    int status = cli_finish(c);
+    return status ? status : j.failed ? 1 : 0;
+}
+
+static const struct option options[] = {
+    { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
+    { .name = "infer", .kind = OPT_FLAG, .help = "inference only, for specs without a loss", .dest = &opt_infer },
+    { .name = "samples", .kind = OPT_INT, .arg = "N", .help = "finite differences at so many parameters (8)", .dest = &opt_samples, .min = 0, .max = 1 << 20 },
+    { .name = "all", .kind = OPT_FLAG, .help = "finite differences at every parameter tensor", .dest = &opt_all },
+    { .name = "tolerance", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of one node (1e-5)", .dest = &opt_tolerance },
+    { .name = "forward", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of the network's outputs (1e-5)", .dest = &opt_forward },
+    { .name = "gradient", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of its gradients (1e-3)", .dest = &opt_gradient },
+    { .name = "difference", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of a finite difference (1e-5)", .dest = &opt_difference },
+};
+
+const struct command command_verify = {
+    .name = "verify", .summary = "is the compiled code of this spec right? node by node, and by finite differences",
+    .usage = "SPEC [--weights W] [--batch N] [--samples N] [--json]",
+    .details = "Errors are relative: the norm of the difference by the norm of the reference, in double precision. The memory plan is checked on the way:\n"
+               "guard pages round it, NaN in it before the run. Random inputs; a step that crosses a kink of ReLU moves a gradient in the fourth digit, hence\n"
+               "the wider limit there. The references are slow on purpose: -p size=64 makes large networks quick.\n\n"
+               "  rnc verify resnet20 -p n=1\n  rnc verify my.yaml --weights best.safetensors --samples 20\n",
+    .shared = CLI_SPEC | CLI_RUN | CLI_JSON, .options = options, .noptions = sizeof options / sizeof options[0],
+    .min_args = 1, .max_args = 1, .run = run,
+};
