@@ -90,18 +90,18 @@ static bool divisible(const char *what, int64_t channels, int64_t groups, struct
 }
 
 /* W's [O, I/groups, …] against the channels of the two images; 0: not known. */
-static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t groups, const char *op, struct op_error *e)
+static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t groups, struct op_error *e)
 {
-    if (w->rank != 4 || w->dtype != DT_F32) return op_fail(e, "%s's weight must be f32 of rank 4, not %s", op, rule_shape(e, w));
+    if (w->rank != 4 || w->dtype != DT_F32) return op_fail(e, "the weight must be f32 of rank 4, not %s", rule_shape(e, w));
     if (!rule_size(w, "the weight", e)) return false;
     if (w->dim[2] > MAX_KERNEL || w->dim[3] > MAX_KERNEL || w->dim[0] > MAX_CHANNELS || w->dim[1] > MAX_CHANNELS)
-        return op_fail(e, "%s's weight %s is too large", op, rule_shape(e, w));
+        return op_fail(e, "the weight %s is too large", rule_shape(e, w));
     if (i && !divisible("input channels", i, groups, e)) return false;
     if (!divisible("output channels", w->dim[0], groups, e)) return false;
     if (i && w->dim[1] != i / groups)
-        return op_fail(e, "%s's weight %s wants %lld channels, but there are %lld", op, rule_shape(e, w), (long long)(w->dim[1] * groups), (long long)i);
+        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w), (long long)(w->dim[1] * groups), (long long)i);
     if (o && w->dim[0] != o)
-        return op_fail(e, "%s's weight %s wants %lld channels, but there are %lld", op, rule_shape(e, w), (long long)w->dim[0], (long long)o);
+        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w), (long long)w->dim[0], (long long)o);
     return true;
 }
 
@@ -112,11 +112,11 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
     const struct type *x = &in[0], *w = &in[1];
     struct geometry g = conv_geometry(a);
     int64_t h, wd;
-    if (!rule_f32(x, 4, 4, "conv2d's input", e) || !check_weight(w, 0, x->dim[1], g.groups, "conv2d", e)) return false;
+    if (!rule_f32(x, 4, 4, "the input", e) || !check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
-    if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "conv2d's bias", e)) return false;
+    if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
     out[0] = type_nchw(x->dim[0], w->dim[0], h, wd);
-    return rule_size(&out[0], "conv2d's result", e);
+    return rule_size(&out[0], "the result", e);
 }
 
 /* (H − 1)·stride − pads + extent + output_pad, as PyTorch's documentation of ConvTranspose2d has it. */
@@ -138,14 +138,14 @@ static bool transpose_infer(const struct type *in, int nin, const struct attr *a
 {
     const struct type *x = &in[0], *w = &in[1];
     int64_t groups = a[A_GROUPS].i, size[2], o;
-    if (!rule_f32(x, 4, 4, "conv_transpose2d's input", e)) return false;
+    if (!rule_f32(x, 4, 4, "the input", e)) return false;
     if (!divisible("input channels", x->dim[1], groups, e)) return false;
-    if (!check_weight(w, x->dim[1], 0, groups, "conv_transpose2d", e)) return false;
-    if (!mul_i64(w->dim[1], groups, &o) || o > MAX_CHANNELS) return op_fail(e, "conv_transpose2d has too many output channels");
+    if (!check_weight(w, x->dim[1], 0, groups, e)) return false;
+    if (!mul_i64(w->dim[1], groups, &o) || o > MAX_CHANNELS) return op_fail(e, "there are too many output channels");
     if (!transpose_size(a, x, w, size, e)) return false;
-    if (has(in, nin, 2) && !rule_vector(&in[2], o, "conv_transpose2d's bias", e)) return false;
+    if (has(in, nin, 2) && !rule_vector(&in[2], o, "the bias", e)) return false;
     out[0] = type_nchw(x->dim[0], o, size[0], size[1]);
-    return rule_size(&out[0], "conv_transpose2d's result", e);
+    return rule_size(&out[0], "the result", e);
 }
 
 /* Do the windows of an image [.., H, W] give an image of DY's size? */
@@ -162,12 +162,12 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     const struct type *dy = &in[0], *w = &in[1];
     struct geometry g = grad_geometry(a);
     (void)nin;
-    if (!rule_f32(dy, 4, 4, "conv2d_dgrad's dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, "conv2d_dgrad", e)) return false;
+    if (!rule_f32(dy, 4, 4, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
     int64_t c;
-    if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "conv2d_dgrad has too many channels");
+    if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
     out[0] = type_nchw(dy->dim[0], c, a[G_SIZE].v[0], a[G_SIZE].v[1]);
-    return rule_size(&out[0], "conv2d_dgrad's result", e);
+    return rule_size(&out[0], "the result", e);
 }
 
 static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
@@ -175,12 +175,12 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     const struct type *x = &in[0], *dy = &in[1];
     struct geometry g = grad_geometry(a);
     (void)nin;
-    if (!rule_f32(x, 4, 4, "conv2d_wgrad's x", e) || !rule_f32(dy, 4, 4, "conv2d_wgrad's dy", e)) return false;
-    if (x->dim[0] != dy->dim[0]) return op_fail(e, "conv2d_wgrad's operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
+    if (!rule_f32(x, 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e)) return false;
+    if (x->dim[0] != dy->dim[0]) return op_fail(e, "the operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
     if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
     out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
-    return rule_size(&out[0], "conv2d_wgrad's result", e);
+    return rule_size(&out[0], "the result", e);
 }
 
 /* ---- parameters */
@@ -197,7 +197,7 @@ static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, i
 static int conv_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
 {
     (void)nin;
-    if (!rule_f32(&in[0], 4, 4, "conv2d's input", e)) return -1;
+    if (!rule_f32(&in[0], 4, 4, "the input", e)) return -1;
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){o, c / groups, kh, kw});
@@ -207,7 +207,7 @@ static int conv_params(const struct type *in, int nin, const struct attr *a, str
 static int transpose_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
 {
     (void)nin;
-    if (!rule_f32(&in[0], 4, 4, "conv_transpose2d's input", e)) return -1;
+    if (!rule_f32(&in[0], 4, 4, "the input", e)) return -1;
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){c, o / groups, kh, kw});

@@ -18,16 +18,16 @@ static const struct op_attr dense_attrs[] = {
 
 static bool features(const struct type *x, struct op_error *e)
 {
-    if (x->rank == 2) return rule_f32(x, 2, 2, "dense's input", e);
-    op_fail(e, "dense's input must be features [N, C], not %s", rule_shape(e, x));
+    if (x->rank == 2) return rule_f32(x, 2, 2, "the input", e);
+    op_fail(e, "the input must be features [N, C], not %s", rule_shape(e, x));
     return rule_note(e, x->rank == 4 ? "put 'flatten' or 'global_avg_pool' before it" : NULL);
 }
 
-static bool weight_goes(const struct type *w, int axis, int64_t channels, const char *op, struct op_error *e)
+static bool weight_goes(const struct type *w, int axis, int64_t channels, struct op_error *e)
 {
-    if (w->rank != 2 || w->dtype != DT_F32) return op_fail(e, "%s's weight must be f32 of rank 2, not %s", op, rule_shape(e, w));
+    if (w->rank != 2 || w->dtype != DT_F32) return op_fail(e, "the weight must be f32 of rank 2, not %s", rule_shape(e, w));
     if (w->dim[axis] == channels) return rule_size(w, "the weight", e);
-    return op_fail(e, "%s's weight %s wants %lld features, but there are %lld", op, rule_shape(e, w), (long long)w->dim[axis], (long long)channels);
+    return op_fail(e, "the weight %s wants %lld features, but there are %lld", rule_shape(e, w), (long long)w->dim[axis], (long long)channels);
 }
 
 static bool matrix(struct type *out, int64_t rows, int64_t columns, struct op_error *e)
@@ -39,24 +39,24 @@ static bool matrix(struct type *out, int64_t rows, int64_t columns, struct op_er
 static bool dense_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)a;
-    if (!features(&in[0], e) || !weight_goes(&in[1], 1, in[0].dim[1], "dense", e)) return false;
-    if (nin > 2 && in[2].rank >= 0 && !rule_vector(&in[2], in[1].dim[0], "dense's bias", e)) return false;
+    if (!features(&in[0], e) || !weight_goes(&in[1], 1, in[0].dim[1], e)) return false;
+    if (nin > 2 && in[2].rank >= 0 && !rule_vector(&in[2], in[1].dim[0], "the bias", e)) return false;
     return matrix(out, in[0].dim[0], in[1].dim[0], e);
 }
 
 static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 2, 2, "dense_dgrad's dy", e) || !weight_goes(&in[1], 0, in[0].dim[1], "dense_dgrad", e)) return false;
+    if (!rule_f32(&in[0], 2, 2, "dy", e) || !weight_goes(&in[1], 0, in[0].dim[1], e)) return false;
     return matrix(out, in[0].dim[0], in[1].dim[1], e);
 }
 
 static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 2, 2, "dense_wgrad's x", e) || !rule_f32(&in[1], 2, 2, "dense_wgrad's dy", e)) return false;
+    if (!rule_f32(&in[0], 2, 2, "x", e) || !rule_f32(&in[1], 2, 2, "dy", e)) return false;
     if (in[0].dim[0] != in[1].dim[0])
-        return op_fail(e, "dense_wgrad's operands have %lld and %lld samples", (long long)in[0].dim[0], (long long)in[1].dim[0]);
+        return op_fail(e, "the operands have %lld and %lld samples", (long long)in[0].dim[0], (long long)in[1].dim[0]);
     return matrix(out, in[1].dim[1], in[0].dim[1], e);
 }
 

@@ -28,9 +28,9 @@ static const struct op_attr squared_attrs[] = {ATTR_WEIGHT};
 static bool labels_go(const struct type *in, struct op_error *e)
 {
     const struct type *x = &in[0], *t = &in[1];
-    if (!rule_f32(x, 4, 2, "softmax_cross_entropy's prediction", e)) return false;
+    if (!rule_f32(x, 4, 2, "the prediction", e)) return false;
     if (t->dtype != DT_I64) {
-        op_fail(e, "softmax_cross_entropy wants class labels (i64), not %s", rule_shape(e, t));
+        op_fail(e, "the target must be class labels (i64), not %s", rule_shape(e, t));
         return rule_note(e, "declare the target with type: class, or type: class_map for an image of labels");
     }
     bool map = x->rank == 4;
@@ -42,12 +42,12 @@ static bool labels_go(const struct type *in, struct op_error *e)
                                                      : "a map of labels needs a prediction [N, C, H, W]") : NULL);
 }
 
-static bool pair_goes(const struct type *in, const char *what, struct op_error *e)
+static bool pair_goes(const struct type *in, struct op_error *e)
 {
-    if (in[0].rank < 1) return op_fail(e, "%s's prediction must have samples, not be a scalar", what);
-    if (in[0].dtype != DT_F32) return op_fail(e, "%s's prediction must be f32, not %s", what, rule_shape(e, &in[0]));
+    if (in[0].rank < 1) return op_fail(e, "the prediction must have samples, not be a scalar");
+    if (in[0].dtype != DT_F32) return op_fail(e, "the prediction must be f32, not %s", rule_shape(e, &in[0]));
     if (type_same_shape(&in[0], &in[1])) return true;
-    op_fail(e, "%s's prediction is %s, but its target %s", what, rule_shape(e, &in[0]), rule_shape(e, &in[1]));
+    op_fail(e, "the prediction is %s, but the target %s", rule_shape(e, &in[0]), rule_shape(e, &in[1]));
     return rule_note(e, "prediction and target must have the same shape");
 }
 
@@ -71,10 +71,10 @@ static bool like_first(const struct type *in, struct type *out)
     }
 INFER(cross_entropy_infer, labels_go(in, e), scalar(out))
 INFER(cross_entropy_grad_infer, labels_go(in, e), like_first(in, out))
-INFER(binary_infer, pair_goes(in, "binary_cross_entropy", e), scalar(out))
-INFER(binary_grad_infer, pair_goes(in, "binary_cross_entropy", e), like_first(in, out))
-INFER(squared_infer, pair_goes(in, "mean_squared_error", e), scalar(out))
-INFER(squared_grad_infer, pair_goes(in, "mean_squared_error", e), like_first(in, out))
+INFER(binary_infer, pair_goes(in, e), scalar(out))
+INFER(binary_grad_infer, pair_goes(in, e), like_first(in, out))
+INFER(squared_infer, pair_goes(in, e), scalar(out))
+INFER(squared_grad_infer, pair_goes(in, e), like_first(in, out))
 
 /* ---- gradients and memory */
 

@@ -65,7 +65,7 @@ static const struct op_operand fold_operands[] = {
 static bool batch_norm_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)a;
-    if (!image(&in[0], "batch_norm's input", e) || !vectors(in, 1, nin, batch_norm_operands, e)) return false;
+    if (!image(&in[0], "the input", e) || !vectors(in, 1, nin, batch_norm_operands, e)) return false;
     out[0] = type_make(DT_F32, in[0].rank, in[0].dim);
     return true;
 }
@@ -73,7 +73,7 @@ static bool batch_norm_infer(const struct type *in, int nin, const struct attr *
 static bool apply_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)a;
-    if (!image(&in[0], "bn_apply's input", e) || !vectors(in, 1, nin, apply_operands, e)) return false;
+    if (!image(&in[0], "the input", e) || !vectors(in, 1, nin, apply_operands, e)) return false;
     out[0] = type_make(DT_F32, in[0].rank, in[0].dim);
     return true;
 }
@@ -81,7 +81,7 @@ static bool apply_infer(const struct type *in, int nin, const struct attr *a, st
 static bool sum_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!image(&in[0], "channel_sum's operand", e)) return false;
+    if (!image(&in[0], "the operand", e)) return false;
     out[0] = type_make(DT_F32, 1, &in[0].dim[1]);
     return true;
 }
@@ -89,7 +89,7 @@ static bool sum_infer(const struct type *in, int nin, const struct attr *a, stru
 static bool stats_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!image(&in[0], "bn_stats's operand", e)) return false;
+    if (!image(&in[0], "the operand", e)) return false;
     out[0] = out[1] = type_make(DT_F32, 1, &in[0].dim[1]);
     return true;
 }
@@ -97,7 +97,7 @@ static bool stats_infer(const struct type *in, int nin, const struct attr *a, st
 static bool grad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)a;
-    if (!image(&in[0], "bn_grad's dy", e) || !rule_same(&in[1], &in[0], "bn_grad's x", e)) return false;
+    if (!image(&in[0], "dy", e) || !rule_same(&in[1], &in[0], "x", e)) return false;
     if (!vectors(in, 2, nin, dx_operands, e)) return false;
     out[0] = out[1] = type_make(DT_F32, 1, &in[0].dim[1]);
     return true;
@@ -106,7 +106,7 @@ static bool grad_infer(const struct type *in, int nin, const struct attr *a, str
 static bool dx_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)a;
-    if (!image(&in[0], "bn_dx's dy", e) || !rule_same(&in[1], &in[0], "bn_dx's x", e)) return false;
+    if (!image(&in[0], "dy", e) || !rule_same(&in[1], &in[0], "x", e)) return false;
     if (!vectors(in, 2, nin, dx_operands, e)) return false;
     out[0] = type_make(DT_F32, in[0].rank, in[0].dim);
     return true;
@@ -115,14 +115,14 @@ static bool dx_infer(const struct type *in, int nin, const struct attr *a, struc
 static bool running_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 1, 1, "bn_running's statistics", e) || !rule_same(&in[1], &in[0], "bn_running's batch", e)) return false;
+    if (!rule_f32(&in[0], 1, 1, "the statistics", e) || !rule_same(&in[1], &in[0], "the batch's", e)) return false;
     out[0] = type_make(DT_F32, 1, in[0].dim);
     return true;
 }
 
 static bool fold_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
-    if (!rule_f32(&in[0], 4, 2, "bn_fold's w", e)) return false;
+    if (!rule_f32(&in[0], 4, 2, "w", e)) return false;
     int64_t c = in[0].dim[a[1].i];
     for (int i = 1; i < nin; i++)
         if (in[i].rank >= 0 && !rule_vector(&in[i], c, fold_operands[i].name, e)) return false;
@@ -134,7 +134,7 @@ static bool fold_infer(const struct type *in, int nin, const struct attr *a, str
 static int batch_norm_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!image(&in[0], "batch_norm's input", e)) return -1;
+    if (!image(&in[0], "the input", e)) return -1;
     struct type c = type_make(DT_F32, 1, &in[0].dim[1]), scalar = type_make(DT_I64, 0, NULL);
     out[0] = (struct param_decl){"weight", VALUE_PARAM, c, INIT_ONES, 0};
     out[1] = (struct param_decl){"bias", VALUE_PARAM, c, INIT_ZEROS, 0};

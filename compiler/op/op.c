@@ -129,8 +129,8 @@ static const char *type_words(enum attr_type t)
 static bool in_range(const struct op_attr *row, double x, struct op_error *e)
 {
     if (!row->has_range || (x >= row->min && x <= row->max)) return true;
-    if (isinf(row->max)) return op_fail(e, "%s must be at least %g, not %g", row->name, row->min, x);
-    return op_fail(e, "%s must be from %g to %g, not %g", row->name, row->min, row->max, x);
+    if (isinf(row->max)) return op_fail(e, "must be at least %g, not %g", row->min, x);
+    return op_fail(e, "must be from %g to %g, not %g", row->min, row->max, x);
 }
 
 static const char *skip_space(const char *s)
@@ -188,7 +188,7 @@ static bool parse_enum(const struct op_attr *row, const char *text, struct attr 
     struct buf b;
     buf_init(&b, e->arena);
     for (size_t i = 0; i < n; i++) buf_printf(&b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", row->choices[i]);
-    op_fail(e, "%s must be %s, not '%s'", row->name, b.data, text);
+    op_fail(e, "must be %s, not '%s'", b.data, text);
     const char *near = did_you_mean(text, row->choices, n);
     if (near) e->note = arena_printf(e->arena, "did you mean '%s'?", near);
     return false;
@@ -217,7 +217,7 @@ static bool parse_float(const char *text, double *out)
 
 static bool wrong_type(const struct op_attr *row, const char *text, struct op_error *e)
 {
-    return op_fail(e, "%s must be %s, not '%s'", row->name, type_words(row->def.type), text);
+    return op_fail(e, "must be %s, not '%s'", type_words(row->def.type), text);
 }
 
 bool op_attr_parse(const struct op_attr *row, const char *text, struct attr *out, struct op_error *e)
