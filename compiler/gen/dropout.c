@@ -5,15 +5,11 @@
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
-#include "gen/emit.h"
+#include "gen/lanes.h"
 #include "op/philox.h"
 
 /* args: table {channel blocks, vectors in a piece, C}, x, y */
 struct dropout_params { uint64_t hash, threshold; double scale; };
-
-
-
-static V table_entry(struct emit *e, V table, int i) { return e_load_t(e, e->i64, e_at_bytes(e, table, e_int(e, 8 * i)), 8); }
 
 static LLVMTypeRef wide_type(const struct emit *e) { return LLVMVectorType(e->i64, (unsigned)e->v); }
 
@@ -92,7 +88,7 @@ static void emit_dropout(struct emit *e, const void *params)
 {
     const struct dropout_params *p = params;
     V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * PHILOX_ROUNDS], step = e_run_step(e);
-    V blocks = table_entry(e, table, 0), hw = table_entry(e, table, 1), c = table_entry(e, table, 2), offsets = lane_offsets(e, hw);
+    V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2), offsets = lane_offsets(e, hw);
     struct loop piece, l;
     round_keys(e, p->hash, keys);
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);

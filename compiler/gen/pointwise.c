@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "gen/dropout.h"
 #include "gen/expr.h"
+#include "gen/lanes.h"
 #include "gen/lower.h"
 
 enum pointwise_kind {
@@ -23,8 +24,6 @@ struct pointwise_params {
 };
 
 struct operands { V table, out[MAX_OUTS], in[16]; };
-
-static V table_entry(struct emit *e, V table, int i) { return e_load_t(e, e->i64, e_at_bytes(e, table, e_int(e, 8 * i)), 8); }
 
 static void load_args(struct emit *e, const struct gen_body *b, struct operands *o)
 {
@@ -93,7 +92,7 @@ static void emit_flat(struct emit *e, const struct pointwise_params *p)
     load_args(e, &p->body, &o);
     scalar_operands(e, &p->body, &o, operand);
     body_begin(e, &s, &p->body, operand);
-    V chunk = table_entry(e, o.table, 0), total = table_entry(e, o.table, 1);
+    V chunk = table_i64(e, o.table, 0), total = table_i64(e, o.table, 1);
     if (p->single) {
         apply_vectors(e, &p->body, &s, &o, e_int(e, 0), 1, NULL, total);
         return;
@@ -109,7 +108,7 @@ static void emit_channel(struct emit *e, const struct pointwise_params *p)
     V operand[16];
     load_args(e, &p->body, &o);
     scalar_operands(e, &p->body, &o, operand);
-    V blocks = table_entry(e, o.table, 0), size = e_muli(e, table_entry(e, o.table, 1), e->v), c = table_entry(e, o.table, 2);
+    V blocks = table_i64(e, o.table, 0), size = e_muli(e, table_i64(e, o.table, 1), e->v), c = table_i64(e, o.table, 2);
     loop_begin_once(e, &l, e->begin, e->end, 1, 0, NULL);
     V first = e_muli(e, e_rem(e, l.iv, blocks), e->v);
     for (int k = 0; k < p->body.noperands; k++)

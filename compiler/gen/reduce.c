@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
-#include "gen/emit.h"
+#include "gen/lanes.h"
 #include "gen/lower.h"
 #include "op/slots.h"
 
@@ -23,14 +23,12 @@ enum { T_BLOCKS, T_HW, T_SLOTS, T_ENTRIES };
 
 struct reduce { V ws, table, blocks, hw, slots, n, x, dy, mean; };
 
-static V table_entry(struct emit *e, V table, int i) { return e_load_t(e, e->i64, e_at_bytes(e, table, e_int(e, 8 * i)), 8); }
-
 static void load_table(struct emit *e, struct reduce *r, int arg)
 {
     r->table = e_arg(e, arg);
-    r->blocks = table_entry(e, r->table, T_BLOCKS);
-    r->hw = table_entry(e, r->table, T_HW);
-    r->slots = table_entry(e, r->table, T_SLOTS);
+    r->blocks = table_i64(e, r->table, T_BLOCKS);
+    r->hw = table_i64(e, r->table, T_HW);
+    r->slots = table_i64(e, r->table, T_SLOTS);
     r->n = e_run_n(e);
 }
 
