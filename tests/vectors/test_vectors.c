@@ -238,7 +238,7 @@ static struct train_options optimizer_options(const char *kind)
 static double learning_rate(const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 0.01 : 0.05; }
 
 /* What the file holds of a state tensor after the steps: its norm, then evenly spaced elements. */
-static void compare_after(struct test *t, const struct tensor *want, const double *got, size_t count)
+static void compare_after(struct test *t, const struct tensor *want, const double *got, size_t count, double tolerance)
 {
     const size_t nsample = want->count - 1;
     const struct tensor stored_norm = { .count = 1, .data = want->data }, stored = { .count = nsample, .data = want->data + 1 };
@@ -246,8 +246,8 @@ static void compare_after(struct test *t, const struct tensor *want, const doubl
     for (size_t i = 0; i < count; i++) norm += got[i] * got[i];
     norm = sqrt(norm);
     for (size_t i = 0; i < nsample; i++) picked[i] = got[i * count / nsample];
-    compare(t->c, want->name, &norm, &stored_norm, STEP_TOLERANCE);
-    compare(t->c, want->name, picked, &stored, STEP_TOLERANCE);
+    compare(t->c, want->name, &norm, &stored_norm, tolerance);
+    compare(t->c, want->name, picked, &stored, tolerance);
 }
 
 static void steps_reference(struct test *t, const char *kind)
@@ -271,13 +271,13 @@ static void steps_reference(struct test *t, const char *kind)
         last = e;
     }
     const char *name = arena_printf(t->arena, "%s.losses", kind), *prefix = arena_printf(t->arena, "%s.after.", kind);
-    compare(t->c, name, losses, store_get(&t->store, name), STEP_TOLERANCE);
+    compare(t->c, name, losses, store_get(&t->store, name), REFERENCE_TOLERANCE);
     for (size_t i = 0; i < t->store.count; i++) {
         const struct tensor *want = &t->store.tensors[i];
         if (strncmp(want->name, prefix, strlen(prefix)) != 0) continue;
         const struct value *v = graph_find(g, want->name + strlen(prefix));
         if (!v) store_die("the graph has no %s", want->name + strlen(prefix));
-        compare_after(t, want, eval_data(last, v), (size_t)type_elements(&v->type));
+        compare_after(t, want, eval_data(last, v), (size_t)type_elements(&v->type), REFERENCE_TOLERANCE);
     }
     eval_free(last);
 }
@@ -323,7 +323,7 @@ static void compare_state(struct test *t, const struct rnc_instance *instance, c
         const size_t count = tensor_elements(model_tensor(rnc_instance_model(instance), name));
         float *plain = ARENA_ARRAY(t->arena, float, count);
         check_status(rnc_get(instance, name, plain, &status), &status);
-        compare_after(t, want, widen(t->arena, plain, count), count);
+        compare_after(t, want, widen(t->arena, plain, count), count, STEP_TOLERANCE);
     }
 }
 
