@@ -1,0 +1,25 @@
+/* compiled.h: a graph compiled and run against the reference interpreter, on one, two and three threads and with every block of memory
+   under guard; the lanes past the last channel of every value in memory are looked at. */
+#ifndef TESTS_OP_COMPILED_H
+#define TESTS_OP_COMPILED_H
+
+#include "base/target.h"
+#include "op/eval.h"
+
+struct comparison_plan {
+    const struct graph *graph;  /* STAGE_RAW, differentiated already where it trains; not changed */
+    const char *passes;
+    const struct target *target;
+    const struct ref_run *runs; int nruns;
+    void (*fill)(const void *ctx, struct eval *e); /* the arguments' numbers, all exact as floats */
+    const void *ctx;
+    double tolerance;           /* of outputs and updated state: ‖a − b‖ / ‖b‖ */
+    double value_tolerance;     /* the same of every intermediate value that has its name and shape in GRAPH; 0: not looked at */
+};
+
+/* NULL: all agree; otherwise a sentence. */
+const char *compare_compiled(struct arena *a, const struct comparison_plan *plan);
+/* "simplify,fold,…" without the passes named in LEAVE_OUT. */
+const char *passes_without(struct arena *a, const char *passes, const char *const *leave_out);
+
+#endif

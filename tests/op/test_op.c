@@ -1,0 +1,166 @@
+/* test_op.c: every row of every operator's test table.
+
+       build/tests/op/test_op [NAME[/ROW]]…     all, one operator's, one row's; -v names every test
+
+   Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule agrees with finite
+   differences; compiled code agrees with the reference. Each operator runs in a process of its own, so that one that crashes is one failure. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "compiled.h"
+#include "gen/gen.h"
+#include "gradient.h"
+#include "pass/pass.h"
+
+struct counts { int passed, failed; };
+struct testing { const char *program; const struct target *target; bool verbose; struct counts counts; };
+
+static void report(struct testing *t, const struct op_def *op, int row, const char *kind, const char *error)
+{
+    if (error) {
+        t->counts.failed++;
+        printf("FAIL %s/%d %s \"%s\"\n     %s\n     alone: %s %s/%d\n", op->name, row, kind, op->tests[row].text, error, t->program, op->name, row);
+    } else {
+        t->counts.passed++;
+        if (t->verbose) printf("ok   %s/%d %s \"%s\"\n", op->name, row, kind, op->tests[row].text);
+    }
+}
+
+static void fill(const void *ctx, struct eval *e) { opcase_fill(ctx, e); }
+
+/* ---- the three tests of a row */
+
+static const char *test_reference(struct arena *a, const struct op_def *op, const char *text)
+{
+    struct opcase *c = opcase_new(a, op, text);
+    if (c->error) return c->error;
+    struct eval *e = eval_new(c->graph, (struct ref_run){.n = c->batch, .lr = 0.1, .step = 3, .seed = 7});
+    const char *error = NULL;
+    opcase_fill(c, e);
+    for (int k = 0; k < c->node->nout; k++) { /* every element has to be written */
+        const struct value *y = c->node->out[k];
+        for (int64_t i = 0; i < type_elements(&y->type); i++) eval_data(e, y)[i] = NAN;
+    }
+    eval_run(e, false);
+    for (int k = 0; k < c->node->nout && !error; k++) {
+        const struct value *y = c->node->out[k];
+        for (int64_t i = 0; i < type_elements(&y->type) && !error; i++)
+            if (!isfinite(eval_data(e, y)[i])) error = arena_printf(a, "result %d of the reference is not finite at element %lld", k, (long long)i);
+    }
+    eval_free(e);
+    return error;
+}
+
+/* The passes that one operator needs: none that would take it away. */
+static const char *test_compiled(const struct testing *t, struct arena *a, const struct op_def *op, const struct op_test *row)
+{
+    static const char *const left_out[] = {"simplify", "fold", NULL};
+    struct opcase *c = opcase_new(a, op, row->text);
+    if (c->error) return c->error;
+    c->graph->train = true; /* dropout is a layer of training; one update step is, too */
+    struct ref_run runs[] = {{.n = c->batch, .lr = 0.1, .step = 3, .seed = 7}, {.n = c->batch - 1, .lr = 0.2, .step = 1, .seed = (uint64_t)1 << 60}};
+    struct comparison_plan plan = {
+        .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = t->target,
+        .runs = runs, .nruns = c->batch > 1 ? 2 : 1, .fill = fill, .ctx = c, .tolerance = row->tol > 0 ? row->tol : 1e-5,
+    };
+    return compare_compiled(a, &plan);
+}
+
+static void test_row(struct testing *t, const struct op_def *op, int row)
+{
+    struct arena *a = arena_new();
+    const char *text = op->tests[row].text, *error = test_reference(a, op, text);
+    report(t, op, row, "reference", error);
+    if (!error && op->grad) report(t, op, row, "gradient", gradient_check(a, op, text));
+    if (!error && op->family != KERNEL_NONE && op->family != KERNEL_PREPARE) report(t, op, row, "compiled", test_compiled(t, a, op, &op->tests[row]));
+    arena_free(a);
+}
+
+/* ---- processes */
+
+/* Rows [from, to) in a child. False: it died. */
+static bool run_rows(struct testing *t, const struct op_def *op, int from, int to)
+{
+    int ends[2], status = 0;
+    struct counts sum = {0, 0};
+    fflush(stdout);
+    if (pipe(ends) != 0) return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        t->counts = sum;
+        for (int row = from; row < to; row++) test_row(t, op, row);
+        fflush(stdout);
+        if (write(ends[1], &t->counts, sizeof t->counts) < 0) exit(3);
+        exit(0);
+    }
+    close(ends[1]);
+    bool ok = read(ends[0], &sum, sizeof sum) == sizeof sum;
+    close(ends[0]);
+    ok = waitpid(pid, &status, 0) == pid && ok && status == 0;
+    if (!ok) return false;
+    t->counts.passed += sum.passed;
+    t->counts.failed += sum.failed;
+    return true;
+}
+
+static void run_row(struct testing *t, const struct op_def *op, int row)
+{
+    if (!run_rows(t, op, row, row + 1)) report(t, op, row, "run", "the process died");
+}
+
+static void run_op(struct testing *t, const struct op_def *op)
+{
+    if (op->ntests == 0 && op->infer) {
+        t->counts.failed++;
+        printf("FAIL %s has no test\n", op->name);
+    }
+    if (op->ntests == 0 || run_rows(t, op, 0, op->ntests)) return;
+    printf("%s died; its rows one by one:\n", op->name);
+    for (int row = 0; row < op->ntests; row++) run_row(t, op, row);
+}
+
+static bool run_named(struct testing *t, const char *name)
+{
+    char copy[128];
+    snprintf(copy, sizeof copy, "%s", name);
+    char *slash = strchr(copy, '/');
+    if (slash) *slash = '\0';
+    const struct op_def *op = op_find(copy);
+    int row = slash ? atoi(slash + 1) : 0;
+    if (!op || row < 0 || row >= op->ntests) {
+        fprintf(stderr, "%s: there is no operator '%s' with such a test\n", t->program, name);
+        return false;
+    }
+    if (slash) test_row(t, op, row); /* in this process, for a debugger */
+    else run_op(t, op);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct arena *a = arena_new();
+    struct diags *d = diags_new(a);
+    struct target target;
+    target_host(&target);
+    if (!gen_target_init(&target, d)) {
+        diags_print(d, stderr, false);
+        return 2;
+    }
+    struct testing t = {.program = argv[0], .target = &target};
+    int named = 0;
+    bool ok = true;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-v") == 0) t.verbose = true;
+        else {
+            ok &= run_named(&t, argv[i]);
+            named++;
+        }
+    }
+    for (const struct op_def *const *op = op_all(); named == 0 && *op; op++) run_op(&t, *op);
+    printf("%d passed, %d failed\n", t.counts.passed, t.counts.failed);
+    arena_free(a);
+    return ok && t.counts.failed == 0 ? 0 : 1;
+}
