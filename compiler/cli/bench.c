@@ -1,0 +1,384 @@
+/* bench.c: `rnc bench`: how fast, against the FMA peak of the same minute, and only when the result is right. */
+#include <dirent.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include "cli/cli.h"
+#include "cli/format.h"
+#include "cli/reference.h"
+#include "op/op.h"
+#include "runtime/pack.h"
+
+static const char *opt_mode = "infer", *opt_weights, *opt_check = "quick";
+static bool opt_per_layer;
+static double opt_seconds = 3;
+
+enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 400, LAYER_RUNS = 15 };
+#define NODE_TOLERANCE 1e-5
+#define OUTPUT_TOLERANCE 1e-5
+#define WHOLE_MACS 1000000000 /* up to here one sample of the whole network is compared too */
+
+struct samples { double *ms; bool *calm; int count; };
+struct layer { double ms; };
+
+struct job {
+    struct cli *c;
+    struct built built;
+    struct session session;
+    bool train;
+    void **in, **out;
+    int64_t step;
+    struct samples runs;
+    double peaks[MAX_PEAKS];
+    int npeaks;
+    struct layer *layers;          /* by node */
+    double peak, median, min, p95; /* GFLOP/s; ms */
+    int counted, dropped;
+    double flops, executed;        /* of one run */
+    size_t rss;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- noise */
+
+/* Milliseconds that all threads of this process have waited for a processor: /proc/self/task/N/schedstat, second field. */
+static double waited_ms(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    double total = 0;
+    if (!d) return 0;
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[320];
+        unsigned long long ran, waited;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (!f) continue;
+        if (fscanf(f, "%llu %llu", &ran, &waited) == 2) total += (double)waited * 1e-6;
+        fclose(f);
+    }
+    closedir(d);
+    return total;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile(const double *sorted, int count, double q)
+{
+    if (!count) return NAN;
+    double at = q * (count - 1);
+    int i = (int)at;
+    return i + 1 < count ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[count - 1];
+}
+
+/* ---- running */
+
+static bool execute(struct job *j, const struct rnc_observer *o)
+{
+    struct rnc_run run = { .n = j->built.model->batch, .step = ++j->step, .seed = (uint64_t)j->c->seed, .lr = 1e-6 };
+    struct rnc_status s = { 0 };
+    return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, o, &s) || session_fail(j->c, &s);
+}
+
+static bool timed_run(struct job *j)
+{
+    double waited = waited_ms(), start = now_ms();
+    bool ok = execute(j, NULL);
+    double ms = now_ms() - start;
+    if (!ok || j->runs.count == MAX_RUNS) return ok;
+    j->runs.ms[j->runs.count] = ms;
+    /* A sample counts only if the threads waited little. */
+    j->runs.calm[j->runs.count++] = waited_ms() - waited <= 0.02 * ms * j->session.par.workers;
+    return true;
+}
+
+/* Peak and runs alternate, so that both see the same machine. */
+static bool measure(struct job *j, const struct gen_peak *peak)
+{
+    double end = now_ms() + opt_seconds * 1e3;
+    j->runs.ms = ARENA_ARRAY(j->c->arena, double, MAX_RUNS);
+    j->runs.calm = ARENA_ARRAY(j->c->arena, bool, MAX_RUNS);
+    if (!execute(j, NULL) || !execute(j, NULL)) return false;
+    while (j->runs.count < MIN_RUNS || now_ms() < end) {
+        if (j->npeaks < MAX_PEAKS) j->peaks[j->npeaks++] = gen_peak_measure(peak, &j->session.par, 0.01);
+        double until = now_ms() + 50;
+        do {
+            if (!timed_run(j)) return false;
+        } while (now_ms() < until && j->runs.count < MAX_RUNS);
+        if (j->runs.count == MAX_RUNS) break;
+    }
+    return true;
+}
+
+static void evaluate(struct job *j)
+{
+    double *ms = ARENA_ARRAY(j->c->arena, double, j->runs.count + 1);
+    for (int i = 0; i < j->runs.count; i++)
+        if (j->runs.calm[i]) ms[j->counted++] = j->runs.ms[i];
+    if (j->counted < 5) { /* a machine that is never calm: better noisy figures than none */
+        memcpy(ms, j->runs.ms, (size_t)j->runs.count * sizeof *ms);
+        j->counted = j->runs.count;
+    }
+    j->dropped = j->runs.count - j->counted;
+    qsort(ms, (size_t)j->counted, sizeof *ms, by_value);
+    j->median = quantile(ms, j->counted, 0.5);
+    j->min = ms[0];
+    j->p95 = quantile(ms, j->counted, 0.95);
+    qsort(j->peaks, (size_t)j->npeaks, sizeof *j->peaks, by_value);
+    j->peak = quantile(j->peaks, j->npeaks, 0.5);
+    for (uint32_t i = 0; i < j->built.model->nnodes; i++) {
+        j->flops += (double)j->built.model->nodes[i].flops;
+        j->executed += (double)j->built.model->nodes[i].executed_flops;
+    }
+}
+
+/* ---- layer by layer */
+
+struct layer_times { double *ms; int run; uint32_t nodes; };
+
+static void after_node(void *ctx, uint32_t node, double seconds)
+{
+    struct layer_times *t = ctx;
+    t->ms[(size_t)node * LAYER_RUNS + (size_t)t->run] += seconds * 1e3;
+}
+
+static bool measure_layers(struct job *j)
+{
+    struct layer_times t = { .nodes = j->built.model->nnodes };
+    t.ms = ARENA_ARRAY(j->c->arena, double, (size_t)t.nodes * LAYER_RUNS + 1);
+    struct rnc_observer o = { after_node, &t };
+    for (t.run = 0; t.run < LAYER_RUNS; t.run++)
+        if (!execute(j, &o)) return false;
+    j->layers = ARENA_ARRAY(j->c->arena, struct layer, t.nodes + 1);
+    for (uint32_t i = 0; i < t.nodes; i++) {
+        double *ms = t.ms + (size_t)i * LAYER_RUNS;
+        qsort(ms, LAYER_RUNS, sizeof *ms, by_value);
+        j->layers[i].ms = quantile(ms, LAYER_RUNS, 0.5);
+    }
+    return true;
+}
+
+static double rate(double flops, double ms) { return ms > 0 ? flops / ms * 1e-6 : 0; }
+
+/* ---- is the result right? */
+
+static bool refuse(struct job *j, const char *where, double error, double limit)
+{
+    struct diag *d = diag_error(j->c->diags, (struct span){ 0 }, "no figures: the result of %s does not match the reference (relative error %.2e, limit %.0e)", where, error, limit);
+    diag_note(d, "`rnc verify` shows every node");
+    return false;
+}
+
+/* The first sample of every output against the graph as the spec says it. */
+static bool check_whole(struct job *j)
+{
+    const struct graph *g = j->built.raw;
+    struct reference_options o = { .n = 1, .in = (const void *const *)j->in, .out = j->out };
+    struct eval *e = reference_eval(j->c, g, &j->session, &o);
+    bool ok = execute(j, NULL);
+    eval_run(e, true);
+    for (int i = 0; i < g->noutputs && ok; i++) {
+        const struct value *v = g->outputs[i].value;
+        const struct rnc_tensor *t = session_tensor(j->built.model, RNC_ROLE_OUTPUT, g->outputs[i].label);
+        if (!t || v->type.rank < 1 || v->type.dtype != DT_F32) continue;
+        int64_t count = type_elements(&v->type) / g->batch;
+        double *got = ARENA_ARRAY(j->c->arena, double, count + 1);
+        for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)j->out[t->offset])[k];
+        double error = reference_error(got, eval_data(e, v), count, 0);
+        if (!(error <= OUTPUT_TOLERANCE)) ok = refuse(j, t->name, error, OUTPUT_TOLERANCE);
+    }
+    eval_free(e);
+    return ok;
+}
+
+/* Every kernel at least once: of nodes that share their kernels, the first. */
+static bool check_kernels(struct job *j, int64_t n)
+{
+    struct reference_options o = { .distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out };
+    struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
+    if (!reference_nodes(j->c, &j->built, &j->session, &o, rows)) return false;
+    for (uint32_t i = 0; i < j->built.model->nnodes; i++)
+        if (rows[i].checked && !(rows[i].error <= NODE_TOLERANCE)) return refuse(j, j->built.model->nodes[i].name, rows[i].error, NODE_TOLERANCE);
+    return true;
+}
+
+static bool check_result(struct job *j)
+{
+    int64_t macs = 0;
+    GRAPH_EACH(j->built.raw, n) macs += op_macs(n) / j->built.raw->batch;
+    bool full = strcmp(opt_check, "full") == 0;
+    if (j->c->color) fputs("checking the result against the reference …", stderr);
+    bool ok = check_kernels(j, min_i64(j->built.model->batch, j->train ? 2 : 1));
+    if (ok && !j->train && (full || macs <= WHOLE_MACS)) ok = check_whole(j);
+    if (j->c->color) fputs("\r\033[K", stderr);
+    return ok;
+}
+
+/* ---- the report */
+
+static const char *cpu_name(struct cli *c)
+{
+    char line[512];
+    const char *name = NULL;
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && !name && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        line[strcspn(line, "\n")] = 0;
+        name = arena_strdup(c->arena, colon + 1 + strspn(colon + 1, " "));
+    }
+    if (f) fclose(f);
+    return name;
+}
+
+static double compile_ms(const struct built *b) { return b->parse_ms + b->pass_ms + b->compile_ms; }
+
+static void print_json(struct job *j)
+{
+    const struct rnc_model *m = j->built.model;
+    const char *cpu = cpu_name(j->c);
+    json_t *root = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer", "batch", (json_int_t)m->batch,
+        "threads", j->session.par.workers, "dtype", "fp32", "cpu", cpu ? cpu : m->cpu, "target", m->cpu);
+    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "median_ms", j->median, "min_ms", j->min, "p95_ms", j->p95,
+        "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped));
+    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
+        "peak_gflops", j->peak, "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak, "nominal_flops", j->flops, "executed_flops", j->executed));
+    json_object_update_new(root, json_pack("{s:f, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "peak_rss_bytes", (json_int_t)j->rss,
+        "planned_bytes", (json_int_t)m->arena_bytes, "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes", (json_int_t)m->state_bytes));
+    json_t *layers = json_array();
+    for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
+        const struct rnc_node *n = &m->nodes[i];
+        double ms = j->layers[i].ms;
+        json_array_append_new(layers, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
+            "algorithm", n->algorithm ? n->algorithm : "", "median_ms", ms, "gflops", rate((double)n->flops, ms), "executed_gflops", rate((double)n->executed_flops, ms),
+            "percent_of_peak", 100 * rate((double)n->executed_flops, ms) / j->peak, "gbytes_per_s", ms > 0 ? (double)n->bytes / ms * 1e-6 : 0.0));
+    }
+    json_object_set_new(root, "layers", layers);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+static void print_layers(struct job *j)
+{
+    static const char *const columns[] = { "layer", "operator", "algorithm", ">ms", ">share", ">GFLOP/s", ">of peak", ">GB/s", NULL };
+    const struct rnc_model *m = j->built.model;
+    struct arena *a = j->c->arena;
+    struct format_table *t = format_table_new(a, columns);
+    double total = 0;
+    for (uint32_t i = 0; i < m->nnodes; i++) total += j->layers[i].ms;
+    for (uint32_t i = 0; i < m->nnodes; i++) {
+        const struct rnc_node *n = &m->nodes[i];
+        double ms = j->layers[i].ms;
+        if (ms <= 0) continue;
+        bool flops = n->executed_flops > 0;
+        format_table_row(t, (const char *[]){
+            n->name, n->op, n->algorithm, format_ms(a, ms), arena_printf(a, "%.1f%%", 100 * ms / total),
+            flops ? arena_printf(a, "%.1f", rate((double)n->flops, ms)) : NULL,
+            flops ? arena_printf(a, "%.0f%%", 100 * rate((double)n->executed_flops, ms) / j->peak) : NULL,
+            arena_printf(a, "%.1f", (double)n->bytes / ms * 1e-6) });
+    }
+    format_table_print(t, stdout);
+    putchar('\n');
+}
+
+static void print_report(struct job *j)
+{
+    const struct rnc_model *m = j->built.model;
+    struct arena *a = j->c->arena;
+    const char *cpu = cpu_name(j->c);
+    printf("%s, %s, batch %lld, %d thread%s, fp32, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
+           j->session.par.workers > 1 ? "s" : "", m->cpu, cpu ? " on " : "", cpu ? cpu : "");
+    if (j->layers) print_layers(j);
+    printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted,
+           j->dropped ? arena_printf(a, ", %d more dropped: their threads had to wait for a processor", j->dropped) : "");
+    printf("speed     %s images/s\n", format_short(a, (double)m->batch / j->median * 1e3));
+    printf("          %.1f GFLOP/s", rate(j->flops, j->median));
+    if (fabs(j->executed - j->flops) > 1e-6 * j->flops) printf(" nominal; %.1f executed", rate(j->executed, j->median));
+    printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);
+    printf("memory    %s intermediates (no plan can take less than %s), %s weights; peak RSS %s\n", format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes),
+           format_bytes(a, m->state_bytes), format_bytes(a, j->rss));
+    printf("compile   %s ms\n", format_ms(a, compile_ms(&j->built)));
+    printf("result    matches the reference\n");
+}
+
+/* ---- the command */
+
+static bool one_of(struct cli *c, const char *option, const char *given, const char *a, const char *b)
+{
+    if (strcmp(given, a) == 0 || strcmp(given, b) == 0) return true;
+    diag_note(diag_error(c->diags, (struct span){ 0 }, "--%s: there is no '%s'", option, given), "it is %s or %s", a, b);
+    return false;
+}
+
+static size_t peak_rss(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (size_t)u.ru_maxrss * 1024 : 0;
+}
+
+static bool bench(struct job *j, const char *spec)
+{
+    struct model_options o = { .mode = j->train ? MODEL_TRAIN : MODEL_INFER };
+    if (!cli_build(j->c, spec, &o, &j->built) || !session_open(j->c, j->built.model, opt_weights, 0, &j->session)) return false;
+    struct gen_peak *peak = gen_peak_new(&j->built.target, j->c->diags);
+    if (!peak) return false;
+    j->in = session_random_inputs(j->c, &j->built);
+    j->out = session_outputs(j->c, j->built.model);
+    if (j->c->color) fputs("measuring …", stderr);
+    bool ok = measure(j, peak) && ((!opt_per_layer && !j->c->json) || measure_layers(j));
+    if (j->c->color) fputs("\r\033[K", stderr);
+    gen_peak_free(peak);
+    if (!ok) return false;
+    /* Before the check: the reference's memory is not the model's. */
+    j->rss = peak_rss();
+    evaluate(j);
+    return check_result(j);
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    (void)argc;
+    static struct job j;
+    j.c = c;
+    if (!one_of(c, "mode", opt_mode, "infer", "train") || !one_of(c, "check", opt_check, "quick", "full")) return cli_finish(c);
+    j.train = strcmp(opt_mode, "train") == 0;
+    if (bench(&j, argv[0])) {
+        if (c->json) print_json(&j);
+        else print_report(&j);
+    }
+    session_close(&j.session);
+    cli_built_free(&j.built);
+    return cli_finish(c);
+}
+
+static const struct option options[] = {
+    { .name = "mode", .kind = OPT_TEXT, .arg = "MODE", .help = "infer (the default) or train: a whole step with the update", .dest = &opt_mode },
+    { .name = "per-layer", .kind = OPT_FLAG, .help = "a table of every node", .dest = &opt_per_layer },
+    { .name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt_seconds },
+    { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
+    { .name = "check", .kind = OPT_TEXT, .arg = "HOW", .help = "quick: every kernel once; full: also the whole network, however large", .dest = &opt_check },
+};
+
+const struct command command_bench = {
+    .name = "bench", .summary = "how fast, as a share of the FMA peak measured in the same run",
+    .usage = "SPEC [--mode infer|train] [--batch N] [--threads T] [--per-layer] [--json]",
+    .details = "The peak (a loop of fused multiply-adds on registers, on the same threads) is measured between the runs. Runs in which the threads had\n"
+               "to wait for a processor are dropped; figures are medians. GFLOP/s are nominal, two for each multiply-add of the layers as written;\n"
+               "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n\n"
+               "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
+    .min_args = 1, .max_args = 1, .run = run,
+};
