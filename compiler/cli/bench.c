@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include "base/checked.h"
 #include "cli/cli.h"
 #include "cli/format.h"
 #include "cli/reference.h"
@@ -22,7 +23,7 @@ enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 400, LAYER_RUNS = 15 };
 #define WHOLE_MACS 1000000000 /* up to here one sample of the whole network is compared too */
 
 struct samples { double *ms; bool *calm; int count; };
-struct layer { double ms; };
+struct layer { double ms, min; };
 
 struct job {
     struct cli *c;
@@ -166,6 +167,7 @@ static bool measure_layers(struct job *j)
         double *ms = t.ms + (size_t)i * LAYER_RUNS;
         qsort(ms, LAYER_RUNS, sizeof *ms, by_value);
         j->layers[i].ms = quantile(ms, LAYER_RUNS, 0.5);
+        j->layers[i].min = ms[0];
     }
     return true;
 }
@@ -261,8 +263,8 @@ static void print_json(struct job *j)
     for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
         const struct rnc_node *n = &m->nodes[i];
         double ms = j->layers[i].ms;
-        json_array_append_new(layers, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
-            "algorithm", n->algorithm ? n->algorithm : "", "median_ms", ms, "gflops", rate((double)n->flops, ms), "executed_gflops", rate((double)n->executed_flops, ms),
+        json_array_append_new(layers, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
+            "algorithm", n->algorithm ? n->algorithm : "", "median_ms", ms, "min_ms", j->layers[i].min, "gflops", rate((double)n->flops, ms), "executed_gflops", rate((double)n->executed_flops, ms),
             "percent_of_peak", 100 * rate((double)n->executed_flops, ms) / j->peak, "gbytes_per_s", ms > 0 ? (double)n->bytes / ms * 1e-6 : 0.0));
     }
     json_object_set_new(root, "layers", layers);
