@@ -84,8 +84,10 @@ TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
 .PHONY: tests
 tests: $(TEST_BIN)
 .SECONDARY: $(TEST_OBJ)
+# (A function, because a % written in the rule below would be the rule's own.)
+helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(TEST_MAIN) tests/fuzz/fuzz_%,$(wildcard $(patsubst $(BUILD)/%,%,$1)/*.c)))
 .SECONDEXPANSION:
-$(TEST_BIN): %: %.o $$(patsubst %.c,$(BUILD)/%.o,$$(filter-out tests/fuzz/fuzz_% $$(TEST_MAIN),$$(wildcard $$(patsubst $(BUILD)/%,%,$$(@D))/*.c))) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+$(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
 
 .PHONY: test bless check-layers deps demo install clean
