@@ -292,9 +292,10 @@ static void choose_partition(const struct target *t, struct wgrad_params *p, int
     int64_t row = (p->dy.h * p->ov + p->x.h * p->stride[0]) * 4;
     p->band = p->by_sample ? 1 : max_i64(1, min_i64(p->rows, (int64_t)t->l1_bytes * 3 / 4 / max_i64(row, 1)));
     int64_t taps = p->kernel[0] * p->kernel[1], groups = p->ocb / p->ov;
-    /* a piece's part of dw should stay in half of the second-level cache; and there should be 32 pieces where there can be */
+    /* a piece's part of dw should stay in half of the second-level cache; and there should be 16 pieces where there can be;
+       more blocks in a piece read each band of dy fewer times from the outer caches */
     int64_t block_bytes = taps * p->iv * v * p->ov * 4;
-    int64_t most = max_i64(1, (int64_t)t->l2_bytes / 4 / block_bytes), fair = max_i64(1, groups * p->slots * p->icb / 32);
+    int64_t most = max_i64(1, (int64_t)t->l2_bytes / 4 / block_bytes), fair = max_i64(1, groups * p->slots * p->icb / 16);
     p->ib_chunk = min_i64(p->icb, min_i64(most, fair));
     p->ib_chunks = div_up(p->icb, p->ib_chunk);
 }
