@@ -9,11 +9,12 @@
 
 #include "runtime/status.h"
 
-/* Where the data are. PATH alone: recognised by what lies there (rnc_data_open). */
+/* Where the data are. All NULL: the built-in digits. PATH alone: recognised by what lies there (rnc_data_open). */
 struct rnc_data_source {
-    const char *path;                    /* a folder or a file, NULL: the built-in digits */
+    const char *path;                    /* a folder or a file */
     const char *val_path;                /* or NULL */
     const char *train_images, *train_labels, *val_images, *val_labels; /* IDX files by name; path is then NULL */
+    bool whole;                          /* for evaluation: where there is only one part, it is the validation part, all of it */
 };
 
 struct rnc_dataset {
@@ -28,7 +29,7 @@ struct rnc_dataset {
 };
 
 struct rnc_data {
-    struct rnc_dataset train, val;       /* val.count may be 0 after rnc_data_open when there is only one part */
+    struct rnc_dataset train, val;
     int64_t nclasses;
     char **classes;                      /* names, nclasses of them, or NULL */
     char description[256];               /* "Fashion-MNIST: 60,000 images for training, 10,000 for validation, 1 × 28 × 28, 10 classes" */
@@ -37,7 +38,8 @@ struct rnc_data {
 
 /* Recognised, for a folder: IDX files named as MNIST's; CIFAR-10's *.bin (3,073 bytes a record); folders train/ and val/ (or test/) of
    class folders, or class folders at once; image(s)/ and label(s)/ or mask(s)/ (for class maps), also under train/ and val/. For a
-   file: IDX (its labels are looked for beside it) or CIFAR-10. Where there is no validation part every tenth sample is held out. */
+   file: IDX (its labels are looked for beside it) or CIFAR-10. Where there is no validation part every tenth sample is held out.
+   D is zeroed first; rnc_data_close is due after failure too. */
 bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
 void rnc_data_close(struct rnc_data *d);
 

@@ -231,10 +231,3 @@ bool rnc_image_resize(const struct rnc_image *image, double x, double y, double 
     free(rows);
     return ok || rnc_fail(s, RNC_ENV, "no memory to resize an image");
 }
-
-bool rnc_image_fit(const struct rnc_image *image, int64_t out_height, int64_t out_width, double ratio, uint8_t *planes, struct rnc_status *s)
-{
-    double sx = (double)image->width / (double)out_width, sy = (double)image->height / (double)out_height;
-    double scale = (sx < sy ? sx : sy) * ratio, w = scale * (double)out_width, h = scale * (double)out_height;
-    return rnc_image_resize(image, ((double)image->width - w) / 2.0, ((double)image->height - h) / 2.0, w, h, out_height, out_width, planes, s);
-}

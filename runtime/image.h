@@ -20,7 +20,5 @@ void rnc_image_free(struct rnc_image *image);
    width grows with the reduction (as Pillow's and torchvision's antialiased bilinear). */
 bool rnc_image_resize(const struct rnc_image *image, double x, double y, double w, double h, int64_t out_height, int64_t out_width,
                       uint8_t *planes, struct rnc_status *s);
-/* Shorter side to SIZE, then the central SIZE × SIZE window: how images come to a network in evaluation. RATIO: part of the scaled image that is kept (0.875). */
-bool rnc_image_fit(const struct rnc_image *image, int64_t out_height, int64_t out_width, double ratio, uint8_t *planes, struct rnc_status *s);
 
 #endif
