@@ -158,6 +158,9 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 
 static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
 
+/* One storage seen in two shapes. */
+static bool is_view(const struct op_def *op) { return !strcmp(op->name, "flatten") || !strcmp(op->name, "unflatten"); }
+
 static bool is_dgrad(const struct op_def *op)
 {
     return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") || !strcmp(op->name, "conv_transpose2d");
@@ -205,9 +208,29 @@ static bool verify_layout(struct verifier *w, const struct node *n)
         return !n->body || verify_elementwise(w, n, n->nanchor);
     }
     if (n->op->family == KERNEL_POINTWISE) return verify_elementwise(w, n, 0);
-    if (n->op->family == KERNEL_NONE) {
-        bool bytes = type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
-        return bytes || wrong(w, n, "a view cannot change the storage");
+    if (is_view(n->op)) {
+        bool same = n->in[0]->type.layout == n->out[0]->type.layout && type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
+        return same || wrong(w, n, "a view cannot change the storage");
+    }
+    return true;
+}
+
+/* What the caller gets is a plain value of its own; what replaces a state is made by a node that can write over it. */
+static bool verify_borders(struct verifier *w)
+{
+    const struct graph *g = w->g;
+    const char **use = ARENA_ARRAY(w->arena, const char *, g->nvalues + 1);
+    for (int i = 0; i < g->noutputs; i++) {
+        const struct value *v = g->outputs[i].value;
+        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && !use[v->id];
+        if (!own) return wrong(w, v->def, "the output \"%s\" is not a plain value of its own", g->outputs[i].label);
+        use[v->id] = "output";
+    }
+    for (int i = 0; i < g->nupdates; i++) {
+        const struct value *v = g->updates[i].value;
+        bool own = v->def && !v->def->prepare && !use[v->id] && (v->def->op->family == KERNEL_POINTWISE || !strcmp(v->def->op->name, "repack"));
+        if (!own) return wrong(w, v->def, "the new value of %%%s cannot be written over the old one", g->updates[i].state->name);
+        use[v->id] = "update";
     }
     return true;
 }
@@ -294,7 +317,7 @@ static bool verify_in_place(struct verifier *w, const struct node *n, const int 
 {
     for (int i = 0; i < n->nout; i++) {
         const struct value *over = n->out[i]->alias;
-        if (!over || n->op->family == KERNEL_NONE) continue;
+        if (!over || is_view(n->op)) continue;
         bool reads = false;
         for (int k = 0; k < n->nin; k++) reads = reads || n->in[k] == over;
         if (over->kind != VALUE_NODE && over->space != SPACE_STATE) return wrong(w, n, "%%%s may not be overwritten", over->name);
@@ -353,6 +376,7 @@ const char *graph_verify(struct graph *g)
 {
     struct verifier w = { g, g->arena, NULL };
     bool ok = verify_links(&w) && verify_values(&w) && verify_order(&w) && verify_nodes(&w);
+    if (ok && g->stage >= STAGE_LAYOUT) ok = verify_borders(&w);
     if (ok && g->stage == STAGE_PLANNED) ok = verify_plan(&w);
     (void)ok;
     return w.problem;

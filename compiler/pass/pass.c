@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "op/op.h"
@@ -78,14 +77,10 @@ static bool run_one(struct graph *g, struct pass_context *c, const char *name)
     const struct pass *p = pass_find(name);
     if (!p) return unknown_pass(c, name);
     if (!stage_fits(g, p, c)) return false;
-    struct timespec a, b;
     struct buf summary;
     buf_init(&summary, c->arena);
-    clock_gettime(CLOCK_MONOTONIC, &a);
     if (!p->run(g, c, &summary)) return false;
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
-    if (c->report) buf_printf(c->report, "  %-9s %7.2f ms  %s\n", p->name, ms, summary.data);
+    if (c->report) buf_printf(c->report, "%s: %s\n", p->name, summary.data);
     if (c->verify) verify_or_abort(g, p);
     return true;
 }
@@ -135,7 +130,7 @@ void graph_reorder(struct graph *g, struct node *const *nodes, int count)
     g->last = count ? nodes[count - 1] : NULL;
 }
 
-/* Calls fn(edge from node A to node B) for every order that must hold. */
+/* Every order that must hold, as pairs of positions. */
 struct edges { int count, cap; int (*item)[2]; struct arena *arena; };
 
 static void add_edge(struct edges *e, int from, int to)

@@ -21,11 +21,21 @@ struct node *uses_only(const struct uses *u, const struct value *v);
 bool node_is(const struct node *n, const char *op);
 /* The order NODES (all of the graph's) becomes the list's. */
 void graph_reorder(struct graph *g, struct node *const *nodes, int count);
-/* A topological order nearest to the present one, after nodes were fused or moved; MARKED edges included where a state is
-   replaced: all its other readers come first. False on a cycle (the list is left alone). */
+/* The topological order nearest to the present one, after nodes were fused or moved. A node that replaces a state comes after the
+   state's other readers. False on a cycle (the list is left alone). */
 bool graph_sort(struct graph *g);
 /* Nodes that node I must follow, as CSR by node->index: its operands' nodes and, for an update, the other readers of the state. */
 struct deps { int count; struct node **node; int *start, *pred; int *succ_start, *succ; };
 struct deps deps_of(struct graph *g, struct arena *a);
+
+/* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none. */
+struct interval *plan_intervals(const struct graph *g, struct arena *a);
+
+/* Packing of intervals into the least height (pass/pack.c). */
+struct item { size_t bytes, offset; int first, last; };
+/* The largest sum of bytes live at one time, TIMES in all. */
+size_t items_bound(const struct item *items, int count, int times, struct arena *a);
+/* Sets the offsets; returns the height. Deterministic. */
+size_t items_pack(struct item *items, int count, size_t bound, struct arena *a);
 
 #endif

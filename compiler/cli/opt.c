@@ -1,0 +1,135 @@
+/* opt.c: `rnc opt`: passes on the text of the IR. What the golden tests of the passes run. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "cli/cli.h"
+#include "ir/text.h"
+#include "ir/verify.h"
+
+static const char *opt_passes = "", *opt_cpu = "host", *opt_update = "none";
+static bool opt_list, opt_report, opt_time;
+static double opt_momentum = 0.9;
+
+static void list_passes(void)
+{
+    for (const struct pass *const *p = pass_all(); *p; p++) printf("%-10s %s\n", (*p)->name, (*p)->help);
+    printf("\ninference: %s\ntraining:  %s\n", pass_pipeline_infer, pass_pipeline_train);
+}
+
+/* The whole of PATH ("-": stdin), or NULL after a diagnostic. */
+static const struct source *read_source(struct cli *c, const char *path)
+{
+    bool standard = !strcmp(path, "-");
+    FILE *f = standard ? stdin : fopen(path, "rb");
+    if (!f) {
+        diag_env(c->diags, "cannot read %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct buf text;
+    buf_init(&text, c->arena);
+    char block[65536];
+    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0; ) buf_write(&text, block, n);
+    bool failed = ferror(f) != 0;
+    int error = errno;
+    if (!standard) fclose(f);
+    if (failed) {
+        diag_env(c->diags, "cannot read %s: %s", path, strerror(error));
+        return NULL;
+    }
+    struct source *s = ARENA_NEW(c->arena, struct source);
+    *s = (struct source){ standard ? "<stdin>" : arena_strdup(c->arena, path), text.data, text.len };
+    return s;
+}
+
+static bool set_update(struct cli *c, struct train_options *t)
+{
+    static const char *const names[] = { "none", "sgd", "adam", "adamw" };
+    size_t i = 0;
+    while (i < 4 && strcmp(opt_update, names[i])) i++;
+    if (i == 4) {
+        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--update: '%s' is not an update rule", opt_update);
+        diag_note(d, "one of none (gradients become outputs), sgd, adam, adamw");
+        return false;
+    }
+    *t = (struct train_options){ .grad_outputs = i == 0, .momentum = opt_momentum, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+    t->update = i == 0 ? UPDATE_NONE : i == 1 ? UPDATE_SGD : UPDATE_ADAM;
+    t->decoupled = i == 3;
+    return true;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* One pass at a time, so that each can be timed. */
+static bool run_passes(struct cli *c, struct graph *g, struct pass_context *pc)
+{
+    for (const char *p = opt_passes; *p; ) {
+        size_t n = strcspn(p, ",");
+        struct buf line;
+        buf_init(&line, c->arena);
+        pc->report = &line;
+        double start = now_ms();
+        if (!pass_run(g, pc, arena_strndup(c->arena, p, n))) return false;
+        if (opt_time && line.len) line.data[--line.len] = '\0';
+        if (opt_report || opt_time) fputs(line.data, stderr);
+        if (opt_time && line.len) fprintf(stderr, " (%.1f ms)\n", now_ms() - start);
+        p += n + (p[n] == ',');
+    }
+    return true;
+}
+
+static bool transform(struct cli *c, const char *path)
+{
+    const struct source *src = read_source(c, path);
+    if (!src) return false;
+    struct pass_context pc = { .arena = c->arena, .diags = c->diags, .verify = true };
+    if (!target_named(&pc.target, opt_cpu)) {
+        diag_error(c->diags, (struct span){ 0 }, "--cpu: '%s' is not a CPU that rnc compiles for", opt_cpu);
+        return false;
+    }
+    if (!set_update(c, &pc.train)) return false;
+    struct graph *g = graph_parse(c->arena, c->diags, src);
+    if (!g) return false;
+    const char *problem = graph_verify(g);
+    if (problem) {
+        diag_error(c->diags, (struct span){ src, 0, 0, 0 }, "%s", problem);
+        return false;
+    }
+    if (!run_passes(c, g, &pc)) return false;
+    struct buf out;
+    buf_init(&out, c->arena);
+    graph_print(g, &out);
+    fwrite(out.data, 1, out.len, stdout);
+    return true;
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    if (opt_list) list_passes();
+    else if (argc) transform(c, argv[0]);
+    else diag_error(c->diags, (struct span){ 0 }, "which file? Give the name of an IR file, or - for stdin");
+    return cli_finish(c);
+}
+
+static const struct option options[] = {
+    { .name = "passes", .kind = OPT_TEXT, .arg = "A,B", .help = "the passes to run, in order; none: print what was read", .dest = &opt_passes },
+    { .name = "list", .kind = OPT_FLAG, .help = "list the passes and the two standard pipelines", .dest = &opt_list },
+    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "the target, whose lanes the layout takes (host)", .dest = &opt_cpu },
+    { .name = "update", .kind = OPT_TEXT, .arg = "RULE", .help = "autodiff: none, sgd, adam or adamw", .dest = &opt_update },
+    { .name = "momentum", .kind = OPT_FLOAT, .arg = "X", .help = "autodiff: sgd's momentum (0.9)", .dest = &opt_momentum },
+    { .name = "report", .kind = OPT_FLAG, .help = "say on stderr what each pass did", .dest = &opt_report },
+    { .name = "time", .kind = OPT_FLAG, .help = "and how long it took", .dest = &opt_time },
+};
+
+const struct command command_opt = {
+    .name = "opt", .summary = "run passes on the IR's text",
+    .usage = "--passes=A,B FILE.ir",
+    .details = "Reads a graph, runs the passes (the verifier after each), prints the graph.\n\n"
+               "  rnc compile resnet20 --emit ir-raw > net.ir\n  rnc opt --passes=simplify,fold,fuse net.ir\n",
+    .options = options, .noptions = sizeof options / sizeof *options, .min_args = 0, .max_args = 1, .run = run,
+};

@@ -1,0 +1,214 @@
+/* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order, tidied (what is
+   cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule that always takes the ready
+   node which frees the most. A state is replaced after all other nodes have read it: those orders are edges (deps_of). */
+#include "pass/passes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+
+struct schedule {
+    struct graph *g;
+    struct arena *arena;
+    struct deps deps;
+    size_t *bytes;        /* by value id: of the arena, 0 for what lies elsewhere */
+    int *uses;            /* by value id: nodes that read it (each once) and outputs */
+    int (*reads)[2];      /* the reads without repetition: start and count by node, into read_ids */
+    int *read_ids;
+};
+
+/* ---- a model of memory: each value lives from its node to its last reader; a view or an in-place result costs its full size for
+        one moment, which is the same error for every order */
+
+static void collect_reads(struct schedule *s, struct node *n, int *count)
+{
+    s->reads[n->index][0] = *count;
+    for (int i = 0; i < n->nin; i++) {
+        if (!n->in[i]) continue;
+        bool again = false;
+        for (int k = s->reads[n->index][0]; k < *count; k++) again |= s->read_ids[k] == n->in[i]->id;
+        if (!again) {
+            s->read_ids[(*count)++] = n->in[i]->id;
+            s->uses[n->in[i]->id]++;
+        }
+    }
+    s->reads[n->index][1] = *count - s->reads[n->index][0];
+}
+
+static void measure(struct schedule *s)
+{
+    int total = 0, count = 0;
+    GRAPH_EACH(s->g, n) total += n->nin;
+    s->bytes = ARENA_ARRAY(s->arena, size_t, s->g->nvalues + 1);
+    s->uses = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    s->reads = arena_array(s->arena, (size_t)s->deps.count + 1, sizeof *s->reads);
+    s->read_ids = ARENA_ARRAY(s->arena, int, total + 1);
+    GRAPH_EACH(s->g, n) {
+        collect_reads(s, n, &count);
+        for (int i = 0; i < n->nout; i++)
+            if (!n->prepare) s->bytes[n->out[i]->id] = (size_t)round_up((int64_t)type_bytes(&n->out[i]->type), 64);
+    }
+    for (int i = 0; i < s->g->nupdates; i++) s->bytes[s->g->updates[i].value->id] = 0; /* lie in the state */
+    for (int i = 0; i < s->g->noutputs; i++) s->bytes[s->g->outputs[i].value->id] = 0; /* in the caller's buffer */
+}
+
+static size_t made_by(const struct schedule *s, const struct node *n)
+{
+    size_t sum = 0;
+    for (int i = 0; i < n->nout; i++) sum += s->bytes[n->out[i]->id];
+    return sum;
+}
+
+/* Bytes that are dead once N has run: operands read for the last time, results that nobody reads (workspaces). */
+static size_t freed_by(const struct schedule *s, const struct node *n, const int *left)
+{
+    size_t sum = 0;
+    const int *r = s->reads[n->index];
+    for (int i = 0; i < r[1]; i++)
+        if (left[s->read_ids[r[0] + i]] == 1) sum += s->bytes[s->read_ids[r[0] + i]];
+    for (int i = 0; i < n->nout; i++)
+        if (!left[n->out[i]->id]) sum += s->bytes[n->out[i]->id];
+    return sum;
+}
+
+static void count_reads(const struct schedule *s, const struct node *n, int *left)
+{
+    const int *r = s->reads[n->index];
+    for (int i = 0; i < r[1]; i++) left[s->read_ids[r[0] + i]]--;
+}
+
+static int *fresh_counts(const struct schedule *s)
+{
+    int *left = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    memcpy(left, s->uses, (size_t)s->g->nvalues * sizeof *left);
+    return left;
+}
+
+static size_t peak_of(const struct schedule *s, const int *order)
+{
+    int *left = fresh_counts(s);
+    size_t live = 0, peak = 0;
+    for (int i = 0; i < s->deps.count; i++) {
+        const struct node *n = s->deps.node[order[i]];
+        live += made_by(s, n);
+        if (live > peak) peak = live;
+        live -= freed_by(s, n, left);
+        count_reads(s, n, left);
+    }
+    return peak;
+}
+
+/* ---- candidates */
+
+struct ready { int *item, count, *missing; };
+
+static void release(const struct schedule *s, struct ready *r, int done)
+{
+    for (int k = s->deps.succ_start[done]; k < s->deps.succ_start[done + 1]; k++)
+        if (!--r->missing[s->deps.succ[k]]) r->item[r->count++] = s->deps.succ[k];
+}
+
+static struct ready first_ready(const struct schedule *s)
+{
+    int n = s->deps.count;
+    struct ready r = { ARENA_ARRAY(s->arena, int, n + 1), 0, ARENA_ARRAY(s->arena, int, n + 1) };
+    for (int i = 0; i < n; i++) {
+        r.missing[i] = s->deps.start[i + 1] - s->deps.start[i];
+        if (!r.missing[i]) r.item[r.count++] = i;
+    }
+    return r;
+}
+
+/* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order (SLACK 0) or
+   the one that costs least among those within SLACK places of it. */
+static int *greedy(const struct schedule *s, int slack)
+{
+    struct ready r = first_ready(s);
+    int *order = ARENA_ARRAY(s->arena, int, s->deps.count + 1), *left = fresh_counts(s);
+    for (int done = 0; r.count; done++) {
+        int best = 0, first = r.item[0];
+        for (int i = 1; i < r.count; i++) first = r.item[i] < first ? r.item[i] : first;
+        int64_t best_cost = INT64_MAX;
+        for (int i = 0; i < r.count; i++) {
+            const struct node *n = s->deps.node[r.item[i]];
+            int64_t cost = (int64_t)made_by(s, n) - (int64_t)freed_by(s, n, left);
+            if (cost >= 0 && r.item[i] > first + slack) continue;
+            if (cost < best_cost || (cost == best_cost && r.item[i] < r.item[best])) {
+                best = i;
+                best_cost = cost;
+            }
+        }
+        int node = r.item[best];
+        r.item[best] = r.item[--r.count];
+        order[done] = node;
+        count_reads(s, s->deps.node[node], left);
+        release(s, &r, node);
+    }
+    return order;
+}
+
+static void visit(const struct schedule *s, int node, bool *done, int *order, int *count)
+{
+    if (done[node]) return;
+    done[node] = true;
+    for (int k = s->deps.start[node]; k < s->deps.start[node + 1]; k++) visit(s, s->deps.pred[k], done, order, count);
+    order[(*count)++] = node;
+}
+
+/* The given order with every node as late as its first reader allows: nodes without readers stay, what they need comes before them. */
+static int *demand(const struct schedule *s)
+{
+    int n = s->deps.count, count = 0;
+    int *order = ARENA_ARRAY(s->arena, int, n + 1);
+    bool *done = ARENA_ARRAY(s->arena, bool, n + 1), *wanted = ARENA_ARRAY(s->arena, bool, n + 1);
+    for (int i = 0; i < n; i++) wanted[i] = s->deps.succ_start[i] < s->deps.succ_start[i + 1];
+    for (int i = 0; i < n; i++) {
+        size_t grows = made_by(s, s->deps.node[i]), reads = 0;
+        for (int k = 0; k < s->reads[i][1]; k++) reads += s->bytes[s->read_ids[s->reads[i][0] + k]];
+        bool small = grows <= reads; /* frees more than it costs, perhaps: early is no worse */
+        if (!wanted[i] || small) visit(s, i, done, order, &count);
+    }
+    for (int i = 0; i < n; i++) visit(s, i, done, order, &count);
+    return order;
+}
+
+/* ORDER seen as the given order: GREEDY's hoisting on top of another candidate. */
+static void adopt(struct schedule *s, const int *order)
+{
+    struct node **nodes = ARENA_ARRAY(s->arena, struct node *, s->deps.count + 1);
+    for (int i = 0; i < s->deps.count; i++) nodes[i] = s->deps.node[order[i]];
+    graph_reorder(s->g, nodes, s->deps.count);
+    s->deps = deps_of(s->g, s->arena);
+    measure(s);
+}
+
+static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
+{
+    (void)c;
+    if (!graph_sort(g)) { /* puts updates behind the other readers of their states */
+        diag_error(c->diags, (struct span){ 0 }, "no order of the nodes replaces every state after its last reader");
+        return false;
+    }
+    struct schedule s = { .g = g, .arena = g->arena, .deps = deps_of(g, g->arena) };
+    measure(&s);
+    int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
+    for (int i = 0; i < s.deps.count; i++) given[i] = i;
+    size_t before = peak_of(&s, given), best_peak = before;
+    const int slacks[] = { 0, 2, 8, 1 << 20 };
+    for (int round = 0; round < 2; round++) {
+        int *best = NULL;
+        for (int k = -1; k < 4; k++) {
+            int *order = k < 0 ? demand(&s) : greedy(&s, slacks[k]);
+            size_t peak = peak_of(&s, order);
+            if (peak >= best_peak) continue;
+            best = order;
+            best_peak = peak;
+        }
+        if (!best) break;
+        adopt(&s, best);
+    }
+    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)best_peak / 1048576, (double)before / 1048576);
+    return true;
+}
+
+const struct pass pass_schedule = { "schedule", "order the nodes for the least live memory", run };
