@@ -381,22 +381,6 @@ static float *get_new(const struct rnc_instance *i, int32_t index, bool *ok, str
     return x;
 }
 
-/* Grouped weights that are stored as a dense block diagonal: OUT has `factor` times the input channels of IN, and output channel o
-   keeps its inputs at those of its group. GROUPS follows from the two shapes only when all groups are widened into one. */
-static float *widened(const struct rnc_type *in, const struct rnc_type *out, float *w, bool *ok, struct rnc_status *s)
-{
-    if (!*ok || in->rank < 2 || in->dim[1] == out->dim[1]) return w;
-    int64_t factor = out->dim[1] / in->dim[1], rows = in->dim[0] / factor;
-    int64_t run = rnc_elements(in) / in->dim[0];
-    float *wide = calloc((size_t)rnc_elements(out) + 1, sizeof *wide);
-    if (!wide) *ok = out_of_memory(s, "grouped weights", (size_t)rnc_elements(out) * sizeof *wide);
-    else
-        for (int64_t o = 0; o < in->dim[0]; o++)
-            memcpy(wide + o * run * factor + (o / rows) * run, w + o * run, (size_t)run * sizeof *wide);
-    free(w);
-    return wide;
-}
-
 static bool put_prepared(struct rnc_instance *i, const struct rnc_prepared *p, const float *x, struct rnc_status *s)
 {
     return pack_plain(&p->type, x, i->state.data + p->offset, s);
@@ -414,7 +398,6 @@ static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, str
         if (!bias) ok = out_of_memory(s, "folded bias", (size_t)t->dim[p->axis] * sizeof *bias);
         else rnc_bn_fold(t, p->axis, p->eps, in[0], in[1], in[2], in[3], in[4], in[5], bias);
     }
-    in[0] = widened(t, &p->out[0].type, in[0], &ok, s);
     ok = ok && put_prepared(i, &p->out[0], in[0], s) && (!bias || put_prepared(i, &p->out[1], bias, s));
     for (int k = 0; k < count; k++) free(in[k]);
     free(bias);

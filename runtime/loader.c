@@ -83,7 +83,7 @@ static struct geometry choose_geometry(const struct rnc_loader_config *c, int64_
 {
     struct geometry g;
     if (c->data && c->data->masks) whole_window((double)width, (double)height, &g);
-    else central_window(c, c->centre_crop ? 0.875 : 1.0, (double)width, (double)height, &g);
+    else central_window(c, c->centre_crop && !(c->data && c->data->pixels) ? 0.875 : 1.0, (double)width, (double)height, &g);
     for (int k = 0; k < c->naugment; k++) {
         const struct rnc_augment *a = &c->augment[k];
         if (a->kind == RNC_AUGMENT_RESIZED_CROP) random_window(c, a, epoch, sample, (double)width, (double)height, &g);
