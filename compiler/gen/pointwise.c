@@ -8,6 +8,7 @@
 #include "gen/expr.h"
 #include "gen/lanes.h"
 #include "gen/lower.h"
+#include "gen/samples.h"
 
 enum pointwise_kind {
     FLAT,    /* a run of floats, nothing depends on the channel. table: {floats in a piece, floats in all} */
@@ -142,16 +143,6 @@ static int unroll_of(const struct gen_body *b, const struct target *t)
     return streams <= 3 && t->registers >= 32 ? 4 : 2;
 }
 
-static bool is_state(const struct value *v) { return v && (v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_OPTIM); }
-
-/* Whether only the first n samples are to be computed. */
-static bool by_samples(const struct graph *g, const struct node *n)
-{
-    const struct type *t = &n->out[0]->type;
-    if (t->rank < 2 || (n->nin > 0 && is_state(n->in[0]))) return false;
-    return t->layout == LAYOUT_BLOCKED || (t->layout == LAYOUT_PLAIN && t->dim[0] == g->batch);
-}
-
 static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table, int64_t pieces, bool samples)
 {
     struct lower_arg args[1 + MAX_OUTS + 16];
@@ -166,7 +157,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct pointw
 static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_params *p)
 {
     const struct type *t = &n->out[0]->type;
-    bool samples = by_samples(lower_graph(lo), n);
+    bool samples = samples_of(n->out[0]);
     int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), pieces, chunk;
     if (samples) {
         pieces = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;

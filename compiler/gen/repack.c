@@ -1,0 +1,246 @@
+/* repack.c: changes of layout. Every layout is affine in five indices (runtime/pack.c has the same rules):
+
+       outer o (the sample; of weights the block of v outputs), block b0 of v second-dimension channels, and inside
+       a1 (output in the block; weights only), b1 (channel in the block), r (pixel or tap)
+
+   so a repack is a strided copy. A piece is one (o, b0). Where source and result are contiguous along the same index, vectors are
+   copied; else v × v tiles over the two contiguous indices are transposed in registers. */
+#include "gen/repack.h"
+
+#include <assert.h>
+#include <string.h>
+#include "base/checked.h"
+#include "gen/lanes.h"
+#include "gen/samples.h"
+
+enum axis { A1, B1, R, AXES };
+
+/* Strides in floats. */
+struct form { int64_t outer, block, stride[AXES]; };
+
+/* A kernel depends on which axes are contiguous only. */
+struct repack_params { int32_t from, to; /* enum axis: contiguous in the source and in the result */ };
+
+/* The constant table. Limits: what remains of the axis from o·step or b0·step on; real: what the source holds, whole: what is written. */
+enum { T_BLOCKS, T_A_STEP, T_A, T_B_STEP, T_B, T_R, T_A_WHOLE, T_B_WHOLE, T_SRC, T_DST = T_SRC + 5, T_ENTRIES = T_DST + 5 };
+
+struct repack {
+    const struct repack_params *p;
+    V src, dst;                    /* of this piece */
+    V ss[AXES], ds[AXES];          /* strides */
+    V real[AXES], whole[AXES];     /* of this piece */
+};
+
+static V limit(struct emit *e, V size, V first) { return e_sub(e, size, first); }
+
+static V offset(struct emit *e, const V *stride, const V *index)
+{
+    V at = e_int(e, 0);
+    for (int k = 0; k < AXES; k++) at = e_add(e, at, e_mul(e, index[k], stride[k]));
+    return at;
+}
+
+static V if_below(struct emit *e, V index, V size, V count) { return e_select(e, e_cmp(e, LLVMIntSLT, index, size), count, e_int(e, 0)); }
+
+/* Lanes of a source vector that are there, at INDEX along all axes but FROM. */
+static V real_lanes(struct emit *e, const struct repack *r, const V *index)
+{
+    int from = r->p->from;
+    V count = e_sub(e, r->real[from], index[from]);
+    for (int k = 0; k < AXES; k++)
+        if (k != from) count = if_below(e, index[k], r->real[k], count);
+    return count;
+}
+
+static void copy_vector(struct emit *e, const struct repack *r, const V *index)
+{
+    V x = e_load_masked(e, e_at(e, r->src, offset(e, r->ss, index)), real_lanes(e, r, index));
+    e_store_masked(e, x, e_at(e, r->dst, offset(e, r->ds, index)), e_sub(e, r->whole[r->p->to], index[r->p->to]));
+}
+
+static void tile_full(struct emit *e, const struct repack *r, const V *index)
+{
+    int from = r->p->from, to = r->p->to;
+    V rows[64], src = e_at(e, r->src, offset(e, r->ss, index)), dst = e_at(e, r->dst, offset(e, r->ds, index));
+    for (int i = 0; i < e->v; i++) rows[i] = e_load_v(e, e_at(e, src, e_muli(e, r->ss[to], i)));
+    lanes_transpose(e, rows);
+    for (int i = 0; i < e->v; i++) e_store_v(e, rows[i], e_at(e, dst, e_muli(e, r->ds[from], i)));
+}
+
+static void tile_partial(struct emit *e, const struct repack *r, const V *index)
+{
+    int from = r->p->from, to = r->p->to;
+    V rows[64], at[AXES];
+    memcpy(at, index, sizeof at);
+    for (int i = 0; i < e->v; i++) {
+        at[to] = e_addi(e, index[to], i);
+        rows[i] = e_load_masked(e, e_at(e, r->src, offset(e, r->ss, at)), real_lanes(e, r, at));
+    }
+    lanes_transpose(e, rows);
+    at[to] = index[to];
+    for (int i = 0; i < e->v; i++) {
+        at[from] = e_addi(e, index[from], i);
+        V lanes = if_below(e, at[from], r->whole[from], e_sub(e, r->whole[to], index[to]));
+        e_store_masked(e, rows[i], e_at(e, r->dst, offset(e, r->ds, at)), lanes);
+    }
+}
+
+/* V × V over the two contiguous axes; the third at its index. */
+static void tile(struct emit *e, const struct repack *r, const V *index)
+{
+    int from = r->p->from, to = r->p->to, other = AXES - from - to;
+    struct branch f;
+    V full = e_cmp(e, LLVMIntSGE, e_sub(e, r->real[from], index[from]), e_int(e, e->v));
+    full = LLVMBuildAnd(e->b, full, e_cmp(e, LLVMIntSGE, e_sub(e, r->real[to], index[to]), e_int(e, e->v)), "");
+    full = LLVMBuildAnd(e->b, full, e_cmp(e, LLVMIntSLT, index[other], r->real[other]), "");
+    if_begin(e, &f, full);
+    tile_full(e, r, index);
+    if_else(e, &f);
+    tile_partial(e, r, index);
+    if_end(e, &f);
+}
+
+static void emit_piece(struct emit *e, const struct repack *r)
+{
+    struct loop l[AXES];
+    V index[AXES];
+    static const int order[AXES] = {R, A1, B1};
+    for (int i = 0; i < AXES; i++) {
+        int k = order[i];
+        int64_t step = k == r->p->from || k == r->p->to ? e->v : 1;
+        loop_begin(e, &l[i], e_int(e, 0), r->whole[k], step, 0, NULL);
+        index[k] = l[i].iv;
+    }
+    if (r->p->from == r->p->to) copy_vector(e, r, index);
+    else tile(e, r, index);
+    for (int i = AXES - 1; i >= 0; i--) loop_end(e, &l[i], NULL);
+}
+
+/* args: table, source, result */
+static void emit_repack(struct emit *e, const void *params)
+{
+    struct repack r = {.p = params};
+    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), blocks = table_i64(e, table, T_BLOCKS), entry[T_ENTRIES];
+    for (int i = 0; i < T_ENTRIES; i++) entry[i] = table_i64(e, table, i);
+    struct loop piece;
+    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    V o = e_div(e, piece.iv, blocks), b = e_rem(e, piece.iv, blocks);
+    V a_first = e_mul(e, o, entry[T_A_STEP]), b_first = e_mul(e, b, entry[T_B_STEP]), lanes = e_int(e, e->v);
+    r.src = e_at(e, src, e_add(e, e_mul(e, o, entry[T_SRC]), e_mul(e, b, entry[T_SRC + 1])));
+    r.dst = e_at(e, dst, e_add(e, e_mul(e, o, entry[T_DST]), e_mul(e, b, entry[T_DST + 1])));
+    for (int k = 0; k < AXES; k++) {
+        r.ss[k] = entry[T_SRC + 2 + k];
+        r.ds[k] = entry[T_DST + 2 + k];
+    }
+    r.real[A1] = e_min(e, lanes, limit(e, entry[T_A], a_first));
+    r.real[B1] = e_min(e, lanes, limit(e, entry[T_B], b_first));
+    r.whole[A1] = e_min(e, lanes, limit(e, entry[T_A_WHOLE], a_first));
+    r.whole[B1] = e_min(e, lanes, limit(e, entry[T_B_WHOLE], b_first));
+    r.real[R] = r.whole[R] = entry[T_R];
+    emit_piece(e, &r);
+    loop_end(e, &piece, NULL);
+}
+
+/* ---- copies. args: table {bytes in a piece, bytes in all}, source, result */
+
+struct copy_params { int32_t unused; };
+
+static void emit_copy(struct emit *e, const void *params)
+{
+    (void)params;
+    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), chunk = table_i64(e, table, 0), all = table_i64(e, table, 1);
+    V from = e_mul(e, e->begin, chunk), to = e_min(e, e_mul(e, e->end, chunk), all);
+    LLVMBuildMemCpy(e->b, e_at_bytes(e, dst, from), 4, e_at_bytes(e, src, from), 4, e_sub(e, to, from));
+}
+
+void lower_copy(struct lower *lo, const struct node *n)
+{
+    enum { CHUNK = 65536 };
+    const struct type *t = &n->out[0]->type;
+    bool samples = samples_of(n->in[0]);
+    struct copy_params p = {0};
+    int64_t all = (int64_t)type_bytes(t), chunk = samples ? all / t->dim[0] : CHUNK, table[] = {chunk, all};
+    assert(all == (int64_t)type_bytes(&n->in[0]->type));
+    struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
+    lower_step(lo, lower_kernel(lo, "copy", emit_copy, &p, sizeof p), samples ? 1 : div_up(all, chunk), samples, args, 3);
+}
+
+/* ---- lowering */
+
+/* The logical value: activations [a samples][b channels][r]; weights [a][b][r]; a vector [C] is one sample. */
+struct shape { int64_t a, b, r; int v; bool weights; };
+
+static struct shape shape_of(const struct type *t, int v, bool weights)
+{
+    struct shape s = {.a = t->rank > 1 ? t->dim[0] : 1, .b = t->rank > 1 ? t->dim[1] : t->rank ? t->dim[0] : 1, .r = 1, .v = v, .weights = weights};
+    for (int k = 2; k < t->rank; k++) s.r *= t->dim[k];
+    return s;
+}
+
+static struct form form_of(const struct type *t, const struct shape *s)
+{
+    int64_t v = s->v, ab = div_up(s->a, v), bb = div_up(s->b, v), iv = t->iv, r = s->r;
+    switch (t->layout) {
+    case LAYOUT_PLAIN: return (struct form){(s->weights ? v : 1) * s->b * r, v * r, {s->b * r, r, 1}};
+    case LAYOUT_BLOCKED: return (struct form){bb * r * v, r * v, {0, 1, v}};
+    case LAYOUT_WEIGHT: return (struct form){div_up(s->b, iv) * iv * r * v, iv * r * v, {1, v, iv * v}};
+    case LAYOUT_WEIGHT_T: return (struct form){r * v * v, ab * r * v * v, {v, 1, v * v}};
+    case LAYOUT_DEPTHWISE: return (struct form){r * v, 0, {1, 0, v}};
+    }
+    return (struct form){0};
+}
+
+static enum axis contiguous(const struct type *t, const struct shape *s)
+{
+    switch (t->layout) {
+    case LAYOUT_PLAIN: return s->r > 1 ? R : B1;
+    case LAYOUT_BLOCKED: case LAYOUT_WEIGHT_T: return B1;
+    default: return A1;
+    }
+}
+
+static bool is_weight_layout(enum layout l) { return l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE; }
+
+static void fill_table(int64_t *t, const struct type *from, const struct type *to, const struct shape *s)
+{
+    int64_t v = s->v;
+    struct form src = form_of(from, s), dst = form_of(to, s);
+    t[T_BLOCKS] = div_up(s->b, v);
+    t[T_A_STEP] = s->weights ? v : 0;
+    t[T_B_STEP] = v;
+    t[T_A] = s->weights ? s->a : 1;
+    t[T_B] = s->b;
+    t[T_R] = s->r;
+    t[T_A_WHOLE] = is_weight_layout(to->layout) ? round_up(s->a, v) : t[T_A];
+    t[T_B_WHOLE] = to->layout == LAYOUT_BLOCKED || to->layout == LAYOUT_WEIGHT_T ? round_up(s->b, v)
+                   : to->layout == LAYOUT_WEIGHT ? round_up(s->b, to->iv) : s->b;
+    const int64_t *strides[2] = {src.stride, dst.stride};
+    const struct form *forms[2] = {&src, &dst};
+    for (int i = 0; i < 2; i++) {
+        int64_t *f = t + (i ? T_DST : T_SRC);
+        f[0] = forms[i]->outer;
+        f[1] = forms[i]->block;
+        memcpy(f + 2, strides[i], AXES * sizeof *f);
+    }
+}
+
+void lower_repack(struct lower *lo, const struct node *n)
+{
+    const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
+    if (type_equal(from, to)) {
+        lower_copy(lo, n);
+        return;
+    }
+    assert(from->dtype == DT_F32 && to->dtype == DT_F32);
+    int v = lower_target(lo)->lanes;
+    bool weights = is_weight_layout(from->layout) || is_weight_layout(to->layout);
+    struct shape s = shape_of(to, v, weights);
+    struct repack_params p = {(int32_t)contiguous(from, &s), (int32_t)contiguous(to, &s)};
+    /* Blocks of v channels; a WEIGHT of narrower blocks has one. */
+    assert((from->layout != LAYOUT_WEIGHT || from->iv == v || from->iv >= s.b) && (to->layout != LAYOUT_WEIGHT || to->iv == v || to->iv >= s.b));
+    int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : 1;
+    fill_table(table, from, to, &s);
+    struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
+    bool samples = !weights && to->rank > 1;
+    lower_step(lo, lower_kernel(lo, "repack", emit_repack, &p, sizeof p), outer * table[T_BLOCKS], samples, args, 3);
+}

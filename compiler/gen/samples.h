@@ -1,0 +1,10 @@
+/* samples.h: which values hold one row for each sample, of which only the first n count. */
+#ifndef RNC_GEN_SAMPLES_H
+#define RNC_GEN_SAMPLES_H
+
+#include "ir/graph.h"
+
+/* Activations and what the caller gives; not parameters, their gradients and their updates, whatever their shape. */
+bool samples_of(const struct value *v);
+
+#endif
