@@ -336,11 +336,11 @@ const struct op_def op_norm_rows[] = {
      .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(apply_operands), .nouts = 1, ATTRS(eps_attrs),
      .infer = apply_infer, .grad = apply_grad, .ref = ref_apply, TESTS(apply_tests),
      .expr = "(x - mean) * (weight / sqrt(var + eps)) + bias", .keeps_zero = true, .inplace = true},
-    /* M/(M − 1) = 1 + 1/(M − 1); where a last batch has one value a channel, its variance is 0 and the factor does not matter. */
+    /* M/(M − 1) = 1 + 1/(M − 1), and 1 where a last, small batch has one value a channel. */
     {.name = "bn_running", .help = "the running statistics after this batch",
      .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(running_operands), .nouts = 1, ATTRS(running_attrs),
      .infer = running_infer, .ref = ref_running, TESTS(running_tests),
-     .expr = "running + momentum * (batch * (1 + unbias / max(n * count - 1, 1)) - running)", .keeps_zero = true, .inplace = true},
+     .expr = "running + momentum * (batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)", .keeps_zero = true, .inplace = true},
     {.name = "bn_grad", .help = "gradients of batch normalisation by its weight and bias",
      .class_ = OP_INTERNAL, .family = KERNEL_REDUCE, .operands = dx_operands, .noperands = 4, .nouts = 2, ATTRS(eps_attrs),
      .infer = grad_infer, .workspace = sums_workspace, .ref = ref_grad, TESTS(grad_tests)},
