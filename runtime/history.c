@@ -13,27 +13,31 @@
 enum { LINE = 1024 };
 static const size_t max_file = (size_t)1 << 31;
 
-static bool make_room(void **list, size_t *cap, size_t count, size_t size, struct rnc_status *s)
+/* LIST with room for one more, possibly elsewhere; NULL when memory is short. */
+static void *with_room(void *list, size_t *cap, size_t count, size_t size, struct rnc_status *s)
 {
-    if (count < *cap) return true;
+    if (count < *cap) return list;
     size_t more = *cap ? *cap * 2 : 64;
-    void *grown = realloc(*list, more * size);
-    if (!grown) return rnc_fail(s, RNC_ENV, "no memory for the log");
-    *list = grown;
-    *cap = more;
-    return true;
+    void *grown = realloc(list, more * size);
+    if (!grown) rnc_fail(s, RNC_ENV, "no memory for the log");
+    else *cap = more;
+    return grown;
 }
 
 bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s)
 {
-    if (!make_room((void **)&h->epoch, &h->cap_epochs, h->nepochs, sizeof *h->epoch, s)) return false;
+    struct rnc_epoch_row *list = with_room(h->epoch, &h->cap_epochs, h->nepochs, sizeof *list, s);
+    if (!list) return false;
+    h->epoch = list;
     h->epoch[h->nepochs++] = *r;
     return true;
 }
 
 bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, struct rnc_status *s)
 {
-    if (!make_room((void **)&h->step, &h->cap_steps, h->nsteps, sizeof *h->step, s)) return false;
+    struct rnc_step_row *list = with_room(h->step, &h->cap_steps, h->nsteps, sizeof *list, s);
+    if (!list) return false;
+    h->step = list;
     h->step[h->nsteps++] = *r;
     return true;
 }
