@@ -66,7 +66,11 @@ static struct attr random_attr(struct builder *b, const struct op_attr *row)
     return a;
 }
 
-static struct value *pick(struct builder *b) { return b->value[random_int(&b->r, 0, b->nvalues - 1)]; }
+/* Often the last one, so that chains such as conv, batch_norm, relu come up. */
+static struct value *pick(struct builder *b)
+{
+    return b->value[chance(b, 50) ? b->nvalues - 1 : random_int(&b->r, 0, b->nvalues - 1)];
+}
 
 /* A value of the same shape as V, V itself if there is no other. */
 static struct value *pick_like(struct builder *b, const struct value *v)
@@ -180,7 +184,7 @@ struct graph *random_graph(struct arena *a, uint64_t seed, int nodes, int64_t ba
     const int64_t channels[] = { 1, 3, 4, 17 };
     b.value[b.nvalues++] = graph_arg(b.g, VALUE_INPUT, "image", type_nchw(batch, channels[random_int(&b.r, 0, 3)], random_int(&b.r, 1, 9), random_int(&b.r, 1, 9)));
     for (int tries = 0; tries < 20 * nodes && b.nlayers < nodes && b.nvalues < MAX_VALUES; tries++)
-        random_layer(&b, ops[random_int(&b.r, 0, nops - 1)]);
+        random_layer(&b, chance(&b, 30) ? op_find("conv2d") : ops[random_int(&b.r, 0, nops - 1)]);
     add_outputs(&b);
     if (!b.g->noutputs) graph_output(b.g, "y0", op_build(b.g, NULL, "relu", b.value, 1)->out[0]);
     if (loss) add_loss(&b);
