@@ -1,0 +1,180 @@
+/* test_passes.c: over random graphs, every pass keeps the graph sound, printable and meaning what it meant: the reference
+   interpreter, in double precision, gives the same outputs and the same new state after it as before. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "ir/text.h"
+#include "ir/verify.h"
+#include "pass/passes.h"
+#include "random_graph.h"
+
+static const char *text_of(struct arena *a, const struct graph *g)
+{
+    struct buf b;
+    buf_init(&b, a);
+    graph_print(g, &b);
+    return b.data;
+}
+
+/* What a run leaves: outputs, then new states, one after the other, by name. */
+struct result { int count; const char **name; double **data; int64_t *size; };
+
+static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n, int64_t batch)
+{
+    int64_t size = type_elements(&v->type);
+    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 && v->kind == VALUE_NODE) size = size / batch * n; /* the real samples */
+    r->name[r->count] = name;
+    r->size[r->count] = size;
+    r->data[r->count] = ARENA_ARRAY(a, double, size + 1);
+    memcpy(r->data[r->count++], eval_data(e, v), (size_t)size * sizeof(double));
+}
+
+static struct result meaning(struct arena *a, const struct graph *g, uint64_t seed, int64_t n)
+{
+    const int most = g->noutputs + g->nupdates + 1;
+    struct result r = { 0, ARENA_ARRAY(a, const char *, most), ARENA_ARRAY(a, double *, most), ARENA_ARRAY(a, int64_t, most) };
+    struct eval *e = eval_new(g, (struct ref_run){ .n = n, .lr = 0.1, .step = 1, .seed = seed });
+    random_fill(e, g, seed);
+    eval_run(e, false);
+    for (int i = 0; i < g->noutputs; i++) {
+        const char *label = g->outputs[i].label;
+        const bool sample = g->outputs[i].value->type.rank > 1 && strncmp(label, "grad.", 5) != 0;
+        keep(a, &r, e, label, g->outputs[i].value, sample ? n : g->batch, g->batch);
+    }
+    for (int i = 0; i < g->nupdates; i++) keep(a, &r, e, g->updates[i].state->name, g->updates[i].value, g->batch, g->batch);
+    eval_free(e);
+    return r;
+}
+
+static int find(const struct result *r, const char *name, int64_t size)
+{
+    for (int i = 0; i < r->count; i++)
+        if (strcmp(r->name[i], name) == 0 && r->size[i] == size) return i;
+    return -1;
+}
+
+/* |x - y| / |y|; equal infinities and NaNs are no difference (a random network may well overflow). */
+static double difference(const double *x, const double *y, int64_t size)
+{
+    double distance = 0, norm = 0;
+    for (int64_t i = 0; i < size; i++) {
+        if (x[i] == y[i] || (isnan(x[i]) && isnan(y[i]))) continue;
+        distance += (x[i] - y[i]) * (x[i] - y[i]);
+    }
+    for (int64_t i = 0; i < size; i++) norm += y[i] * y[i];
+    return sqrt(distance / (norm > 0 ? norm : 1));
+}
+
+static void check_same(const struct result *before, const struct result *after, uint64_t seed, const char *pass, const char *text)
+{
+    if (after->count != before->count) fail_msg("seed %d: %d results before %s, %d after", (int)seed, before->count, pass, after->count);
+    for (int i = 0; i < before->count; i++) {
+        const int k = find(after, before->name[i], before->size[i]);
+        if (k < 0) fail_msg("seed %d: after %s there is no %s", (int)seed, pass, before->name[i]);
+        const double d = difference(after->data[k], before->data[i], before->size[i]);
+        if (!(d <= 1e-9)) fail_msg("seed %d: %s changed %s by %g:\n%s", (int)seed, pass, before->name[i], d, text);
+    }
+}
+
+static void check_text(struct arena *a, const struct graph *g, uint64_t seed, const char *pass)
+{
+    const char *text = text_of(a, g);
+    struct source src = { .path = "random.ir", .text = text, .len = strlen(text) };
+    struct diags *d = diags_new(a);
+    const struct graph *again = graph_parse(a, d, &src);
+    diags_print(d, stdout, false);
+    if (!again) fail_msg("seed %d: after %s the text cannot be parsed:\n%s", (int)seed, pass, text);
+    if (strcmp(text_of(a, again), text) != 0) fail_msg("seed %d: after %s the text does not round-trip:\n%s\n%s", (int)seed, pass, text, text_of(a, again));
+}
+
+static void check_passes(struct graph *g, struct pass_context *c, const char *const *passes, uint64_t seed, int64_t n, bool skip_first)
+{
+    struct arena *a = g->arena;
+    struct result before = { 0 };
+    if (!skip_first) before = meaning(a, g, seed, n);
+    for (int i = 0; passes[i]; i++) {
+        const bool ok = pass_run(g, c, passes[i]);
+        diags_print(c->diags, stdout, false);
+        if (!ok) fail_msg("seed %d: %s failed", (int)seed, passes[i]);
+        const char *problem = graph_verify(g);
+        if (problem) fail_msg("seed %d: after %s: %s", (int)seed, passes[i], problem);
+        check_text(a, g, seed, passes[i]);
+        const struct result after = meaning(a, g, seed, n);
+        if (i > 0 || !skip_first) check_same(&before, &after, seed, passes[i], text_of(a, g));
+        before = after;
+    }
+}
+
+static const char *const infer_passes[] = { "simplify", "fold", "fuse", "layout", "workspace", "schedule", "plan", NULL };
+static const char *const train_passes[] = { "autodiff", "simplify", "fuse", "layout", "workspace", "schedule", "plan", NULL };
+
+static const char *joined(struct arena *a, const char *const *names)
+{
+    struct buf b;
+    buf_init(&b, a);
+    for (int i = 0; names[i]; i++) buf_printf(&b, "%s%s", i ? "," : "", names[i]);
+    return b.data;
+}
+
+static void the_lists_here_are_the_pipelines(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    assert_string_equal(joined(a, infer_passes), pass_pipeline_infer);
+    assert_string_equal(joined(a, train_passes), pass_pipeline_train);
+    arena_free(a);
+}
+
+static void inference_keeps_its_meaning(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 2000; seed < 2150; seed++) {
+        struct arena *a = arena_new();
+        struct random r = { seed };
+        const int64_t batch = random_int(&r, 1, 3);
+        struct graph *g = random_graph(a, seed, (int)random_int(&r, 1, 16), batch, false);
+        struct pass_context c = { .arena = a, .diags = diags_new(a) };
+        target_named(&c.target, seed % 2 ? "x86-64-v3" : "x86-64-v4");
+        check_passes(g, &c, infer_passes, seed, random_int(&r, 1, batch), false);
+        arena_free(a);
+    }
+}
+
+/* autodiff itself changes what the graph says (batch statistics, gradients), so the comparison begins after it; finite differences
+   and the golden vectors check that one. */
+static void training_keeps_its_meaning(void **state)
+{
+    (void)state;
+    static const struct train_options options[] = {
+        { .grad_outputs = true, .input_grads = true },
+        { .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4, .nesterov = true },
+        { .update = UPDATE_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3, .weight_decay = 1e-2, .decoupled = true },
+        { .update = UPDATE_SGD },
+    };
+    for (uint64_t seed = 3000; seed < 3120; seed++) {
+        struct arena *a = arena_new();
+        struct random r = { seed };
+        const int64_t batch = random_int(&r, 2, 4);
+        struct graph *g = random_graph(a, seed, (int)random_int(&r, 2, 14), batch, true);
+        struct pass_context c = { .arena = a, .diags = diags_new(a), .train = options[seed % 4] };
+        target_named(&c.target, seed % 3 ? "x86-64-v4" : "x86-64-v3");
+        bool trained = false;
+        for (int i = 0; i < g->nvalues; i++) trained |= g->values[i]->kind == VALUE_PARAM;
+        if (trained) check_passes(g, &c, train_passes, seed, random_int(&r, 2, batch), true);
+        arena_free(a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_lists_here_are_the_pipelines), cmocka_unit_test(inference_keeps_its_meaning),
+        cmocka_unit_test(training_keeps_its_meaning),
+    };
+    return cmocka_run_group_tests_name("passes", tests, NULL, NULL);
+}
