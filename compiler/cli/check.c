@@ -1,0 +1,44 @@
+/* check.c: rnc check SPEC…: every error of every spec in one run. */
+#include <stdio.h>
+#include "build/build.h"
+#include "cli/cli.h"
+#include "op/op.h"
+#include "spec/ast.h"
+
+static int64_t parameters_of(const struct graph *g)
+{
+    int64_t n = 0;
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_PARAM) n += type_elements(&g->values[i]->type);
+    return n;
+}
+
+static void check_one(struct cli *c, const char *path)
+{
+    int before = diags_errors(c->diags);
+    struct spec *s = spec_load_partial(c->arena, c->diags, path, &c->spec);
+    if (!s) return;
+    struct build_options o = {.batch = c->batch > 0 ? c->batch : 1, .losses = s->ast->nlosses > 0};
+    struct graph *g = build_graph(c->arena, c->diags, s, &o);
+    if (!g || diags_errors(c->diags) != before) return;
+    printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers, (long long)parameters_of(g));
+}
+
+static int run_check(struct cli *c, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) check_one(c, argv[i]);
+    fflush(stdout);
+    return cli_finish(c);
+}
+
+const struct command command_check = {
+    .name = "check",
+    .summary = "find every error of specs",
+    .usage = "SPEC…",
+    .details = "Reads each spec, expands it, and checks every shape. All errors are reported in one run, with their places.\n"
+               "A SPEC is a file, `-`, or the name of a shipped spec.\n",
+    .shared = CLI_SPEC,
+    .min_args = 1,
+    .max_args = -1,
+    .run = run_check,
+};
