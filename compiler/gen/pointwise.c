@@ -157,7 +157,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct pointw
 static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_params *p)
 {
     const struct type *t = &n->out[0]->type;
-    bool samples = samples_of(n->out[0]);
+    bool samples = samples_of(lower_graph(lo), n->out[0]);
     int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), pieces, chunk;
     if (samples) {
         pieces = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;
@@ -181,7 +181,8 @@ static void lower_channel(struct lower *lo, const struct node *n, struct pointwi
     p->kind = CHANNEL;
     p->single = hw == 1;
     if (p->single) p->unroll = 1;
-    add_step(lo, n, p, (int64_t[3]){blocks, hw, c}, blocks, t->rank > 1);
+    bool samples = t->rank > 1 && samples_of(lower_graph(lo), n->out[0]);
+    add_step(lo, n, p, (int64_t[3]){blocks, hw, c}, t->rank > 1 && !samples ? blocks * t->dim[0] : blocks, samples);
 }
 
 void lower_pointwise(struct lower *lo, const struct node *n)

@@ -15,11 +15,14 @@
 
 enum axis { A1, B1, R, AXES };
 
-/* Strides in floats. */
+/* Strides in elements. */
 struct form { int64_t outer, block, stride[AXES]; };
 
 /* A kernel depends on which axes are contiguous only. */
-struct repack_params { int32_t from, to; /* enum axis: contiguous in the source and in the result */ };
+struct repack_params {
+    int32_t from, to; /* enum axis: contiguous in the source and in the result */
+    int32_t bytes;    /* u8 (positions of maxima, which only tests see in another layout): element by element */
+};
 
 /* The constant table. Limits: what remains of the axis from o·step or b0·step on; real: what the source holds, whole: what is written. */
 enum { T_BLOCKS, T_A_STEP, T_A, T_B_STEP, T_B, T_R, T_A_WHOLE, T_B_WHOLE, T_SRC, T_DST = T_SRC + 5, T_ENTRIES = T_DST + 5 };
@@ -100,6 +103,15 @@ static void tile(struct emit *e, const struct repack *r, const V *index)
     if_end(e, &f);
 }
 
+static void copy_byte(struct emit *e, const struct repack *r, const V *index)
+{
+    V there = e_cmp(e, LLVMIntSLT, index[A1], r->real[A1]), zero = LLVMConstInt(e->i8, 0, 0);
+    there = LLVMBuildAnd(e->b, there, e_cmp(e, LLVMIntSLT, index[B1], r->real[B1]), "");
+    V at = e_select(e, there, offset(e, r->ss, index), e_int(e, 0));
+    V x = e_select(e, there, e_load_t(e, e->i8, e_at_bytes(e, r->src, at), 1), zero);
+    e_store_align(e, x, e_at_bytes(e, r->dst, offset(e, r->ds, index)), 1);
+}
+
 static void emit_piece(struct emit *e, const struct repack *r)
 {
     struct loop l[AXES];
@@ -107,11 +119,12 @@ static void emit_piece(struct emit *e, const struct repack *r)
     static const int order[AXES] = {R, A1, B1};
     for (int i = 0; i < AXES; i++) {
         int k = order[i];
-        int64_t step = k == r->p->from || k == r->p->to ? e->v : 1;
+        int64_t step = !r->p->bytes && (k == r->p->from || k == r->p->to) ? e->v : 1;
         loop_begin(e, &l[i], e_int(e, 0), r->whole[k], step, 0, NULL);
         index[k] = l[i].iv;
     }
-    if (r->p->from == r->p->to) copy_vector(e, r, index);
+    if (r->p->bytes) copy_byte(e, r, index);
+    else if (r->p->from == r->p->to) copy_vector(e, r, index);
     else tile(e, r, index);
     for (int i = AXES - 1; i >= 0; i--) loop_end(e, &l[i], NULL);
 }
@@ -126,8 +139,9 @@ static void emit_repack(struct emit *e, const void *params)
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
     V o = e_div(e, piece.iv, blocks), b = e_rem(e, piece.iv, blocks);
     V a_first = e_mul(e, o, entry[T_A_STEP]), b_first = e_mul(e, b, entry[T_B_STEP]), lanes = e_int(e, e->v);
-    r.src = e_at(e, src, e_add(e, e_mul(e, o, entry[T_SRC]), e_mul(e, b, entry[T_SRC + 1])));
-    r.dst = e_at(e, dst, e_add(e, e_mul(e, o, entry[T_DST]), e_mul(e, b, entry[T_DST + 1])));
+    V (*at)(struct emit *, V, V) = r.p->bytes ? e_at_bytes : e_at;
+    r.src = at(e, src, e_add(e, e_mul(e, o, entry[T_SRC]), e_mul(e, b, entry[T_SRC + 1])));
+    r.dst = at(e, dst, e_add(e, e_mul(e, o, entry[T_DST]), e_mul(e, b, entry[T_DST + 1])));
     for (int k = 0; k < AXES; k++) {
         r.ss[k] = entry[T_SRC + 2 + k];
         r.ds[k] = entry[T_DST + 2 + k];
@@ -157,7 +171,7 @@ void lower_copy(struct lower *lo, const struct node *n)
 {
     enum { CHUNK = 65536 };
     const struct type *t = &n->out[0]->type;
-    bool samples = samples_of(n->in[0]);
+    bool samples = samples_of(lower_graph(lo), n->in[0]);
     struct copy_params p = {0};
     int64_t all = (int64_t)type_bytes(t), chunk = samples ? all / t->dim[0] : CHUNK, table[] = {chunk, all};
     assert(all == (int64_t)type_bytes(&n->in[0]->type));
@@ -231,16 +245,16 @@ void lower_repack(struct lower *lo, const struct node *n)
         lower_copy(lo, n);
         return;
     }
-    assert(from->dtype == DT_F32 && to->dtype == DT_F32);
+    assert(from->dtype == to->dtype && (from->dtype == DT_F32 || from->dtype == DT_U8));
     int v = lower_target(lo)->lanes;
     bool weights = is_weight_layout(from->layout) || is_weight_layout(to->layout);
     struct shape s = shape_of(to, v, weights);
-    struct repack_params p = {(int32_t)contiguous(from, &s), (int32_t)contiguous(to, &s)};
+    struct repack_params p = {(int32_t)contiguous(from, &s), (int32_t)contiguous(to, &s), from->dtype == DT_U8};
     /* Blocks of v channels; a WEIGHT of narrower blocks has one. */
     assert((from->layout != LAYOUT_WEIGHT || from->iv == v || from->iv >= s.b) && (to->layout != LAYOUT_WEIGHT || to->iv == v || to->iv >= s.b));
-    int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : 1;
+    bool samples = !weights && to->rank > 1 && samples_of(lower_graph(lo), n->in[0]);
+    int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : samples ? 1 : s.a;
     fill_table(table, from, to, &s);
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
-    bool samples = !weights && to->rank > 1;
     lower_step(lo, lower_kernel(lo, "repack", emit_repack, &p, sizeof p), outer * table[T_BLOCKS], samples, args, 3);
 }

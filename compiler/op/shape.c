@@ -110,7 +110,8 @@ static bool infer_unflatten(const struct type *in, int nin, const struct attr *a
 static bool infer_repack(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
     (void)nin; (void)attr;
-    return common_value(&in[0], "x", 0, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    bool positions = in[0].rank == 4 && in[0].dtype == DT_U8; /* of max_pool_index */
+    return (positions || common_value(&in[0], "x", 0, 4, e)) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 static void grad_flatten(struct grad_call *g)
