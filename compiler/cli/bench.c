@@ -321,7 +321,8 @@ static void print_report(struct job *j)
     if (j->layers) print_layers(j);
     printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted,
            j->dropped ? arena_printf(a, ", %d more dropped: their threads had to wait for a processor", j->dropped) : "");
-    printf("speed     %s images/s\n", format_short(a, (double)m->batch / j->median * 1e3));
+    double speed = (double)m->batch / j->median * 1e3;
+    printf("speed     %s images/s\n", speed < 100 ? arena_printf(a, "%.1f", speed) : format_count(a, (int64_t)speed));
     printf("          %.1f GFLOP/s", rate(j->flops, j->median));
     if (fabs(j->executed - j->flops) > 1e-6 * j->flops) printf(" nominal; %.1f executed", rate(j->executed, j->median));
     printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);

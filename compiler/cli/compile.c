@@ -152,13 +152,12 @@ static bool write_outputs(struct cli *c, const struct built *b)
     write_header(&h, b);
     size_t stem = strlen(opt_output) - (ends_with(opt_output, ".so") ? 3 : 2);
     const char *header = arena_printf(c->arena, "%.*s.h", (int)stem, opt_output);
-    if (!file_write(c->diags, header, h.data, h.len)) return false;
-    if (ends_with(opt_output, ".h")) return true;
-    size_t size;
+    size_t size = 0;
     const void *data = program_object(b->program, &size);
-    bool ok = ends_with(opt_output, ".so") ? write_shared(c, data, size) : file_write(c->diags, opt_output, data, size);
-    if (!ok) unlink(header);
-    return ok;
+    bool ok = true;
+    if (ends_with(opt_output, ".so")) ok = write_shared(c, data, size);
+    else if (ends_with(opt_output, ".o")) ok = file_write(c->diags, opt_output, data, size);
+    return ok && file_write(c->diags, header, h.data, h.len);
 }
 
 /* ---- the report */

@@ -124,30 +124,31 @@ static bool set_option(struct cli *c, const struct option *o, const char *text)
     return true;
 }
 
-/* One option word and, where it stands apart, its value. Returns how many words were used; 0 after a diagnostic. */
-static int take_option(struct cli *c, const struct command *cmd, const struct table *t, int left, char **argv)
+/* One option word and, where it stands apart, its value. Returns how many words were used; *OK becomes false after a diagnostic. */
+static int take_option(struct cli *c, const struct command *cmd, const struct table *t, int left, char **argv, bool *ok)
 {
     const char *word = argv[0];
     bool is_long = word[1] == '-';
     const char *equals = is_long ? strchr(word, '=') : NULL;
     size_t len = equals ? (size_t)(equals - word) : is_long ? strlen(word) : 2;
     const struct option *o = is_long ? find_long(t, word + 2, len - 2) : find_letter(t, word[1]);
+    const char *attached = equals ? equals + 1 : !is_long && word[2] ? word + 2 : NULL;
     if (!o) {
         unknown_option(c, cmd, t, word, is_long ? len : strlen(word));
-        return 0;
-    }
-    const char *attached = equals ? equals + 1 : !is_long && word[2] ? word + 2 : NULL;
-    if (o->kind == OPT_FLAG) {
-        if (attached) diag_error(c->diags, nowhere, "--%s takes no value, not '%s'", o->name, attached);
-        else set_option(c, o, NULL);
-        return attached ? 0 : 1;
-    }
-    if (attached) return set_option(c, o, attached) ? 1 : 0;
-    if (left < 2) {
+        *ok = false;
+    } else if (o->kind == OPT_FLAG && attached) {
+        diag_error(c->diags, nowhere, "--%s takes no value, not '%s'", o->name, attached);
+        *ok = false;
+    } else if (o->kind == OPT_FLAG || attached) {
+        if (!set_option(c, o, attached)) *ok = false;
+    } else if (left < 2) {
         diag_error(c->diags, nowhere, "--%s wants a value: --%s %s", o->name, o->name, o->arg ? o->arg : "VALUE");
-        return 0;
+        *ok = false;
+    } else {
+        if (!set_option(c, o, argv[1])) *ok = false;
+        return 2;
     }
-    return set_option(c, o, argv[1]) ? 2 : 0;
+    return 1;
 }
 
 static const struct override *make_overrides(struct cli *c, const struct text_list *l, const char *option, bool *ok)
@@ -196,9 +197,7 @@ int options_parse(struct cli *c, const struct command *cmd, int argc, char **arg
         if (!only_args && strcmp(word, "--") == 0) { only_args = true; i++; continue; }
         if (only_args || word[0] != '-' || !word[1]) { argv[n++] = word; i++; continue; }
         if (strcmp(word, "--help") == 0 || (strcmp(word, "-h") == 0 && !find_letter(&t, 'h'))) { *help = true; return 0; }
-        int used = take_option(c, cmd, &t, argc - i, argv + i);
-        if (!used) { ok = false; used = 1; }
-        i += used;
+        i += take_option(c, cmd, &t, argc - i, argv + i, &ok);
     }
     c->spec.params = make_overrides(c, &s.params, "-p", &ok);
     c->spec.nparams = s.params.count;

@@ -1,0 +1,1 @@
+$rnc compile resnet20 --cpu x86-64-v5

@@ -1,0 +1,1 @@
+$rnc summary resnet20 --batch

@@ -1,0 +1,1 @@
+$rnc run resnet20 --train --input x.npy --output y.npy

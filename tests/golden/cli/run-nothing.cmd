@@ -1,0 +1,1 @@
+$rnc run resnet20

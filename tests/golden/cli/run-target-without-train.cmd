@@ -1,0 +1,1 @@
+$rnc run resnet20 --target t.npy --input x.npy --output y.npy
