@@ -43,14 +43,15 @@ static void add_label(struct rnc_tally *t, const float *score, int64_t stride, i
     int64_t best = 0, before = 0;
     for (int64_t c = 1; c < t->classes; c++)
         if (score[c * stride] > top) top = score[c * stride], best = c;
+    t->counted++;
+    if (t->confusion) t->confusion[label * t->classes + best]++;
+    t->right += best == label;
+    if (t->quick) return;
     for (int64_t c = 0; c < t->classes; c++) before += score[c * stride] > mine || (score[c * stride] == mine && c < label);
     double sum = 0.0;
     for (int64_t c = 0; c < t->classes; c++) sum += (double)expf(score[c * stride] - top);
-    t->counted++;
-    t->right += best == label;
     t->right5 += before < 5;
     t->loss += log(sum) - (double)(mine - top);
-    if (t->confusion) t->confusion[label * t->classes + best]++;
 }
 
 void rnc_tally_add(struct rnc_tally *t, const float *logits, const int64_t *labels, int64_t n)

@@ -20,6 +20,7 @@ struct rnc_tally {
     int64_t samples, counted;    /* images; labels that count */
     int64_t right, right5;
     double loss;                 /* Σ −log softmax at the label, over the labels that count */
+    bool quick;                  /* set it: only what needs no exponentials (training) */
     int64_t *confusion;          /* [truth, prediction]; class maps only */
 };
 /* OUTPUT: the type of the network's output. */
