@@ -339,6 +339,15 @@ static const char *diagnostics(struct arena *a, struct diags *d)
     return copy;
 }
 
+/* TEST_IR=1: the planned graph on the standard error. */
+static void print_graph(struct graph *g)
+{
+    struct buf b;
+    buf_init(&b, g->arena);
+    graph_print(g, &b);
+    fputs(b.data, stderr);
+}
+
 const char *compare_compiled(struct arena *a, const struct comparison_plan *plan)
 {
     struct diags *d = diags_new(a);
@@ -348,6 +357,7 @@ const char *compare_compiled(struct arena *a, const struct comparison_plan *plan
     struct gen_options options = {.target = *plan->target, .threads = 1};
     struct program *p = NULL;
     if (!pass_run(g, &pc, plan->passes)) return diagnostics(a, d);
+    if (getenv("TEST_IR")) print_graph(g);
     p = gen_compile(g, &options, d);
     c.model = p ? program_load(p, d) : NULL;
     if (c.model) run_all(&c);

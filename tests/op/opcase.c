@@ -107,7 +107,7 @@ static bool has_batch(const struct op_def *op) { return op->noperands > 0 && op-
 
 static int64_t batch_of(const struct reading *r)
 {
-    if (!has_batch(r->c->op)) return 1;
+    if (!has_batch(r->c->op)) return 4; /* of no tensor here, but what bn_running computes depends on n */
     for (int i = 0; i < r->noperands; i++) {
         if (!r->operand[i].shape || kind_of(r->c->op, i) != OPERAND_VALUE) continue;
         struct type t = shape_of(&r->operand[i]);
