@@ -285,11 +285,12 @@ static size_t conv_wgrad_workspace(const struct node *n, int lanes)
 /* ---- references: the sum at the head of this file, tap by tap */
 
 /* Walks over every (n, o, p, q, i, r, s) that hits a pixel and adds to the one of the three tensors that is wanted. */
+enum wanted { SUM_X, SUM_Y, SUM_W };
 struct conv_ref {
     struct geometry g;
     int64_t n, x[4], y[4], w[4]; /* dims; n: real samples */
     double *X, *Y, *W;
-    enum { SUM_X, SUM_Y, SUM_W } wanted;
+    enum wanted wanted;
 };
 
 static void add_tap(const struct conv_ref *c, int64_t n, int64_t o, int64_t i, int64_t r, int64_t s)
@@ -331,7 +332,7 @@ static void add_bias(const struct ref_call *c, int64_t samples)
 }
 
 static void run_sum(const struct ref_call *c, struct geometry g, const struct ref_tensor *x, const struct ref_tensor *y,
-                    const struct ref_tensor *w, int wanted)
+                    const struct ref_tensor *w, enum wanted wanted)
 {
     struct conv_ref r = {.g = g, .n = ref_samples(c, x->type), .X = x->data, .Y = y->data, .W = w->data, .wanted = wanted};
     memcpy(r.x, x->type->dim, sizeof r.x);
