@@ -5,7 +5,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 export BUILD=${BUILD:-build} MODE=${MODE:-release} RNC_VERIFY=1
-export RNC=${RNC:-$PWD/$BUILD/rnc}
+case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
+export RNC=${RNC:-$BUILD/rnc}
 export CMOCKA_MESSAGE_OUTPUT=stdout
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 log=$BUILD/tests/log
@@ -51,7 +52,7 @@ run_suite() {
         printf '  FAIL  %-44s %5d passed, %d failed  %3d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
         tail -n 60 "$file" | sed 's/^/        /'
         [ $status -gt 128 ] && echo "        killed by signal $((status - 128))"
-        echo "        alone: BUILD=$BUILD RNC=$BUILD/rnc RNC_VERIFY=1 $suite     (log: $file)"
+        echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 ${suite#"$PWD"/}     (log: ${file#"$PWD"/})"
     fi
 }
 
