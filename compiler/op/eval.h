@@ -1,5 +1,5 @@
 /* eval.h: the reference interpreter. Evaluates any graph (raw, differentiated, fused, laid out) node by node with the operators'
-   references on plain tensors of doubles; layouts, packing and memory offsets are ignored, being no part of the meaning. */
+   references on plain tensors of doubles (dropout drops only where the graph trains); layouts, packing and memory offsets are ignored, being no part of the meaning. */
 #ifndef RNC_OP_EVAL_H
 #define RNC_OP_EVAL_H
 

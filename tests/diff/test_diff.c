@@ -28,7 +28,7 @@ static const struct mode modes[] = {
 };
 enum { NMODES = sizeof modes / sizeof modes[0] };
 
-struct testing { const char *program; const struct target *target; bool verbose, ir; int passed, failed; };
+struct testing { struct arena *arena; const char *program; const struct target *target; bool verbose, ir; int passed, failed; };
 
 /* ---- numbers for a network */
 
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
     struct arena *a = arena_new();
     struct diags *d = diags_new(a);
     struct target target;
-    struct testing t = {.program = argv[0], .target = &target};
+    struct testing t = {.arena = a, .program = argv[0], .target = &target};
     glob_t nets;
     target_host(&target);
     for (int i = 1; i < argc; i++)

@@ -19,6 +19,7 @@ struct comparing {
     struct arena *arena;
     const struct comparison_plan *plan;
     const struct rnc_model *model;
+    const struct graph *planned;
     struct eval *ref;
     const struct ref_run *run;
     struct rnc_instance *instance; /* of the run in progress */
@@ -135,6 +136,19 @@ static bool set_arguments(struct comparing *c, struct rnc_instance *i, const voi
     return ok && rnc_prepare(i, s);
 }
 
+/* The value of the reference that the compiled value NAME is: that of the same layer (folding gives a convolution the result of the
+   batch norm behind it), or of the same name. */
+static const struct value *counterpart(const struct comparing *c, const char *name)
+{
+    const struct value *v = graph_find(c->planned, name);
+    if (!v || !v->layer) return graph_find(c->plan->graph, name);
+    for (int i = 0; i < c->plan->graph->nvalues; i++) {
+        const struct value *w = c->plan->graph->values[i];
+        if (w->def && w->layer && strcmp(w->layer, v->layer) == 0) return w;
+    }
+    return NULL;
+}
+
 /* Compares the values of a node that has just run with those of the same name in the reference. */
 static void watch_values(void *ctx, uint32_t node, double seconds)
 {
@@ -144,7 +158,7 @@ static void watch_values(void *ctx, uint32_t node, double seconds)
         int32_t index = c->model->nodes[node].out[k];
         if (index < 0) continue;
         const struct rnc_value *v = &c->model->values[index];
-        const struct value *want = graph_find(c->plan->graph, v->name);
+        const struct value *want = counterpart(c, v->name);
         struct rnc_type plain = v->type;
         plain.layout = RNC_PLAIN;
         bool same = want && want->type.rank == plain.rank && memcmp(want->type.dim, plain.dim, (size_t)plain.rank * sizeof plain.dim[0]) == 0;
@@ -351,8 +365,8 @@ static void print_graph(struct graph *g)
 const char *compare_compiled(struct arena *a, const struct comparison_plan *plan)
 {
     struct diags *d = diags_new(a);
-    struct comparing c = {.arena = a, .plan = plan};
     struct graph *g = graph_clone(a, plan->graph);
+    struct comparing c = {.arena = a, .plan = plan, .planned = g};
     struct pass_context pc = {.arena = a, .diags = d, .target = *plan->target, .verify = true};
     struct gen_options options = {.target = *plan->target, .threads = 1};
     struct program *p = NULL;

@@ -134,6 +134,7 @@ static void build(struct reading *r)
     struct opcase *c = r->c;
     struct value *in[MAX_OPERANDS] = {NULL};
     c->graph = graph_new(c->arena, "op", c->batch = batch_of(r));
+    c->graph->train = true; /* dropout is a layer of training; one update step is, too */
     for (int i = 0; i < r->noperands; i++) {
         if (!r->operand[i].shape) continue;
         struct type t = shape_of(&r->operand[i]);

@@ -17,7 +17,7 @@
 #include "pass/pass.h"
 
 struct counts { int passed, failed; };
-struct testing { const char *program; const struct target *target; bool verbose; struct counts counts; };
+struct testing { struct arena *arena; const char *program; const struct target *target; bool verbose; struct counts counts; };
 
 static void report(struct testing *t, const struct op_def *op, int row, const char *kind, const char *error)
 {
@@ -61,7 +61,6 @@ static const char *test_compiled(const struct testing *t, struct arena *a, const
     static const char *const left_out[] = {"simplify", "fold", NULL};
     struct opcase *c = opcase_new(a, op, row->text);
     if (c->error) return c->error;
-    c->graph->train = true; /* dropout is a layer of training; one update step is, too */
     struct ref_run runs[] = {{.n = c->batch, .lr = 0.1, .step = 3, .seed = 7}, {.n = c->batch - 1, .lr = 0.2, .step = 1, .seed = (uint64_t)1 << 60}};
     struct comparison_plan plan = {
         .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = t->target,
@@ -155,7 +154,7 @@ int main(int argc, char **argv)
         diags_print(d, stderr, false);
         return 2;
     }
-    struct testing t = {.program = argv[0], .target = &target};
+    struct testing t = {.arena = a, .program = argv[0], .target = &target};
     int named = 0;
     bool ok = true;
     for (int i = 1; i < argc; i++) {
