@@ -351,6 +351,7 @@ static bool bench(struct job *j, const char *spec)
 {
     struct model_options o = { .mode = j->train ? MODEL_TRAIN : MODEL_INFER };
     if (!cli_build(j->c, spec, &o, &j->built) || !session_open(j->c, j->built.model, opt_weights, 0, &j->session)) return false;
+    if (!opt_weights && !session_perturb(j->c, &j->session)) return false;
     struct gen_peak *peak = gen_peak_new(&j->built.target, j->c->diags);
     if (!peak) return false;
     j->in = session_random_inputs(j->c, &j->built);

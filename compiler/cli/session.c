@@ -15,7 +15,7 @@ bool session_fail(struct cli *c, const struct rnc_status *st)
     return false;
 }
 
-static unsigned exec_flags(void)
+unsigned session_flags(void)
 {
 #ifdef RNC_DEBUG
     return RNC_EXEC_CHECK;
@@ -52,7 +52,7 @@ bool session_open(struct cli *c, const struct rnc_model *m, const char *weights,
     s->pool = rnc_pool_new((int)c->threads, &st);
     if (s->pool) {
         s->par = rnc_pool_parallel(s->pool);
-        s->instance = rnc_open(m, &s->par, flags | exec_flags(), &st);
+        s->instance = rnc_open(m, &s->par, flags | session_flags(), &st);
     }
     bool ok = s->instance || session_fail(c, &st);
     if (ok && weights) ok = load_weights(c, s->instance, weights);
@@ -121,4 +121,29 @@ void **session_random_inputs(struct cli *c, const struct built *b)
         if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) in[t->offset] = random_tensor(c, b, t);
     }
     return in;
+}
+
+static bool perturb_tensor(struct cli *c, struct session *s, const struct rnc_tensor *t, struct rnc_status *st)
+{
+    int64_t count = rnc_elements(&t->type);
+    float *x = ARENA_ARRAY(c->arena, float, count + 1);
+    uint64_t key = rnc_hash_text(t->name);
+    for (int64_t i = 0; i < count; i++) {
+        double u = rnc_unit(rnc_philox((uint64_t)c->seed, (uint64_t)i, key).word[2]);
+        x[i] = (float)(t->init == RNC_INIT_ONES ? 0.5 + u : 0.4 * u - 0.2); /* a variance stays positive */
+    }
+    return rnc_set(s->instance, t->name, x, st);
+}
+
+bool session_perturb(struct cli *c, struct session *s)
+{
+    const struct rnc_model *m = rnc_instance_model(s->instance);
+    struct rnc_status st = { 0 };
+    for (uint32_t i = 0; i < m->ntensors; i++) {
+        const struct rnc_tensor *t = &m->tensors[i];
+        bool flat = t->init == RNC_INIT_ZEROS || t->init == RNC_INIT_ONES;
+        if (!flat || (t->role != RNC_ROLE_PARAM && t->role != RNC_ROLE_BUFFER) || t->type.dtype != RNC_F32) continue;
+        if (!perturb_tensor(c, s, t, &st)) return session_fail(c, &st);
+    }
+    return rnc_prepare(s->instance, &st) || session_fail(c, &st);
 }

@@ -190,6 +190,12 @@ static bool check_nodes(struct job *j, struct built *b, struct session *s, struc
     return true;
 }
 
+static bool open_session(struct job *j, const struct built *b, struct session *s)
+{
+    if (!session_open(j->c, b->model, opt_weights, RNC_EXEC_CHECK, s)) return false;
+    return opt_weights || session_perturb(j->c, s);
+}
+
 /* The parameters are read back before the run: BN statistics change in it. */
 static bool check_inference(struct job *j)
 {
@@ -197,7 +203,7 @@ static bool check_inference(struct job *j)
     struct session s = { 0 };
     struct model_options o = { .mode = MODEL_INFER, .batch = default_batch(j->c) };
     struct reference_options ro = { 0 };
-    bool ok = cli_build(j->c, j->spec, &o, &b) && session_open(j->c, b.model, opt_weights, RNC_EXEC_CHECK, &s) && check_nodes(j, &b, &s, &ro);
+    bool ok = cli_build(j->c, j->spec, &o, &b) && open_session(j, &b, &s) && check_nodes(j, &b, &s, &ro);
     if (ok) {
         struct eval *e = reference_eval(j->c, b.raw, &s, &ro);
         eval_run(e, false);
@@ -233,7 +239,7 @@ static bool check_training(struct job *j)
     struct model_options half = o;
     half.until = "autodiff";
     bool ok = cli_graph(j->c, j->spec, &half, &differentiated) && cli_build(j->c, j->spec, &o, &b) &&
-              session_open(j->c, b.model, opt_weights, RNC_EXEC_CHECK, &s) && check_gradients(j, &s, &b, &differentiated);
+              open_session(j, &b, &s) && check_gradients(j, &s, &b, &differentiated);
     session_close(&s);
     cli_built_free(&b);
     return ok;
