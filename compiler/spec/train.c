@@ -127,18 +127,22 @@ static bool parse_numbers(const struct scope *s, const struct tree *t, const cha
     return true;
 }
 
+bool train_normalize_named(const char *name, struct spec_data *d)
+{
+    for (int i = 0; i < train_nnormalize; i++) {
+        if (strcmp(name, train_normalize_names[i]) != 0) continue;
+        d->nchannels = normalizations[i].n;
+        memcpy(d->mean, normalizations[i].mean, sizeof d->mean);
+        memcpy(d->std, normalizations[i].std, sizeof d->std);
+        return true;
+    }
+    return false;
+}
+
 static void parse_normalize(const struct scope *s, const struct tree *t, struct spec_data *d)
 {
     static const char *const keys[] = {"mean", "std"};
-    if (t->kind == TREE_TEXT) {
-        for (int i = 0; i < train_nnormalize; i++) {
-            if (strcmp(t->text, train_normalize_names[i]) != 0) continue;
-            d->nchannels = normalizations[i].n;
-            memcpy(d->mean, normalizations[i].mean, sizeof d->mean);
-            memcpy(d->std, normalizations[i].std, sizeof d->std);
-            return;
-        }
-    }
+    if (t->kind == TREE_TEXT && train_normalize_named(t->text, d)) return;
     const struct tree *mean = tree_get(t, "mean"), *std = tree_get(t, "std");
     if (t->kind != TREE_MAP || !mean || !std) {
         struct diag *g = scope_error(s, t->span, "normalize can't be %s", tree_words(s->file->arena, t));

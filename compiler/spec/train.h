@@ -22,6 +22,8 @@ extern const struct field train_fields[]; /* batch, epochs */
 extern const int train_nfields;
 extern const char *const train_metric_names[], *const train_normalize_names[];
 extern const int train_nmetrics, train_nnormalize;
+/* Sets nchannels, mean and std of D by a name of train_normalize_names; false when it is none. */
+bool train_normalize_named(const char *name, struct spec_data *d);
 
 /* T (NULL: no train section) into *out; defaults filled in. */
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out);
