@@ -18,6 +18,9 @@ void session_close(struct session *s);
 /* RNC_EXEC_CHECK in debug builds and where RNC_VERIFY is set. */
 unsigned session_flags(void);
 
+/* The flags that every instance is opened with: RNC_EXEC_CHECK in debug builds and where RNC_VERIFY is set. */
+unsigned session_flags(void);
+
 /* The runtime's failure as a diagnostic; returns false. */
 bool session_fail(struct cli *c, const struct rnc_status *st);
 

@@ -1,0 +1,264 @@
+/* dataset.c: what train, eval and predict share. */
+#include "cli/dataset.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "build/build.h"
+#include "cli/session.h"
+#include "spec/train.h"
+
+static const struct span nowhere = { NULL, 0, 0, 0 };
+
+/* ---- the model's outside */
+
+static bool find_classes(struct cli *c, const struct spec *s, struct dataset_model *m)
+{
+    struct build_options o = { .batch = 1, .losses = false };
+    struct graph *g = build_graph(c->arena, c->diags, s, &o);
+    if (!g) return false;
+    const struct type *t = g->noutputs ? &g->outputs[0].value->type : NULL;
+    if (!t || (t->rank != 2 && t->rank != 4)) {
+        struct diag *d = diag_error(c->diags, nowhere, "%s: its first output is no scores of classes", s->name);
+        diag_note(d, "[N, classes] or [N, classes, H, W] was expected");
+        return false;
+    }
+    m->classes = t->dim[1];
+    m->map = t->rank == 4;
+    return true;
+}
+
+bool dataset_model(struct cli *c, const char *path, struct dataset_model *m)
+{
+    *m = (struct dataset_model){ .ignore = -1 };
+    struct spec *s = spec_load(c->arena, c->diags, path, &c->spec);
+    if (!s) return false;
+    m->spec = s;
+    if (s->ninputs != 1 || s->inputs[0].rank != 3) {
+        diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere, "%s: one input of images, shape [C, H, W], was expected", s->name);
+        return false;
+    }
+    if (s->ntargets > 1 || (s->ntargets == 1 && s->targets[0].type == TARGET_TENSOR)) {
+        struct diag *d = diag_error(c->diags, s->targets[s->ntargets - 1].span, "%s: one target of type class or class_map was expected", s->name);
+        diag_note(d, "`rnc run --train` computes losses and gradients for any targets, from arrays");
+        return false;
+    }
+    m->channels = s->inputs[0].dim[0];
+    m->height = s->inputs[0].dim[1];
+    m->width = s->inputs[0].dim[2];
+    if (s->ntargets) m->ignore = s->targets[0].ignore;
+    return find_classes(c, s, m);
+}
+
+/* ---- data */
+
+static bool has_param(const struct spec *s, const char *name)
+{
+    for (int i = 0; i < s->nparams; i++)
+        if (strcmp(s->params[i].name, name) == 0) return true;
+    return false;
+}
+
+/* Notes the -p that makes NAME equal VALUE, or that the spec lacks such a parameter. */
+static void suggest(struct buf *fit, struct diag *d, const struct spec *s, const char *name, int64_t value)
+{
+    if (has_param(s, name)) buf_printf(fit, " -p %s=%lld", name, (long long)value);
+    else diag_note(d, "the spec has no parameter '%s' to set to %lld", name, (long long)value);
+}
+
+static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
+{
+    const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
+    bool sizes = p->pixels && (p->height != m->height || p->width != m->width), channels = p->pixels && p->channels != m->channels;
+    bool classes = p->masks ? d->nclasses > m->classes : d->nclasses != m->classes;
+    if (!sizes && !channels && !classes && (p->masks != NULL) == m->map) return true;
+    struct diag *e = diag_error(c->diags, nowhere, "%s does not fit %s", m->spec->name, d->description);
+    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)m->channels, (long long)m->height, (long long)m->width,
+              (long long)m->classes);
+    if ((p->masks != NULL) != m->map) {
+        diag_note(e, m->map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected" : "the data are masks, the model predicts one class for each image");
+        return false;
+    }
+    struct buf fit;
+    buf_init(&fit, c->arena);
+    if (channels) suggest(&fit, e, m->spec, "channels", p->channels);
+    if (sizes && p->height == p->width) suggest(&fit, e, m->spec, "size", p->height);
+    else if (sizes) diag_note(e, "its input must be [%lld, %lld, %lld]", (long long)p->channels, (long long)p->height, (long long)p->width);
+    if (classes) suggest(&fit, e, m->spec, "classes", d->nclasses);
+    if (fit.len) diag_note(e, "fits with%s", fit.data);
+    if (!named) diag_note(e, "other data are named by --data PATH, or by the spec's train section");
+    return false;
+}
+
+static struct rnc_data_source source_of(const struct spec *s, const char *data, bool whole, bool *named)
+{
+    const struct spec_data *d = &s->train.data;
+    struct rnc_data_source o = { .whole = whole };
+    *named = data || (d->format != DATA_NONE && d->format != DATA_DIGITS);
+    if (data) o.path = data;
+    else if (*named && d->train_images) {
+        o.train_images = d->train_images;
+        o.train_labels = d->train_labels;
+        o.val_images = d->val_images;
+        o.val_labels = d->val_labels;
+    } else if (*named) {
+        o.path = d->train ? d->train : d->val;
+        o.val_path = d->train ? d->val : NULL;
+    }
+    return o;
+}
+
+bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
+{
+    bool named;
+    struct rnc_status s = { 0 };
+    struct rnc_data_source o = source_of(m->spec, data, whole, &named);
+    if (!rnc_data_open(d, &o, &s)) {
+        struct span at = data || !named ? nowhere : m->spec->train.data.span;
+        struct diag *e = s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
+        if (!data && named) diag_note(e, "--data PATH names other data; relative paths count from the working directory");
+        rnc_data_close(d);
+        return false;
+    }
+    if (check_fit(c, m, d, named)) return true;
+    rnc_data_close(d);
+    return false;
+}
+
+/* ---- the loader */
+
+struct rnc_loader_config dataset_loader(struct cli *c, const struct dataset_model *m, bool train)
+{
+    static const enum rnc_augment_kind kinds[] = { [AUGMENT_FLIP] = RNC_AUGMENT_FLIP, [AUGMENT_CROP] = RNC_AUGMENT_CROP,
+                                                   [AUGMENT_RANDOM_RESIZED_CROP] = RNC_AUGMENT_RESIZED_CROP };
+    const struct spec_train *t = &m->spec->train;
+    struct rnc_augment *list = ARENA_ARRAY(c->arena, struct rnc_augment, t->naugment + 1);
+    struct rnc_loader_config l = { .channels = m->channels, .height = m->height, .width = m->width, .nclasses = m->classes, .ignore = m->ignore };
+    for (int i = 0; i < t->naugment; i++) {
+        const struct spec_augment *a = &t->augment[i];
+        list[i] = (struct rnc_augment){ .kind = kinds[a->kind], .horizontal = a->horizontal, .vertical = a->vertical, .pad = a->pad,
+                                        .scale_min = a->scale_min, .scale_max = a->scale_max };
+        if (a->kind == AUGMENT_RANDOM_RESIZED_CROP) l.centre_crop = true;
+    }
+    l.augment = list;
+    l.naugment = train ? t->naugment : 0;
+    l.shuffle = train;
+    for (int i = 0; i < 4; i++) l.std[i] = 1.0;
+    return l;
+}
+
+/* "0x1.2p-1,0x1.4p-1": one number for each channel. */
+static bool parse_channels(const char *text, int64_t n, double *out)
+{
+    for (int64_t i = 0; text && i < n; i++) {
+        char *end;
+        out[i] = strtod(text, &end);
+        if (end == text) return false;
+        text = *end == ',' ? end + 1 : NULL;
+        if (!text && i + 1 < n) return false;
+    }
+    return true;
+}
+
+static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_config *l)
+{
+    const char *mean = f ? rnc_st_meta(f, "rnc.mean") : NULL, *std = f ? rnc_st_meta(f, "rnc.std") : NULL, *crop = f ? rnc_st_meta(f, "rnc.centre_crop") : NULL;
+    double m[4], d[4];
+    if (!mean || !std || !parse_channels(mean, l->channels, m) || !parse_channels(std, l->channels, d)) return false;
+    for (int64_t i = 0; i < l->channels; i++)
+        if (!(d[i] > 0.0)) return false;
+    memcpy(l->mean, m, sizeof m);
+    memcpy(l->std, d, sizeof d);
+    if (crop) l->centre_crop = strcmp(crop, "1") == 0;
+    return true;
+}
+
+static bool from_name(struct cli *c, const char *name, struct rnc_loader_config *l)
+{
+    struct spec_data n = { 0 };
+    struct diag *d;
+    if (strcmp(name, "none") == 0) return true;
+    if (!train_normalize_named(name, &n)) {
+        const char *near = did_you_mean(name, train_normalize_names, (size_t)train_nnormalize);
+        struct buf list;
+        buf_init(&list, c->arena);
+        for (int i = 0; i < train_nnormalize; i++) buf_printf(&list, "%s, ", train_normalize_names[i]);
+        d = diag_error(c->diags, nowhere, "--normalize: '%s' is unknown", name);
+        if (near) diag_note(d, "did you mean '%s'?", near);
+        diag_note(d, "one of %snone", list.data);
+        return false;
+    }
+    if (n.nchannels != l->channels) {
+        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, n.nchannels, (long long)l->channels);
+        return false;
+    }
+    memcpy(l->mean, n.mean, sizeof n.mean);
+    memcpy(l->std, n.std, sizeof n.std);
+    return true;
+}
+
+bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f, const struct rnc_data *data,
+                       struct rnc_loader_config *l, const char **from)
+{
+    const struct spec_data *d = &m->spec->train.data;
+    struct rnc_status s = { 0 };
+    if (name) {
+        *from = name;
+        return from_name(c, name, l);
+    }
+    if (from_metadata(f, l)) {
+        *from = "as in training";
+        return true;
+    }
+    if (d->nchannels == l->channels) {
+        memcpy(l->mean, d->mean, sizeof d->mean);
+        memcpy(l->std, d->std, sizeof d->std);
+        *from = "by the spec";
+        return true;
+    }
+    *from = data ? "measured on the data" : "none: pixels / 255";
+    if (!data) return true;
+    const struct rnc_dataset *p = data->train.count ? &data->train : &data->val;
+    return rnc_data_measure(p, l->channels, l->mean, l->std, &s) || session_fail(c, &s);
+}
+
+/* ---- metadata */
+
+static const char *channels_text(struct cli *c, const double *v, int64_t n)
+{
+    struct buf b;
+    buf_init(&b, c->arena);
+    for (int64_t i = 0; i < n; i++) buf_printf(&b, "%s%a", i ? "," : "", v[i]);
+    return b.data;
+}
+
+size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d, struct rnc_st_meta meta[DATASET_META])
+{
+    size_t n = 0;
+    meta[n++] = (struct rnc_st_meta){ "rnc.mean", channels_text(c, l->mean, l->channels) };
+    meta[n++] = (struct rnc_st_meta){ "rnc.std", channels_text(c, l->std, l->channels) };
+    meta[n++] = (struct rnc_st_meta){ "rnc.centre_crop", l->centre_crop ? "1" : "0" };
+    if (!d->classes) return n;
+    json_t *list = json_array();
+    for (int64_t i = 0; i < d->nclasses; i++) json_array_append_new(list, json_string(d->classes[i]));
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    if (text) meta[n++] = (struct rnc_st_meta){ "rnc.classes", arena_strdup(c->arena, text) };
+    free(text);
+    return n;
+}
+
+const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f, const struct rnc_data *d)
+{
+    const char **names = ARENA_ARRAY(c->arena, const char *, m->classes + 1);
+    const char *text = f ? rnc_st_meta(f, "rnc.classes") : NULL;
+    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+    for (int64_t i = 0; i < m->classes; i++) {
+        const char *known = json_string_value(json_array_get(list, (size_t)i));
+        if (!known && i < m->spec->nclasses) known = m->spec->classes[i];
+        if (!known && d && d->classes && i < d->nclasses) known = d->classes[i];
+        names[i] = known ? arena_strdup(c->arena, known) : arena_printf(c->arena, "%lld", (long long)i);
+    }
+    json_decref(list);
+    return names;
+}
