@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/grouped.h"
+#include "gen/winograd.h"
 
 /* The geometry of one convolution, from the side of the forward pass. */
 struct geometry {
@@ -108,7 +109,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
     p->chunk = div_up(p->rows, chunks);
     p->chunks = div_up(p->rows, p->chunk);
-    int64_t weights = p->ocb * p->weight_block * 4;
+    int64_t weights = p->ocb * p->icb * p->weight_ib * 4;
     p->oc_major = weights > (int64_t)t->l2_bytes / 2;
 }
 
@@ -155,7 +156,10 @@ static void common(struct conv_params *p, const struct node *n, const struct geo
     p->weight_kw = iv * v;
     p->weight_kh = g->kernel[1] * p->weight_kw;
     p->weight_ib = g->kernel[0] * p->weight_kh;
-    p->weight_block = p->icb * p->weight_ib;
+    /* LAYOUT_WEIGHT_T has one row of blocks for all groups: what a group reads lies side by side, but its output blocks do not. */
+    bool rows_shared = transposed && !p->depthwise && g->groups > 1;
+    p->weight_block = p->icb * p->weight_ib * (rows_shared ? g->groups : 1);
+    p->weight_group = rows_shared ? p->icb * p->weight_ib : p->group_ocb * p->weight_block;
     gen_body_init(&p->body, n);
 }
 
@@ -271,6 +275,7 @@ void lower_conv(struct lower *lo, const struct node *n)
     const char *op = n->op->name;
     bool dense = strcmp(op, "dense") == 0, dense_dgrad = strcmp(op, "dense_dgrad") == 0;
     if (dense || dense_dgrad) lower_dense(lo, n, dense_dgrad);
+    else if (n->in[1]->type.layout == LAYOUT_WINOGRAD || n->in[1]->type.layout == LAYOUT_WINOGRAD_T) lower_winograd(lo, n);
     else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
     else if (strcmp(op, "conv2d") == 0) lower_forward(lo, n);
     else lower_transposed(lo, n);

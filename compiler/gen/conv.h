@@ -26,7 +26,7 @@ struct conv_params {
     int64_t is, os_h, os_w, y0, x0; /* input step; output step and offset (is is separate for h and w below) */
     int64_t is_w;
     struct conv_taps kh, kw;
-    int64_t weight_block;         /* floats between output blocks of the weights */
+    int64_t weight_block, weight_group; /* floats between output blocks of the weights (within a group), between groups */
     int64_t weight_ib, weight_kh, weight_kw; /* floats between input blocks, taps */
     int64_t icb, ic;              /* input blocks to sum over; channels in a block */
     int64_t ocb, oc;              /* output blocks; real output channels */

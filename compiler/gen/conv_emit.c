@@ -285,7 +285,10 @@ static void open_piece(struct conv_emitter *c, V og, V n)
                : p->depthwise          ? c->ob
                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
     c->in = e_at(e, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
-    c->weight = e_at(e, e_arg(e, 1), e_muli(e, c->ob, p->weight_block));
+    V weights = p->group_ocb * p->weight_block == p->weight_group
+              ? e_muli(e, c->ob, p->weight_block)
+              : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block), e_muli(e, e_divi(e, c->ob, p->group_ocb), p->weight_group));
+    c->weight = e_at(e, e_arg(e, 1), weights);
     V at = e_add(e, e_muli(e, n, p->out.n), e_muli(e, c->ob, p->out.cb));
     for (int k = 0; k < p->body.nout; k++) c->result[k] = e_at(e, e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
     for (int k = 0; k < p->body.noperands; k++) {

@@ -6,6 +6,7 @@
 #include "op/op.h"
 #include "op/rule.h"
 #include "op/slots.h"
+#include "op/winograd.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
@@ -25,14 +26,19 @@ enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
                      .help = "the window: one number or [h, w]"}
 #define ATTR_BIAS {.name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, .help = "adds a number for each output channel"}
 
-/* conv2d and conv_transpose2d; the places are the same in both up to OUTPUT_PAD. */
-enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD };
+/* The algorithm's number is half its output tile. */
+static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd6", NULL};
+#define ATTR_ALGORITHM {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
+                        .help = "how it is computed; chosen by the pass `algorithm`"}
+
+/* conv2d and conv_transpose2d; the places are the same in both up to the last. */
+enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
 /* dgrad and wgrad. */
-enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE };
+enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE, G_ALGORITHM };
 
 static const struct op_attr conv_attrs[] = {
     [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
-    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false),
+    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false), [A_ALGORITHM] = ATTR_ALGORITHM,
 };
 static const struct op_attr transpose_attrs[] = {
     [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
@@ -44,6 +50,7 @@ static const struct op_attr dgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
     [G_SIZE] = {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = 1 << 30,
                 .help = "the image's height and width"},
+    [G_ALGORITHM] = ATTR_ALGORITHM,
 };
 static const struct op_attr wgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
@@ -217,10 +224,11 @@ static int transpose_params(const struct type *in, int nin, const struct attr *a
 /* ---- gradients */
 
 /* stride, pad, dilation and groups go over unchanged; SIZE: dgrad's size or wgrad's kernel. */
-static void grad_attrs(const struct attr *a, const int64_t *size, struct attr out[G_SIZE + 1])
+static void grad_attrs(const struct attr *a, const int64_t *size, struct attr out[G_ALGORITHM + 1])
 {
     for (int i = 0; i < G_SIZE; i++) out[i] = a[A_STRIDE + i];
     out[G_SIZE] = (struct attr){.type = ATTR_PAIR, .v = {size[0], size[1]}};
+    out[G_ALGORITHM] = dgrad_attrs[G_ALGORITHM].def;
 }
 
 static struct value *built(struct grad_call *g, const char *op, struct value *a, struct value *b, const struct attr *attr)
@@ -236,7 +244,7 @@ static void bias_grad(struct grad_call *g)
 static void conv_grad(struct grad_call *g)
 {
     struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_SIZE + 1];
+    struct attr a[G_ALGORITHM + 1];
     bias_grad(g);
     if (g->need[1]) {
         grad_attrs(g->node->attr, &w->type.dim[2], a);
@@ -252,14 +260,14 @@ static void conv_grad(struct grad_call *g)
 static void transpose_grad(struct grad_call *g)
 {
     struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_SIZE + 1], c[COUNT(conv_attrs)];
+    struct attr a[G_ALGORITHM + 1], c[COUNT(conv_attrs)];
     bias_grad(g);
     if (g->need[1]) {
         grad_attrs(g->node->attr, &w->type.dim[2], a);
         g->dx[1] = built(g, "conv2d_wgrad", g->dy[0], x, a);
     }
     if (g->need[0]) {
-        for (int i = 0; i < COUNT(conv_attrs); i++) c[i] = i < A_STRIDE ? conv_attrs[i].def : g->node->attr[i];
+        for (int i = 0; i < COUNT(conv_attrs); i++) c[i] = i < A_STRIDE || i > A_GROUPS ? conv_attrs[i].def : g->node->attr[i];
         g->dx[0] = built(g, "conv2d", g->dy[0], w, c);
     }
 }
@@ -275,6 +283,15 @@ static int64_t pixels_times_weight(const struct type *image, const struct type *
 static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->out[0]->type, &n->in[1]->type); }
 static int64_t input_macs(const struct node *n) { return pixels_times_weight(&n->in[0]->type, &n->in[1]->type); }
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
+
+/* The transformed input, where several pieces share it. */
+static size_t winograd_workspace(const struct node *n, int lanes)
+{
+    int64_t m = 2 * node_int(n, "algorithm");
+    if (!m) return 0;
+    struct winograd_plan p = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lanes);
+    return p.split ? (size_t)(p.blocks * p.block * p.icb * lanes * (m + 2) * (m + 2)) * sizeof(float) : 0;
+}
 
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)
 {
@@ -382,6 +399,7 @@ static const struct op_test conv_tests[] = {
     {"x=2,16,7,7 weight=16,4,3,3 groups=4 pad=1,1,1,1", 1e-5},
     {"x=1,32,7,7 weight=32,16,3,3 bias=32 groups=2 pad=1,1,1,1", 1e-5},
     {"x=1,12,7,7 weight=20,3,1,1 groups=4", 1e-5},
+    {"x=1,96,5,5 weight=64,48,3,3 groups=2 pad=1,1,1,1", 1e-5},
 };
 static const struct op_test transpose_tests[] = {
     {"x=2,3,7,7 weight=3,5,2,2 bias=5 stride=2,2", 1e-5},
@@ -394,6 +412,7 @@ static const struct op_test transpose_tests[] = {
     {"x=1,16,7,7 weight=16,16,3,3 dilation=2,2 pad=2,2,2,2 stride=2,2", 1e-5},
     {"x=2,12,7,7 weight=12,4,3,3 groups=3 stride=2,2 pad=1,1,1,1", 1e-5},
     {"x=1,17,7,7 weight=17,1,3,3 bias=17 groups=17 stride=2,2 pad=1,1,1,1 output_pad=1,1", 1e-5},
+    {"x=1,64,5,5 weight=64,48,2,2 groups=2 stride=2,2", 1e-5},
 };
 static const struct op_test dgrad_tests[] = {
     {"dy=2,5,4,4 weight=5,3,3,3 stride=2,2 pad=1,1,1,1 size=7,7", 1e-5},
@@ -412,6 +431,7 @@ static const struct op_test dgrad_tests[] = {
     {"dy=1,32,7,7 weight=32,1,3,3 groups=32 stride=2,2 pad=1,1,1,1 size=13,13", 1e-5},
     {"dy=2,16,7,7 weight=16,4,3,3 groups=4 pad=1,1,1,1 size=7,7", 1e-5},
     {"dy=1,32,7,7 weight=32,16,3,3 groups=2 pad=1,1,1,1 size=7,7", 1e-5},
+    {"dy=1,96,5,5 weight=96,48,3,3 groups=2 pad=1,1,1,1 size=5,5", 1e-5},
 };
 static const struct op_test wgrad_tests[] = {
     {"x=2,3,7,7 dy=2,5,4,4 stride=2,2 pad=1,1,1,1 kernel=3,3", 1e-5},
@@ -430,6 +450,7 @@ static const struct op_test wgrad_tests[] = {
     {"x=1,32,13,13 dy=1,32,7,7 groups=32 stride=2,2 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=2,16,7,7 dy=2,16,7,7 groups=4 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=1,32,7,7 dy=1,32,7,7 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=2,96,5,5 dy=2,64,5,5 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
 };
 
 /* ---- rows */
@@ -445,6 +466,7 @@ const struct op_def op_conv_rows[] = {
     {.name = "conv2d", .help = "2-d convolution (cross-correlation, as the field has it)",
      .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
      .attrs = conv_attrs, .nattr = COUNT(conv_attrs), .params = conv_params, .infer = conv_infer, .grad = conv_grad, .macs = conv_macs,
+     .workspace = winograd_workspace,
      .ref = ref_conv, .tests = conv_tests, .ntests = COUNT(conv_tests)},
     {.name = "conv_transpose2d", .help = "transposed 2-d convolution: learned upsampling",
      .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
@@ -452,7 +474,7 @@ const struct op_def op_conv_rows[] = {
      .grad = transpose_grad, .macs = input_macs, .ref = ref_transpose, .tests = transpose_tests, .ntests = COUNT(transpose_tests)},
     {.name = "conv2d_dgrad", .help = "gradient of conv2d by its input",
      .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
-     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs,
+     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs, .workspace = winograd_workspace,
      .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests)},
     {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
      .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
