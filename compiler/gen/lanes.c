@@ -41,7 +41,8 @@ void lanes_scatter(struct emit *e, V x, V ptr, V first, V stride, V mask)
     call(e, "llvm.masked.scatter", args);
 }
 
-/* log2(v) rounds; each swaps off-diagonal blocks of twice the size (Eklundh 1972). */
+/* log2(v) rounds; each swaps off-diagonal blocks of twice the size (Eklundh 1972). The fences keep LLVM from looking through
+   chains of shuffles, which takes it ten times as long as all the rest and finds nothing. */
 void lanes_transpose(struct emit *e, V *rows)
 {
     for (int k = 1; k < e->v; k *= 2)
@@ -52,7 +53,9 @@ void lanes_transpose(struct emit *e, V *rows)
                 low[l] = LLVMConstInt(e->i32, (unsigned long long)(l & k ? e->v + l - k : l), 0);
                 high[l] = LLVMConstInt(e->i32, (unsigned long long)(l & k ? e->v + l : l + k), 0);
             }
-            rows[i] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(low, (unsigned)e->v), "");
-            rows[i + k] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(high, (unsigned)e->v), "");
+            V x[2] = {LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(low, (unsigned)e->v), ""),
+                      LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(high, (unsigned)e->v), "")};
+            rows[i] = e_intrinsic(e, "llvm.arithmetic.fence", e->vf, &x[0], 1);
+            rows[i + k] = e_intrinsic(e, "llvm.arithmetic.fence", e->vf, &x[1], 1);
         }
 }

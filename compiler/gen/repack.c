@@ -63,29 +63,25 @@ static void copy_vector(struct emit *e, const struct repack *r, const V *index)
 
 static void tile_full(struct emit *e, const struct repack *r, const V *index)
 {
-    int from = r->p->from, to = r->p->to;
     V rows[64], src = e_at(e, r->src, offset(e, r->ss, index)), dst = e_at(e, r->dst, offset(e, r->ds, index));
-    for (int i = 0; i < e->v; i++) rows[i] = e_load_v(e, e_at(e, src, e_muli(e, r->ss[to], i)));
+    for (int i = 0; i < e->v; i++, src = e_at(e, src, r->ss[r->p->to])) rows[i] = e_load_v(e, src);
     lanes_transpose(e, rows);
-    for (int i = 0; i < e->v; i++) e_store_v(e, rows[i], e_at(e, dst, e_muli(e, r->ds[from], i)));
+    for (int i = 0; i < e->v; i++, dst = e_at(e, dst, r->ds[r->p->from])) e_store_v(e, rows[i], dst);
 }
 
+/* At the edges: one row of the result after another, its lanes gathered. */
 static void tile_partial(struct emit *e, const struct repack *r, const V *index)
 {
-    int from = r->p->from, to = r->p->to;
-    V rows[64], at[AXES];
+    int from = r->p->from, to = r->p->to, other = AXES - from - to;
+    struct loop l;
+    V at[AXES], end = e_min(e, r->whole[from], e_addi(e, index[from], e->v));
     memcpy(at, index, sizeof at);
-    for (int i = 0; i < e->v; i++) {
-        at[to] = e_addi(e, index[to], i);
-        rows[i] = e_load_masked(e, e_at(e, r->src, offset(e, r->ss, at)), real_lanes(e, r, at));
-    }
-    lanes_transpose(e, rows);
-    at[to] = index[to];
-    for (int i = 0; i < e->v; i++) {
-        at[from] = e_addi(e, index[from], i);
-        V lanes = if_below(e, at[from], r->whole[from], e_sub(e, r->whole[to], index[to]));
-        e_store_masked(e, rows[i], e_at(e, r->dst, offset(e, r->ds, at)), lanes);
-    }
+    loop_begin(e, &l, index[from], end, 1, 0, NULL);
+    at[from] = l.iv;
+    V real = if_below(e, l.iv, r->real[from], if_below(e, index[other], r->real[other], e_sub(e, r->real[to], index[to])));
+    V x = lanes_gather(e, r->src, offset(e, r->ss, at), r->ss[to], e_lane_mask(e, real));
+    e_store_masked(e, x, e_at(e, r->dst, offset(e, r->ds, at)), e_sub(e, r->whole[to], index[to]));
+    loop_end(e, &l, NULL);
 }
 
 /* V × V over the two contiguous axes; the third at its index. */
