@@ -220,9 +220,26 @@ static void follow_aliases(struct graph *g)
     }
 }
 
+/* A state must have been read by all others before it is replaced, as the pass schedule has it. */
+static bool states_in_order(struct graph *g, struct pass_context *c)
+{
+    const struct node **writer = ARENA_ARRAY(g->arena, const struct node *, g->nvalues + 1);
+    graph_number(g);
+    for (int i = 0; i < g->nupdates; i++) writer[g->updates[i].state->id] = g->updates[i].value->def;
+    GRAPH_EACH(g, n)
+        for (int i = 0; i < n->nin; i++) {
+            const struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
+            if (!w || w->index >= n->index) continue;
+            struct diag *d = diag_error(c->diags, n->span, "%%%s is read after it was replaced", n->in[i]->name);
+            diag_note(d, "run 'schedule' before 'plan'");
+            return false;
+        }
+    return true;
+}
+
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    (void)c;
+    if (!states_in_order(g, c)) return false;
     struct planner p = { g, ARENA_ARRAY(g->arena, int, g->nvalues + 1), ARENA_ARRAY(g->arena, bool, g->nvalues + 1), 0, 0 };
     for (int i = 0; i < g->nvalues; i++) {
         g->values[i]->space = SPACE_NONE;

@@ -1,0 +1,1 @@
+opt error-attribute-value.ir

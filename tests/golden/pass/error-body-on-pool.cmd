@@ -1,0 +1,1 @@
+opt error-body-on-pool.ir

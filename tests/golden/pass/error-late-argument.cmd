@@ -1,0 +1,1 @@
+opt error-late-argument.ir

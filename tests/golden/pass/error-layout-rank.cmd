@@ -1,0 +1,1 @@
+opt error-layout-rank.ir

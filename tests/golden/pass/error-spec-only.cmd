@@ -1,0 +1,1 @@
+opt error-spec-only.ir

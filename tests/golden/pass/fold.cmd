@@ -1,0 +1,1 @@
+opt --passes=fold --report fold.ir

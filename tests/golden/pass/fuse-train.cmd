@@ -1,0 +1,1 @@
+opt --passes=autodiff,simplify,fuse --update=sgd --report fuse-train.ir

@@ -1,0 +1,1 @@
+opt --passes=fuse --report fuse-wide.ir

@@ -1,0 +1,1 @@
+opt --passes=fuse nowhere.ir

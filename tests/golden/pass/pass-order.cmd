@@ -1,0 +1,1 @@
+opt --passes=plan pass-order.ir

@@ -1,0 +1,1 @@
+opt --passes=vectorise pass-unknown-far.ir

@@ -1,0 +1,1 @@
+opt --passes=schedule schedule-cycle.ir

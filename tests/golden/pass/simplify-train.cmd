@@ -1,0 +1,1 @@
+opt --passes=autodiff,simplify --report simplify-train.ir
