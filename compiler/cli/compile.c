@@ -112,7 +112,7 @@ static bool link_shared(struct cli *c, const char *object, const char *output)
 {
     const char *cc = getenv("CC");
     if (!cc || !*cc) cc = "cc";
-    char *const args[] = { (char *)(uintptr_t)cc, (char[]){ "-shared" }, (char[]){ "-o" }, (char *)(uintptr_t)output, (char *)(uintptr_t)object, NULL };
+    char *const args[] = { (char *)(uintptr_t)cc, (char[]){ "-shared" }, (char[]){ "-o" }, (char *)(uintptr_t)output, (char *)(uintptr_t)object, (char[]){ "-lm" }, NULL };
     pid_t pid;
     int status = 0, error = posix_spawnp(&pid, cc, NULL, NULL, args, environ);
     if (error) {
