@@ -23,7 +23,7 @@
 
 #define FORWARD_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-4
-#define STEP_TOLERANCE 1e-5
+#define STEP_TOLERANCE 3e-5 /* gradients may be off by 1e-4, of which a part is in the parameters */
 #define REFERENCE_TOLERANCE 2e-7 /* the stored numbers are floats */
 
 /* As in make_vectors.py. */
@@ -54,10 +54,11 @@ static void make_parameter(struct tensor *t)
     for (const char *p = t->name; *p; p++) h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
     const size_t length = strlen(t->name);
     const bool scale = t->rank == 1 && length > 6 && strcmp(t->name + length - 6, "weight") == 0;
+    const bool last = length > 10 && strcmp(t->name + length - 10, "bn3.weight") == 0;
     const double bound = t->rank > 1 ? sqrt(6.0 / (double)(t->count / t->dim[0])) : 0;
     for (size_t i = 0; i < t->count; i++) {
         const double u = (double)(splitmix64(h + i * UINT64_C(0xD1342543DE82EF95)) >> 40) * 0x1p-24;
-        t->data[i] = (float)(t->rank > 1 ? (2 * u - 1) * bound : scale ? 0.5 + u : 0.5 * u - 0.25);
+        t->data[i] = (float)(t->rank > 1 ? (2 * u - 1) * bound : scale ? (0.5 + u) * (last ? 0.25 : 1) : 0.5 * u - 0.25);
     }
 }
 
@@ -148,6 +149,7 @@ static struct graph *load_graph(const struct test *t, int64_t batch, bool losses
 static void run_passes(const struct test *t, struct graph *g, const char *passes, const struct train_options *train)
 {
     struct pass_context c = { .arena = t->arena, .diags = t->diags, .train = *train, .verify = true };
+    target_host(&c.target);
     if (!gen_target_init(&c.target, t->diags) || !pass_run(g, &c, passes)) finish(t);
 }
 
@@ -235,7 +237,7 @@ static struct train_options optimizer_options(const char *kind)
     };
 }
 
-static double learning_rate(const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 0.01 : 0.05; }
+static double learning_rate(const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 1e-3 : 0.01; }
 
 /* What the file holds of a state tensor after the steps: its norm, then evenly spaced elements. */
 static void compare_after(struct test *t, const struct tensor *want, const double *got, size_t count, double tolerance)
@@ -355,6 +357,7 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
     const struct train_options train = optimizer_options(kind);
     run_passes(t, g, pass_pipeline_train, &train);
     struct gen_options options = { .threads = 2 };
+    target_host(&options.target);
     if (!gen_target_init(&options.target, t->diags)) finish(t);
     struct program *program = gen_compile(g, &options, t->diags);
     const struct rnc_model *model = program ? program_load(program, t->diags) : NULL;
