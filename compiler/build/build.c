@@ -175,7 +175,7 @@ static void check_shape(struct builder *b, const struct flat_check *c)
         g = diag_error(b->diags, c->span, "expected the shape %s, but it is %s", expected, found);
     }
     frame_notes(g, c->frame, c->span.src);
-    trail_note(b, g, "it", c->ref, c->span.src);
+    trail_note(b, g, "it", c->ref, REF_NONE, c->span.src);
 }
 
 static void build_outputs(struct builder *b)
@@ -241,7 +241,7 @@ static struct value *build_loss(struct builder *b, const struct flat_loss *l, in
     struct diag *g = diag_error(b->diags, l->span, "%s: %s", l->op->name, e.message);
     if (e.note) diag_note(g, "%s", e.note);
     diag_note(g, "the target '%s' is %s", t->name, trail_shape(b->arena, &t->type));
-    trail_note(b, g, "from", l->from, l->span.src);
+    trail_note(b, g, "from", l->from, REF_NONE, l->span.src);
     return NULL;
 }
 

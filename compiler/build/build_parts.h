@@ -26,8 +26,8 @@ bool sugar_resolve(struct builder *b, const struct flat_layer *l, const struct t
 
 /* The error E of layer L, with what led there. */
 void trail_error(struct builder *b, const struct flat_layer *l, const struct op_error *e);
-/* Notes about REF's shape: the layers that made it. WHAT: "left", "input" … */
-void trail_note(struct builder *b, struct diag *g, const char *what, int ref, const struct source *here);
+/* Notes about REF's shape: the layers that made it, from STOP (REF_NONE: as far back as is told) on. WHAT: "left", "input" … */
+void trail_note(struct builder *b, struct diag *g, const char *what, int ref, int stop, const struct source *here);
 /* [64, 56, 56] without the batch. */
 const char *trail_shape(struct arena *a, const struct type *t);
 

@@ -71,10 +71,10 @@ static const char *name_of(const struct builder *b, int ref)
     return l->label ? l->label : l->path;
 }
 
-void trail_note(struct builder *b, struct diag *g, const char *what, int ref, const struct source *here)
+void trail_note(struct builder *b, struct diag *g, const char *what, int ref, int stop, const struct source *here)
 {
     int chain[MAX_TRAIL], n = 0, start = ref;
-    while (start >= 0 && n < MAX_TRAIL) {
+    while (start >= 0 && start != stop && n < MAX_TRAIL) {
         if (changes_shape(b, start)) chain[n++] = start;
         start = input_of(b, start);
     }
@@ -113,10 +113,20 @@ static int64_t windowed(int64_t in, int64_t kernel, int64_t dilation, int64_t st
     return stride > 0 && in + 2 * pad >= extent ? (in + 2 * pad - extent) / stride + 1 : 0;
 }
 
-/* A pad or a stride of the last layer that changed the height, with which it would be WANT. */
+/* The factor of a resize by a whole number, else 0. */
+static int64_t factor_of(const struct flat_layer *l)
+{
+    int scale = op_attr_index(l->op, "scale");
+    if (scale < 0 || !l->attr_span[scale].src) return 0;
+    int64_t by = (int64_t)l->attr[scale].f;
+    return (double)by == l->attr[scale].f ? by : 0;
+}
+
+/* A pad or a stride of the last layer that changed the height, with which it would be WANT; a resize on the way is looked through. */
 static bool hint_size(struct builder *b, struct diag *g, int ref, int64_t want, const struct source *here)
 {
     int at = last_change(b, ref, 2);
+    for (int64_t by; at >= 0 && (by = factor_of(&b->ast->layers[at])) > 0 && want % by == 0; want /= by) at = last_change(b, b->ast->layers[at].in[0], 2);
     if (at < 0) return false;
     const struct flat_layer *l = &b->ast->layers[at];
     int kernel = op_attr_index(l->op, "kernel"), stride = op_attr_index(l->op, "stride"), pad = op_attr_index(l->op, "pad"), dilation = op_attr_index(l->op, "dilation");
@@ -156,9 +166,21 @@ static void hint_pair(struct builder *b, struct diag *g, const struct flat_layer
         return;
     }
     if (x->rank != 4) return;
-    if (x->dim[2] != y->dim[2] && !hint_size(b, g, l->in[1], x->dim[2], here)) hint_size(b, g, l->in[0], y->dim[2], here);
+    int small = x->dim[2] < y->dim[2] ? 0 : 1; /* the smaller one first: a missing pad is the likelier slip */
+    int64_t want[] = {y->dim[2], x->dim[2]};
+    if (x->dim[2] != y->dim[2] && !hint_size(b, g, l->in[small], want[small], here)) hint_size(b, g, l->in[!small], want[!small], here);
     bool concat = l->op->variadic;
     if (!concat && x->dim[1] != y->dim[1] && !hint_channels(b, g, l->in[1], x->dim[1], here)) hint_channels(b, g, l->in[0], y->dim[1], here);
+}
+
+/* The last layer that both ways come from, REF_NONE when there is none near. */
+static int common_start(const struct builder *b, int x, int y)
+{
+    while (x != y && (x >= 0 || y >= 0)) { /* inputs come before: the later one goes back */
+        if (x > y) x = input_of(b, x);
+        else y = input_of(b, y);
+    }
+    return x == y ? x : REF_NONE;
 }
 
 void trail_error(struct builder *b, const struct flat_layer *l, const struct op_error *e)
@@ -169,9 +191,10 @@ void trail_error(struct builder *b, const struct flat_layer *l, const struct op_
     struct diag *g = diag_error(b->diags, l->span, "%s%s%s", named ? "" : l->op->name, named ? "" : ": ", message);
     if (e->note) diag_note(g, "%s", e->note);
     frame_notes(g, l->frame, l->span.src);
+    int stop = l->nin == 2 ? common_start(b, l->in[0], l->in[1]) : REF_NONE;
     for (int i = 0; i < l->nin && i < 8; i++) {
         const char *what = l->nin == 1 ? "input" : l->nin == 2 ? sides[i] : arena_printf(b->arena, "input %d", i + 1);
-        trail_note(b, g, what, l->in[i], l->span.src);
+        trail_note(b, g, what, l->in[i], stop, l->span.src);
     }
     if (l->nin == 2) hint_pair(b, g, l);
 }

@@ -13,7 +13,7 @@
 
 enum {
     AST_MAX_LAYERS = 20000,    /* after expansion */
-    AST_MAX_STEPS = 400000,    /* layers, blocks and rounds of stages walked */
+    AST_MAX_STEPS = 100000,    /* layers, blocks and rounds of stages walked */
     AST_MAX_NESTING = 32,      /* of blocks, branches and used specs */
     AST_MAX_ERRORS = 100,      /* reported in one run */
     AST_MAX_INPUTS = 64,       /* of one layer */

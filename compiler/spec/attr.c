@@ -12,8 +12,8 @@ static bool in_range(const struct scope *s, const struct op_attr *row, struct sp
     double max = row->has_range ? row->max : row->def.type == ATTR_FLOAT ? INFINITY : (double)AST_MAX_NUMBER;
     if (!row->has_range && row->def.type == ATTR_FLOAT) return true;
     if (x >= min && x <= max) return true;
-    if (x < min && !isinf(min)) scope_error(s, at, "%s must be at least %.15g, not %.15g", row->name, min, x);
-    else scope_error(s, at, "%s must be at most %.15g, not %.15g", row->name, max, x);
+    if (x < min && !isinf(min)) scope_error(s, at, "%s must be at least %.15g, not %.19g", row->name, min, x);
+    else scope_error(s, at, "%s must be at most %.15g, not %.19g", row->name, max, x);
     return false;
 }
 
@@ -43,7 +43,7 @@ static bool wrong_count(const struct scope *s, const struct op_attr *row, const 
 {
     bool quad = row->def.type == ATTR_QUAD;
     if (t->kind == TREE_LIST)
-        scope_error(s, t->span, "%s is one number%s, not %d", row->name, quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]", t->count);
+        scope_error(s, t->span, "%s is one number%s, not a list of %d", row->name, quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]", t->count);
     else
         scope_error(s, t->span, "%s is one number%s, not %s", row->name, quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]",
                     tree_words(s->file->arena, t));
@@ -106,6 +106,14 @@ static bool pad_param(const struct scope *s, const struct tree *t, uint8_t *pad,
     return true;
 }
 
+static bool not_a_pad(const struct scope *s, const struct tree *t)
+{
+    static const char *const words[] = {"same", "valid"};
+    struct diag *g = scope_error(s, t->span, "pad can't be '%s'", t->text);
+    file_suggest(s->file, g, t->text, "one number, [h, w], [top, left, bottom, right], or", words, 2);
+    return false;
+}
+
 bool attr_eval(const struct scope *s, const struct op_attr *row, const struct tree *t, struct attr *out, uint8_t *pad)
 {
     if (value_is_match(t)) {
@@ -141,6 +149,7 @@ bool attr_eval(const struct scope *s, const struct op_attr *row, const struct tr
     case ATTR_QUAD:
         if (pad_word(t, pad)) return true;
         if (pad && pad_param(s, t, pad, &ok)) return ok;
+        if (pad && t->kind == TREE_TEXT && value_type_of(t) == AST_TEXT && t->text[0] && t->text[0] != '$') return not_a_pad(s, t);
         return eval_numbers(s, row, t, out);
     case ATTR_PAIR: return eval_numbers(s, row, t, out);
     }

@@ -173,7 +173,7 @@ static void parse_shape(struct spec_file *f, const struct tree *t, struct spec_t
 {
     struct scope s = file_scope(f, true, NULL);
     if (t->kind != TREE_LIST || (t->count != 1 && t->count != 3)) {
-        file_error(f, t->span, "a shape is [C, H, W], or [C] for features, not %s", tree_words(f->arena, t));
+        file_error(f, t->span, "a shape is [C, H, W], or [C] for features, not %s", tree_count_words(f->arena, t));
         return;
     }
     out->rank = t->count;

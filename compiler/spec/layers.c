@@ -162,7 +162,7 @@ bool layers_expect(struct scope *s, const struct tree *t, int ref)
     t = value_choose(s, t, &ok);
     if (!t) return ok;
     if (t->kind != TREE_LIST || t->count < 1 || t->count > 3 || t->count == 2) {
-        scope_error(s, t->span, "a shape is [C, H, W], or [C] for features, not %s", tree_words(s->file->arena, t));
+        scope_error(s, t->span, "a shape is [C, H, W], or [C] for features, not %s", tree_count_words(s->file->arena, t));
         return false;
     }
     struct flat_check c = {.ref = ref, .rank = t->count, .span = t->span, .frame = s->frame};
@@ -345,10 +345,13 @@ static bool eval_inputs(struct scope *s, const struct tree *key, const struct op
     if (!given) refs[n++] = s->prev;
     if (!add_operands(s, op, args, l, refs, &n)) return false;
     int need = value_operands(op, true), most = op->variadic ? AST_MAX_INPUTS : value_operands(op, false);
-    if (n < need || n > most || (op->variadic && !given)) {
+    if (op->variadic && !given) {
+        diag_note(scope_error(s, key->span, "%s needs its inputs", op->name), "name them: `from: [a, b]`");
+        return false;
+    }
+    if (n < need || n > most) {
         struct diag *g = scope_error(s, key->span, "%s takes %s%d input%s, not %d", op->name, op->variadic ? "at least " : "", need, need == 1 ? "" : "s", given || n > 1 ? n : 1);
         if (op_attr_index(op, "with") >= 0) diag_note(g, "`with: label` adds the second one; or `from: [a, b]`");
-        else if (op->variadic) diag_note(g, "name them: `from: [a, b]`");
         return false;
     }
     l->in = ARENA_ARRAY(s->file->arena, int, n);
@@ -689,6 +692,19 @@ static void unknown_layer(struct scope *s, const struct tree *key)
     file_suggest(s->file, g, key->text, did_you_mean(key->text, names, n) ? NULL : "there are", names, n);
 }
 
+/* The label of a layer that is faulty in itself: its uses are no further errors. */
+static void salvage_label(struct scope *s, const struct tree *args)
+{
+    const struct tree *as = tree_get(args, "as");
+    for (int i = 0; as && i < (as->kind == TREE_LIST ? as->count : 1); i++) {
+        const struct tree *t = as->kind == TREE_LIST ? as->items[i] : as;
+        if (t->kind != TREE_TEXT || strmap_get(s->labels, t->text)) continue;
+        struct label *l = ARENA_NEW(s->file->arena, struct label);
+        *l = (struct label){REF_BAD, t->span};
+        strmap_set(s->labels, t->text, l);
+    }
+}
+
 static int walk_layer(struct scope *s, const struct tree *key, const struct tree *args)
 {
     if (args && tree_empty(args)) args = NULL;
@@ -700,12 +716,15 @@ static int walk_layer(struct scope *s, const struct tree *key, const struct tree
     struct ast_block *b = find_block(s->file, key->text);
     if (b) return walk_block(s, key, args, b);
     unknown_layer(s, key);
+    salvage_label(s, args);
     return REF_BAD;
 }
 
 static void several_keys(struct scope *s, const struct tree *item)
 {
     struct diag *g = scope_error(s, item->count ? item->keys[1]->span : item->span, "a layer is one key with its attributes below it");
+    salvage_label(s, item);
+    for (int i = 0; i < item->count; i++) salvage_label(s, item->items[i]);
     if (item->count && tree_empty(item->items[0]))
         diag_note(g, "indent the attributes of '%s' deeper than it, or write `- %s: {…}`", item->keys[0]->text, item->keys[0]->text);
     else

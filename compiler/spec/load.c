@@ -85,7 +85,7 @@ static void parse_target_shape(struct spec_file *f, const struct tree *t, struct
 {
     struct scope s = file_scope(f, true, NULL);
     if (t->kind != TREE_LIST || t->count < 1 || t->count > 3) {
-        file_error(f, t->span, "a shape is a list of 1 to 3 numbers, not %s", tree_words(f->arena, t));
+        file_error(f, t->span, "a shape is a list of 1 to 3 numbers, not %s", tree_count_words(f->arena, t));
         return;
     }
     out->rank = t->count;
@@ -382,7 +382,7 @@ static void expand_all(struct spec_file *f, struct spec *spec)
     for (int i = 0; i < f->ninputs; i++) inputs[i] = REF_INPUT(i);
     file_expand(f, &s, inputs);
     s.has_in = false; /* outputs and losses name labels */
-    if (f->ast->full) return;
+    if (f->ast->full || !tree_get(f->root, "layers")) return;
     parse_outputs(f, &s);
     parse_losses(f, &s, spec);
     for (size_t i = 0; i < labels.count; i++) {

@@ -133,15 +133,15 @@ static void check_input(struct spec_file *f, const struct spec_file *used, const
 static void expand_one(struct spec_file *f, struct scope *s, const struct tree *key, const struct tree *t)
 {
     const struct tree *taps = tree_get(t, "taps");
-    if (!file_is_map(f, t, "use") || !file_check_keys(f, t, "use", use_keys, NUSE)) taps = NULL;
-    else if (!taps || taps->kind != TREE_MAP || taps->count == 0) file_error(f, taps ? taps->span : key->span, "use needs 'taps', a map from labels to the used spec's layers");
+    bool ok = file_is_map(f, t, "use") && file_check_keys(f, t, "use", use_keys, NUSE);
+    if (ok && (!taps || taps->kind != TREE_MAP || taps->count == 0)) file_error(f, taps ? taps->span : key->span, "use needs 'taps', a map from labels to the used spec's layers");
     const char *name = key->text;
     if (tree_get(t, "name")) name = use_text(s, t, key, "name");
     if (name && !is_name(name, true)) {
         file_error(f, tree_get(t, "name") ? tree_get(t, "name")->span : key->span, "'%s' can't be a name: letters, digits and _, with dots between parts", name);
         name = NULL;
     }
-    struct spec_file *used = name && taps && taps->kind == TREE_MAP ? open_used(f, s, key, t) : NULL;
+    struct spec_file *used = ok && name && taps && taps->kind == TREE_MAP ? open_used(f, s, key, t) : NULL;
     if (used && used->ninputs != 1) {
         file_error(f, key->span, "%s has %d inputs; a spec that is used has one", used->name, used->ninputs);
         used = NULL;

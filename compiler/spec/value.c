@@ -15,7 +15,9 @@
 static struct diag *vreport(const struct spec_file *f, struct span at, const char *fmt, va_list ap)
 {
     if (diags_errors(f->diags) >= AST_MAX_ERRORS) return NULL;
-    return diag_error(f->diags, at, "%s", arena_vprintf(f->arena, fmt, ap));
+    struct diag *g = diag_error(f->diags, at, "%s", arena_vprintf(f->arena, fmt, ap));
+    if (diags_errors(f->diags) == AST_MAX_ERRORS) diag_warn(f->diags, (struct span){0}, "only the first %d errors are reported", AST_MAX_ERRORS);
+    return g;
 }
 
 struct diag *file_error(const struct spec_file *f, struct span at, const char *fmt, ...)
@@ -164,12 +166,23 @@ bool value_literal(const struct scope *s, const struct tree *t, enum ast_type wa
 
 /* ---- labels */
 
+/* A tap of a `use` without taps: that has been said. */
+static bool is_faulty_tap(const struct scope *s, const char *text)
+{
+    const char *dot = strchr(text, '.');
+    if (!dot) return false;
+    const struct tree *use = tree_get(tree_get(s->file->root, "use"), arena_strndup(s->file->arena, text, (size_t)(dot - text)));
+    const struct tree *taps = tree_get(use, "taps");
+    return use && (!taps || taps->kind != TREE_MAP);
+}
+
 int value_label(const struct scope *s, const struct tree *at, const char *text)
 {
     if (s->has_in && strcmp(text, "in") == 0) return s->in;
     if (s->has_in && strcmp(text, "prev") == 0) return s->prev;
     const struct label *l = s->labels ? strmap_get(s->labels, text) : NULL;
     if (l) return l->ref;
+    if (is_faulty_tap(s, text)) return REF_BAD;
     struct diag *g = scope_error(s, at->span, "no layer above is labelled '%s'", text);
     size_t n = s->labels ? s->labels->count : 0;
     const char **names = ARENA_ARRAY(s->file->arena, const char *, n + 2);

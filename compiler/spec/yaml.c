@@ -15,6 +15,7 @@ struct reader {
     int depth;
     int64_t nodes;
     bool failed;            /* nothing sensible follows */
+    bool faulty;            /* an error that would only lead to further ones: no tree comes back */
 };
 
 /* ---- the text itself, before libyaml sees it */
@@ -100,8 +101,9 @@ static void syntax_error(struct reader *r)
     const char *problem = p->problem ? p->problem : "unreadable YAML";
     struct span at = span_between(r, p->problem_mark, p->problem_mark);
     r->failed = true;
+    if (r->skip && at.line > 1) at = (struct span){r->src, 1, (uint32_t)r->src->len + 1, 1}; /* the end of an option */
     struct diag *g = diag_error(r->diags, at, "YAML: %s", problem);
-    if (p->context) diag_note(g, "%s that begins at line %zu, column %zu", p->context, p->context_mark.line + 1, p->context_mark.column + 1);
+    if (p->context) diag_note(g, "%s that begins at line %zu, column %zu", p->context, p->context_mark.line + 1, p->context_mark.column + 1 + (p->context_mark.line ? 0 : r->skip));
     for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
         if (strcmp(advices[i].problem, problem) == 0) diag_note(g, "%s", advices[i].advice);
 }
@@ -136,8 +138,12 @@ static bool too_many(struct reader *r, struct span at)
 
 static void check_tag(struct reader *r, const yaml_char_t *tag, struct span at)
 {
+    static const char core[] = "tag:yaml.org,2002:";
     if (!tag) return;
-    struct diag *g = diag_error(r->diags, at, "the tag '%s' is not allowed", (const char *)tag);
+    const char *name = (const char *)tag;
+    bool is_core = strncmp(name, core, sizeof core - 1) == 0;
+    struct diag *g = diag_error(r->diags, at, "the tag '%s%s' is not allowed", is_core ? "!!" : "", is_core ? name + sizeof core - 1 : name);
+    r->faulty = true;
     diag_note(g, "what a value means is decided by the place where it stands; quotes make it text");
 }
 
@@ -165,6 +171,7 @@ static struct tree *read_alias(struct reader *r, yaml_event_t *e)
     if (!t) {
         struct diag *g = diag_error(r->diags, at, "the alias *%s has no anchor &%s before it", name, name);
         diag_note(g, "a value can't contain itself, and an anchor stands before its aliases");
+        r->faulty = true;
         return new_tree(r, TREE_TEXT, at);
     }
     r->nodes += t->weight;
@@ -221,6 +228,7 @@ static bool check_key(struct reader *r, const struct tree *key, struct strmap *s
     }
     if (strcmp(key->text, "<<") == 0 && !key->quoted) {
         diag_error(r->diags, key->span, "merging with '<<' is not allowed: write the keys out, or use a block with parameters");
+        r->faulty = true;
         return false;
     }
     if (key->text[0] == '\0') {
@@ -320,7 +328,7 @@ static struct tree *read_stream(struct reader *r)
         }
     }
     if (!root && !r->failed) diag_error(r->diags, (struct span){.src = r->src}, "the file is empty");
-    return r->failed ? NULL : root;
+    return r->failed || r->faulty ? NULL : root;
 }
 
 struct tree *yaml_parse(struct arena *a, struct diags *d, const struct source *src, size_t skip)
@@ -403,4 +411,9 @@ const char *tree_words(struct arena *a, const struct tree *t)
     if (t->kind == TREE_MAP) return "a map";
     if (tree_empty(t)) return "nothing";
     return arena_printf(a, "'%s'", t->text);
+}
+
+const char *tree_count_words(struct arena *a, const struct tree *t)
+{
+    return t->kind == TREE_LIST ? arena_printf(a, "%d value%s", t->count, t->count == 1 ? "" : "s") : tree_words(a, t);
 }

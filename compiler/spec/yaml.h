@@ -42,5 +42,6 @@ struct tree *tree_text(struct arena *a, struct span span, const char *text);
 struct tree *tree_map(struct arena *a, struct span span);
 /* "a list", "a map", "nothing" or the text in quotes, for messages. */
 const char *tree_words(struct arena *a, const struct tree *t);
+const char *tree_count_words(struct arena *a, const struct tree *t); /* the same, but "2 values" of a list */
 
 #endif
