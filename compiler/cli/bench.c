@@ -38,6 +38,7 @@ struct job {
     struct layer *layers;          /* by node */
     double peak, median, min, p95; /* GFLOP/s; ms */
     int counted, dropped;
+    bool disturbed;                /* too few runs were calm: all count */
     double flops, executed;        /* of one run */
     size_t rss;
 };
@@ -146,6 +147,7 @@ static void evaluate(struct job *j)
     if (j->counted < 5) { /* a machine that is never calm: better noisy figures than none */
         memcpy(ms, j->runs.ms, (size_t)j->runs.count * sizeof *ms);
         j->counted = j->runs.count;
+        j->disturbed = true;
     }
     j->dropped = j->runs.count - j->counted;
     qsort(ms, (size_t)j->counted, sizeof *ms, by_value);
@@ -268,8 +270,8 @@ static void print_json(struct job *j)
     const char *cpu = cpu_name(j->c);
     json_t *root = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer", "batch", (json_int_t)m->batch,
         "threads", j->session.par.workers, "dtype", "fp32", "cpu", cpu ? cpu : m->cpu, "target", m->cpu);
-    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "median_ms", j->median, "min_ms", j->min, "p95_ms", j->p95,
-        "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped));
+    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "median_ms", j->median, "min_ms", j->min, "p95_ms", j->p95,
+        "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
     json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
         "peak_gflops", j->peak, "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak, "nominal_flops", j->flops, "executed_flops", j->executed));
     json_object_update_new(root, json_pack("{s:f, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "peak_rss_bytes", (json_int_t)j->rss,
@@ -319,8 +321,9 @@ static void print_report(struct job *j)
     printf("%s, %s, batch %lld, %d thread%s, fp32, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
            j->session.par.workers > 1 ? "s" : "", m->cpu, cpu ? " on " : "", cpu ? cpu : "");
     if (j->layers) print_layers(j);
-    printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted,
-           j->dropped ? arena_printf(a, ", %d more dropped: their threads had to wait for a processor", j->dropped) : "");
+    const char *noise = j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
+                        : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped) : "";
+    printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted, noise);
     double speed = (double)m->batch / j->median * 1e3;
     printf("speed     %s images/s\n", speed < 100 ? arena_printf(a, "%.1f", speed) : format_count(a, (int64_t)speed));
     printf("          %.1f GFLOP/s", rate(j->flops, j->median));
