@@ -4,7 +4,9 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
+#include "runtime/winograd.h"
 
 static size_t element_bytes(uint8_t dtype)
 {
@@ -47,6 +49,7 @@ static struct runs runs_of(const struct rnc_type *t)
     case RNC_WEIGHT: r.stride = (int64_t)t->iv * t->v; break;
     case RNC_WEIGHT_T: r.stride = (int64_t)t->v * t->v; break;
     case RNC_DEPTHWISE: r.stride = t->v; break;
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: break; /* no rearrangement: transform_weights */
     }
     return r;
 }
@@ -61,6 +64,7 @@ static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_
     case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + b % iv * v + a % v;
     case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + a % v * v + b % v;
     case RNC_DEPTHWISE: return a / v * r->run * v + a % v;
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: break;
     }
     return 0;
 }
@@ -75,6 +79,7 @@ static int64_t packed_elements(const struct rnc_type *t)
     case RNC_WEIGHT: return up(r.a, v) * v * up(r.b, iv) * iv * r.run;
     case RNC_WEIGHT_T: return up(r.a, v) * v * up(r.b, v) * v * r.run;
     case RNC_DEPTHWISE: return up(r.a, v) * v * r.run;
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
     }
     return 0;
 }
@@ -100,8 +105,87 @@ static void copy_run(size_t bytes, char *dst, int64_t dst_stride, const char *sr
 #undef COPY_AS
 }
 
+static bool is_winograd(const struct rnc_type *t) { return t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_T; }
+
+/* G g Gᵀ of one 3×3 kernel, FLIP: its taps turned round, in double precision. */
+static void transform_kernel(const struct rnc_winograd *w, const float *g, bool flip, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX])
+{
+    double t[RNC_WINOGRAD_MAX][3];
+    for (int i = 0; i < w->tile; i++)
+        for (int c = 0; c < 3; c++) {
+            t[i][c] = 0;
+            for (int r = 0; r < 3; r++) t[i][c] += w->g[i][r] * (double)g[flip ? 8 - (3 * r + c) : 3 * r + c];
+        }
+    for (int i = 0; i < w->tile; i++)
+        for (int j = 0; j < w->tile; j++) u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
+}
+
+/* One-dimensional inverse of G: its first row is a multiple of g0, its last is g2, and the rows of the points ±1 differ by a multiple of g1. */
+static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t stride, double *g)
+{
+    g[0] = u[0] / w->g[0][0];
+    g[1] = (u[stride] - u[2 * stride]) / (w->g[1][1] - w->g[2][1]);
+    g[2] = u[(w->tile - 1) * stride] / w->g[w->tile - 1][2];
+}
+
+static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX], bool flip, float *g)
+{
+    double t[3][RNC_WINOGRAD_MAX];
+    for (int j = 0; j < w->tile; j++) {
+        double column[3];
+        restore_1d(w, &u[0][j], RNC_WINOGRAD_MAX, column);
+        for (int r = 0; r < 3; r++) t[r][j] = column[r];
+    }
+    for (int r = 0; r < 3; r++) {
+        double row[3];
+        restore_1d(w, t[r], 1, row);
+        for (int c = 0; c < 3; c++) g[flip ? 8 - (3 * r + c) : 3 * r + c] = (float)row[c];
+    }
+}
+
+/* Where the kernel of output channel O and input channel I begins: [O/v][tile²][I/v][v i][v o]; RNC_WINOGRAD_T: O and I change places.
+   STEP: elements between two points of the transform. */
+static int64_t kernel_offset(const struct rnc_type *t, int64_t points, int64_t o, int64_t i, int64_t *step)
+{
+    bool flip = t->layout == RNC_WINOGRAD_T;
+    int64_t v = t->v, inner = up(t->dim[flip ? 0 : 1], v), a = flip ? i : o, b = flip ? o : i;
+    *step = inner * v * v;
+    return ((a / v * points * inner + b / v) * v + b % v) * v + a % v;
+}
+
+static void transform_weights(const struct rnc_type *t, const float *plain, float *packed)
+{
+    const struct rnc_winograd *w = rnc_winograd_of(t->iv);
+    int64_t points = (int64_t)w->tile * w->tile, step;
+    memset(packed, 0, rnc_packed_bytes(t));
+    for (int64_t o = 0; o < t->dim[0]; o++)
+        for (int64_t i = 0; i < t->dim[1]; i++) {
+            double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];
+            transform_kernel(w, plain + (o * t->dim[1] + i) * 9, t->layout == RNC_WINOGRAD_T, u);
+            float *to = packed + kernel_offset(t, points, o, i, &step);
+            for (int p = 0; p < points; p++) to[p * step] = (float)u[p / w->tile][p % w->tile];
+        }
+}
+
+static void restore_weights(const struct rnc_type *t, const float *packed, float *plain)
+{
+    const struct rnc_winograd *w = rnc_winograd_of(t->iv);
+    int64_t points = (int64_t)w->tile * w->tile, step;
+    for (int64_t o = 0; o < t->dim[0]; o++)
+        for (int64_t i = 0; i < t->dim[1]; i++) {
+            double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];
+            const float *from = packed + kernel_offset(t, points, o, i, &step);
+            for (int p = 0; p < points; p++) u[p / w->tile][p % w->tile] = (double)from[p * step];
+            restore_kernel(w, u, t->layout == RNC_WINOGRAD_T, plain + (o * t->dim[1] + i) * 9);
+        }
+}
+
 void rnc_pack(const struct rnc_type *t, const void *plain, void *packed)
 {
+    if (is_winograd(t)) {
+        transform_weights(t, plain, packed);
+        return;
+    }
     size_t size = element_bytes(t->dtype);
     if (t->layout == RNC_PLAIN) {
         memcpy(packed, plain, rnc_plain_bytes(t));
@@ -117,6 +201,10 @@ void rnc_pack(const struct rnc_type *t, const void *plain, void *packed)
 
 void rnc_unpack(const struct rnc_type *t, const void *packed, void *plain)
 {
+    if (is_winograd(t)) {
+        restore_weights(t, packed, plain);
+        return;
+    }
     size_t size = element_bytes(t->dtype);
     if (t->layout == RNC_PLAIN) {
         memcpy(plain, packed, rnc_plain_bytes(t));

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
+#include "gen/winograd.h"
 #include "gen/lanes.h"
 #include "gen/lower.h"
 #include "gen/repack.h"
@@ -396,7 +397,9 @@ static void lower_resize_grad(struct lower *lo, const struct node *n)
 void lower_move(struct lower *lo, const struct node *n)
 {
     const char *op = n->op->name;
-    if (strcmp(op, "repack") == 0) lower_repack(lo, n);
+    enum layout to = n->out[0]->type.layout;
+    if (to == LAYOUT_WINOGRAD || to == LAYOUT_WINOGRAD_T) lower_winograd_weights(lo, n);
+    else if (strcmp(op, "repack") == 0) lower_repack(lo, n);
     else if (strcmp(op, "concat") == 0) lower_concat(lo, n);
     else if (strcmp(op, "slice") == 0) lower_slice(lo, n);
     else if (strcmp(op, "pad") == 0) lower_pad(lo, n);

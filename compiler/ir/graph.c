@@ -63,6 +63,11 @@ size_t type_bytes(const struct type *t)
         p.dim[1] = round_up(p.dim[1], t->v);
         break;
     case LAYOUT_DEPTHWISE: p.dim[0] = round_up(p.dim[0], t->v); break;
+    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T:
+        p.dim[0] = round_up(p.dim[0], t->v);
+        p.dim[1] = round_up(p.dim[1], t->v);
+        p.dim[2] = p.dim[3] = t->iv + 2;
+        break;
     }
     int64_t bytes;
     if (!mul_i64(type_elements(&p), (int64_t)dtype_bytes(t->dtype), &bytes)) return SIZE_MAX;
@@ -83,6 +88,8 @@ const char *type_text(struct arena *a, const struct type *t)
     case LAYOUT_WEIGHT: buf_printf(&b, ":w%dx%d", t->v, t->iv); break;
     case LAYOUT_WEIGHT_T: buf_printf(&b, ":wt%d", t->v); break;
     case LAYOUT_DEPTHWISE: buf_printf(&b, ":dw%d", t->v); break;
+    case LAYOUT_WINOGRAD: buf_printf(&b, ":wino%dx%d", t->v, t->iv); break;
+    case LAYOUT_WINOGRAD_T: buf_printf(&b, ":winot%dx%d", t->v, t->iv); break;
     }
     return b.data;
 }

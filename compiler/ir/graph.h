@@ -26,13 +26,15 @@ enum layout {
                          weights are widened to a dense block-diagonal first: see gen/conv.h */
     LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i] */
     LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
+    LAYOUT_WINOGRAD,  /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/winograd.h) */
+    LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */
 };
 
 struct type {
     enum dtype dtype;
     enum layout layout;
     int rank;              /* 0..MAX_RANK */
-    int v, iv;             /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT only */
+    int v, iv;             /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
     int64_t dim[MAX_RANK];
 };
 

@@ -219,7 +219,7 @@ static struct value *defined(struct parser *p, const char *what)
 static bool parse_layout(struct parser *p, struct type *t)
 {
     static const struct { const char *prefix; enum layout layout; } rows[] = {
-        { "wt", LAYOUT_WEIGHT_T }, { "dw", LAYOUT_DEPTHWISE }, { "w", LAYOUT_WEIGHT }, { "b", LAYOUT_BLOCKED },
+        { "winot", LAYOUT_WINOGRAD_T }, { "wino", LAYOUT_WINOGRAD }, { "wt", LAYOUT_WEIGHT_T }, { "dw", LAYOUT_DEPTHWISE }, { "w", LAYOUT_WEIGHT }, { "b", LAYOUT_BLOCKED },
     };
     size_t begin = p->pos;
     int64_t v = 0, iv = 0;
@@ -230,15 +230,16 @@ static bool parse_layout(struct parser *p, struct type *t)
         if (!integer(p, 1, 64, "the block size", &v)) return false;
         t->layout = rows[i].layout;
         t->v = (int)v;
-        if (t->layout != LAYOUT_WEIGHT) return true;
-        if (at(p, 0) != 'x') return FAIL(p, begin, "a weight's layout has two block sizes: w16x16");
+        bool two = t->layout == LAYOUT_WEIGHT || t->layout == LAYOUT_WINOGRAD || t->layout == LAYOUT_WINOGRAD_T;
+        if (!two) return true;
+        if (at(p, 0) != 'x') return FAIL(p, begin, "this layout has two block sizes: w16x16, wino16x4");
         p->pos++;
         if (!integer(p, 1, 64, "the block size", &iv)) return false;
         t->iv = (int)iv;
         return true;
     }
     while (is_word(at(p, 0))) p->pos++;
-    return FAIL(p, begin, "no such layout; expected b16, w16x16, wt16 or dw16");
+    return FAIL(p, begin, "no such layout; expected b16, w16x16, wt16, dw16, wino16x4 or winot16x4");
 }
 
 static bool parse_dims(struct parser *p, struct type *t)
@@ -622,7 +623,7 @@ static struct node *make_node(struct parser *p, const struct draft *t)
 }
 
 /* Shapes by the operator's rule, then the types as written must agree with them. */
-static bool check_types(struct parser *p, struct node *n, const struct type *written, const size_t *type_at, size_t op_at)
+static bool check_types(struct parser *p, struct node *n, const struct type *written, const size_t (*type_at)[2], size_t op_at)
 {
     struct op_error e = { p->arena, NULL, NULL };
     if (!op_infer(n, &e)) {
@@ -634,8 +635,8 @@ static bool check_types(struct parser *p, struct node *n, const struct type *wri
     int inferred = n->body ? n->body->nout : n->op->nouts;
     for (int i = 0; i < n->nout; i++) {
         if (i < inferred && !type_same_shape(&n->out[i]->type, &written[i])) {
-            p->pos = type_at[i] + 1;
-            return FAIL(p, type_at[i], "the result is %s", type_text(p->arena, &n->out[i]->type));
+            p->pos = type_at[i][1];
+            return FAIL(p, type_at[i][0], "the result is %s", type_text(p->arena, &n->out[i]->type));
         }
         n->out[i]->type = written[i];
     }
@@ -645,13 +646,14 @@ static bool check_types(struct parser *p, struct node *n, const struct type *wri
 static bool parse_types(struct parser *p, struct node *n, size_t op_at)
 {
     struct type written[MAX_OUTS];
-    size_t type_at[MAX_OUTS];
+    size_t type_at[MAX_OUTS][2]; /* begin and end */
     if (!expect(p, ':', "the operator")) return false;
     for (int i = 0; i < n->nout; i++) {
         if (i && !expect(p, ',', "the first type")) return false;
         skip_space(p);
-        type_at[i] = p->pos;
+        type_at[i][0] = p->pos;
         if (!parse_type(p, &written[i])) return false;
+        type_at[i][1] = p->pos;
         if (accept_word(p, "as") && !(n->out[i]->layer = quoted(p, "a layer"))) return false;
         if (!parse_place(p, n->out[i])) return false;
     }

@@ -29,7 +29,7 @@ static struct type in_layout(const struct type *t, enum layout layout, int v, in
     struct type r = *t;
     r.layout = layout;
     r.v = layout == LAYOUT_PLAIN ? 0 : v;
-    r.iv = layout == LAYOUT_WEIGHT ? iv : 0;
+    r.iv = layout == LAYOUT_WEIGHT || layout == LAYOUT_WINOGRAD || layout == LAYOUT_WINOGRAD_T ? iv : 0;
     return r;
 }
 
@@ -64,7 +64,7 @@ static void reserve(struct laying *l)
 
 static const char *suffix_of(const struct type *t)
 {
-    static const char *const names[] = { "plain", "blocked", "packed", "packed_t", "packed" };
+    static const char *const names[] = { "plain", "blocked", "packed", "packed_t", "packed", "winograd", "winograd_t" };
     return names[t->layout];
 }
 
@@ -136,10 +136,25 @@ static struct value *data_operand(struct laying *l, struct node *n)
     return reads_plain(l, n) ? n->in[0] : convert_blocked(l, n->in[0], n);
 }
 
+/* Transformed weights: when they are loaded, or, where they are trained, once a step from the packed ones. */
+static struct value *winograd_operand(struct laying *l, struct node *n, struct type packed, int m)
+{
+    struct value *w = n->in[1];
+    reserve(l);
+    if (is_state(w) && !l->fixed[w->id]) {
+        if (l->g->train) w->type = packed;
+        l->fixed[w->id] = true;
+    }
+    if (is_dgrad(n) && l->g->train) w = convert(l, w, in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0), n);
+    return convert(l, w, in_layout(&w->type, is_dgrad(n) ? LAYOUT_WINOGRAD_T : LAYOUT_WINOGRAD, l->v, m), n);
+}
+
 static struct value *weight_operand(struct laying *l, struct node *n)
 {
     struct value *w = n->in[1];
     struct type type = weight_type(l, &w->type, groups_of(n), reads_plain(l, n));
+    int64_t algorithm = op_attr_index(n->op, "algorithm") < 0 ? 0 : node_int(n, "algorithm");
+    if (algorithm) return winograd_operand(l, n, type, (int)algorithm * 2);
     if (!is_dgrad(n) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
     struct type transposed = in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0);

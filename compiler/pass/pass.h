@@ -17,11 +17,14 @@ struct train_options {
     bool nesterov, decoupled; /* decoupled weight decay: AdamW (Loshchilov and Hutter 2019) */
 };
 
+enum { WINOGRAD_AUTO = 0, WINOGRAD_OFF = 1 };
+
 struct pass_context {
     struct arena *arena;
     struct diags *diags;
     struct target target;
     struct train_options train;
+    int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 6 wherever one is legal */
     bool verify;           /* run the verifier after every pass */
     struct buf *report;    /* one line a pass: "fuse: 53 convolutions took 106 operators"; NULL: none */
 };

@@ -4,7 +4,7 @@
 
 #include "pass/pass.h"
 
-extern const struct pass pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_layout, pass_workspace, pass_schedule, pass_plan;
+extern const struct pass pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_algorithm, pass_layout, pass_workspace, pass_schedule, pass_plan;
 
 /* Who reads each value, at one moment: the reads of value id are item[start[id]] … item[start[id + 1] - 1], in the list's order. */
 struct use { struct node *node; int index; };
@@ -30,6 +30,12 @@ struct deps deps_of(struct graph *g, struct arena *a);
 
 /* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none. */
 struct interval *plan_intervals(const struct graph *g, struct arena *a);
+
+/* The operands from which on each element is read only to compute the result's same element, so that the result may overwrite one:
+   the body's, or all; nin: none. */
+int plan_elementwise_from(const struct node *n);
+/* One storage seen in two shapes. */
+bool plan_is_view(const struct node *n);
 
 /* Packing of intervals into the least height (pass/pack.c). */
 struct item { size_t bytes, offset; int first, last; };

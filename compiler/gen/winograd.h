@@ -1,0 +1,48 @@
+/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 6 (runtime/winograd.h), forward and dgrad.
+
+   A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each group of output vectors,
+   tile² small matrix products give M [tile²][ov][tiles][v], tiles in registers; M is transformed back, through the body, into the output.
+   Fused: one piece does all three with V and M in this worker's scratch, so that nothing but the output goes to memory.
+   Split: a first step writes V to the node's workspace, and the pieces of a second share it, each with its own output vectors: for layers
+   with too few tiles to go round, or weights too large to be read again for every block. */
+#ifndef RNC_GEN_WINOGRAD_H
+#define RNC_GEN_WINOGRAD_H
+
+#include <llvm-c/Types.h>
+#include "gen/conv.h"
+
+enum winograd_phase { WINOGRAD_FUSED, WINOGRAD_INPUT, WINOGRAD_OUTPUT };
+
+struct winograd_params {
+    struct conv_view in, out;
+    int64_t ih, iw, oh, ow, pad_top, pad_left;
+    int64_t m;                   /* output tile */
+    int64_t icb, ocb, oc;
+    int64_t tiles_y, tiles_x;    /* of an image */
+    int64_t block;               /* tiles of a block */
+    int64_t ov, tw;              /* register blocking of the products: output vectors × tiles */
+    int64_t phase;               /* enum winograd_phase */
+    struct gen_body body;
+};
+
+/* A conv2d or conv2d_dgrad whose weights lie transformed. */
+void lower_winograd(struct lower *lo, const struct node *n);
+
+/* The repack of packed weights (LAYOUT_WEIGHT, or for dgrad LAYOUT_WEIGHT_T) into transformed ones, in a training step. */
+void lower_winograd_weights(struct lower *lo, const struct node *n);
+
+/* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */
+struct rnc_winograd;
+void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
+void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);
+void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *g, LLVMValueRef *out);
+
+/* Floats of V for one block. */
+int64_t winograd_v_floats(const struct winograd_params *p, int64_t v);
+/* Floats of M for one block, and of the buffers for tiles at the edges. */
+int64_t winograd_m_floats(const struct winograd_params *p, int64_t v);
+
+/* Arguments: input, weights, output, the body's operands, further outputs, V (INPUT and OUTPUT: the workspace; else unused). */
+void winograd_emit(struct emit *e, const void *params);
+
+#endif

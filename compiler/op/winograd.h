@@ -1,0 +1,40 @@
+/* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the operators' workspace callbacks and gen/ must
+   agree, and since neither the code nor its bits may depend on the machine's threads. */
+#ifndef RNC_OP_WINOGRAD_H
+#define RNC_OP_WINOGRAD_H
+
+#include <stdbool.h>
+#include "base/checked.h"
+#include "ir/graph.h"
+
+struct winograd_plan {
+    int64_t m, tiles_y, tiles_x; /* output tile; tiles of an image */
+    int64_t icb, ocb;            /* input and output channel blocks */
+    int64_t block, blocks;       /* tiles of a block; blocks of the whole batch */
+    int64_t ov, tw;              /* register blocking */
+    bool split;                  /* V goes through the workspace */
+};
+
+enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_PIECES = 16 };
+
+/* X: what is read, Y: what is written, both [N, C, H, W]. */
+static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int lanes)
+{
+    struct winograd_plan p = {.m = m, .tiles_y = div_up(y->dim[2], m), .tiles_x = div_up(y->dim[3], m)};
+    p.icb = div_up(x->dim[1], lanes);
+    p.ocb = div_up(y->dim[1], lanes);
+    p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
+    int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov, tiles = p.tiles_y * p.tiles_x * x->dim[0], points = (m + 2) * (m + 2);
+    int64_t vector = points * p.icb * lanes * 4; /* bytes of V for one tile */
+    int64_t weights = vector * p.ocb * lanes;
+    /* weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
+    int64_t want = weights <= WINOGRAD_L2 ? 2 * most : max_i64(most, WINOGRAD_L2 * 3 / 4 / vector);
+    int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
+    p.tw = min_i64(most, div_up(tiles, groups));
+    p.block = groups * p.tw;
+    p.blocks = div_up(tiles, p.block);
+    p.split = p.blocks < WINOGRAD_PIECES;
+    return p;
+}
+
+#endif
