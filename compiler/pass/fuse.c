@@ -375,6 +375,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
     int convs = 0, taken = 0, groups = 0, grouped = 0;
     (void)c;
+    graph_remove_dead(g);
     fuse_anchors(g, &convs, &taken);
     fuse_groups(g, &groups, &grouped);
     buf_printf(summary, "%d convolutions took %d operators, %d pointwise nodes of %d operators", convs, taken, groups, grouped);
