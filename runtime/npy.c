@@ -36,7 +36,7 @@ static bool parse_descr(const char *path, const char *header, int *kind, bool *s
     if (!p || *p != '\'') return damaged(path, "its header has no plain 'descr'", s);
     p++;
     *swap = *p == '>';
-    if (strchr("<>|=", *p)) p++;
+    if (*p && strchr("<>|=", *p)) p++;
     for (*kind = 0; *kind < KINDS; ++*kind)
         if (!strncmp(p, kinds[*kind].code, 2) && p[2] == '\'') return true;
     return rnc_fail(s, RNC_USER, "%s holds elements of type '%.*s'; float32, float64, float16, integers or bytes were expected", path,

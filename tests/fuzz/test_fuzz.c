@@ -1,4 +1,5 @@
-/* test_fuzz.c: every file of tests/fuzz/corpus/TARGET, then mutations of them, a fixed number from a fixed seed.
+/* test_fuzz.c: every file of tests/fuzz/corpus/TARGET (and the golden tests' specs and IR), then mutations of them, a fixed number
+   from a fixed seed.
 
        build/tests/fuzz/test_fuzz                    all targets, as in make test
        build/tests/fuzz/test_fuzz TARGET [ROUNDS [SEED]]   one, for longer or from another seed
@@ -20,7 +21,7 @@
 #include <unistd.h>
 #include "targets.h"
 
-enum { MAX_FILES = 256, INPUT_LIMIT = 1 << 16, HANG_SECONDS = 20 };
+enum { MAX_FILES = 1024, INPUT_LIMIT = 1 << 16, HANG_SECONDS = 20 };
 
 struct input { uint8_t *data; size_t size; char *name; };
 struct corpus { struct input item[MAX_FILES]; int count; };
@@ -56,17 +57,27 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct input *)a)->name, ((const struct input *)b)->name);
 }
 
-static void read_corpus(const char *target, struct corpus *c)
+static void read_folder(const char *folder, const char *ending, struct corpus *c)
 {
-    char path[600];
-    snprintf(path, sizeof path, "tests/fuzz/corpus/%s", target);
-    DIR *d = opendir(path);
+    DIR *d = opendir(folder);
+    const size_t n = strlen(ending);
     for (struct dirent *e; d && (e = readdir(d)) && c->count < MAX_FILES;) {
-        if (e->d_name[0] == '.') continue;
-        snprintf(path, sizeof path, "tests/fuzz/corpus/%s/%s", target, e->d_name);
+        const size_t length = strlen(e->d_name);
+        if (e->d_name[0] == '.' || length < n || strcmp(e->d_name + length - n, ending) != 0) continue;
+        char path[600];
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         c->item[c->count++] = read_input(path);
     }
     if (d) closedir(d);
+}
+
+/* In the order of their names: the same on every machine. */
+static void read_corpus(const struct fuzz_target *t, struct corpus *c)
+{
+    char folder[200];
+    snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", t->name);
+    read_folder(folder, "", c);
+    if (t->also) read_folder(t->also, t->ending, c);
     qsort(c->item, (size_t)c->count, sizeof c->item[0], by_name);
 }
 
@@ -170,7 +181,7 @@ static void run_target(const struct fuzz_target *t, const struct record *r, int 
 {
     static struct corpus c;
     c.count = 0;
-    read_corpus(t->name, &c);
+    read_corpus(t, &c);
     if (!c.count) {
         printf("  no corpus\n");
         exit(1);
