@@ -17,8 +17,7 @@ run() { say "$@"; "$@"; }
     run "$rnc" summary $spec
     run "$rnc" compile $spec --train
     run "$rnc" train $spec --data "$data" --epochs 1 --out "$out"
-    weights=$(ls -t "$out"/*.safetensors | head -n 1)
-    run "$rnc" eval $spec --data "$data" --weights "$weights"
+    run "$rnc" eval $spec --data "$data" --weights "$out/best.safetensors"
 }
 printf '\nleft under %s/:\n' "$out"
 ls -l "$out" | sed 1d
