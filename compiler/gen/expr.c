@@ -163,7 +163,7 @@ static int parse_call(struct parser *ps, const char *word, size_t n)
         }
         return make(ps->s, functions[k].op, a[0], a[1], a[2]);
     }
-    assert(!"a function that the grammar of expressions knows");
+    assert(0 && "a function that the grammar of expressions knows");
     return -1;
 }
 
@@ -176,7 +176,7 @@ static int parse_name(struct parser *ps, const char *word, size_t n)
     if (word_is(word, n, "n")) return intern(ps->s, X_N, LEVEL_RUN, -1, -1, -1, 0);
     if (word_is(word, n, "lr")) return intern(ps->s, X_LR, LEVEL_RUN, -1, -1, -1, 0);
     if (word_is(word, n, "step")) return intern(ps->s, X_STEP, LEVEL_RUN, -1, -1, -1, 0);
-    assert(!"an operand, an attribute, n, lr or step");
+    assert(0 && "an operand, an attribute, n, lr or step");
     return -1;
 }
 

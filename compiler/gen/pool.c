@@ -400,7 +400,7 @@ void lower_pool(struct lower *lo, const struct node *n)
     struct pool_window w = pool_window_of(n->op, n->attr);
     struct pool_params p;
     memset(&p, 0, sizeof p);
-    p.kind = kind;
+    p.kind = (int32_t)kind;
     for (int a = 0; a < 2; a++) {
         p.kernel[a] = (int32_t)w.kernel[a];
         p.stride[a] = (int32_t)w.stride[a];

@@ -411,7 +411,7 @@ void lower_softmax(struct lower *lo, const struct node *n)
     struct job j = {.lo = lo, .n = n};
     memset(&j.p, 0, sizeof j.p);
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 2 || t->rank == 4));
-    j.p.kind = kind_of(n->op->name);
+    j.p.kind = (int32_t)kind_of(n->op->name);
     j.p.partial = t->dim[1] % t->v != 0;
     bool image = t->rank == 4;
     j.blocks = div_up(t->dim[1], t->v);
