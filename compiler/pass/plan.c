@@ -30,7 +30,7 @@ static bool is_state(const struct value *v)
     return v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_COUNTER || v->kind == VALUE_OPTIM;
 }
 
-static bool is_view(const struct node *n)
+bool plan_is_view(const struct node *n)
 {
     return (node_is(n, "flatten") || node_is(n, "unflatten")) && type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type)
         && (n->in[0]->type.layout == LAYOUT_BLOCKED) == (n->out[0]->type.layout == LAYOUT_BLOCKED);
@@ -103,8 +103,7 @@ static bool read_otherwise(const struct node *n, const struct value *v, int from
     return false;
 }
 
-/* The operands from which on an element is read only to compute the result's same element: the body's, or all. */
-static int elementwise_from(const struct node *n)
+int plan_elementwise_from(const struct node *n)
 {
     if (n->op->family == KERNEL_POINTWISE) return 0;
     if (n->op->family == KERNEL_CONV && n->body) return n->nanchor;
@@ -126,7 +125,7 @@ static bool taken(const struct node *n, const struct value *v)
 
 static void share_in_place(struct planner *p, struct node *n)
 {
-    int from = elementwise_from(n);
+    int from = plan_elementwise_from(n);
     const struct value *workspace = node_workspace(n);
     for (int r = 0; r < n->nout; r++) {
         struct value *v = n->out[r];
@@ -153,7 +152,7 @@ static void find_sharing(struct planner *p)
     }
     GRAPH_EACH(p->g, n) {
         if (n->prepare) continue;
-        if (is_view(n)) {
+        if (plan_is_view(n)) {
             if (n->out[0]->space != SPACE_NONE || n->out[0]->alias) continue;
             share(p, n->out[0], n->in[0]);
             p->views++;

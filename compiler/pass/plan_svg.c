@@ -27,8 +27,8 @@ struct drawing {
     size_t top;                  /* bytes at the upper edge */
 };
 
-static double x_of(const struct drawing *d, double column) { return LEFT + column * (WIDTH - LEFT - RIGHT) / (d->columns ? d->columns : 1); }
-static double y_of(const struct drawing *d, double bytes) { return HEIGHT - BOTTOM - bytes * (HEIGHT - TOP - BOTTOM) / (double)d->top; }
+static double x_of(const struct drawing *d, double column) { return (double)LEFT + column * (double)(WIDTH - LEFT - RIGHT) / (d->columns ? d->columns : 1); }
+static double y_of(const struct drawing *d, double bytes) { return (double)(HEIGHT - BOTTOM) - bytes * (double)(HEIGHT - TOP - BOTTOM) / (double)d->top; }
 
 static void escaped(struct buf *out, const char *s)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
+#include "op/op.h"
 
 struct schedule {
     struct graph *g;
@@ -13,12 +14,12 @@ struct schedule {
     struct deps deps;
     size_t *bytes;        /* by value id: of the arena, 0 for what lies elsewhere */
     int *uses;            /* by value id: nodes that read it (each once) and outputs */
-    int (*reads)[2];      /* the reads without repetition: start and count by node, into read_ids */
+    int (*reads)[2];      /* the storages read, each once: start and count by node, into read_ids */
     int *read_ids;
+    int *root;            /* by value id: what a view is a view of, or itself */
 };
 
-/* ---- a model of memory: each value lives from its node to its last reader; a view or an in-place result costs its full size for
-        one moment, which is the same error for every order */
+/* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as pass/plan.c does */
 
 static void collect_reads(struct schedule *s, struct node *n, int *count)
 {
@@ -26,10 +27,11 @@ static void collect_reads(struct schedule *s, struct node *n, int *count)
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i]) continue;
         bool again = false;
-        for (int k = s->reads[n->index][0]; k < *count; k++) again |= s->read_ids[k] == n->in[i]->id;
+        int id = s->root[n->in[i]->id];
+        for (int k = s->reads[n->index][0]; k < *count; k++) again |= s->read_ids[k] == id;
         if (!again) {
-            s->read_ids[(*count)++] = n->in[i]->id;
-            s->uses[n->in[i]->id]++;
+            s->read_ids[(*count)++] = id;
+            s->uses[id]++;
         }
     }
     s->reads[n->index][1] = *count - s->reads[n->index][0];
@@ -43,8 +45,14 @@ static void measure(struct schedule *s)
     s->uses = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
     s->reads = arena_array(s->arena, (size_t)s->deps.count + 1, sizeof *s->reads);
     s->read_ids = ARENA_ARRAY(s->arena, int, total + 1);
+    s->root = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    for (int i = 0; i < s->g->nvalues; i++) s->root[i] = i;
     GRAPH_EACH(s->g, n) {
         collect_reads(s, n, &count);
+        if (plan_is_view(n)) {
+            s->root[n->out[0]->id] = s->root[n->in[0]->id];
+            continue;
+        }
         for (int i = 0; i < n->nout; i++)
             if (!n->prepare) s->bytes[n->out[i]->id] = (size_t)round_up((int64_t)type_bytes(&n->out[i]->type), 64);
     }
@@ -67,7 +75,30 @@ static size_t freed_by(const struct schedule *s, const struct node *n, const int
     for (int i = 0; i < r[1]; i++)
         if (left[s->read_ids[r[0] + i]] == 1) sum += s->bytes[s->read_ids[r[0] + i]];
     for (int i = 0; i < n->nout; i++)
-        if (!left[n->out[i]->id]) sum += s->bytes[n->out[i]->id];
+        if (!left[s->root[n->out[i]->id]]) sum += s->bytes[n->out[i]->id];
+    return sum;
+}
+
+/* Bytes of results that overwrite an operand in its last read. */
+static size_t taken_over(const struct schedule *s, const struct node *n, const int *left)
+{
+    size_t sum = 0;
+    int taken[MAX_OUTS], ntaken = 0;
+    for (int r = 0; r < n->nout; r++) {
+        size_t bytes = s->bytes[n->out[r]->id];
+        for (int i = plan_elementwise_from(n); bytes && i < n->nin; i++) {
+            if (!n->in[i] || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            int id = s->root[n->in[i]->id];
+            bool free = left[id] == 1 && s->bytes[id] == bytes;
+            for (int k = 0; k < ntaken; k++) free = free && taken[k] != id;
+            for (int k = 0; k < n->nanchor && n->op->family == KERNEL_CONV; k++)
+                free = free && (!n->in[k] || s->root[n->in[k]->id] != id);
+            if (!free) continue;
+            taken[ntaken++] = id;
+            sum += bytes;
+            break;
+        }
+    }
     return sum;
 }
 
@@ -91,7 +122,8 @@ static size_t peak_of(const struct schedule *s, const int *order)
     for (int i = 0; i < s->deps.count; i++) {
         const struct node *n = s->deps.node[order[i]];
         live += made_by(s, n);
-        if (live > peak) peak = live;
+        size_t over = taken_over(s, n, left);
+        if (live - over > peak) peak = live - over;
         live -= freed_by(s, n, left);
         count_reads(s, n, left);
     }
