@@ -211,7 +211,7 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
         if (index < 0) continue;
         const struct rnc_value *v = &c->model->values[index];
         struct rnc_type t = v->type;
-        if (t.layout == RNC_PLAIN || t.dtype != RNC_F32) continue;
+        if (t.layout == RNC_PLAIN || t.layout > RNC_DEPTHWISE || t.dtype != RNC_F32) continue; /* transformed weights have no plain elements */
         if (t.layout == RNC_BLOCKED && t.rank >= 2) t.dim[0] = c->run->n;
         size_t bytes = rnc_packed_bytes(&t);
         float *plain = malloc(rnc_plain_bytes(&t)), *packed = malloc(bytes), *here = malloc(bytes);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TOLERANCE 1e-6
-#define STEP 2e-5 /* times directions of at most 1: below half the distance of the inputs from each other and from the kinks */
+#define STEP 2e-5 /* at most; and, times directions of at most 1, far below the distance of the inputs from each other and from the kinks */
 
 enum { MAX_INPUTS = 16 };
 
@@ -72,7 +72,7 @@ static double loss_at(struct gradient *g, double *input, const double *at, const
 /* Central differences of fourth order. */
 static double difference(struct gradient *g, double *input, const double *at, const double *direction, int64_t count)
 {
-    double h = STEP;
+    double h = fmin(STEP, 0.02 * (g->c->high - g->c->low) / (double)count);
     double near = loss_at(g, input, at, direction, count, h) - loss_at(g, input, at, direction, count, -h);
     double far = loss_at(g, input, at, direction, count, 2 * h) - loss_at(g, input, at, direction, count, -2 * h);
     memcpy(input, at, (size_t)count * sizeof *input);

@@ -2,6 +2,7 @@
 
        build/tests/op/test_op [NAME[/ROW]]…     all, one operator's, one row's; -v names every test;
                                                --cpu=x86-64-v3 compiles for 8 lanes
+       build/tests/op/test_op "conv2d x=1,3,7,7 weight=5,3,3,3"     a row that is in no table
 
    Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule agrees with finite
    differences; compiled code agrees with the reference. Each operator runs in a process of its own, so that one that crashes is one failure. */
@@ -19,15 +20,23 @@
 struct counts { int passed, failed; };
 struct testing { struct arena *arena; const char *program; const struct target *target; bool verbose; struct counts counts; };
 
-static void report(struct testing *t, const struct op_def *op, int row, const char *kind, const char *error)
+/* A row by the words that run it alone: "conv2d/3", or an operator and a text of the user's. */
+struct row { const struct op_def *op; const struct op_test *test; const char *words; };
+
+static void report(struct testing *t, const struct row *r, const char *kind, const char *error)
 {
     if (error) {
         t->counts.failed++;
-        printf("FAIL %s/%d %s \"%s\"\n     %s\n     alone: %s %s/%d\n", op->name, row, kind, op->tests[row].text, error, t->program, op->name, row);
+        printf("FAIL %s %s \"%s\"\n     %s\n     alone: %s '%s'\n", r->words, kind, r->test->text, error, t->program, r->words);
     } else {
         t->counts.passed++;
-        if (t->verbose) printf("ok   %s/%d %s \"%s\"\n", op->name, row, kind, op->tests[row].text);
+        if (t->verbose) printf("ok   %s %s \"%s\"\n", r->words, kind, r->test->text);
     }
+}
+
+static struct row row_of(const struct testing *t, const struct op_def *op, int row)
+{
+    return (struct row){op, &op->tests[row], arena_printf(t->arena, "%s/%d", op->name, row)};
 }
 
 static void fill(const void *ctx, struct eval *e) { opcase_fill(ctx, e); }
@@ -69,13 +78,13 @@ static const char *test_compiled(const struct testing *t, struct arena *a, const
     return compare_compiled(a, &plan);
 }
 
-static void test_row(struct testing *t, const struct op_def *op, int row)
+static void test_row(struct testing *t, const struct row *r)
 {
     struct arena *a = arena_new();
-    const char *text = op->tests[row].text, *error = test_reference(a, op, text);
-    report(t, op, row, "reference", error);
-    if (!error && op->grad) report(t, op, row, "gradient", gradient_check(a, op, text));
-    if (!error && op->family != KERNEL_NONE && op->family != KERNEL_PREPARE) report(t, op, row, "compiled", test_compiled(t, a, op, &op->tests[row]));
+    const char *text = r->test->text, *error = test_reference(a, r->op, text);
+    report(t, r, "reference", error);
+    if (!error && r->op->grad) report(t, r, "gradient", gradient_check(a, r->op, text));
+    if (!error && r->op->family != KERNEL_NONE && r->op->family != KERNEL_PREPARE) report(t, r, "compiled", test_compiled(t, a, r->op, r->test));
     arena_free(a);
 }
 
@@ -91,7 +100,10 @@ static bool run_rows(struct testing *t, const struct op_def *op, int from, int t
     pid_t pid = fork();
     if (pid == 0) {
         t->counts = sum;
-        for (int row = from; row < to; row++) test_row(t, op, row);
+        for (int k = from; k < to; k++) {
+            struct row row = row_of(t, op, k);
+            test_row(t, &row);
+        }
         fflush(stdout);
         if (write(ends[1], &t->counts, sizeof t->counts) < 0) exit(3);
         exit(0);
@@ -106,9 +118,10 @@ static bool run_rows(struct testing *t, const struct op_def *op, int from, int t
     return true;
 }
 
-static void run_row(struct testing *t, const struct op_def *op, int row)
+static void run_row(struct testing *t, const struct op_def *op, int k)
 {
-    if (!run_rows(t, op, row, row + 1)) report(t, op, row, "run", "the process died");
+    struct row row = row_of(t, op, k);
+    if (!run_rows(t, op, k, k + 1)) report(t, &row, "run", "the process died");
 }
 
 static void run_op(struct testing *t, const struct op_def *op)
@@ -122,6 +135,20 @@ static void run_op(struct testing *t, const struct op_def *op)
     for (int row = 0; row < op->ntests; row++) run_row(t, op, row);
 }
 
+/* "NAME TEXT": a row of the user's. */
+static bool run_text(struct testing *t, const char *text)
+{
+    const char *space = strchr(text, ' ');
+    const struct op_def *op = op_find(arena_strndup(t->arena, text, (size_t)(space - text)));
+    if (!op) {
+        fprintf(stderr, "%s: there is no operator '%s'\n", t->program, text);
+        return false;
+    }
+    struct op_test test = {space + 1, 1e-5};
+    test_row(t, &(struct row){op, &test, text});
+    return true;
+}
+
 static bool run_named(struct testing *t, const char *name)
 {
     char copy[128];
@@ -129,13 +156,15 @@ static bool run_named(struct testing *t, const char *name)
     char *slash = strchr(copy, '/');
     if (slash) *slash = '\0';
     const struct op_def *op = op_find(copy);
-    int row = slash ? atoi(slash + 1) : 0;
-    if (!op || row < 0 || row >= op->ntests) {
+    int k = slash ? atoi(slash + 1) : 0;
+    if (!op || k < 0 || k >= op->ntests) {
         fprintf(stderr, "%s: there is no operator '%s' with such a test\n", t->program, name);
         return false;
     }
-    if (slash) test_row(t, op, row); /* in this process, for a debugger */
-    else run_op(t, op);
+    if (slash) {
+        struct row row = row_of(t, op, k);
+        test_row(t, &row); /* in this process, for a debugger */
+    } else run_op(t, op);
     return true;
 }
 
@@ -160,7 +189,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-v") == 0) t.verbose = true;
         else if (argv[i][0] != '-') {
-            ok &= run_named(&t, argv[i]);
+            ok &= strchr(argv[i], ' ') ? run_text(&t, argv[i]) : run_named(&t, argv[i]);
             named++;
         }
     }
