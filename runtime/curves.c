@@ -280,6 +280,12 @@ static bool draw_to(const struct rnc_history *h, const struct lines *l, const ch
     return rnc_fail(s, RNC_ENV, "can't draw %s: %s", path, cairo_status_to_string(status));
 }
 
+#if defined __SANITIZE_ADDRESS__
+/* fontconfig, which cairo loads, never frees its caches. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libfontconfig"; }
+#endif
+
 bool rnc_curves_draw(const struct rnc_history *h, const char *dir, const char *title, struct rnc_status *s)
 {
     struct lines l;

@@ -32,7 +32,7 @@ struct rnc_data {
     struct rnc_dataset train, val;
     int64_t nclasses;
     char **classes;                      /* names, nclasses of them, or NULL */
-    char description[256];               /* "Fashion-MNIST: 60,000 images for training, 10,000 for validation, 1 × 28 × 28, 10 classes" */
+    char description[384];               /* "mnist/: 60000 images to train on, 10000 to validate on, 1 × 28 × 28, 10 classes" */
     bool held_out;                       /* there was no validation part: every tenth sample was set aside */
 };
 

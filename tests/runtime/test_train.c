@@ -1,0 +1,392 @@
+/* The trainer, on a model written by hand (softmax regression with momentum) and the built-in digits: it learns, an interrupted run goes on with the
+   same bits, whatever differs is refused, and nothing is lost when something fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "runtime/pool.h"
+#include "runtime/train.h"
+#include "support.h"
+
+enum { N = 64, CLASSES = 10, PIXELS = 400, WEIGHTS = CLASSES * PIXELS };
+
+/* ---- the model */
+
+static void forward(const float *x, const float *w, const float *b, float *y)
+{
+    for (int c = 0; c < CLASSES; c++) {
+        float sum = b[c];
+        for (int k = 0; k < PIXELS; k++) sum += x[k] * w[c * PIXELS + k];
+        y[c] = sum;
+    }
+}
+
+static void infer_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    (void)run, (void)scratch;
+    for (int64_t n = begin; n < end; n++) forward((const float *)args[0] + n * PIXELS, args[1], args[2], (float *)args[3] + n * CLASSES);
+}
+
+static void train_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    float *gradient = args[5], *losses = args[6];
+    infer_kernel(args, run, scratch, begin, end);
+    for (int64_t n = begin; n < end; n++) {
+        const float *y = (const float *)args[3] + n * CLASSES;
+        int64_t label = ((const int64_t *)args[4])[n];
+        float top = y[0], sum = 0.0f;
+        for (int c = 1; c < CLASSES; c++) top = fmaxf(top, y[c]);
+        for (int c = 0; c < CLASSES; c++) sum += expf(y[c] - top);
+        losses[n] = logf(sum) - (y[label] - top);
+        for (int c = 0; c < CLASSES; c++) gradient[n * CLASSES + c] = (expf(y[c] - top) / sum - (float)(c == label)) / (float)run->n;
+    }
+}
+
+static void loss_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    float sum = 0.0f;
+    (void)scratch, (void)begin, (void)end;
+    for (int64_t n = 0; n < run->n; n++) sum += ((const float *)args[0])[n];
+    *(float *)args[1] = sum / (float)run->n;
+}
+
+static void update_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    const float *x = args[0], *gradient = args[1];
+    float *w = args[2], *b = args[3], *m = args[4], lr = (float)run->lr;
+    (void)scratch;
+    for (int64_t c = begin; c < end; c++) {
+        for (int k = 0; k < PIXELS; k++) {
+            float g = 0.0f;
+            for (int64_t n = 0; n < run->n; n++) g += gradient[n * CLASSES + c] * x[n * PIXELS + k];
+            m[c * PIXELS + k] = 0.9f * m[c * PIXELS + k] + g;
+            w[c * PIXELS + k] -= lr * m[c * PIXELS + k];
+        }
+        for (int64_t n = 0; n < run->n; n++) b[c] -= lr * gradient[n * CLASSES + c];
+    }
+}
+
+enum { W = 0, B = WEIGHTS * 4, M = B + 64, COUNT_AT = M + WEIGHTS * 4, STATE = COUNT_AT + 8, GRADIENT = 0, LOSSES = N * CLASSES * 4 };
+static const struct rnc_arg infer_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}};
+static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}, {RNC_INPUT, 1, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_ARENA, 0, LOSSES}};
+static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 1, 0}};
+static const struct rnc_arg update_args[] = {{RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
+static const struct rnc_step infer_steps[] = {{infer_kernel, infer_args, 4, 1, 1, 0, 0}};
+static const struct rnc_step train_steps[] = {
+    {train_kernel, train_args, 7, 1, 1, 0, 0}, {loss_kernel, loss_args, 2, 0, 1, 0, 0}, {update_kernel, update_args, 5, 0, CLASSES, 0, 0}};
+static const struct rnc_tensor tensors[] = {
+    {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W},
+    {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B},
+    {"image", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 4, .dim = {N, 1, 20, 20}}, 0},
+    {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0},
+    /* training only, from here */
+    {"optim.momentum.fc.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 1, {.rank = 2, .dim = {CLASSES, PIXELS}}, M},
+    {"batches", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, COUNT_AT},
+    {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1},
+    {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1}};
+static struct rnc_node nodes[] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
+static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION, .name = "hand", .cpu = "any", .lanes = 1, .batch = N, .steps = infer_steps, .nsteps = 1,
+    .tensors = tensors, .ntensors = 4, .nodes = nodes, .nnodes = 1, .ninputs = 1, .noutputs = 1, .state_bytes = STATE, .arena_bytes = 64};
+static struct rnc_model train_model = {.abi = RNC_ABI_VERSION, .train = 1, .name = "hand", .cpu = "any", .lanes = 1, .batch = N, .steps = train_steps, .nsteps = 3,
+    .tensors = tensors, .ntensors = 8, .nodes = nodes, .nnodes = 1, .ninputs = 2, .noutputs = 2, .state_bytes = STATE, .arena_bytes = N * CLASSES * 4 + N * 4};
+
+/* ---- running it */
+
+static struct rnc_status s;
+static struct rnc_data data;
+static struct rnc_pool *pool;
+static struct rnc_parallel par;
+static volatile int stop;
+static const struct rnc_augment augment[] = {{.kind = RNC_AUGMENT_CROP, .pad = 1}};
+
+static struct rnc_train_config config(const char *out, int64_t epochs)
+{
+    struct rnc_train_config c = {.train = &train_model, .infer = &infer_model, .par = &par, .data = &data, .epochs = epochs, .seed = 3, .spec_hash = 77, .out = out,
+        .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25}, .title = "by hand", .metrics = 1u << RNC_METRIC_TOP5, .stop = &stop,
+        .loader = {.channels = 1, .height = 20, .width = 20, .nclasses = CLASSES, .ignore = -1, .shuffle = true, .augment = augment, .naugment = 1}};
+    rnc_data_measure(&data.train, 1, c.loader.mean, c.loader.std, &s);
+    return c;
+}
+
+/* Stops at a step, or at the first batch of an epoch's validation. */
+struct stop_at { int64_t step, validation_of; };
+static void maybe_stop(void *ctx, const struct rnc_progress *p)
+{
+    const struct stop_at *at = ctx;
+    if (p->event == RNC_EVENT_STEP && p->step == at->step) stop = 1;
+    if (p->event == RNC_EVENT_VALIDATION && p->epoch == at->validation_of) stop = 1;
+}
+
+static void run(struct rnc_train_config *c, struct rnc_train_result *r)
+{
+    if (!rnc_train(c, r, NULL, &s)) fail_msg("training failed: %s", s.message);
+}
+
+static void learns(void **state)
+{
+    (void)state;
+    struct rnc_train_result r;
+    struct rnc_train_config c = config(in_scratch("learns"), 3);
+    run(&c, &r);
+    assert_true(r.best > 0.85 && r.best_epoch >= 1 && r.epochs == 3 && r.step == 3 * 63 && !r.stopped);
+    assert_true(r.last.val[RNC_METRIC_TOP5] > r.last.val[RNC_METRIC_ACCURACY] && isnan(r.last.val[RNC_METRIC_MIOU]));
+    static const char *const files[] = {"learns/last.safetensors", "learns/best.safetensors", "learns/log.csv", "learns/steps.csv", "learns/curves.png", "learns/curves.svg"};
+    for (int k = 0; k < 6; k++) assert_true(file_exists(in_scratch(files[k])));
+    assert_int_equal(count_entries(in_scratch("learns")), 6);
+}
+
+static void same_file(const char *a, const char *b)
+{
+    size_t x, y;
+    char *p = read_file(in_scratch(a), &x), *q = read_file(in_scratch(b), &y);
+    assert_non_null(p);
+    assert_non_null(q);
+    assert_int_equal(x, y);
+    assert_memory_equal(p, q, x);
+    free(p);
+    free(q);
+}
+
+/* The run of `learns`, interrupted at AT and resumed, in a folder of its own. */
+static void interrupt_and_resume(const char *name, struct stop_at at, int64_t expect_step)
+{
+    struct rnc_train_result r;
+    char path[64];
+    struct rnc_train_config c = config(in_scratch(name), 3);
+    c.progress = maybe_stop;
+    c.ctx = &at;
+    run(&c, &r);
+    assert_true(r.stopped && r.step == expect_step);
+    stop = 0;
+    struct rnc_train_config again = config(in_scratch(name), 3);
+    again.resume = true;
+    again.par = NULL; /* another number of threads changes nothing */
+    run(&again, &r);
+    assert_int_equal(r.resumed_step, expect_step);
+    assert_int_equal(r.step, 3 * 63);
+    snprintf(path, sizeof path, "%s/last.safetensors", name);
+    same_file("learns/last.safetensors", path);
+    snprintf(path, sizeof path, "%s/best.safetensors", name);
+    same_file("learns/best.safetensors", path);
+    snprintf(path, sizeof path, "%s/steps.csv", name);
+    same_file("learns/steps.csv", path);
+}
+
+static void resumes_exactly(void **state)
+{
+    (void)state;
+    interrupt_and_resume("middle", (struct stop_at){.step = 100}, 100);     /* within epoch 2 */
+    interrupt_and_resume("first", (struct stop_at){.step = 1}, 1);
+    interrupt_and_resume("boundary", (struct stop_at){.step = 126}, 126);   /* its last step; the validation is still due */
+    interrupt_and_resume("validation", (struct stop_at){.validation_of = 1}, 63);
+}
+
+static void resuming_refuses_another_run(void **state)
+{
+    (void)state;
+    struct rnc_train_result r;
+    struct rnc_train_config c = config(in_scratch("learns"), 3);
+    c.resume = true;
+    c.seed = 4;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the seed was '3' and is now '4'");
+    c.seed = 3;
+    c.spec_hash = 78;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the spec");
+    c.spec_hash = 77;
+    c.loader.naugment = 0;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "'shuffled, crop 1' and is now 'shuffled'");
+    c.loader.naugment = 1;
+    train_model.lanes = 8;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the vector length");
+    train_model.lanes = 1;
+    nodes[0].algorithm = "by foot";
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "it computed 'fc=by hand', the code compiled now 'fc=by foot'");
+    nodes[0].algorithm = "by hand";
+    c.out = in_scratch("nothing");
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "nothing to resume");
+    c.out = in_scratch("learns");
+    run(&c, &r); /* finished already: nothing to do */
+    assert_int_equal(r.step, 3 * 63);
+    same_file("learns/last.safetensors", "middle/last.safetensors");
+}
+
+static void starts_from_weights_and_keeps_the_old_run(void **state)
+{
+    (void)state;
+    struct rnc_train_result fresh, r;
+    struct rnc_train_config c = config(in_scratch("fresh"), 1);
+    run(&c, &fresh);
+    c = config(in_scratch("validation"), 1);
+    c.init = in_scratch("learns/best.safetensors");
+    run(&c, &r);
+    assert_true(r.last.train_loss < 0.7 * fresh.last.train_loss);
+    same_file("learns/last.safetensors", "validation/last.safetensors.old");
+}
+
+static void stops_when_the_loss_diverges(void **state)
+{
+    (void)state;
+    struct rnc_train_result r;
+    struct rnc_train_config c = config(in_scratch("diverges"), 1);
+    run(&c, &r);
+    size_t before, after;
+    char *was = read_file(in_scratch("diverges/last.safetensors"), &before);
+    c.epochs = 2;
+    c.resume = true;
+    c.schedule = (struct rnc_schedule){.lr = 1e38};
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "training has diverged");
+    char *is = read_file(in_scratch("diverges/last.safetensors"), &after);
+    assert_int_equal(before, after);
+    assert_memory_equal(was, is, before); /* the last good checkpoint */
+    free(was);
+    free(is);
+}
+
+static void fails_early_where_it_cannot_write(void **state)
+{
+    (void)state;
+    struct rnc_train_result r;
+    write_file(in_scratch("plain"), "x", 1);
+    struct rnc_train_config c = config(in_scratch("plain/out"), 1);
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_ENV, "can't make the directory");
+    assert_int_equal(r.step, 0);
+}
+
+static void full_disk_keeps_the_last_checkpoint(void **state)
+{
+    (void)state;
+    struct rnc_train_result r;
+    struct rnc_train_config c = config(in_scratch("full"), 1);
+    run(&c, &r);
+    size_t before, after;
+    char *was = read_file(in_scratch("full/last.safetensors"), &before);
+    int entries = count_entries(in_scratch("full"));
+    struct rlimit old, small = {.rlim_cur = 8192};
+    getrlimit(RLIMIT_FSIZE, &old);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    c.resume = true;
+    c.epochs = 2;
+    bool ok = rnc_train(&c, &r, NULL, &s);
+    setrlimit(RLIMIT_FSIZE, &old);
+    expect_failure(&s, ok, RNC_ENV, "can't write");
+    char *is = read_file(in_scratch("full/last.safetensors"), &after);
+    assert_int_equal(before, after);
+    assert_memory_equal(was, is, before);
+    assert_int_equal(count_entries(in_scratch("full")), entries);
+    free(was);
+    free(is);
+}
+
+/* ---- the parts */
+
+static void schedules(void **state)
+{
+    (void)state;
+    const double milestones[] = {2, 3};
+    struct rnc_schedule k = {.kind = RNC_SCHEDULE_COSINE, .lr = 1.0, .warmup_epochs = 1.0};
+    assert_true(fabs(rnc_schedule_lr(&k, 0, 9, 90) - 0.1) < 1e-12 && fabs(rnc_schedule_lr(&k, 9, 9, 90) - 1.0) < 1e-12);
+    assert_true(rnc_schedule_lr(&k, 89, 9, 90) < 0.001 && rnc_schedule_lr(&k, 89, 9, 90) > 0.0);
+    k = (struct rnc_schedule){.kind = RNC_SCHEDULE_STEP, .lr = 1.0, .gamma = 0.1, .milestones = milestones, .nmilestones = 2};
+    assert_true(rnc_schedule_lr(&k, 19, 10, 40) == 1.0 && fabs(rnc_schedule_lr(&k, 20, 10, 40) - 0.1) < 1e-12 && fabs(rnc_schedule_lr(&k, 30, 10, 40) - 0.01) < 1e-12);
+    k = (struct rnc_schedule){.kind = RNC_SCHEDULE_LINEAR, .lr = 2.0};
+    assert_true(fabs(rnc_schedule_lr(&k, 5, 10, 10) - 1.0) < 1e-12);
+}
+
+static void metrics(void **state)
+{
+    (void)state;
+    struct rnc_tally t;
+    struct rnc_type map = {.rank = 4, .dim = {1, 2, 1, 4}}, flat = {.rank = 2, .dim = {2, 6}};
+    const float scores[8] = {1, 1, 0, 0, 0, 0, 1, 1}; /* predicted: 0 0 1 1 */
+    const int64_t truth[4] = {0, 1, 1, 255}, labels[2] = {0, 5};
+    assert_true(rnc_tally_begin(&t, &map, 255, &s));
+    rnc_tally_add(&t, scores, truth, 1);
+    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_PIXEL_ACCURACY) - 2.0 / 3) < 1e-12 && fabs(rnc_tally_metric(&t, RNC_METRIC_MIOU) - 0.5) < 1e-12);
+    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_DICE) - 2.0 / 3) < 1e-12 && isnan(rnc_tally_metric(&t, RNC_METRIC_ACCURACY)));
+    rnc_tally_free(&t);
+    const float logits[12] = {6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1};
+    assert_true(rnc_tally_begin(&t, &flat, -1, &s));
+    rnc_tally_add(&t, logits, labels, 2);
+    assert_true(rnc_tally_metric(&t, RNC_METRIC_ACCURACY) == 0.5 && rnc_tally_metric(&t, RNC_METRIC_TOP5) == 0.5);
+    assert_true(fabs(rnc_tally_loss(&t) - (0.4561933 + 5.4561933) / 2) < 1e-6);
+    rnc_tally_free(&t);
+}
+
+/* Every sample once an epoch, in another order each time, and the same from any first batch on. */
+static void loader_orders(void **state)
+{
+    (void)state;
+    struct rnc_loader_config c = config("", 1).loader;
+    c.data = &data.train;
+    c.batch = N;
+    c.seed = 9;
+    struct rnc_loader *l = rnc_loader_new(&c, &s);
+    assert_non_null(l);
+    static float kept[2][400];
+    int seen[4000] = {0}, moved = 0;
+    int64_t first[2];
+    struct rnc_batch b;
+    for (int64_t epoch = 0; epoch < 2; epoch++) {
+        int64_t count = 0;
+        rnc_loader_start(l, epoch, 0);
+        while (rnc_loader_next(l, &b, &s) && b.n) {
+            if (count == 0) first[epoch] = b.index[0];
+            for (int64_t k = 0; k < b.n; k++) {
+                seen[b.index[k]]++;
+                moved += b.index[k] != count + k;
+                assert_int_equal(b.labels[k], data.train.labels[b.index[k]]);
+            }
+            if (epoch == 1 && count == 40 * N) memcpy(kept[0], b.images, sizeof kept[0]);
+            count += b.n;
+        }
+        assert_int_equal(count, 4000);
+    }
+    for (int k = 0; k < 4000; k++) assert_int_equal(seen[k], 2);
+    assert_true(moved > 7900 && first[0] != first[1]);
+    rnc_loader_start(l, 1, 40);
+    assert_true(rnc_loader_next(l, &b, &s));
+    memcpy(kept[1], b.images, sizeof kept[1]);
+    assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
+    rnc_loader_free(l);
+    c.height = 28;
+    expect_failure(&s, rnc_loader_new(&c, &s) != NULL, RNC_USER, "the model wants 1 × 28 × 20");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    scratch_make();
+    pool = rnc_pool_new(2, &s);
+    par = rnc_pool_parallel(pool);
+    return rnc_data_open(&data, &(struct rnc_data_source){0}, &s) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rnc_data_close(&data);
+    rnc_pool_free(pool);
+    scratch_remove();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schedules), cmocka_unit_test(metrics), cmocka_unit_test(loader_orders), cmocka_unit_test(learns), cmocka_unit_test(resumes_exactly),
+        cmocka_unit_test(resuming_refuses_another_run), cmocka_unit_test(starts_from_weights_and_keeps_the_old_run), cmocka_unit_test(stops_when_the_loss_diverges),
+        cmocka_unit_test(fails_early_where_it_cannot_write), cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
+    };
+    return cmocka_run_group_tests_name("train", tests, set_up, tear_down);
+}
