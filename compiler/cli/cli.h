@@ -40,6 +40,7 @@ struct cli {
     int64_t threads;      /* 0: one for each CPU */
     int64_t seed;
     const char *cpu;      /* "host" unless given */
+    const char *winograd; /* auto, off, f2, f4, f6; NULL: auto */
 };
 
 enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu */

@@ -58,9 +58,25 @@ static const char *pipeline_prefix(struct arena *a, const char *pipeline, const 
     return NULL;
 }
 
+static bool winograd_option(struct cli *c, int *out)
+{
+    static const char *const names[] = { "auto", "off", "f2", "f4", "f6" };
+    static const int values[] = { WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 6 };
+    const char *given = c->winograd ? c->winograd : "auto";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(given, names[i])) {
+            *out = values[i];
+            return true;
+        }
+    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--winograd cannot be '%s'", given);
+    diag_note(d, "it is one of auto, off, f2, f4, f6");
+    return false;
+}
+
 static bool run_passes(struct cli *c, const struct model_options *o, struct built *b)
 {
     struct pass_context pc = { .arena = c->arena, .diags = c->diags, .target = b->target, .report = o->report };
+    if (!winograd_option(c, &pc.winograd)) return false;
     pc.train = train_options(&b->spec->train.optimizer, o);
 #ifdef RNC_DEBUG
     pc.verify = true;

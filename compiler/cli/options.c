@@ -25,6 +25,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "threads", .kind = OPT_INT, .arg = "N", .help = "threads (one for each CPU)", .dest = &c->threads, .min = 1, .max = 1024 };
         out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
         out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &c->cpu };
+        out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4 or f6 (auto)", .dest = &c->winograd };
     }
     if (which & CLI_JSON)
         out[n++] = (struct option){ .name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json };
