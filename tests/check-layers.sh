@@ -11,7 +11,7 @@ allowed() {
     compiler/op) echo "base ir op" ;;
     compiler/build) echo "base spec ir op build" ;;
     compiler/pass) echo "base ir op pass" ;;
-    compiler/gen) echo "base ir op pass gen runtime/abi.h" ;;
+    compiler/gen) echo "base ir op pass gen runtime/abi.h runtime/winograd.h" ;;
     compiler/cli) echo "base spec ir op build pass gen cli runtime" ;;
     runtime) echo "runtime" ;;
     esac

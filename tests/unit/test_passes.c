@@ -27,7 +27,7 @@ struct result { int count; const char **name; double **data; int64_t *size; };
 static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n, int64_t batch)
 {
     int64_t size = type_elements(&v->type);
-    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 && v->kind == VALUE_NODE) size = size / batch * n; /* the real samples */
+    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 && (v->kind == VALUE_NODE || v->kind == VALUE_INPUT)) size = size / batch * n; /* the real samples */
     r->name[r->count] = name;
     r->size[r->count] = size;
     r->data[r->count] = ARENA_ARRAY(a, double, size + 1);
@@ -110,8 +110,8 @@ static void check_passes(struct graph *g, struct pass_context *c, const char *co
     }
 }
 
-static const char *const infer_passes[] = { "simplify", "fold", "fuse", "layout", "workspace", "schedule", "plan", NULL };
-static const char *const train_passes[] = { "autodiff", "simplify", "fuse", "layout", "workspace", "schedule", "plan", NULL };
+static const char *const infer_passes[] = { "simplify", "fold", "fuse", "algorithm", "layout", "workspace", "schedule", "plan", NULL };
+static const char *const train_passes[] = { "autodiff", "simplify", "fuse", "algorithm", "layout", "workspace", "schedule", "plan", NULL };
 
 static const char *joined(struct arena *a, const char *const *names)
 {
