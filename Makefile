@@ -90,6 +90,19 @@ helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(TEST_MAIN) tests/fuzz/fuzz_
 $(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
 
+# Coverage-guided fuzzing with clang's libFuzzer: make fuzz TARGET=spec SECONDS=300 (targets: tests/fuzz/targets.c). What it learns stays
+# in build-fuzz/corpus; a finding is written as crash-…, see tests/fuzz/test_fuzz.c for what to do with it.
+TARGET ?= spec
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang-19 MODE=asan BUILD=build-fuzz OPT_asan='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -DRNC_DEBUG' \
+		build-fuzz/tests/fuzz/fuzz_libfuzzer
+	@mkdir -p build-fuzz/corpus/$(TARGET)
+	RNC_FUZZ_TARGET=$(TARGET) build-fuzz/tests/fuzz/fuzz_libfuzzer -max_total_time=$(SECONDS) -max_len=20000 -timeout=20 build-fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+$(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
 .PHONY: test bless check-layers deps demo install clean
 test:
 	@.ci/deps test
@@ -117,6 +130,6 @@ install: all
 	install -m 644 $(RT_HEADERS:%=runtime/%) $(DESTDIR)$(PREFIX)/include/rnc/
 
 clean:
-	rm -rf build build-debug build-asan build-ubsan build-tsan out
+	rm -rf build build-debug build-asan build-ubsan build-tsan build-fuzz out
 
 -include $(COMPILER_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(RUNTIME_OBJ:.o=.d) $(TEST_OBJ:.o=.d)
