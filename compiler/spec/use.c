@@ -2,8 +2,8 @@
 #include "spec/use.h"
 
 #include <string.h>
+#include "spec/compose.h"
 #include "spec/file.h"
-#include "spec/layers.h"
 
 static const char *const use_keys[] = {"spec", "name", "taps", "params", "from"};
 enum { NUSE = 5 };
@@ -118,12 +118,7 @@ static void check_input(struct spec_file *f, const struct spec_file *used, const
     struct ast *ast = f->ast;
     const struct spec_tensor *in = &used->inputs[0];
     if (ref == REF_BAD || in->rank == 0) return;
-    if (ast->nchecks == ast->cap_checks) {
-        ast->cap_checks = ast->cap_checks ? ast->cap_checks * 2 : 64;
-        struct flat_check *more = ARENA_ARRAY(f->arena, struct flat_check, ast->cap_checks);
-        if (ast->nchecks) memcpy(more, ast->checks, (size_t)ast->nchecks * sizeof *more);
-        ast->checks = more;
-    }
+    ast->checks = layers_grow(f->arena, ast->checks, ast->nchecks, &ast->cap_checks, sizeof *ast->checks);
     const struct tree *spec = tree_get(t, "spec");
     struct flat_check *c = &ast->checks[ast->nchecks++];
     *c = (struct flat_check){.ref = ref, .rank = in->rank, .span = spec ? spec->span : key->span, .spec = used->name, .input = in->name};
