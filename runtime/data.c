@@ -289,14 +289,65 @@ static bool hold_out(struct rnc_data *d, struct rnc_status *s)
     return true;
 }
 
-static void describe(struct rnc_data *d, bool digits)
+/* 60000 -> "60,000". */
+static const char *grouped(int64_t n, char out[32])
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int k = 0; k < length; k++) {
+        if (k > 0 && (length - k) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[k];
+    }
+    out[at] = 0;
+    return out;
+}
+
+/* The last part of a path, without slashes at its end. */
+static void base_name(const char *path, char *out, size_t size)
+{
+    size_t end = strlen(path), start;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (start = end; start > 0 && path[start - 1] != '/'; start--) {}
+    snprintf(out, size, "%.*s", (int)(end - start), path + start);
+}
+
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t word;
+    for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
+        memcpy(&word, p, sizeof word);
+        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h ^= h >> 29;
+    }
+    for (; bytes > 0; bytes--) h = (h ^ *p++) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
+{
+    h = hash_bytes(h, p->labels, (size_t)p->count * sizeof *p->labels);
+    if (p->pixels) h = hash_bytes(h, p->pixels, (size_t)(p->count * p->channels * p->height * p->width));
+    for (int64_t k = 0; p->files && k < p->count; k++) {
+        const char *slash = strrchr(p->files[k], '/');
+        h = hash_bytes(h, slash ? slash + 1 : p->files[k], strlen(slash ? slash + 1 : p->files[k]));
+    }
+    return h;
+}
+
+static void describe(struct rnc_data *d, const struct rnc_data_source *o)
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
-    char shape[64] = "of several sizes", train[64] = "";
+    char shape[96] = "of several sizes", train[96] = "", name[128], n[32];
+    if (!o->path && !o->train_images) snprintf(name, sizeof name, "the built-in digits");
+    else base_name(o->path ? o->path : o->train_images, name, sizeof name);
     if (t->height) snprintf(shape, sizeof shape, "%lld × %lld × %lld", (long long)t->channels, (long long)t->height, (long long)t->width);
-    if (d->train.count) snprintf(train, sizeof train, "%lld images to train on, ", (long long)d->train.count);
-    snprintf(d->description, sizeof d->description, "%.120s: %s%lld to validate on%s, %s, %lld classes", digits ? "the built-in digits" : t->name, train,
-             (long long)d->val.count, d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
+    if (d->train.count) snprintf(train, sizeof train, "%s images to train on, ", grouped(d->train.count, n));
+    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s, %lld classes", name, train, grouped(d->val.count, n),
+             d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
+    uint64_t h = hash_part(hash_part(UINT64_C(0xcbf29ce484222325), &d->train), &d->val);
+    snprintf(d->identity, sizeof d->identity, "%lld + %lld images, %s, %lld classes, hash %016llx", (long long)d->train.count, (long long)d->val.count, shape,
+             (long long)d->nclasses, (unsigned long long)h);
 }
 
 static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
@@ -324,7 +375,7 @@ bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, str
         d->val = d->train;
         d->train = (struct rnc_dataset){0};
     } else if (d->val.count == 0 && !hold_out(d, s)) return false;
-    describe(d, !source->path && !source->train_images);
+    describe(d, source);
     return true;
 }
 

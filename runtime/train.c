@@ -139,7 +139,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
     t->at = (struct rnc_checkpoint){.epochs = c->epochs, .batch_size = c->train->batch, .seed = c->seed, .spec_hash = c->spec_hash, .lr = c->schedule.lr,
-                                    .data = c->data->description, .order = t->order};
+                                    .data = c->data->identity, .order = t->order};
     if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
     struct rnc_checkpoint want = t->at;
     if (access(t->last, F_OK) != 0) return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
@@ -212,7 +212,7 @@ static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t
     double left = (double)(left_epochs * per_epoch - t->at.batch * t->c->train->batch);
     struct rnc_progress p = {.event = event, .epoch = t->at.epoch + 1, .epochs = t->c->epochs, .batch = batch, .batches = batches, .step = t->at.step,
                              .lr = t->lr, .loss = t->tally.samples ? t->at.loss_sum / (double)t->tally.samples : NAN,
-                             .metric = rnc_tally_metric(&t->tally, t->history.primary), .images_per_s = rate, .row = row, .best = best};
+                             .metric = rnc_tally_metric(&t->tally, t->history.primary), .primary = t->history.primary, .images_per_s = rate, .row = row, .best = best};
     p.eta_s = rate > 0.0 && left > 0.0 ? left / rate + (double)left_epochs * t->val_seconds : 0.0;
     t->c->progress(t->c->ctx, &p);
 }

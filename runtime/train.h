@@ -25,6 +25,7 @@ struct rnc_progress {
     int64_t batch, batches;      /* done, of this epoch or of the validation */
     int64_t step;
     double lr, loss, metric;     /* means over this epoch so far */
+    enum rnc_metric primary;     /* what metric is */
     double images_per_s, eta_s;  /* eta: to the end of the run, validation included once it was measured */
     const struct rnc_epoch_row *row; /* RNC_EVENT_EPOCH */
     bool best;

@@ -62,9 +62,10 @@ static bool evaluate(struct evaluation *e)
 
 static void print_json(const struct evaluation *e)
 {
-    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s}", "model", e->built.model->name, "data", e->data.description, "weights", opt_weights, "images",
-                          (json_int_t)e->tally.samples, "loss", rnc_tally_loss(&e->tally), "images_per_s", (double)e->tally.samples / e->seconds, "normalised",
-                          e->normalised);
+    double loss = rnc_tally_loss(&e->tally);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description, "weights", opt_weights, "images",
+                          (json_int_t)e->tally.samples, "images_per_s", (double)e->tally.samples / e->seconds, "normalised", e->normalised);
+    json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
     for (int m = 0; m < RNC_METRICS; m++) {
         double v = rnc_tally_metric(&e->tally, (enum rnc_metric)m);
         if (!isnan(v)) json_object_set_new(j, rnc_metric_name((enum rnc_metric)m), json_real(v));

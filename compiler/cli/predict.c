@@ -71,7 +71,7 @@ static void show(struct prediction *p, const char *path, const struct guess *g)
     if (!p->list) printf("%s\n", path);
     for (int64_t k = 0; k < n; k++) {
         const char *name = p->classes[g[k].index];
-        if (p->list) json_array_append_new(tops, json_pack("{s:s, s:I, s:f}", "class", name, "index", (json_int_t)g[k].index, p->model.map ? "share" : "probability", g[k].share));
+        if (p->list) json_array_append_new(tops, json_pack("{s:s, s:I, s:f}", "class", name, "index", (json_int_t)g[k].index, p->model.map ? "share" : "probability", isfinite(g[k].share) ? g[k].share : 0.0));
         else printf("  %6.2f %%  %s\n", 100.0 * g[k].share, name);
     }
     if (p->list) json_array_append_new(p->list, json_pack("{s:s, s:o}", "image", path, "top", tops));

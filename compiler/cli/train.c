@@ -83,8 +83,8 @@ static void print_row(struct display *d, const struct rnc_progress *p)
     const struct rnc_epoch_row *r = p->row;
     if (d->bar) fprintf(stderr, "\r\033[K");
     if (d->c->json) return;
-    printf("epoch %lld/%lld  loss %.4f  accuracy %.2f %%  |  validation: loss %.4f", (long long)p->epoch, (long long)p->epochs, r->train_loss, 100.0 * r->train_metric,
-           r->val_loss);
+    printf("epoch %lld/%lld  loss %.4f  %s %.2f %%  |  validation: loss %.4f", (long long)p->epoch, (long long)p->epochs, r->train_loss, rnc_metric_name(p->primary),
+           100.0 * r->train_metric, r->val_loss);
     for (int m = 0; m < RNC_METRICS; m++)
         if (!isnan(r->val[m]) && (m != RNC_METRIC_TOP5 || (d->metrics >> m & 1))) printf("  %s %.2f %%", rnc_metric_name((enum rnc_metric)m), 100.0 * r->val[m]);
     printf("  |  %.0f images/s  %.1f s%s\n", r->images_per_s, r->seconds, p->best ? "  (best)" : "");
@@ -156,26 +156,34 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     const struct built *b = &t->train;
     if (t->c->json) return;
     printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epochs, %s %g, pixels normalised %s; %d thread%s, compiled for %s in %.1f s; %s\n", (long long)b->model->batch, (long long)k->epochs,
-           "learning rate", k->schedule.lr, normalised, rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s; %d thread%s, compiled for %s in %.1f s; %s\n", (long long)b->model->batch, (long long)k->epochs,
+           k->epochs == 1 ? "" : "s", k->schedule.lr, normalised, rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) / 1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
     fflush(stdout);
 }
 
+static void put_real(json_t *j, const char *key, double v) { json_object_set_new(j, key, isfinite(v) ? json_real(v) : json_null()); }
+
 static void print_json(struct training *t, const struct rnc_train_config *k, const struct rnc_train_result *r)
 {
     const struct rnc_epoch_row *e = &r->last;
-    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:s}", "model", t->train.model->name, "data", t->data.description, "epochs",
-                          (json_int_t)r->epochs, "steps", (json_int_t)r->step, "stopped", (int)r->stopped, "train_loss", e->train_loss, "train_metric",
-                          e->train_metric, "val_loss", e->val_loss, "best", r->best, "best_epoch", (json_int_t)r->best_epoch, "images_per_s", e->images_per_s,
-                          "seconds", r->seconds, "metric", rnc_metric_name(r->primary));
-    for (int m = 0; m < RNC_METRICS; m++) {
+    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "model", t->train.model->name, "data", t->data.description, "out", k->out, "epochs",
+                          (json_int_t)r->epochs, "steps", (json_int_t)r->step, "stopped", (int)r->stopped, "metric", rnc_metric_name(r->primary), "best_epoch",
+                          (json_int_t)r->best_epoch);
+    put_real(j, "best", r->best_epoch ? r->best : NAN);
+    put_real(j, "seconds", r->seconds);
+    if (e->epoch) {
+        put_real(j, "train_loss", e->train_loss);
+        put_real(j, "train_metric", e->train_metric);
+        put_real(j, "images_per_s", e->images_per_s);
+        put_real(j, "val_loss", e->val_loss);
+    }
+    for (int m = 0; m < RNC_METRICS && e->epoch; m++) {
         char key[64];
         snprintf(key, sizeof key, "val_%s", rnc_metric_name((enum rnc_metric)m));
-        if (j && r->last.epoch && !isnan(e->val[m])) json_object_set_new(j, key, json_real(e->val[m]));
+        if (!isnan(e->val[m])) put_real(j, key, e->val[m]);
     }
-    if (j) json_object_set_new(j, "out", json_string(k->out));
     json_dumpf(j, stdout, JSON_INDENT(2));
     printf("\n");
     json_decref(j);
