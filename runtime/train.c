@@ -142,7 +142,6 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .data = c->data->identity, .order = t->order};
     if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
     struct rnc_checkpoint want = t->at;
-    if (access(t->last, F_OK) != 0) return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
     if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
     t->tally.counted = t->at.counted;
     t->tally.right = t->at.right;
@@ -159,6 +158,7 @@ static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s
     t->last = rnc_path_join(t->c->out, "last.safetensors");
     t->best = rnc_path_join(t->c->out, "best.safetensors");
     if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
+    if (t->c->resume && access(t->last, F_OK) != 0) return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
     describe_order(t);
     if (!probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
     choose_metrics(t);
