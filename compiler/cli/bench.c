@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include "base/checked.h"
+#include "cli/baseline.h"
 #include "cli/cli.h"
 #include "cli/format.h"
 #include "cli/reference.h"
@@ -14,7 +15,7 @@
 #include "runtime/pack.h"
 
 static const char *opt_mode = "infer", *opt_weights, *opt_check = "quick";
-static bool opt_per_layer;
+static bool opt_per_layer, opt_baseline;
 static double opt_seconds = 3;
 
 enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYER_RUNS = 15 };
@@ -36,6 +37,8 @@ struct job {
     double peaks[MAX_PEAKS], best_peak; /* the calm ones; the best of all */
     int npeaks;
     struct layer *layers;          /* by node */
+    const double *baseline;        /* ms by node, or NULL */
+    const char *blas_core;
     double peak, median, min, p95; /* GFLOP/s; ms */
     int counted, dropped;
     bool disturbed;                /* too few runs were calm: all count */
@@ -280,9 +283,11 @@ static void print_json(struct job *j)
     for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
         const struct rnc_node *n = &m->nodes[i];
         double ms = j->layers[i].ms;
-        json_array_append_new(layers, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
+        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
             "algorithm", n->algorithm ? n->algorithm : "", "median_ms", ms, "min_ms", j->layers[i].min, "gflops", rate((double)n->flops, ms), "executed_gflops", rate((double)n->executed_flops, ms),
-            "percent_of_peak", 100 * rate((double)n->executed_flops, ms) / j->peak, "gbytes_per_s", ms > 0 ? (double)n->bytes / ms * 1e-6 : 0.0));
+            "percent_of_peak", 100 * rate((double)n->executed_flops, ms) / j->peak, "gbytes_per_s", ms > 0 ? (double)n->bytes / ms * 1e-6 : 0.0);
+        if (j->baseline && j->baseline[i] > 0) json_object_set_new(row, "im2col_ms", json_real(j->baseline[i]));
+        json_array_append_new(layers, row);
     }
     json_object_set_new(root, "layers", layers);
     json_dumpf(root, stdout, JSON_INDENT(2));
@@ -292,7 +297,7 @@ static void print_json(struct job *j)
 
 static void print_layers(struct job *j)
 {
-    static const char *const columns[] = { "layer", "operator", "algorithm", ">ms", ">share", ">GFLOP/s", ">of peak", ">GB/s", NULL };
+    const char *const columns[] = { "layer", "operator", "algorithm", ">ms", ">share", ">GFLOP/s", ">of peak", ">GB/s", j->baseline ? ">im2col ms" : NULL, NULL };
     const struct rnc_model *m = j->built.model;
     struct arena *a = j->c->arena;
     struct format_table *t = format_table_new(a, columns);
@@ -307,7 +312,8 @@ static void print_layers(struct job *j)
             n->name, n->op, n->algorithm, format_ms(a, ms), arena_printf(a, "%.1f%%", 100 * ms / total),
             flops ? arena_printf(a, "%.1f", rate((double)n->flops, ms)) : NULL,
             flops ? arena_printf(a, "%.0f%%", 100 * rate((double)n->executed_flops, ms) / j->peak) : NULL,
-            arena_printf(a, "%.1f", (double)n->bytes / ms * 1e-6) });
+            arena_printf(a, "%.1f", (double)n->bytes / ms * 1e-6),
+            j->baseline && j->baseline[i] > 0 ? format_ms(a, j->baseline[i]) : NULL });
     }
     format_table_print(t, stdout);
     putchar('\n');
@@ -320,7 +326,7 @@ static void print_report(struct job *j)
     const char *cpu = cpu_name(j->c);
     printf("%s, %s, batch %lld, %d thread%s, fp32, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
            j->session.par.workers > 1 ? "s" : "", m->cpu, cpu ? " on " : "", cpu ? cpu : "");
-    if (j->layers) print_layers(j);
+    if (opt_per_layer) print_layers(j);
     const char *noise = j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
                         : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped) : "";
     printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted, noise);
@@ -332,6 +338,12 @@ static void print_report(struct job *j)
     printf("memory    %s intermediates (no plan can take less than %s), %s weights; peak RSS %s\n", format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes),
            format_bytes(a, m->state_bytes), format_bytes(a, j->rss));
     printf("compile   %s ms\n", format_ms(a, compile_ms(&j->built)));
+    double im2col = 0, ours = 0;
+    for (uint32_t i = 0; j->baseline && i < m->nnodes; i++)
+        if (j->baseline[i] > 0) im2col += j->baseline[i], ours += j->layers[i].ms;
+    if (ours > 0)
+        printf("baseline  im2col and OpenBLAS (%s), one thread: %s ms for the convolutions that took %s ms here, with all that is fused into them\n",
+               j->blas_core, format_ms(a, im2col), format_ms(a, ours));
     printf("result    matches the reference\n");
 }
 
@@ -360,13 +372,14 @@ static bool bench(struct job *j, const char *spec)
     j->in = session_random_inputs(j->c, &j->built);
     j->out = session_outputs(j->c, j->built.model);
     if (j->c->color) fputs("measuring …", stderr);
-    bool ok = measure(j, peak) && ((!opt_per_layer && !j->c->json) || measure_layers(j));
+    bool ok = measure(j, peak) && ((!opt_per_layer && !opt_baseline && !j->c->json) || measure_layers(j));
     if (j->c->color) fputs("\r\033[K", stderr);
     gen_peak_free(peak);
     if (!ok) return false;
     /* Before the check: the reference's memory is not the model's. */
     j->rss = peak_rss();
     evaluate(j);
+    if (opt_baseline && !(j->baseline = baseline_measure(j->c, &j->built, &j->blas_core))) return false;
     return check_result(j);
 }
 
@@ -389,6 +402,7 @@ static int run(struct cli *c, int argc, char **argv)
 static const struct option options[] = {
     { .name = "mode", .kind = OPT_TEXT, .arg = "MODE", .help = "infer (the default) or train: a whole step with the update", .dest = &opt_mode },
     { .name = "per-layer", .kind = OPT_FLAG, .help = "a table of every node", .dest = &opt_per_layer },
+    { .name = "baseline", .kind = OPT_FLAG, .help = "also each convolution by im2col and OpenBLAS, on one thread", .dest = &opt_baseline },
     { .name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt_seconds },
     { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
     { .name = "check", .kind = OPT_TEXT, .arg = "HOW", .help = "quick: every kernel once; full: also the whole network, however large", .dest = &opt_check },
