@@ -55,7 +55,12 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/%.o: %.c
+.PHONY: tools
+tools:
+	@for t in $(firstword $(CC)) pkg-config $(LLVM_CONFIG); do \
+		command -v $$t >/dev/null || { echo "rnc: $$t is not here: \`make deps\` installs what is missing" >&2; exit 2; }; done
+
+$(BUILD)/%.o: %.c | tools
 	@mkdir -p $(dir $@)
 	$(CC) $(CFLAGS) $(LLVM_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
