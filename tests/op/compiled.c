@@ -103,6 +103,7 @@ static void compare_tensor(struct comparing *c, const char *what, const char *na
         }
     }
     double error = norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+    if (getenv("TEST_ERRORS")) fprintf(stderr, "%8.1e  %s %s\n", error, what, name);
     if (error <= tolerance || count == 0) return;
     fail(c, "%s %s differs: relative error %.3g, allowed %.1g; worst at element %lld of %lld: %.9g instead of %.9g (n = %lld of %lld)", what, name, error,
          tolerance, (long long)worst, (long long)count, number(t, got, worst), want[worst], (long long)c->run->n, (long long)c->model->batch);
@@ -353,7 +354,7 @@ static const char *diagnostics(struct arena *a, struct diags *d)
     return copy;
 }
 
-/* TEST_IR=1: the planned graph on the standard error. */
+/* TEST_IR=1: the planned graph on the standard error (TEST_ERRORS=1: the error of everything that is compared). */
 static void print_graph(struct graph *g)
 {
     struct buf b;
