@@ -1,0 +1,1 @@
+opt --passes=algorithm,layout --cpu x86-64-v4 --report algorithm.ir
