@@ -244,8 +244,8 @@ static void initialisation_is_keyed_by_name(void **state)
     struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
     assert_true(rnc_initialize(i, 1, &s) && rnc_get(i, "conv.weight", a, &s) && rnc_get(i, "fc.weight", b, &s));
     double mean = 0, var = 0, top = 0;
-    for (int k = 0; k < BIG; k++) mean += (double)a[k] / BIG, top = fmax(top, fabs((double)b[k]));
-    for (int k = 0; k < BIG; k++) var += ((double)a[k] - mean) * ((double)a[k] - mean) / BIG;
+    for (int k = 0; k < BIG; k++) mean += (double)a[k] / (double)BIG, top = fmax(top, fabs((double)b[k]));
+    for (int k = 0; k < BIG; k++) var += ((double)a[k] - mean) * ((double)a[k] - mean) / (double)BIG;
     assert_true(fabs(mean) < 0.004 && fabs(var - 0.04) < 0.002 && top <= 0.1 && top > 0.099);
     rnc_close(i);
     m.tensors = t + 1; /* alone */

@@ -61,7 +61,7 @@ static void safetensors_round_trip(void **state)
     assert_int_equal(f->ntensors, 3);
     assert_string_equal(rnc_st_meta(f, "note"), meta[0].value);
     float back[6];
-    int64_t number;
+    int64_t number = 0;
     assert_true(rnc_st_read_f32(f, rnc_st_find(f, "a.weight"), back, &s) && rnc_st_read_i64(f, rnc_st_find(f, "n"), &number, &s));
     assert_memory_equal(a, back, sizeof a);
     assert_int_equal(number, -7);
