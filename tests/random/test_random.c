@@ -1,0 +1,164 @@
+/* test_random.c: random graphs, compiled with every pass, against the reference interpreter: forward and whole training steps, on
+   several numbers of threads, partial batches, all memory guarded. What no list of networks thinks of.
+
+       build/tests/random/test_random [SEED [COUNT]]     COUNT graphs from SEED on; --ir prints each; --cpu=x86-64-v3 compiles for 8 lanes
+
+   A random graph may be ill-conditioned (a batch norm over two values, a product of large numbers). So each is first evaluated
+   twice in double precision, the second time on arguments moved by a rounding error of single precision; what that changes, times
+   a factor, is what the compiled code may differ by. Where it is too much the graph says nothing and is passed over. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/buf.h"
+#include "gen/gen.h"
+#include "ir/text.h"
+#include "pass/pass.h"
+#include "tests/op/compiled.h"
+#include "tests/unit/random_graph.h"
+
+enum { FIRST_SEED = 1, COUNT = 90 };
+
+static const double tolerance = 2e-5, most_ill = 2e-6, factor = 200;
+
+struct numbers { const struct graph *graph; uint64_t seed; double moved; };
+
+/* Floats, exactly; MOVED: each by up to that much of itself. */
+static void fill(const void *ctx, struct eval *e)
+{
+    const struct numbers *k = ctx;
+    random_fill(e, k->graph, k->seed);
+    struct random r = { k->seed };
+    for (int i = 0; i < k->graph->nvalues; i++) {
+        const struct value *v = k->graph->values[i];
+        if (v->kind == VALUE_NODE || v->type.dtype != DT_F32) continue;
+        double *data = eval_data(e, v);
+        for (int64_t j = 0; j < type_elements(&v->type); j++) {
+            data[j] = (double)(float)data[j];
+            if (k->moved > 0) data[j] *= 1 + k->moved * (2 * random_unit(&r) - 1);
+        }
+    }
+}
+
+/* |a - b| / |b| of one value, over the samples that are real. */
+static double change(struct eval *a, struct eval *b, const struct value *v)
+{
+    const double *x = eval_data(a, v), *y = eval_data(b, v);
+    double distance = 0, norm = 0;
+    for (int64_t i = 0; i < type_elements(&v->type); i++) {
+        if (!isfinite(x[i]) || !isfinite(y[i])) return INFINITY;
+        distance += (x[i] - y[i]) * (x[i] - y[i]);
+        norm += y[i] * y[i];
+    }
+    return norm > 0 ? sqrt(distance / norm) : 0;
+}
+
+/* How much the outputs, new states and values on the way move when the arguments move by a rounding error. */
+static double condition(const struct graph *g, uint64_t seed, const struct ref_run *run)
+{
+    struct eval *e[2];
+    double most = 0;
+    for (int i = 0; i < 2; i++) {
+        e[i] = eval_new(g, *run);
+        fill(&(struct numbers){ g, seed, i ? 6e-8 : 0 }, e[i]);
+        eval_run(e[i], false);
+    }
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_NODE && g->values[i]->def) most = fmax(most, change(e[1], e[0], g->values[i]));
+    eval_free(e[0]);
+    eval_free(e[1]);
+    return most;
+}
+
+static bool differentiate(struct graph *g, struct diags *d, const struct target *target, uint64_t seed)
+{
+    struct pass_context c = { .arena = g->arena, .diags = d, .target = *target, .verify = true, .train = {
+        .grad_outputs = true, .input_grads = true, .update = seed % 4 == 1 ? UPDATE_SGD : UPDATE_NONE, .momentum = 0.9, .weight_decay = 0.01 } };
+    return pass_run(g, &c, "autodiff");
+}
+
+static bool has_params(const struct graph *g)
+{
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_PARAM) return true;
+    return false;
+}
+
+enum outcome { PASSED, FAILED, PASSED_OVER };
+
+static enum outcome test(struct arena *a, const struct target *target, uint64_t seed, bool ir)
+{
+    static const char *const done[] = { "autodiff", NULL };
+    struct random r = { seed };
+    const bool train = seed % 2;
+    const int64_t batch = random_int(&r, 2, 5);
+    struct diags *d = diags_new(a);
+    struct graph *g = random_graph(a, seed, (int)random_int(&r, 2, 14), batch, train);
+    if (train && !has_params(g)) return PASSED_OVER;
+    if (train && !differentiate(g, d, target, seed)) {
+        diags_print(d, stdout, false);
+        return FAILED;
+    }
+    struct buf text;
+    buf_init(&text, a);
+    graph_print(g, &text);
+    if (ir) puts(text.data);
+    const struct ref_run runs[] = { { .n = batch, .lr = 0.01, .step = 1 }, { .n = random_int(&r, 2, batch), .lr = 0.01, .step = 2 } };
+    const double ill = fmax(condition(g, seed, &runs[0]), condition(g, seed, &runs[1]));
+    if (!(ill < most_ill)) return PASSED_OVER;
+    const struct numbers numbers = { g, seed, 0 };
+    const struct comparison_plan plan = {
+        .graph = g, .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done), .target = target,
+        .runs = runs, .nruns = 2, .fill = fill, .ctx = &numbers, .tolerance = fmax(tolerance, factor * ill), .value_tolerance = fmax(tolerance, factor * ill),
+    };
+    const char *error = compare_compiled(a, &plan);
+    if (!error) return PASSED;
+    printf("%s\n  (moved by a rounding error the values change by %.1e)\n%s", error, ill, text.data);
+    return FAILED;
+}
+
+static enum outcome test_isolated(const struct target *target, uint64_t seed, bool ir, const char *program)
+{
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        struct arena *a = arena_new();
+        const enum outcome o = test(a, target, seed, ir);
+        arena_free(a);
+        fflush(stdout);
+        exit((int)o);
+    }
+    int status = -1;
+    if (child > 0) waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == PASSED) return PASSED;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == PASSED_OVER) return PASSED_OVER;
+    printf("FAILED: seed %llu; alone: %s %llu\n", (unsigned long long)seed, program, (unsigned long long)seed);
+    return FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct arena *a = arena_new();
+    struct diags *d = diags_new(a);
+    struct target target;
+    bool ir = false;
+    uint64_t numbers[2] = { FIRST_SEED, COUNT };
+    int nnumbers = 0, count[3] = { 0 };
+    target_host(&target);
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--cpu=", 6) == 0 && target_named(&target, argv[i] + 6)) continue;
+        if (strcmp(argv[i], "--ir") == 0) ir = true;
+        else if (nnumbers < 2) numbers[nnumbers++] = strtoull(argv[i], NULL, 10);
+    }
+    if (nnumbers == 1) numbers[1] = 1;
+    if (!gen_target_init(&target, d)) {
+        diags_print(d, stderr, false);
+        return 2;
+    }
+    for (uint64_t seed = numbers[0]; seed < numbers[0] + numbers[1]; seed++) count[test_isolated(&target, seed, ir, argv[0])]++;
+    printf("%d graphs passed over\n%d passed, %d failed\n", count[PASSED_OVER], count[PASSED], count[FAILED]);
+    arena_free(a);
+    return count[FAILED] != 0;
+}
