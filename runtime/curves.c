@@ -134,35 +134,48 @@ static void add(struct series *s, double x, double y)
     if (isfinite(y)) s->p[s->n++] = (struct point){x, y};
 }
 
-struct lines { struct series steps, smooth, train, val, train_metric, val_metric; struct point *all; };
+struct lines { struct series steps, smooth, val, metrics, smooth_metric, train_metric, val_metric; struct point *all; };
 
 static bool lines_new(struct lines *l, const struct rnc_history *h)
 {
     size_t room = h->nsteps + h->nepochs + 1;
-    struct series *each[] = {&l->steps, &l->smooth, &l->train, &l->val, &l->train_metric, &l->val_metric};
-    l->all = calloc(6 * room, sizeof *l->all);
-    for (size_t k = 0; l->all && k < 6; k++) *each[k] = (struct series){l->all + k * room, 0};
+    struct series *each[] = {&l->steps, &l->smooth, &l->val, &l->metrics, &l->smooth_metric, &l->train_metric, &l->val_metric};
+    enum { COUNT = sizeof each / sizeof *each };
+    l->all = calloc(COUNT * room, sizeof *l->all);
+    for (size_t k = 0; l->all && k < COUNT; k++) *each[k] = (struct series){l->all + k * room, 0};
     return l->all != NULL;
 }
 
-/* Steps: at most MAX_POINTS of them; the smooth line is an exponential mean, corrected for its start as in Adam. */
+/* The mean over a window on both sides, so that the line does not lag behind; then at most MAX_POINTS of both lines. */
+static void smooth(struct series *s, struct series *out)
+{
+    size_t half = s->n / 60 + 2, stride = s->n / MAX_POINTS + 1, kept = 0;
+    double sum = 0.0;
+    size_t first = 0, last = 0; /* the window holds [first, last) */
+    for (size_t k = 0; k < s->n; k++) {
+        size_t reach = k < half ? k : half; /* even on both sides, at the ends too */
+        if (s->n - 1 - k < reach) reach = s->n - 1 - k;
+        for (; last <= k + reach; last++) sum += s->p[last].y;
+        for (; last > k + reach + 1; last--) sum -= s->p[last - 1].y;
+        for (; first < k - reach; first++) sum -= s->p[first].y;
+        if (k % stride == 0 || k + 1 == s->n) add(out, s->p[k].x, sum / (double)(last - first));
+    }
+    for (size_t k = 0; k < s->n; k++)
+        if (k % stride == 0 || k + 1 == s->n) s->p[kept++] = s->p[k];
+    s->n = kept;
+}
+
 static void collect(struct lines *l, const struct rnc_history *h)
 {
-    double per_epoch = h->steps_per_epoch > 0 ? (double)h->steps_per_epoch : 1.0, keep = exp(-20.0 / (double)(h->nsteps + 20)), mean = 0.0, weight = 0.0;
-    size_t stride = h->nsteps / MAX_POINTS + 1;
-    if (keep > 0.98) keep = 0.98;
+    double per_epoch = h->steps_per_epoch > 0 ? (double)h->steps_per_epoch : 1.0;
     for (size_t k = 0; k < h->nsteps; k++) {
-        double loss = (double)h->step[k].loss, x = (double)h->step[k].step / per_epoch;
-        if (!isfinite(loss)) continue;
-        mean = keep * mean + (1.0 - keep) * loss;
-        weight = keep * weight + (1.0 - keep);
-        if (k % stride != 0 && k + 1 != h->nsteps) continue;
-        add(&l->steps, x, loss);
-        add(&l->smooth, x, mean / weight);
+        add(&l->steps, (double)h->step[k].step / per_epoch, (double)h->step[k].loss);
+        add(&l->metrics, (double)h->step[k].step / per_epoch, (double)h->step[k].metric);
     }
+    smooth(&l->steps, &l->smooth);
+    smooth(&l->metrics, &l->smooth_metric);
     for (size_t k = 0; k < h->nepochs; k++) {
         const struct rnc_epoch_row *r = &h->epoch[k];
-        add(&l->train, (double)r->epoch, r->train_loss);
         add(&l->val, (double)r->epoch, r->val_loss);
         add(&l->train_metric, (double)r->epoch, r->train_metric);
         add(&l->val_metric, (double)r->epoch, r->val[h->primary]);
@@ -198,7 +211,6 @@ static double top_of_steps(const struct series *s)
 static void loss_panel(struct panel *p, const struct lines *l)
 {
     double low = 0.0, high = top_of_steps(&l->steps);
-    widen(&l->train, &low, &high);
     widen(&l->val, &low, &high);
     p->y0 = 0.0;
     p->y1 = high > 0.0 ? high * 1.05 : 1.0;
@@ -212,11 +224,23 @@ static void loss_panel(struct panel *p, const struct lines *l)
     if (l->steps.n) draw_key(p, right, pale, "each step");
 }
 
+/* Where the metric's axis begins: below a twentieth part of the steps, which are its slow start, nothing is lost. */
+static double bottom_of_steps(const struct series *s)
+{
+    double low = 1.0;
+    for (size_t k = s->n / 20; k < s->n; k++)
+        if (s->p[k].y < low) low = s->p[k].y;
+    return low;
+}
+
 static void metric_panel(struct panel *p, const struct lines *l, const char *name)
 {
     char title[64];
-    double low = 1.0, high = 0.0;
-    widen(&l->train_metric, &low, &high);
+    bool steps = l->smooth_metric.n > 0;
+    const struct series *training = steps ? &l->smooth_metric : &l->train_metric;
+    double low = steps ? bottom_of_steps(training) : 1.0, high = 0.0, ignored = 0.0;
+    widen(training, &ignored, &high);
+    if (!steps) widen(training, &low, &high);
     widen(&l->val_metric, &low, &high);
     double margin = (high - low) * 0.12 + 0.005;
     p->y0 = low > high || low - margin < 0.0 ? 0.0 : low - margin;
@@ -226,10 +250,12 @@ static void metric_panel(struct panel *p, const struct lines *l, const char *nam
     snprintf(title, sizeof title, "%c%s", name[0] - 'a' + 'A', name + 1);
     for (char *u = strchr(title, '_'); u; u = strchr(title, '_')) *u = ' ';
     draw_axes(p, title, "epoch");
-    draw_line(p, &l->train_metric, blue, 2.0, true);
+    draw_line(p, &l->metrics, pale, 0.8, false);
+    draw_line(p, training, blue, 2.0, !steps);
     draw_line(p, &l->val_metric, orange, 2.0, true);
     double right = draw_key(p, p->x + p->w, orange, "validation");
-    draw_key(p, right, blue, "training");
+    right = draw_key(p, right, blue, steps ? "training, smoothed" : "training");
+    if (steps) draw_key(p, right, pale, "each step");
     if (!l->val_metric.n) return;
     const struct point *last = &l->val_metric.p[l->val_metric.n - 1];
     snprintf(title, sizeof title, "%.2f %%", last->y * 100.0);

@@ -82,9 +82,9 @@ static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct
 
 static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
 {
-    bool ok = print(f, s, "step,lr,loss\n");
+    bool ok = print(f, s, "step,lr,loss,%s\n", rnc_metric_name(h->primary));
     for (size_t k = 0; ok && k < h->nsteps; k++)
-        ok = print(f, s, "%lld,%.9g,%.9g\n", (long long)h->step[k].step, (double)h->step[k].lr, (double)h->step[k].loss);
+        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, (double)h->step[k].lr, (double)h->step[k].loss, (double)h->step[k].metric);
     return ok;
 }
 
@@ -160,9 +160,9 @@ static void load_steps(struct rnc_history *h, char *text, int64_t steps)
     char *rest = text;
     strsep(&rest, "\n");
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        double step, lr, loss;
-        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || step > (double)steps) return;
-        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, (float)lr, (float)loss}, &ignored)) return;
+        double step, lr, loss, metric;
+        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) || step > (double)steps) return;
+        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, (float)lr, (float)loss, (float)metric}, &ignored)) return;
     }
 }
 

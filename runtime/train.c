@@ -241,8 +241,11 @@ static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc
     t->at.batch++;
     t->at.loss_sum += (double)loss * (double)b->n;
     t->epoch_images += b->n;
+    int64_t right = t->tally.right, counted = t->tally.counted;
     rnc_tally_add(&t->tally, t->outputs.buffer[t->ports.scores->offset], b->labels, b->n);
-    return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, (float)t->lr, loss}, s);
+    bool has = t->history.primary != RNC_METRIC_MIOU && t->tally.counted > counted;
+    float metric = has ? (float)(t->tally.right - right) / (float)(t->tally.counted - counted) : NAN;
+    return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, (float)t->lr, loss, metric}, s);
 }
 
 /* The rest of the epoch, from batch at.batch. Ends early when the run is to stop. */
