@@ -80,6 +80,7 @@ class Net:
     def __init__(self, cfg):
         self.cfg, self.p, self.b, self.plan = cfg, {}, {}, []
         self.train, self.watch, self.new_stats = False, None, {}
+        self.stride_on = 2  # which convolution of a bottleneck has the stride: 2 is v1.5, 1 the paper's v1
 
     def conv(self, x, name, out, kernel, stride=1, pad=0):
         w = self.param(name + ".weight", (out, x.shape[1], kernel, kernel))
@@ -147,8 +148,9 @@ class Net:
         return self.relu(y + self.shortcut(x, name, out, stride))
 
     def bottleneck(self, x, name, mid, stride):
-        y = self.relu(self.bn(self.conv(x, name + ".conv1", mid, 1), name + ".bn1"))
-        y = self.relu(self.bn(self.conv(y, name + ".conv2", mid, 3, stride, 1), name + ".bn2"))
+        first, second = (stride, 1) if self.stride_on == 1 else (1, stride)
+        y = self.relu(self.bn(self.conv(x, name + ".conv1", mid, 1, first), name + ".bn1"))
+        y = self.relu(self.bn(self.conv(y, name + ".conv2", mid, 3, second, 1), name + ".bn2"))
         y = self.bn(self.conv(y, name + ".conv3", 4 * mid, 1), name + ".bn3")
         return self.relu(y + self.shortcut(x, name, 4 * mid, stride))
 
@@ -280,6 +282,15 @@ def start_statistics(net, x):
     net.new_stats = {}
 
 
+def make_v1(name, net, params, stats, x):
+    """The forward passes of the paper's own strides, on the same parameters and input: NET_v1.safetensors."""
+    net.p, net.b, net.stride_on, out = params, stats, 1, {}
+    for mode in ("eval", "train"):
+        net.train = mode == "train"
+        out[f"{mode}.logits"] = net.forward(x).detach().numpy()
+    save(Path(__file__).parent / f"{name}_v1.safetensors", out, {})
+
+
 def make(name):
     cfg = NETS[name]
     torch.manual_seed(0)
@@ -309,6 +320,8 @@ def make(name):
         out["grad." + k] = v.grad.numpy()
     for kind in kinds:
         out.update(three_steps(kind, net, params, stats, x.detach(), target))
+    if cfg["kind"] == "bottleneck":
+        make_v1(name, net, params, stats, x.detach())
     path = Path(__file__).parent / f"{name}.safetensors"
     save(path, out, {"margin": f"{margin:.3g}", "later_margin": f"{later_margin:.3g}", "torch": torch.__version__, **{k: json.dumps(v) for k, v in cfg.items()}})
     print(f"{name}: {len(params)} parameters, {sum(v.numel() for v in params.values())} numbers, "

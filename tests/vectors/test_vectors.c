@@ -27,16 +27,16 @@
 #define REFERENCE_TOLERANCE 2e-7 /* the stored numbers are floats */
 
 /* As in make_vectors.py. */
-static const struct net { const char *name, *params[4]; bool smallest; } nets[] = {
-    { "resnet20", { "n=1", "size=16", "classes=10" }, true },
-    { "resnet18", { "width=8", "size=48", "classes=10" }, false },
-    { "resnet34", { "width=4", "size=40", "classes=10" }, false },
-    { "resnet50", { "width=4", "size=40", "classes=10" }, false },
+static const struct net { const char *name, *params[4]; } nets[] = {
+    { "resnet20", { "n=1", "size=16", "classes=10" } },
+    { "resnet18", { "width=8", "size=48", "classes=10" } },
+    { "resnet34", { "width=4", "size=40", "classes=10" } },
+    { "resnet50", { "width=4", "size=40", "classes=10" } },
 };
 enum { NNETS = sizeof nets / sizeof nets[0] };
 
 /* What a case works with. */
-struct test { struct arena *arena; struct diags *diags; const struct net *net; struct store store; struct comparison *c; int64_t n; };
+struct test { struct arena *arena; struct diags *diags; const struct net *net; struct store store; const char *vectors; struct comparison *c; int64_t n; };
 
 /* ---- the parameters, as make_vectors.py makes them */
 
@@ -350,7 +350,7 @@ static void steps_execute(struct test *t, struct rnc_instance *instance, const c
     compare_state(t, instance, kind);
 }
 
-/* Compiled once, for EXTRA samples more than there are (a partial batch is exact), and run with 1 and with 2 threads, to the same bits. */
+/* Compiled once, for EXTRA samples more than there are (a partial batch is exact), and run with 1, 2 and 3 threads, to the same bits. */
 static void steps_native(struct test *t, const char *kind, int64_t extra)
 {
     struct graph *g = load_graph(t, t->n + extra, true);
@@ -363,8 +363,8 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
     const struct rnc_model *model = program ? program_load(program, t->diags) : NULL;
     finish(t);
     const void *first = NULL;
-    struct rnc_instance *instances[2];
-    for (int i = 0; i < 2; i++) {
+    struct rnc_instance *instances[3];
+    for (int i = 0; i < 3; i++) {
         struct rnc_status status = { 0 };
         struct rnc_pool *pool = rnc_pool_new(i + 1, &status);
         check_status(pool != NULL, &status);
@@ -374,11 +374,11 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
         steps_execute(t, instances[i], kind);
         size_t bytes;
         const void *state = rnc_state(instances[i], &bytes);
-        if (first && memcmp(first, state, bytes) != 0) store_die("the state after three steps differs between 1 and 2 threads");
+        if (first && memcmp(first, state, bytes) != 0) store_die("the state after three steps differs between 1 and %d threads", i + 1);
         first = state;
         rnc_pool_free(pool);
     }
-    for (int i = 0; i < 2; i++) rnc_close(instances[i]);
+    for (int i = 0; i < 3; i++) rnc_close(instances[i]);
     program_free(program);
 }
 
@@ -466,6 +466,20 @@ static void run_gradients(struct test *t, const char *threads)
     compare_gradients(t, "grads.safetensors");
 }
 
+/* The paper's strides, on the same input and parameters. */
+static void test_run_v1(struct test *t)
+{
+    const struct store v1 = store_read(t->arena, arena_printf(t->arena, "%s/%s_v1.safetensors", t->vectors, t->net->name));
+    write_arguments(t);
+    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--weights", "weights.safetensors", "--input", "image.npy", "--output", "logits.npy", NULL });
+    const struct tensor *want = store_get(&v1, "eval.logits");
+    compare(t->c, "v1 eval.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
+    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--train", "--weights", "weights.safetensors", "--input", "image.npy",
+                                      "--target", "target.npy", "--output", "logits.npy", NULL });
+    want = store_get(&v1, "train.logits");
+    compare(t->c, "v1 train.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
+}
+
 static void test_run_forward_1(struct test *t) { run_forward(t, "1"); }
 static void test_run_forward_2(struct test *t) { run_forward(t, "2"); }
 static void test_run_gradients_1(struct test *t) { run_gradients(t, "1"); }
@@ -473,14 +487,15 @@ static void test_run_gradients_2(struct test *t) { run_gradients(t, "2"); }
 
 /* ---- the cases */
 
-static const struct { const char *name; void (*run)(struct test *t); bool smallest_only; } cases[] = {
-    { "reference-forward", test_reference_forward, false },   { "reference-gradients", test_reference_gradients, false },
-    { "reference-sgd", test_sgd_reference, false },           { "reference-adam", test_adam_reference, false },
-    { "reference-nesterov", test_nesterov_reference, true },  { "reference-adamw", test_adamw_reference, true },
-    { "run-forward-1-thread", test_run_forward_1, false },    { "run-forward-2-threads", test_run_forward_2, false },
-    { "run-gradients-1-thread", test_run_gradients_1, false }, { "run-gradients-2-threads", test_run_gradients_2, false },
-    { "steps-sgd", test_sgd, false },                         { "steps-adam-partial-batch", test_adam, false },
-    { "steps-nesterov-partial-batch", test_nesterov, true },  { "steps-adamw", test_adamw, true },
+static const struct { const char *name; void (*run)(struct test *t); const char *only; /* this network's, NULL: every one's */ } cases[] = {
+    { "reference-forward", test_reference_forward, NULL },   { "reference-gradients", test_reference_gradients, NULL },
+    { "reference-sgd", test_sgd_reference, NULL },           { "reference-adam", test_adam_reference, NULL },
+    { "reference-nesterov", test_nesterov_reference, "resnet20" },  { "reference-adamw", test_adamw_reference, "resnet20" },
+    { "run-forward-1-thread", test_run_forward_1, NULL },    { "run-forward-2-threads", test_run_forward_2, NULL },
+    { "run-gradients-1-thread", test_run_gradients_1, NULL }, { "run-gradients-2-threads", test_run_gradients_2, NULL },
+    { "run-forward-v1-strides", test_run_v1, "resnet50" },
+    { "steps-sgd", test_sgd, NULL },                         { "steps-adam-partial-batch", test_adam, NULL },
+    { "steps-nesterov-partial-batch", test_nesterov, "resnet20" },  { "steps-adamw", test_adamw, "resnet20" },
 };
 enum { NCASES = sizeof cases / sizeof cases[0] };
 
@@ -489,7 +504,7 @@ static bool run_case(const struct net *net, size_t i, const char *vectors)
 {
     struct arena *a = arena_new();
     struct comparison c = { 0 };
-    struct test t = { .arena = a, .diags = diags_new(a), .net = net, .c = &c };
+    struct test t = { .arena = a, .diags = diags_new(a), .net = net, .vectors = vectors, .c = &c };
     t.store = store_read(a, arena_printf(a, "%s/%s.safetensors", vectors, net->name));
     t.n = (int64_t)store_get(&t.store, "eval.logits")->dim[0];
     cases[i].run(&t);
@@ -544,7 +559,7 @@ int main(int argc, char **argv)
     int passed = 0, failed = 0;
     for (size_t n = 0; n < NNETS; n++)
         for (size_t i = 0; i < NCASES; i++) {
-            if ((cases[i].smallest_only && !nets[n].smallest) || !wanted(nets[n].name, cases[i].name, argc, argv)) continue;
+            if ((cases[i].only && strcmp(cases[i].only, nets[n].name) != 0) || !wanted(nets[n].name, cases[i].name, argc, argv)) continue;
             if (run_isolated(&nets[n], i, root, argv[0])) passed++;
             else failed++;
         }
