@@ -229,14 +229,19 @@ static bool check_options(struct cli *c)
     return false;
 }
 
-/* A file is for machines like this one or better; code that only runs here is for --cpu host. */
+/* A file is for machines like this one or better. Where it asks for the host, it gets the level of the x86-64 ABI that the host has:
+   a file checks just that level before it runs, and must not use what it does not check. */
 static const char *choose_cpu(void)
 {
-    if (opt_cpu) return opt_cpu;
 #if defined __x86_64__
-    if (opt_output) return "x86-64-v3";
+    if (opt_output && !opt_cpu) return "x86-64-v3";
+    if (opt_output && !strcmp(opt_cpu, "host")) {
+        struct target t;
+        target_host(&t);
+        return t.feature_bits & FEATURE_AVX512 ? "x86-64-v4" : "x86-64-v3";
+    }
 #endif
-    return "host";
+    return opt_cpu ? opt_cpu : "host";
 }
 
 static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, what) == 0; }
