@@ -256,11 +256,11 @@ static const char *const data_tokens[] = { "----", "\x08\x03", "\x08\x01", "\x0d
 static const char *const image_tokens[] = { "IHDR", "IDAT", "IEND", "PLTE", "tRNS", "\xff\xd8", "\xff\xd9", "\xff\xc0", "\xff\xc2", "\xff\xda", "\x7f\xff\xff\xff", NULL };
 
 const struct fuzz_target fuzz_targets[] = {
-    { "spec", fuzz_spec, spec_tokens, 2500, "tests/golden/spec", ".yaml" },
-    { "ir", fuzz_ir, ir_tokens, 4000, "tests/golden/pass", ".ir" },
-    { "safetensors", fuzz_safetensors, st_tokens, 6000, NULL, NULL },
-    { "npy", fuzz_npy, npy_tokens, 6000, NULL, NULL },
-    { "data", fuzz_data, data_tokens, 3000, NULL, NULL },
-    { "image", fuzz_image, image_tokens, 3000, NULL, NULL },
+    { "spec", fuzz_spec, spec_tokens, 8000, "tests/golden/spec", ".yaml" },
+    { "ir", fuzz_ir, ir_tokens, 10000, "tests/golden/pass", ".ir" },
+    { "safetensors", fuzz_safetensors, st_tokens, 20000, NULL, NULL },
+    { "npy", fuzz_npy, npy_tokens, 20000, NULL, NULL },
+    { "data", fuzz_data, data_tokens, 10000, NULL, NULL },
+    { "image", fuzz_image, image_tokens, 8000, NULL, NULL },
 };
 const int fuzz_ntargets = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -166,7 +166,8 @@ static struct source source_of(const char *path, const char *text)
     return (struct source){ .path = path, .text = text, .len = strlen(text) };
 }
 
-/* What diags_print prints; freed by the caller. */
+/* What diags_print prints; freed by the caller. (Not inlined: gcc 12 takes what the stream stores for a pointer to the local.) */
+__attribute__((noinline))
 static char *printed(const struct diags *d, bool color)
 {
     char *text = NULL;
