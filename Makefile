@@ -41,19 +41,25 @@ RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$(BUILD)/%.o)
 RT_OBJ := $(RT_SRC:%.c=$(BUILD)/%.o)
 SPECS := $(sort $(wildcard specs/*.yaml))
 
+# Short lines; `make V=1` shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $1 $(2:$(CURDIR)/%=%))
+
 .DELETE_ON_ERROR:
 .PHONY: all
 all: $(BUILD)/rnc $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
 
 $(BUILD)/rnc: $(CLI_OBJ) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/librnc.a: $(COMPILER_OBJ)
 $(BUILD)/librnc_runtime.a: $(RUNTIME_OBJ)
 $(BUILD)/librnc_rt.a: $(RT_OBJ)
 $(BUILD)/lib%.a:
+	$(call say,AR,$@)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 .PHONY: tools
 tools:
@@ -62,23 +68,24 @@ tools:
 
 $(BUILD)/%.o: %.c | tools
 	@mkdir -p $(dir $@)
-	$(CC) $(CFLAGS) $(LLVM_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $(LLVM_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/include/rnc/%.h: runtime/%.h
 	@mkdir -p $(dir $@)
-	cp $< $@
+	$(Q)cp $< $@
 
 # ---- generated lists: a command, a shipped spec is added by adding its file
 $(BUILD)/compiler/cli/main.o: $(BUILD)/gen/commands.def
 $(BUILD)/gen/commands.def: $(CLI_SRC) Makefile
 	@mkdir -p $(dir $@)
-	sed -n 's/^const struct command command_\([a-z_]*\) *=.*/COMMAND(\1)/p' $(CLI_SRC) >$@
+	$(Q)sed -n 's/^const struct command command_\([a-z_]*\) *=.*/COMMAND(\1)/p' $(CLI_SRC) >$@
 
 # .incbin: the paths are relative to the root
 $(BUILD)/compiler/spec/shipped.o: $(BUILD)/gen/shipped.def $(SPECS)
 $(BUILD)/gen/shipped.def: $(SPECS) Makefile
 	@mkdir -p $(dir $@)
-	printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
+	$(Q)printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
 $(BUILD)/runtime/digits.o: $(wildcard tests/data/digits/*.gz)
 
 # ---- tests: every tests/DIR/test_*.c is a program of its own; the other files of DIR are linked into each of them
@@ -93,7 +100,8 @@ tests: $(TEST_BIN)
 helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(TEST_MAIN) tests/fuzz/fuzz_%,$(wildcard $(patsubst $(BUILD)/%,%,$1)/*.c)))
 .SECONDEXPANSION:
 $(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
-	$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
 
 # Coverage-guided fuzzing with clang's libFuzzer: make fuzz TARGET=spec SECONDS=300 (targets: tests/fuzz/targets.c). What it learns stays
 # in build-fuzz/corpus; a finding is written as crash-…, see tests/fuzz/test_fuzz.c for what to do with it.
