@@ -84,7 +84,7 @@ static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct 
 {
     bool ok = print(f, s, "step,lr,loss,%s\n", rnc_metric_name(h->primary));
     for (size_t k = 0; ok && k < h->nsteps; k++)
-        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, (double)h->step[k].lr, (double)h->step[k].loss, (double)h->step[k].metric);
+        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss, (double)h->step[k].metric);
     return ok;
 }
 
@@ -162,7 +162,7 @@ static void load_steps(struct rnc_history *h, char *text, int64_t steps)
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         double step, lr, loss, metric;
         if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) || step > (double)steps) return;
-        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, (float)lr, (float)loss, (float)metric}, &ignored)) return;
+        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored)) return;
     }
 }
 

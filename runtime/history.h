@@ -14,7 +14,7 @@ struct rnc_epoch_row {
     double lr, train_loss, train_metric, val_loss, val[RNC_METRICS]; /* NaN: does not apply */
     double images_per_s, seconds;
 };
-struct rnc_step_row { int64_t step; float lr, loss, metric; /* of this batch; NaN where only whole epochs have it (mIoU) */ };
+struct rnc_step_row { int64_t step; double lr; float loss, metric; /* of this batch; NaN where only whole epochs have it (mIoU) */ };
 
 struct rnc_history {
     struct rnc_epoch_row *epoch; size_t nepochs, cap_epochs;

@@ -199,6 +199,16 @@ static bool save_pictures(struct trainer *t, struct rnc_status *s)
     return rnc_history_save(&t->history, t->c->out, s) && rnc_curves_draw(&t->history, t->c->out, t->c->title, s);
 }
 
+/* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. A log that cannot be written does not
+   cost the checkpoint. */
+static bool save_all(struct trainer *t, bool best, struct rnc_status *s)
+{
+    struct rnc_status own = {0};
+    bool logged = save_pictures(t, s), kept = save_last(t, &own) && (!best || save_best(t, &own));
+    if (!kept) rnc_fail(s, own.code, "%s", own.message);
+    return logged && kept;
+}
+
 /* ---- steps */
 
 static bool stopping(const struct trainer *t) { return t->c->stop && *t->c->stop; }
@@ -245,7 +255,7 @@ static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc
     rnc_tally_add(&t->tally, t->outputs.buffer[t->ports.scores->offset], b->labels, b->n);
     bool has = t->history.primary != RNC_METRIC_MIOU && t->tally.counted > counted;
     float metric = has ? (float)(t->tally.right - right) / (float)(t->tally.counted - counted) : NAN;
-    return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, (float)t->lr, loss, metric}, s);
+    return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, t->lr, loss, metric}, s);
 }
 
 /* The rest of the epoch, from batch at.batch. Ends early when the run is to stop. */
@@ -297,14 +307,13 @@ static bool finish_epoch(struct trainer *t, struct rnc_status *s)
     t->at.batch = 0;
     t->at.loss_sum = 0.0;
     rnc_tally_reset(&t->tally);
-    /* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. */
-    return save_pictures(t, s) && (!best || save_best(t, s)) && save_last(t, s);
+    return save_all(t, best, s);
 }
 
 static bool stop_here(struct trainer *t, struct rnc_status *s)
 {
     t->r->stopped = true;
-    return save_pictures(t, s) && save_last(t, s);
+    return save_all(t, false, s);
 }
 
 static bool run_epochs(struct trainer *t, struct rnc_status *s)
