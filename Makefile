@@ -3,6 +3,7 @@
 #   make demo       installs what is missing, then trains a ResNet-20 on Fashion-MNIST
 #   make test       installs what is missing, builds, and runs every test
 #   make bless      rewrites the golden files (review the diff)
+#   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
 #   make install PREFIX=/usr/local
 # MODE=release|debug|asan|ubsan|tsan: each builds into a folder of its own.
 MODE ?= release
@@ -51,7 +52,7 @@ all: $(BUILD)/rnc $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
 
 $(BUILD)/rnc: $(CLI_OBJ) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -Wl,--build-id=sha1 -o $@ $^ $(LIBS)
 
 $(BUILD)/librnc.a: $(COMPILER_OBJ)
 $(BUILD)/librnc_runtime.a: $(RUNTIME_OBJ)
@@ -116,7 +117,7 @@ fuzz:
 $(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-.PHONY: test bless check-layers deps demo install clean
+.PHONY: test bless check-layers bench-peers deps demo install clean
 test:
 	@.ci/deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
@@ -127,6 +128,13 @@ bless: all
 
 check-layers:
 	@tests/check-layers.sh
+
+# ARGS: what tests/bench/peers.py --help lists. The peers' Python environment is made by the first run, outside the sources.
+RNC_PEERS_VENV ?= $(BUILD)/peers
+OUT ?= $(BUILD)/bench
+bench-peers: all
+	@tests/bench/setup.sh '$(RNC_PEERS_VENV)'
+	@'$(RNC_PEERS_VENV)/bin/python' -B tests/bench/peers.py --rnc '$(BUILD)/rnc' --out '$(OUT)' $(ARGS)
 
 deps:
 	@.ci/deps
