@@ -6,7 +6,8 @@
 #include "gen/conv.h"
 #include "gen/expr.h"
 
-enum { MAX_OV = 8, MAX_ACC = 32 };
+/* Floats ahead that weights larger than the second-level cache are asked for. */
+enum { MAX_OV = 8, MAX_ACC = 32, PREFETCH = 2048 };
 
 /* ---- tiles */
 
@@ -84,7 +85,10 @@ static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, i
     const struct conv_params *p = c->p;
     for (int64_t u = 0; u < c->unroll; u++) {
         V w[MAX_OV];
-        for (int64_t o = 0; o < p->ov; o++) w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
+        for (int64_t o = 0; o < p->ov; o++) {
+            w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
+            if (p->oc_major) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
+        }
         for (int64_t t = from; t < to; t++) {
             V s = e_splat(e, e_load(e, e_ati(e, ip, t * p->is_w * p->in.w + u * p->in.c)));
             for (int64_t o = 0; o < p->ov; o++) acc[o * width + t] = e_fma(e, s, w[o], acc[o * width + t]);

@@ -5,7 +5,8 @@
 #include "gen/winograd.h"
 #include "runtime/winograd.h"
 
-enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
+/* Floats ahead that transformed weights are asked for: they stream from the outer caches, faster than the hardware looks ahead. */
+enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX, PREFETCH = 2048 };
 
 struct wino {
     struct emit *e;
@@ -120,7 +121,10 @@ static void product(struct wino *c, V v, V u, V m)
     V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v));
     for (int64_t k = 0; k < unroll; k++) {
         V w[MAX_OV];
-        for (int64_t o = 0; o < p->ov; o++) w[o] = e_load_va(e, e_ati(e, uc, o * ublock + k * e->v));
+        for (int64_t o = 0; o < p->ov; o++) {
+            w[o] = e_load_va(e, e_ati(e, uc, o * ublock + k * e->v));
+            e_prefetch(e, e_ati(e, uc, o * ublock + k * e->v + PREFETCH));
+        }
         for (int64_t t = 0; t < p->tw; t++) {
             V s = e_splat(e, e_load(e, e_ati(e, vc, t * e->v + k)));
             for (int64_t o = 0; o < p->ov; o++) acc[o * p->tw + t] = e_fma(e, s, w[o], acc[o * p->tw + t]);

@@ -28,7 +28,7 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     int64_t vector = points * p.icb * lanes * 4; /* bytes of V for one tile */
     int64_t weights = vector * p.ocb * lanes;
     /* weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
-    int64_t want = weights <= WINOGRAD_L2 ? 2 * most : max_i64(most, WINOGRAD_L2 * 3 / 4 / vector);
+    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_L2 * 3 / 4 / vector);
     int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
     p.tw = min_i64(most, div_up(tiles, groups));
     p.block = groups * p.tw;
