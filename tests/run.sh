@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit 2
 export BUILD=${BUILD:-build} MODE=${MODE:-release} RNC_VERIFY=1
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac
 export RNC=${RNC:-$BUILD/rnc}
+# Every test compiles what it tests, and none touches the user's cache; tests/cache makes folders of its own.
+export RNC_CACHE=off
 export CMOCKA_MESSAGE_OUTPUT=stdout
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 log=$BUILD/tests/log
@@ -52,7 +54,7 @@ run_suite() {
         printf '  FAIL  %-44s %5d passed, %d failed  %3d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
         tail -n 60 "$file" | sed 's/^/        /'
         [ $status -gt 128 ] && echo "        killed by signal $((status - 128))"
-        echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 ${suite#"$PWD"/}     (log: ${file#"$PWD"/})"
+        echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 RNC_CACHE=off ${suite#"$PWD"/}     (log: ${file#"$PWD"/})"
     fi
 }
 

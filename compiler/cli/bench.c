@@ -277,7 +277,7 @@ static void print_json(struct job *j)
         "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
     json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
         "peak_gflops", j->peak, "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak, "nominal_flops", j->flops, "executed_flops", j->executed));
-    json_object_update_new(root, json_pack("{s:f, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "peak_rss_bytes", (json_int_t)j->rss,
+    json_object_update_new(root, json_pack("{s:f, s:b, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "cached", (int)program_stats(j->built.program)->cached, "peak_rss_bytes", (json_int_t)j->rss,
         "planned_bytes", (json_int_t)m->arena_bytes, "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes", (json_int_t)m->state_bytes));
     json_t *layers = json_array();
     for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
@@ -337,7 +337,7 @@ static void print_report(struct job *j)
     printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);
     printf("memory    %s intermediates (no plan can take less than %s), %s weights; peak RSS %s\n", format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes),
            format_bytes(a, m->state_bytes), format_bytes(a, j->rss));
-    printf("compile   %s ms\n", format_ms(a, compile_ms(&j->built)));
+    printf("compile   %s ms%s\n", format_ms(a, compile_ms(&j->built)), program_stats(j->built.program)->cached ? ", from the cache" : "");
     double im2col = 0, ours = 0;
     for (uint32_t i = 0; j->baseline && i < m->nnodes; i++)
         if (j->baseline[i] > 0) im2col += j->baseline[i], ours += j->layers[i].ms;

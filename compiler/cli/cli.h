@@ -41,9 +41,10 @@ struct cli {
     int64_t seed;
     const char *cpu;      /* "host" unless given */
     const char *winograd; /* auto, off, f2, f4, f6; NULL: auto */
+    bool no_cache;        /* --no-cache */
 };
 
-enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu */
+enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu --winograd --no-cache */
 struct command {
     const char *name, *summary;  /* one line for `rnc help` */
     const char *usage;           /* "SPEC [--train] [-o FILE]" */
@@ -79,5 +80,9 @@ struct built {
 bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* up to the planned graph */
 bool cli_build(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* and loaded code */
 void cli_built_free(struct built *b);
+
+/* cli/cache.c: whether and where compiled models are kept, by --no-cache and the environment (RNC_CACHE, RNC_CACHE_DIR, RNC_CACHE_SIZE);
+   into O's cache_dir and cache_bytes. False with diagnostics. */
+bool cli_cache(struct cli *c, struct gen_options *o);
 
 #endif

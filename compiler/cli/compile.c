@@ -172,11 +172,11 @@ static void json_report(const struct built *b, const struct buf *passes, const c
         if (n) json_array_append_new(list, json_stringn(p, n));
         p += n + (p[n] == '\n');
     }
-    json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "model", g->name, "mode", what,
+    json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "model", g->name, "mode", what,
         "batch", (json_int_t)g->batch, "cpu", b->target.cpu, "passes", list, "kernels", s->kernels, "steps", s->steps,
         "code_bytes", (json_int_t)s->code_bytes, "planned_bytes", (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes,
         "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
-        "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms);
+        "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -197,10 +197,12 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
     fprintf(out, "memory    %s planned for intermediates; no plan can take less than %s (%.1f%% above)\n", format_bytes(c->arena, g->arena_bytes),
             format_bytes(c->arena, g->lower_bound_bytes), over);
     fprintf(out, "          %s of weights%s\n", format_bytes(c->arena, g->state_bytes), opt_train ? " and optimizer state" : "");
-    fprintf(out, "time      %s ms: spec %s, passes %s, code %s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),
-            format_ms(c->arena, b->parse_ms), format_ms(c->arena, b->pass_ms), format_ms(c->arena, b->compile_ms));
-    fprintf(out, "          (all compile threads together: emitting IR %s, LLVM's code generator %s; linking %s)\n", format_ms(c->arena, s->emit_ms),
-            format_ms(c->arena, s->codegen_ms), format_ms(c->arena, s->link_ms));
+    fprintf(out, "time      %s ms: spec %s, passes %s, code %s%s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),
+            format_ms(c->arena, b->parse_ms), format_ms(c->arena, b->pass_ms), s->cached ? "from the cache " : "", format_ms(c->arena, b->compile_ms));
+    if (s->cached) fprintf(out, "          (linking %s)\n", format_ms(c->arena, s->link_ms));
+    else
+        fprintf(out, "          (all compile threads together: emitting IR %s, LLVM's code generator %s; linking %s)\n", format_ms(c->arena, s->emit_ms),
+                format_ms(c->arena, s->codegen_ms), format_ms(c->arena, s->link_ms));
 }
 
 /* ---- the command */
@@ -252,6 +254,7 @@ static bool generate(struct cli *c, struct built *b, struct buf *text)
     go.single_object = opt_output != NULL;
     if (emitting("llvm")) go.llvm = text;
     if (emitting("asm")) go.assembly = text;
+    if (!cli_cache(c, &go)) return false;
     double start = now_ms();
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;

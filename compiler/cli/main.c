@@ -23,7 +23,7 @@ static const struct command *const commands[] = {
 static const struct group { const char *title, *names[6]; } groups[] = {
     { "write a model", { "check", "summary", "expand", "schema" } },
     { "train and use it", { "train", "eval", "predict", "run" } },
-    { "compile and measure", { "compile", "bench", "verify", "plan" } },
+    { "compile and measure", { "compile", "bench", "verify", "plan", "cache" } },
     { "work on rnc itself", { "opt" } },
     { "other", { NULL } },
 };

@@ -127,6 +127,7 @@ bool cli_build(struct cli *c, const char *spec, const struct model_options *o, s
     if (!cli_graph(c, spec, o, b)) return false;
     double start = now_ms();
     struct gen_options go = { .target = b->target, .threads = compile_threads(c) };
+    if (!cli_cache(c, &go)) return false;
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;
     b->model = program_load(b->program, c->diags);

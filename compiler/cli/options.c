@@ -6,7 +6,7 @@
 #include <string.h>
 #include "base/buf.h"
 
-enum { SHARED_MAX = 8, TABLE_MAX = 64 };
+enum { SHARED_MAX = 12, TABLE_MAX = 64 };
 
 struct table { const struct option *row[TABLE_MAX]; int count; };
 
@@ -26,6 +26,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
         out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &c->cpu };
         out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4 or f6 (auto)", .dest = &c->winograd };
+        out[n++] = (struct option){ .name = "no-cache", .kind = OPT_FLAG, .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)", .dest = &c->no_cache };
     }
     if (which & CLI_JSON)
         out[n++] = (struct option){ .name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json };

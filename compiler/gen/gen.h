@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/target.h"
@@ -15,15 +16,22 @@ struct gen_options {
     int threads;            /* compile threads; never changes the code */
     bool single_object;     /* one object with everything: for .o and .so files */
     struct buf *llvm, *assembly; /* NULL, or where the modules' text goes (implies single_object) */
+    const char *cache_dir;  /* where compiled models are kept, or NULL; of no effect with what is above */
+    uint64_t cache_bytes;   /* at most so many are kept */
 };
 
-struct gen_stats { double emit_ms, codegen_ms, link_ms; int kernels, steps; size_t code_bytes; };
+struct gen_stats {
+    double emit_ms, codegen_ms, link_ms;
+    int kernels, steps;
+    size_t code_bytes;
+    bool cached;            /* nothing was emitted: the code is from the cache */
+};
 
 /* Fills in the host's CPU name and features, or those of the named CPU. */
 bool gen_target_init(struct target *t, struct diags *d);
 
 struct program;
-/* Compiles G (STAGE_PLANNED). NULL with diag_env when LLVM fails. */
+/* Compiles G (STAGE_PLANNED), or takes its code from the cache. NULL with diag_env when LLVM fails. */
 struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d);
 /* Links into this process; the model lives as long as the program. */
 const struct rnc_model *program_load(struct program *p, struct diags *d);

@@ -16,9 +16,12 @@
 #include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
+#include "gen/build_id.h"
+#include "gen/cache.h"
 #include "gen/emit.h"
 #include "gen/gen.h"
 #include "gen/lowering.h"
+#include "ir/text.h"
 
 enum { KERNELS_PER_MODULE = 6, MAX_COMPILE_THREADS = 64 };
 
@@ -319,16 +322,113 @@ struct program *lower_compile(const struct lower *lo, const struct gen_options *
     return NULL;
 }
 
+static struct program *lower_and_compile(struct arena *a, const struct graph *g, const struct gen_options *o, struct diags *d)
+{
+    struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
+    lower_graph_nodes(&lo);
+    return lower_compile(&lo, o, d);
+}
+
+/* ---- the cache: a program as one block of bytes */
+
+/* What an entry begins with; the objects' sizes, the symbol and the objects follow. */
+struct kept { uint32_t objects, kernels, steps, symbol; };
+
+static void program_write(const struct program *p, struct buf *out)
+{
+    struct kept k = {(uint32_t)p->nobjects, (uint32_t)p->stats.kernels, (uint32_t)p->stats.steps, (uint32_t)strlen(p->symbol)};
+    buf_write(out, &k, sizeof k);
+    for (int i = 0; i < p->nobjects; i++) {
+        uint64_t size = LLVMGetBufferSize(p->objects[i]);
+        buf_write(out, &size, sizeof size);
+    }
+    buf_puts(out, p->symbol);
+    for (int i = 0; i < p->nobjects; i++) buf_write(out, LLVMGetBufferStart(p->objects[i]), LLVMGetBufferSize(p->objects[i]));
+}
+
+/* The next N of the SIZE bytes at P; NULL when there are not so many. */
+static const char *take(const char **p, size_t *size, uint64_t n)
+{
+    if (n > *size) return NULL;
+    const char *at = *p;
+    *p += n;
+    *size -= (size_t)n;
+    return at;
+}
+
+static bool read_objects(struct program *p, const char *sizes, const char *data, size_t left)
+{
+    for (int i = 0; i < p->nobjects; i++) {
+        uint64_t size;
+        memcpy(&size, sizes + (size_t)i * sizeof size, sizeof size);
+        const char *at = take(&data, &left, size);
+        if (!at) return false;
+        p->objects[i] = LLVMCreateMemoryBufferWithMemoryRangeCopy(at, (size_t)size, p->symbol);
+        p->stats.code_bytes += (size_t)size;
+    }
+    return left == 0;
+}
+
+/* NULL when it is not what program_write has written. */
+static struct program *program_read(const char *data, size_t left)
+{
+    struct kept k;
+    const char *at = take(&data, &left, sizeof k);
+    if (!at) return NULL;
+    memcpy(&k, at, sizeof k);
+    const char *sizes = take(&data, &left, (uint64_t)k.objects * sizeof(uint64_t)), *symbol = take(&data, &left, k.symbol);
+    struct program *p = sizes && symbol && k.objects <= INT32_MAX ? calloc(1, sizeof *p) : NULL;
+    if (!p) return NULL;
+    p->stats = (struct gen_stats){.kernels = (int)k.kernels, .steps = (int)k.steps, .cached = true};
+    p->symbol = strndup(symbol, k.symbol);
+    p->objects = calloc(k.objects ? k.objects : 1, sizeof *p->objects);
+    p->nobjects = p->objects ? (int)k.objects : 0;
+    if (p->symbol && p->objects && read_objects(p, sizes, data, left)) return p;
+    program_free(p);
+    return NULL;
+}
+
+/* All that the code depends on: the graph with its plan, the CPU with its caches (blocking goes by them), rnc and LLVM. */
+static bool program_key(struct arena *a, const struct graph *g, const struct target *t, struct cache_key *key)
+{
+    struct buf text;
+    buf_init(&text, a);
+    if (!build_id(&text)) return false;
+    buf_printf(&text, "\n%s %s %s\n%u %d %d %zu %zu %zu\n", t->triple, t->cpu, t->features, t->feature_bits, t->lanes, t->registers, t->l1_bytes,
+               t->l2_bytes, t->l3_bytes);
+    graph_print(g, &text);
+    struct sha256 s;
+    sha256_init(&s);
+    sha256_update(&s, text.data, text.len);
+    sha256_final(&s, key->bytes);
+    return true;
+}
+
 struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d)
 {
     init_llvm();
     struct arena *a = arena_new();
-    struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
-    lower_graph_nodes(&lo);
-    struct program *p = lower_compile(&lo, o, d);
+    struct cache_key key;
+    bool wanted = o->cache_dir && !o->single_object && !o->llvm && !o->assembly;
+    struct cache *cache = wanted && program_key(a, g, &o->target, &key) ? cache_open(a, o->cache_dir, true, NULL) : NULL;
+    size_t size = 0;
+    const char *kept = cache ? cache_get(cache, &key, &size) : NULL;
+    struct program *p = kept ? program_read(kept, size) : NULL;
+    if (!p) {
+        p = lower_and_compile(a, g, o, d);
+        struct buf bytes;
+        buf_init(&bytes, a);
+        if (p && cache) {
+            program_write(p, &bytes);
+            cache_put(cache, &key, bytes.data, bytes.len, o->cache_bytes);
+        }
+    }
+    cache_close(cache);
     arena_free(a);
     return p;
 }
+
+/* ---- linking */
 
 static bool orc_ok(LLVMErrorRef error, struct diags *d, const char *what)
 {

@@ -1,0 +1,32 @@
+/* cache.h: compiled models in a folder, each in a file named by the hash of all that its code depends on. What is kept here is never
+   needed: whatever cannot be read or written is compiled instead, so nothing in here fails a command. */
+#ifndef RNC_GEN_CACHE_H
+#define RNC_GEN_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/sha256.h"
+
+struct cache_key { uint8_t bytes[SHA256_BYTES]; };
+struct cache;
+
+/* Opens the folder DIR; with CREATE it and those above it are made where they are missing, for their owner alone. NULL when it cannot be
+   used, and *WHY (may be NULL) says why; a folder that does not exist and is not to be made gives NULL and a *WHY of NULL. Code is run
+   from here, so it has to be the caller's, and nobody else may write to it. */
+struct cache *cache_open(struct arena *a, const char *dir, bool create, const char **why);
+void cache_close(struct cache *c);
+
+/* The content kept under KEY, in the arena; NULL when there is none, or not exactly what was put there. Marks it as used. */
+const void *cache_get(struct cache *c, const struct cache_key *key, size_t *size);
+/* Keeps the content in place of whatever is there under KEY, then removes the least recently used entries until the folder holds at most
+   MAX_BYTES. Any number of processes may do so at once. */
+void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes);
+
+struct cache_usage { int entries; uint64_t bytes; };
+struct cache_usage cache_usage(struct cache *c);
+/* Removes the entries (nothing else that may be in the folder); what was removed. */
+struct cache_usage cache_clear(struct cache *c);
+
+#endif
