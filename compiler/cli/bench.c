@@ -232,7 +232,7 @@ static bool check_kernels(struct job *j, int64_t n)
     struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
     if (!reference_nodes(j->c, &j->built, &j->session, &o, rows)) return false;
     for (uint32_t i = 0; i < j->built.model->nnodes; i++)
-        if (rows[i].checked && !(rows[i].error <= NODE_TOLERANCE)) return refuse(j, j->built.model->nodes[i].name, rows[i].error, NODE_TOLERANCE);
+        if (rows[i].checked && !(rows[i].error <= NODE_TOLERANCE)) return refuse(j, arena_printf(j->c->arena, "%s (%s)", j->built.model->nodes[i].name, j->built.model->nodes[i].op), rows[i].error, NODE_TOLERANCE);
     return true;
 }
 

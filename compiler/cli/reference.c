@@ -149,7 +149,7 @@ static double result_error(struct walk *w, const struct node *n, const struct va
         differ += got[i] != want[i];
     }
     if (v->type.dtype == DT_U8) return differ <= count / 1000 ? 0 : (double)differ / (double)count;
-    return reference_error(got, want, count, 1e-2 * natural_size(w, n, v));
+    return reference_error(got, want, count, 0.1 * natural_size(w, n, v));
 }
 
 static void drop_dead(struct walk *w, const struct node *n)
