@@ -115,14 +115,18 @@ static void promote(const struct packing *p, int *order, size_t height, uint64_t
     order[to] = moved;
 }
 
+/* A search for the last thousandth would take longer than the start of a model that has been compiled before. */
+static size_t near_enough(size_t bound) { return bound + bound / 1000; }
+
 static size_t improve(struct packing *p, int *order, size_t height, size_t bound, struct arena *a)
 {
     int *trial = ARENA_ARRAY(a, int, p->count + 1);
     uint64_t random = 88172645463325252u;
     int64_t budget = 24000000 / ((int64_t)p->count * p->count + 1000);
     place_all(p, order, SIZE_MAX);
-    size_t current = height;
-    for (int64_t i = 0; i < budget && height > bound; i++) {
+    size_t current = height, *offset = ARENA_ARRAY(a, size_t, p->count + 1);
+    for (int64_t i = 0; i < budget && height > near_enough(bound); i++) {
+        for (int k = 0; k < p->count; k++) offset[k] = p->items[k].offset;
         memcpy(trial, order, (size_t)p->count * sizeof *trial);
         promote(p, trial, current, &random);
         size_t h = place_all(p, trial, current);
@@ -130,7 +134,7 @@ static size_t improve(struct packing *p, int *order, size_t height, size_t bound
             memcpy(order, trial, (size_t)p->count * sizeof *trial);
             current = h;
         } else {
-            place_all(p, order, SIZE_MAX);
+            for (int k = 0; k < p->count; k++) p->items[k].offset = offset[k];
         }
         if (current < height) height = current;
     }
