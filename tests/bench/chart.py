@@ -17,7 +17,7 @@ STYLE = """
     .grid { stroke: #30363d }
   }
 """
-LEFT, WIDTH, RIGHT, BAR, STEP, GAP, TOP = 120, 480, 170, 14, 18, 44, 66
+LEFT, WIDTH, RIGHT, BAR, STEP, GAP, TOP = 120, 480, 190, 14, 18, 44, 66
 
 
 def bars(row):
@@ -30,26 +30,24 @@ def text(x, y, what, css="", anchor="start"):
     return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (x, y, anchor, ' class="%s"' % css if css else "", escape(what))
 
 
-def grid(scale, most, top, bottom):
-    out, step = [], 1 if most <= 4 else 2
-    for i in range(0, int(most) + 1, step):
-        x = LEFT + i * scale
-        out.append('<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>' % (x, top, x, bottom))
-        out.append(text(x, top - 6, "%d×" % i, "quiet", "middle"))
-    return out
+def ticks(most):
+    return range(0, int(most) + 1, 1 if most <= 4 else 2)
 
 
-def group(row, y, scale):
+def group(row, y, scale, most):
+    """The title of a row, its bars, and the grid behind them."""
     all_bars = bars(row)
     best = min((ms for _, ms, ours in all_bars if not ours), default=all_bars[0][1])
     name = "%s %s, batch %d, %d thread%s" % (row["model"], "training step" if row["mode"] == "train" else "inference", row["batch"], row["threads"], "s" * (row["threads"] > 1))
     out = [text(8, y - 7, name, "row")]
+    for i in ticks(most):
+        out.append('<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, y - 2, y + STEP * len(all_bars) - 2))
     for family, ms, ours in all_bars:
         out.append(text(LEFT - 8, y + BAR - 3, family, "ours" if ours else "", "end"))
         out.append('<rect class="%s" x="%d" y="%.1f" width="%.1f" height="%d" rx="2"/>' % ("rnc" if ours else "peer", LEFT, y, best / ms * scale, BAR))
         rate = row["batch"] / ms * 1e3
-        label = "%.2f×   %s/s, %.4g ms" % (best / ms, "%.0f" % rate if rate >= 100 else "%.3g" % rate, ms)
-        out.append(text(LEFT + best / ms * scale + 6, y + BAR - 3, label, "ours" if ours else "quiet"))
+        columns = ("%.2f×" % (best / ms), 44), ("%.4g ms" % ms, 116), ("%s/s" % ("%.0f" % rate if rate >= 100 else "%.3g" % rate), 180)
+        out += [text(LEFT + WIDTH + x, y + BAR - 3, what, "ours" if ours else "quiet", "end") for what, x in columns]
         y += STEP
     return out, y
 
@@ -60,10 +58,10 @@ def svg(rows, machine):
     most = max(speeds + [1])
     scale = WIDTH / most
     height = TOP + sum(GAP + STEP * len(bars(r)) for r in rows)
-    body = grid(scale, most, TOP, height - 10)
+    body = [text(LEFT + i * scale, TOP - 6, "%d×" % i, "quiet", "middle") for i in ticks(most)]
     y = TOP + 26
     for r in rows:
-        part, y = group(r, y, scale)
+        part, y = group(r, y, scale, most)
         body += part
         y += GAP
     width = LEFT + WIDTH + RIGHT

@@ -2,14 +2,10 @@
 import numpy as np
 
 
-def nhwc(a):
-    return np.ascontiguousarray(a.transpose(0, 2, 3, 1)) if a.ndim == 4 else a
-
-
 class Graph:
-    def __init__(self, tf, model):
+    def __init__(self, tf, model, xla):
         from onnx import numpy_helper
-        self.tf, self.graph = tf, model.graph
+        self.tf, self.graph, self.xla = tf, model.graph, xla
         self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         for n in model.graph.node:
             if n.op_type == "Constant":
@@ -58,13 +54,16 @@ class Graph:
         return x
 
     def op_MaxPool(self, a, x):
-        return self.tf.nn.max_pool2d(x, a["kernel_shape"], a.get("strides", [1, 1]), self.padding(a))
+        padding = self.padding(a)
+        if self.xla:  # which knows no padding in pooling
+            x, padding = self.tf.pad(x, padding, constant_values=-np.inf), "VALID"
+        return self.tf.nn.max_pool2d(x, a["kernel_shape"], a.get("strides", [1, 1]), padding)
 
     def op_GlobalAveragePool(self, a, x):
         return self.tf.reduce_mean(x, [1, 2], keepdims=True)
 
     def op_ReduceMean(self, a, x, axes=None):
-        axes = [int(i) % 4 for i in (axes if axes is not None else a["axes"])]
+        axes = sorted(int(i) % 4 for i in (axes if axes is not None else a["axes"]))
         if axes != [2, 3]:
             raise NotImplementedError("ReduceMean over %s" % axes)
         keep = bool(a.get("keepdims", 1))
@@ -93,6 +92,6 @@ class Graph:
         return self.tf.image.resize(x, size, method="nearest")
 
 
-def load(tf, path):
+def load(tf, path, xla):
     import onnx
-    return Graph(tf, onnx.load(path))
+    return Graph(tf, onnx.load(path), xla)

@@ -18,7 +18,9 @@ import models
 import worker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIMIT = {"infer": 1e-4, "train": 1e-3}  # relative errors: of the outputs; of all gradients as one vector
+# Relative errors. A ReLU whose input is zero but for rounding passes a gradient or does not; one such element among 100,000 of a layer moves all
+# gradients before it by 0.3 %, so those of the last layer, which needs the whole forward pass right, have the sharp limit.
+LIMITS = {"infer": {"outputs": 1e-4}, "train": {"last layer's gradients": 1e-4, "all gradients": 2e-2}}
 # A variant so much slower than its family's best (PyTorch eager beside compiled) takes no more rounds after the second.
 SLOW = 1.3
 # The optimiser of the training rows, in every spec.
@@ -40,7 +42,7 @@ class Peer:
     """A peer's process. It is stopped (SIGSTOP) whenever it is not its turn, so that no pool of waiting threads takes the others' time."""
 
     def __init__(self, name, row, folder, log, limit):
-        self.name, self.family, self.error, self.rounds = name, worker.PEERS[name][0], None, []
+        self.name, self.family, self.rounds = name, worker.PEERS[name][0], []
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "worker.py"), name, folder, row["model"], str(row["threads"]), row["mode"]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment(row["threads"]), start_new_session=True)
@@ -49,10 +51,7 @@ class Peer:
             self.about = self.answer(limit)
             self.signal(signal.SIGSTOP)
             got = np.load(os.path.join(folder, name + ".npz"))
-            self.error = models.relative_error([got["arr_%d" % i] for i in range(len(got.files))], reference(folder, row["mode"]))
-            self.about["error"] = self.error
-            if not self.error <= LIMIT[row["mode"]]:
-                raise Refused("no figures: its result differs, relative error %.1e" % self.error)
+            self.errors = compare([got["arr_%d" % i] for i in range(len(got.files))], folder, row["mode"])
         except BaseException:
             self.close()
             raise
@@ -94,7 +93,7 @@ class Peer:
 
     def result(self):
         idle, peak = self.about["rss_idle"], self.about["rss_peak"]
-        return {"family": self.family, "version": self.about["version"], "error": self.error, "median_ms": median(self.rounds),
+        return {"family": self.family, "version": self.about["version"], "errors": self.errors, "median_ms": median(self.rounds),
                 "rounds_ms": [r["median_ms"] for r in self.rounds], "disturbed": sum(r["disturbed"] for r in self.rounds),
                 "rss_idle_bytes": idle, "rss_peak_bytes": peak, "rss_increment_bytes": max(peak - idle, 0)}
 
@@ -106,9 +105,7 @@ class Rnc:
         self.binary, self.row, self.folder, self.log, self.rounds = binary, row, folder, log, []
         self.common = [row["model"], "--weights", os.path.join(folder, "weights.safetensors"), "--threads", str(row["threads"]), "-p", "size=%d" % row["size"]]
         self.version = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split(",")[0].removeprefix("rnc ")
-        self.error = models.relative_error(self.check(), reference(folder, row["mode"]))
-        if not self.error <= LIMIT[row["mode"]]:
-            raise Refused("no figures: rnc's result differs, relative error %.1e" % self.error)
+        self.errors = compare(self.check(), folder, row["mode"])
 
     def call(self, *args):
         p = subprocess.run([self.binary, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -136,7 +133,7 @@ class Rnc:
 
     def result(self):
         last = self.rounds[-1]
-        return {"family": "rnc", "version": self.version, "error": self.error, "median_ms": median(self.rounds),
+        return {"family": "rnc", "version": self.version, "errors": self.errors, "median_ms": median(self.rounds),
                 "rounds_ms": [r["median_ms"] for r in self.rounds], "disturbed": sum(r["disturbed"] for r in self.rounds),
                 "gflops": statistics.median(r["gflops"] for r in self.rounds), "executed_gflops": statistics.median(r["executed_gflops"] for r in self.rounds),
                 "peak_gflops": statistics.median(r["peak_gflops"] for r in self.rounds),
@@ -155,6 +152,22 @@ def reference(folder, mode):
         return [z[name] for name in z.files]
     count = sum(f.startswith("reference") for f in os.listdir(folder))
     return [np.load(os.path.join(folder, "reference%d.npy" % i)) for i in range(count)]
+
+
+def compare(got, folder, mode):
+    """The relative errors by what they are of; refuses what is beyond its limit."""
+    want = reference(folder, mode)
+    if mode == "infer":
+        errors = {"outputs": models.relative_error(got, want)}
+    else:  # the last two parameters are the last layer's weights and bias
+        errors = {"last layer's gradients": models.relative_error(got[-2:], want[-2:]), "all gradients": models.relative_error(got, want)}
+    if not all(errors[k] <= limit for k, limit in LIMITS[mode].items()):
+        raise Refused("no figures, the result differs: %s" % error_text(errors))
+    return errors
+
+
+def error_text(errors):
+    return "relative error of " + ", ".join("%s %.1e" % e for e in errors.items())
 
 
 def say(text):
@@ -187,8 +200,9 @@ def prepare(row, folder, log):
         json.dump(same, f)
 
 
-def start_peers(row, options, folder, log):
-    peers, failed = [], {}
+def start_peers(row, options, folder, log, peers):
+    """Appends to PEERS those that could be started and are right; returns why the others are not there."""
+    failed = {}
     for name in options.peers:
         family, module, modes = worker.PEERS[name]
         if row["mode"] not in modes or importlib.util.find_spec(module) is None:
@@ -198,11 +212,11 @@ def start_peers(row, options, folder, log):
             continue
         try:
             peers.append(Peer(name, row, folder, log, options.limit))
-            say("  %-20s %-18s relative error %.1e" % (name, peers[-1].about["version"], peers[-1].error))
+            say("  %-20s %-18s %s" % (name, peers[-1].about["version"], error_text(peers[-1].errors)))
         except Refused as e:
             failed[name] = str(e)
             say("  %-20s left out: %s" % (name, e))
-    return peers, failed
+    return failed
 
 
 def alternate(rnc, peers, options):
@@ -222,9 +236,10 @@ def run_row(row, options, log):
     folder = os.path.join(options.out, "work", "%(model)s-%(mode)s-%(batch)d" % row)
     prepare(row, folder, log)
     rnc = Rnc(options.rnc, row, folder, log)
-    say("  %-20s %-18s relative error %.1e" % ("rnc", rnc.version, rnc.error))
-    peers, failed = start_peers(row, options, folder, log)
+    say("  %-20s %-18s %s" % ("rnc", rnc.version, error_text(rnc.errors)))
+    peers = []
     try:
+        failed = start_peers(row, options, folder, log, peers)
         row["load_before"] = os.getloadavg()[0]
         alternate(rnc, peers, options)
         row["load_after"] = os.getloadavg()[0]

@@ -1,7 +1,9 @@
 """One peer in a process of its own: `worker.py PEER FOLDER MODEL THREADS MODE`. Commands come as JSON lines on stdin, answers go to stdout."""
 import ctypes
+import gc
 import json
 import os
+import signal
 import sys
 import time
 
@@ -37,6 +39,9 @@ def import_torch(job):
     import torch
     torch.set_num_threads(job.threads)
     torch.set_num_interop_threads(1)
+    import torchvision
+    if job.peer == "torch-compiled":  # its compiler is a library too, loaded when first used
+        torch.compile(lambda a: a + 1)(torch.ones(16))
     return torch
 
 
@@ -156,9 +161,9 @@ def import_tensorflow(job):
 def tensorflow_infer(job, tf, x):
     import numpy as np
     import onnx_tf
-    compute = tf.function(onnx_tf.load(tf, job.path("model.onnx")), jit_compile=job.peer == "tensorflow-xla")
-    given = tf.convert_to_tensor(x)
-    out = [np.empty(y.shape, np.float32) for y in compute(given)]
+    xla = job.peer == "tensorflow-xla"
+    compute = tf.function(onnx_tf.load(tf, job.path("model.onnx"), xla), jit_compile=xla)
+    out = [np.empty(y.shape, np.float32) for y in compute(tf.convert_to_tensor(x))]
 
     def run():
         for y, result in zip(out, compute(tf.convert_to_tensor(x))):
@@ -208,13 +213,22 @@ def memory(field):
     return 0
 
 
-def steady_peak(run):
-    """The largest resident memory while it runs, not while it was loaded and compiled."""
+def trim():
+    """Gives back what is free, so that it counts for nobody."""
+    gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass  # another C library
+
+
+def steady_peak(run):
+    """The largest resident memory while it runs, not while it was loaded and compiled."""
+    trim()
+    try:
         with open("/proc/self/clear_refs", "w") as f:
             f.write("5")
-    except (OSError, AttributeError):
+    except OSError:
         return 0  # this kernel does not tell
     for _ in range(3):
         run()
@@ -224,6 +238,7 @@ def steady_peak(run):
 def main():
     answers = os.fdopen(os.dup(1), "w")  # libraries print to stdout
     os.dup2(2, 1)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a stopped process would never see that peers.py is gone
     say = lambda **message: print(json.dumps(message), file=answers, flush=True)
     job = Job(sys.argv[1:])
     import numpy as np
@@ -231,6 +246,7 @@ def main():
     base = PEERS[job.peer][1]
     try:
         library = globals()["import_" + base](job)
+        trim()
         idle = memory("VmRSS")
         run = globals()["%s_%s" % (base, job.mode)](job, library, x)
         np.savez(job.path(job.peer + ".npz"), *run())
