@@ -123,6 +123,22 @@ static int body_args(const struct node *n, struct lower_arg *args, int count)
     return count;
 }
 
+/* Multiply-adds that the kernel executes for one image: taps that fall outside are left out. CHANNELS: real ones that are summed. */
+static int64_t executed_macs(const struct conv_params *p, int64_t channels)
+{
+    struct conv_run runs[CONV_MAX_RUNS];
+    int64_t row_taps = 0, col_taps = 0;
+    for (int64_t y = 0; y < p->rows; y++)
+        for (int64_t k = 0; k < p->kh.count; k++) {
+            int64_t at = y * p->is + p->kh.base + k * p->kh.step;
+            row_taps += at >= 0 && at < p->ih;
+        }
+    for (int i = 0, n = conv_runs(p, runs); i < n; i++)
+        for (int s = 0; s < runs[i].nsegments; s++)
+            col_taps += runs[i].count * runs[i].segment[s].count * (runs[i].segment[s].to - runs[i].segment[s].from);
+    return row_taps * col_taps * channels * p->oc;
+}
+
 static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops)
 {
     const struct target *t = lower_target(lo);
@@ -131,6 +147,9 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, body_args(n, args, 3));
+    const struct type *x = &n->in[0]->type;
+    int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x->dim[1] / groups;
+    lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x->dim[0]));
     lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)p->tw);
 }
 

@@ -96,7 +96,11 @@ void lower_algorithm(struct lower *lo, const char *fmt, ...)
     va_end(ap);
 }
 
-void lower_executed(struct lower *lo, int64_t flops) { lo->nodes[lo->nnodes - 1].executed = flops; }
+void lower_executed(struct lower *lo, int64_t flops)
+{
+    struct lower_node *r = &lo->nodes[lo->nnodes - 1];
+    r->executed = (r->executed < 0 ? 0 : r->executed) + flops;
+}
 const struct target *lower_target(const struct lower *lo) { return lo->target; }
 const struct graph *lower_graph(const struct lower *lo) { return lo->graph; }
 

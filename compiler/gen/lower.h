@@ -28,7 +28,7 @@ struct lower_arg arg_none(void);                                         /* NULL
 void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs);
 void lower_scratch(struct lower *lo, size_t bytes);                      /* this node's kernels need so much per worker */
 void lower_algorithm(struct lower *lo, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void lower_executed(struct lower *lo, int64_t flops);
+void lower_executed(struct lower *lo, int64_t flops);                    /* of one step, for the whole batch; a node's steps add up */
 const struct target *lower_target(const struct lower *lo);
 const struct graph *lower_graph(const struct lower *lo);
 

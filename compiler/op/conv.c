@@ -114,6 +114,13 @@ static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t gro
 
 static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
 
+/* ALGORITHM: a Winograd tile only where one is possible. */
+static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, struct op_error *e)
+{
+    if (!algorithm || winograd_legal(w, g->stride, g->pad, g->dilation, g->groups)) return true;
+    return op_fail(e, "%s is for 3×3 kernels of stride 1 without dilation or groups, with pads up to 2", algorithms[algorithm]);
+}
+
 static bool conv_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     const struct type *x = &in[0], *w = &in[1];
@@ -122,6 +129,7 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
     if (!rule_f32(x, 4, 4, "the input", e) || !check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
     if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
+    if (!check_algorithm(a[A_ALGORITHM].i, &g, w, e)) return false;
     out[0] = type_nchw(x->dim[0], w->dim[0], h, wd);
     return rule_size(&out[0], "the result", e);
 }
@@ -171,6 +179,7 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     (void)nin;
     if (!rule_f32(dy, 4, 4, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
+    if (!check_algorithm(a[G_ALGORITHM].i, &g, w, e)) return false;
     int64_t c;
     if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
     out[0] = type_nchw(dy->dim[0], c, a[G_SIZE].v[0], a[G_SIZE].v[1]);

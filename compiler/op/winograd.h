@@ -15,6 +15,14 @@ struct winograd_plan {
     bool split;                  /* V goes through the workspace */
 };
 
+/* F(m×m, 3×3) computes a convolution of stride 1 with 3×3 taps; pads beyond 2 would leave dgrad a negative one. */
+static inline bool winograd_legal(const struct type *w, const int64_t *stride, const int64_t *pad, const int64_t *dilation, int64_t groups)
+{
+    for (int i = 0; i < 4; i++)
+        if (pad[i] > 2) return false;
+    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 && groups == 1;
+}
+
 enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_PIECES = 16 };
 
 /* X: what is read, Y: what is written, both [N, C, H, W]. */

@@ -41,12 +41,9 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
 static bool legal(const struct node *n, const struct target *t)
 {
     if (!node_is(n, "conv2d") && !node_is(n, "conv2d_dgrad")) return false;
-    const int64_t *stride = node_ints(n, "stride"), *dilation = node_ints(n, "dilation"), *pad = node_ints(n, "pad");
     const struct type *w = &n->in[1]->type;
-    for (int i = 0; i < 4; i++)
-        if (pad[i] > 2) return false;
-    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 &&
-           node_int(n, "groups") == 1 && w->dim[0] >= t->lanes && w->dim[1] >= t->lanes;
+    return winograd_legal(w, node_ints(n, "stride"), node_ints(n, "pad"), node_ints(n, "dilation"), node_int(n, "groups")) &&
+           w->dim[0] >= t->lanes && w->dim[1] >= t->lanes;
 }
 
 /* The output tile, or 0 for direct. */

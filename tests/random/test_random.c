@@ -169,8 +169,8 @@ int main(int argc, char **argv)
         diags_print(d, stderr, false);
         return 2;
     }
+    arena_free(a); /* before the children begin, in which nobody would know of it */
     for (uint64_t seed = numbers[0]; seed < numbers[0] + numbers[1]; seed++) count[test_isolated(&target, seed, ir, argv[0])]++;
     printf("%d graphs passed over\n%d passed, %d failed\n", count[PASSED_OVER], count[PASSED], count[FAILED]);
-    arena_free(a);
     return count[FAILED] != 0;
 }
