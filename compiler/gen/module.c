@@ -96,6 +96,14 @@ static void set_param_attr(struct emit *e, unsigned param, const char *name)
     LLVMAddAttributeAtIndex(e->fn, param + 1, LLVMCreateEnumAttribute(e->cx, kind, 0));
 }
 
+/* Spilled vectors would straddle cache lines on the stack's 16 bytes. */
+static void align_stack(struct emit *e)
+{
+    static const char name[] = "alignstack";
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, sizeof name - 1);
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->cx, kind, (uint64_t)e->v * 4));
+}
+
 static void emit_types(struct emit *e)
 {
     LLVMContextRef cx = e->cx;
@@ -127,6 +135,7 @@ static void open_kernel(struct emit *e, const char *symbol)
     set_attr(e, "prefer-vector-width", bits);
     set_attr(e, "min-legal-vector-width", bits);
     for (unsigned i = 0; i < 3; i++) set_param_attr(e, i, "noalias");
+    align_stack(e);
     e->args = LLVMGetParam(e->fn, 0);
     e->run = LLVMGetParam(e->fn, 1);
     e->scratch = LLVMGetParam(e->fn, 2);
