@@ -38,7 +38,8 @@ def group(row, y, scale, most):
     """The title of a row, its bars, and the grid behind them."""
     all_bars = bars(row)
     best = min((ms for _, ms, ours in all_bars if not ours), default=all_bars[0][1])
-    name = "%s %s, batch %d, %d thread%s" % (row["model"], "training step" if row["mode"] == "train" else "inference", row["batch"], row["threads"], "s" * (row["threads"] > 1))
+    what = "training step" if row["mode"] == "train" else "inference"
+    name = "%s %s, batch %d, %d thread%s" % (row["model"], what, row["batch"], row["threads"], "s" * (row["threads"] > 1))
     out = [text(8, y - 7, name, "row")]
     for i in ticks(most):
         out.append('<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, y - 2, y + STEP * len(all_bars) - 2))

@@ -10,6 +10,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 
@@ -183,7 +184,8 @@ def helper(log, *args):
 def prepare(row, folder, log):
     """Weights, images, reference and the ONNX file of a row: those of a row before it, where only the threads differ."""
     stamp = os.path.join(folder, "row.json")
-    same = {k: row[k] for k in ("model", "batch", "size", "mode")}
+    with open(os.path.join(HERE, "models.py"), "rb") as f:
+        same = {k: row[k] for k in ("model", "batch", "size", "mode")} | {"models.py": zlib.crc32(f.read())}
     if os.path.exists(stamp):
         with open(stamp) as f:
             if json.load(f) == same:
