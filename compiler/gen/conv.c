@@ -115,7 +115,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
 
 /* ---- lowering */
 
-static int body_args(const struct node *n, struct lower_arg *args, int count)
+int conv_body_args(const struct node *n, struct lower_arg *args, int count)
 {
     for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
     int nout = n->body ? n->body->nout : 1;
@@ -146,7 +146,7 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     else choose_partition(t, p, flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
-    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, body_args(n, args, 3));
+    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, conv_body_args(n, args, 3));
     const struct type *x = &n->in[0]->type;
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x->dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x->dim[0]));

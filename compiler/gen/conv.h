@@ -15,6 +15,9 @@ struct conv_view { int64_t n, cb, c, h, w; };
 
 struct conv_view conv_view_of(const struct type *t);
 
+/* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many there are then. */
+int conv_body_args(const struct node *n, struct lower_arg *args, int count);
+
 /* Taps along one axis: number k reads input position base + k·step and weight index first + k·wstep. */
 struct conv_taps { int64_t count, base, step, first, wstep; };
 

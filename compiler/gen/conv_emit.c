@@ -269,15 +269,8 @@ static void begin_bodies(struct conv_emitter *c)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    for (int64_t o = 0; o < p->ov; o++) {
-        V ob = e_addi(e, c->ob, o), operand[16] = {0};
-        for (int k = 0; k < p->body.noperands; k++) {
-            if (p->body.operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, c->operand[k], e_muli(e, ob, e->v)));
-            if (p->body.operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, c->operand[k]);
-        }
-        body_begin(e, &c->state[o], &p->body, operand);
-        c->lanes[o] = p->oc % e->v && p->body.ninsn ? e_lane_mask(e, e_sub(e, e_int(e, p->oc), e_muli(e, ob, e->v))) : NULL;
-    }
+    for (int64_t o = 0; o < p->ov; o++)
+        body_begin_block(e, &c->state[o], &p->body, c->operand, p->oc, e_addi(e, c->ob, o), &c->lanes[o]);
 }
 
 static void open_piece(struct conv_emitter *c, V og, V n)

@@ -554,3 +554,14 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
     for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(result, n->in[first + k]);
 }
+
+void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers, int64_t channels, V block, V *lanes)
+{
+    V operand[16] = {0}, first = e_muli(e, block, e->v);
+    for (int k = 0; k < b->noperands; k++) {
+        if (b->operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, pointers[k], first));
+        if (b->operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, pointers[k]);
+    }
+    body_begin(e, s, b, operand);
+    *lanes = channels % e->v && b->ninsn ? e_lane_mask(e, e_sub(e, e_int(e, channels), first)) : NULL;
+}

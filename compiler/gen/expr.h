@@ -31,6 +31,9 @@ struct body_state {
 /* Emits what depends on CHANNEL and SCALAR operands, attributes and run-time scalars only. Call outside the pixel loop, once for each
    channel block; OPERAND[k]: vf for CHANNEL, f32 for SCALAR, NULL for FULL. */
 void body_begin(struct emit *e, struct body_state *s, const struct gen_body *b, const V *operand);
+/* body_begin for channel block BLOCK of a result with CHANNELS channels: POINTERS[k] leads to operand k (CHANNEL and SCALAR ones are loaded
+   from it). LANES: for body_apply, NULL where every lane of every block is a channel or the result comes out as zero anyway. */
+void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers, int64_t channels, V block, V *lanes);
 /* Emits the rest for one vector of v channels: ACC: the anchor's results (vf), FULL[k]: vf of operand k where it is FULL (else ignored);
    RESULT: b->nout values. LANES: NULL, or vi1, the lanes that are real channels: the others come out as zero. */
 void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result);

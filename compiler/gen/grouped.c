@@ -126,15 +126,11 @@ static void grouped_emit(struct emit *e, const void *params)
     for (int k = 0; k < p->body.nout; k++) outs[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V y = e_remi(e, pieces.iv, rows), rest = e_divi(e, pieces.iv, rows), cb = e_remi(e, rest, blocks), n = e_divi(e, rest, blocks);
-    V first = e_muli(e, cb, p->v), src = e_at(e, input, e_muli(e, n, in->n)), operand[16] = {0};
+    V first = e_muli(e, cb, p->v), src = e_at(e, input, e_muli(e, n, in->n));
     V at0 = e_add(e, e_add(e, e_muli(e, n, out->n), e_muli(e, cb, out->cb)), e_muli(e, y, out->h));
-    for (int k = 0; k < p->body.noperands; k++) {
-        if (p->body.operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, args[k], first));
-        if (p->body.operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, args[k]);
-    }
     struct body_state state;
-    body_begin(e, &state, &p->body, operand);
-    V lanes = channels % p->v ? e_lane_mask(e, e_sub(e, e_int(e, channels), first)) : NULL;
+    V lanes;
+    body_begin_block(e, &state, &p->body, args, channels, cb, &lanes);
     loop_begin_once(e, &xs, e_int(e, 0), e_int(e, cols), 1, 0, NULL);
     V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv), full[16] = {0}, result[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++)
@@ -156,9 +152,7 @@ void lower_grouped(struct lower *lo, const struct node *n)
     p.v = out->v;
     gen_body_init(&p.body, n);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
-    int count = 3;
-    for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
-    for (int k = 1; k < p.body.nout; k++) args[count++] = arg_value(n->out[k]);
+    int count = conv_body_args(n, args, 3);
     lower_scratch(lo, (size_t)p.v * 4);
     int64_t rows = out->dim[2], blocks = div_up(out->dim[1], p.v);
     lower_step(lo, lower_kernel(lo, "grouped", grouped_emit, &p, sizeof p), rows * blocks, true, args, count);

@@ -59,7 +59,7 @@ static struct lower_place place_of(const struct lower *lo, const struct lower_ar
     if (a->data) {
         for (int i = 0; i < lo->nconsts; i++)
             if (lo->consts[i].data == a->data) return (struct lower_place){RNC_CONST, (uint32_t)i, 0};
-        assert(!"constant is not of this lowering");
+        assert(0 && "constant is not of this lowering");
     }
     if (!a->value) return (struct lower_place){RNC_NULL, 0, 0};
     const struct value *v = value_storage(a->value);
@@ -70,7 +70,7 @@ static struct lower_place place_of(const struct lower *lo, const struct lower_ar
     case SPACE_OUTPUT: return (struct lower_place){RNC_OUTPUT, (uint32_t)v->offset, a->offset};
     case SPACE_NONE: break;
     }
-    assert(!"value has no place in the plan");
+    assert(0 && "value has no place in the plan");
     return (struct lower_place){RNC_NULL, 0, 0};
 }
 

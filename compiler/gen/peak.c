@@ -59,7 +59,7 @@ struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
     }
     p->kernel = m->steps[0].kernel;
     p->lanes = (size_t)t->lanes;
-    p->flops = 2.0 * t->lanes * params.accumulators * UNROLL * TRIPS;
+    p->flops = 2.0 * t->lanes * params.accumulators * (double)UNROLL * (double)TRIPS;
     return p;
 }
 

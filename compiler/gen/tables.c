@@ -133,7 +133,7 @@ static int tensor_index(const struct tables *t, const struct value *v)
     if (!v) return -1;
     for (int i = 0; i < t->ntensors; i++)
         if (t->tensor_value[i] == v) return i;
-    assert(!"prepare reads something that is not an argument");
+    assert(0 && "prepare reads something that is not an argument");
     return -1;
 }
 

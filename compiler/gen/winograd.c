@@ -49,9 +49,7 @@ void lower_winograd(struct lower *lo, const struct node *n)
     gen_body_init(&p.body, n);
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
-    int count = 3;
-    for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
-    for (int k = 1; k < p.body.nout; k++) args[count++] = arg_value(n->out[k]);
+    int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
     int kernel = lower_kernel(lo, "winograd", winograd_emit, &p, sizeof p);
     lower_step(lo, kernel, w.split ? w.blocks * (w.ocb / w.ov) : w.blocks, false, args, count);

@@ -190,19 +190,6 @@ static void store_tile(struct wino *c, const struct body_state *state, V lanes, 
     loop_end(e, &y, NULL);
 }
 
-static void begin_body(struct wino *c, V ob, struct body_state *state, V *lanes)
-{
-    struct emit *e = c->e;
-    const struct winograd_params *p = c->p;
-    V operand[16] = {0};
-    for (int k = 0; k < p->body.noperands; k++) {
-        if (p->body.operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, c->operand[k], e_muli(e, ob, e->v)));
-        if (p->body.operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, c->operand[k]);
-    }
-    body_begin(e, state, &p->body, operand);
-    *lanes = p->oc % e->v && p->body.ninsn ? e_lane_mask(e, e_sub(e, e_int(e, p->oc), e_muli(e, ob, e->v))) : NULL;
-}
-
 static void output_phase(struct wino *c, V ob0)
 {
     struct emit *e = c->e;
@@ -211,7 +198,7 @@ static void output_phase(struct wino *c, V ob0)
     loop_begin_once(e, &vectors, e_int(e, 0), e_int(e, p->ov), 1, 0, NULL);
     V ob = e_add(e, ob0, vectors.iv), lanes;
     struct body_state state;
-    begin_body(c, ob, &state, &lanes);
+    body_begin_block(e, &state, &p->body, c->operand, p->oc, ob, &lanes);
     loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
     transform_output(c, e_at(e, c->mbuf, e_muli(e, e_add(e, e_muli(e, vectors.iv, p->block), tiles.iv), e->v)));
