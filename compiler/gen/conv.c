@@ -99,7 +99,7 @@ enum { PIECE_FLOPS = 2000000, MIN_PIECES = 64 };
 
 /* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as still pays for
    handing them out, so that many cores find work at batch 1. */
-static void choose_partition(const struct target *t, struct conv_params *p, int64_t flops_per_sample)
+static void choose_partition(const struct target *t, struct conv_params *p, int64_t batch, int64_t flops_per_sample)
 {
     int64_t groups = p->ocb / p->ov;
     int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
@@ -109,8 +109,9 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
     p->chunk = div_up(p->rows, chunks);
     p->chunks = div_up(p->rows, p->chunk);
-    int64_t weights = p->ocb * p->icb * p->weight_ib * 4;
-    p->oc_major = weights > (int64_t)t->l2_bytes / 2;
+    /* weights that do not stay in the second-level cache, or are met only once while the image stays there, go outermost */
+    int64_t weights = p->ocb * p->icb * p->weight_ib * 4, image = row_bytes * p->rows, half = (int64_t)t->l2_bytes / 2;
+    p->oc_major = weights > half || (batch == 1 && image <= half);
 }
 
 /* ---- lowering */
@@ -143,7 +144,7 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
 {
     const struct target *t = lower_target(lo);
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
-    else choose_partition(t, p, flops);
+    else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, conv_body_args(n, args, 3));

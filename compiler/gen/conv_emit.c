@@ -76,7 +76,55 @@ struct conv_emitter {
     V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     int64_t unroll;
+    V row, tile;                          /* output row; tile in it */
+    V last_image;                         /* i1: no other image follows for these weights */
+    V ahead;                              /* from a weight to the one to ask for in advance, in floats (see ask_ahead) */
 };
+
+/* ---- weights in advance
+
+   Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first tile, while the
+   memory is idle during all the others. So each tile asks for a slice of the next group's, and finds what the group before it asked for. */
+
+/* Rows that use tap row K of the kernel: the first, and how many. */
+static int64_t rows_using(const struct conv_params *p, int64_t k, int64_t *first)
+{
+    int64_t at = p->kh.base + k * p->kh.step, count = 0;
+    for (int64_t y = p->rows - 1; y >= 0; y--)
+        if (y * p->is + at >= 0 && y * p->is + at < p->ih) *first = y, count++;
+    return count;
+}
+
+/* Lines of each block of weights that one tile asks for; 0: nothing is asked for in advance. */
+static int64_t slice_lines(const struct conv_params *p, int64_t v)
+{
+    if (!p->oc_major || p->by_sample || p->weight_kw != v * v) return 0;
+    int64_t fewest = p->rows, first;
+    for (int64_t k = 0; k < p->kh.count; k++) fewest = min_i64(fewest, rows_using(p, k, &first));
+    fewest *= div_up(p->cols, p->tw);
+    return fewest < 2 ? 0 : div_up(v, min_i64(fewest, v));
+}
+
+/* The slice that goes with tap row K in this tile: all tiles that use K have one each, the first slice first. */
+static void aim_ahead(struct conv_emitter *c, V k)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t lines = slice_lines(p, e->v), next = p->ov * p->weight_block;
+    if (!lines) return;
+    V since = c->row; /* rows above this one that use tap row k: the first is ceil(-(base + k·step) / is) */
+    if (p->kh.step > 0) since = e_sub(e, c->row, e_divi(e, e_max(e, e_sub(e, e_int(e, p->is - 1 - p->kh.base), e_muli(e, k, p->kh.step)), e_int(e, 0)), p->is));
+    V before = e_add(e, e_muli(e, since, div_up(p->cols, p->tw)), c->tile);
+    V slice = e_addi(e, e_muli(e, before, lines * e->v), next);
+    c->ahead = e_select(e, c->last_image, slice, e_int(e, 0));
+}
+
+static void ask_ahead(struct conv_emitter *c, V wp)
+{
+    int64_t lines = slice_lines(c->p, c->e->v);
+    for (int64_t i = 0; i < lines; i++)
+        for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(c->e, e_ati(c->e, e_at(c->e, wp, c->ahead), o * c->p->weight_block + i * c->e->v));
+}
 
 /* acc += Σ over UNROLL channels; pixels [from, to) of the tile. */
 static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
@@ -120,6 +168,7 @@ static void segment(struct conv_emitter *c, V ip, V wp, const struct conv_segmen
         ip = e_at(e, ip, e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at(e, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
+    ask_ahead(c, wp);
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
     if (p->depthwise) step_depthwise(c, ip, wp, s->from, s->to, acc);
     else if (channels == c->unroll) step(c, ip, wp, s->from, s->to, width, acc);
@@ -186,6 +235,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
         k = rows.iv;
     }
+    aim_ahead(c, k);
     V ip = e_at(e, ip1, e_muli(e, e_add(e, base, e_muli(e, k, p->kh.step)), p->in.h));
     V wp = e_at(e, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
     for (int i = 0; i < r->nsegments; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
@@ -231,17 +281,21 @@ static void tile_row(struct conv_emitter *c, V y)
     struct conv_run runs[CONV_MAX_RUNS];
     int nruns = conv_runs(c->p, runs);
     V k0 = e_int(e, 0), k1 = e_int(e, c->p->kh.count), base;
+    c->row = y;
     if (c->p->kh.count == 0) base = e_int(e, 0);
     else if (rows_inside(c->p)) base = e_addi(e, e_muli(e, y, c->p->is), c->p->kh.base);
     else base = row_range(c, y, &k0, &k1);
-    for (int i = 0; i < nruns; i++) {
+    int64_t done = 0;
+    for (int i = 0; i < nruns; done += runs[i++].count) {
         const struct conv_run *r = &runs[i];
+        c->tile = e_int(e, done);
         if (r->count == 1) {
             tile(c, r, e_int(e, r->x), y, base, k0, k1);
             continue;
         }
         struct loop l;
         loop_begin_once(e, &l, e_int(e, r->x), e_int(e, r->x + r->count * r->width), r->width, 0, NULL);
+        c->tile = e_addi(e, e_divi(e, e_addi(e, l.iv, -r->x), r->width), done);
         tile(c, r, l.iv, y, base, k0, k1);
         loop_end(e, &l, NULL);
     }
@@ -278,6 +332,7 @@ static void open_piece(struct conv_emitter *c, V og, V n)
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     c->ob = e_muli(e, og, p->ov);
+    if (!p->by_sample) c->last_image = e_cmp(e, LLVMIntSGE, n, e_addi(e, e_run_n(e), -1));
     V in_block = p->group_ocb == p->ocb ? e_int(e, 0)
                : p->depthwise          ? c->ob
                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
