@@ -355,6 +355,7 @@ static void clone_node(struct graph *c, const struct node *n, struct value **map
     m->layer = n->layer;
     m->span = n->span;
     m->prepare = n->prepare;
+    m->again = n->again;
     m->index = n->index;
 }
 

@@ -125,6 +125,7 @@ struct node {
     const char *layer;     /* "layer1.0.conv1", or NULL */
     struct span span;
     bool prepare;          /* runs once when weights are loaded, not in the step (BN folding, packing) */
+    bool again;            /* computes once more, for the backward pass, what the forward pass did not keep (pass/recompute.c) */
     struct node *prev, *next;
     int index;             /* position in the list; graph_number sets it */
 };

@@ -224,7 +224,7 @@ static bool parse_attrs(struct parser *p, const struct op_def *op, struct attr *
 
 struct draft { /* a node as it is read */
     size_t begin;
-    bool prepare;
+    bool prepare, again;
     int nout;
     const char *out[MAX_OUTS];
     const struct op_def *op;
@@ -420,6 +420,7 @@ static struct node *make_node(struct parser *p, const struct draft *t)
 {
     struct node *n = graph_node(p->graph, NULL, t->op, t->in, t->nin, t->nout);
     n->prepare = t->prepare;
+    n->again = t->again;
     n->attr = t->attr;
     n->body = t->body;
     n->nanchor = t->nanchor < 0 ? t->nin : t->nanchor;
@@ -487,10 +488,10 @@ static bool parse_node_end(struct parser *p, struct node *n)
     return true;
 }
 
-static bool parse_node(struct parser *p, bool prepare)
+static bool parse_node(struct parser *p, bool prepare, bool again)
 {
     lex_skip_space(p);
-    struct draft t = { .begin = p->pos, .prepare = prepare };
+    struct draft t = { .begin = p->pos, .prepare = prepare, .again = again };
     if (!parse_outs(p, &t)) return false;
     lex_skip_space(p);
     t.op_at = p->pos;
@@ -596,11 +597,12 @@ static bool parse_statement(struct parser *p)
         { "input", VALUE_INPUT }, { "target", VALUE_TARGET }, { "param", VALUE_PARAM },
         { "buffer", VALUE_BUFFER }, { "counter", VALUE_COUNTER }, { "optim", VALUE_OPTIM },
     };
-    if (lex_next_is(p, '%')) return parse_node(p, false);
+    if (lex_next_is(p, '%')) return parse_node(p, false, false);
     size_t begin = p->pos;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (lex_accept_word(p, kinds[i].word)) return parse_arg(p, kinds[i].kind);
-    if (lex_accept_word(p, "prepare")) return parse_node(p, true);
+    if (lex_accept_word(p, "prepare")) return parse_node(p, true, false);
+    if (lex_accept_word(p, "again")) return parse_node(p, false, true);
     if (lex_accept_word(p, "output")) return parse_output(p);
     if (lex_accept_word(p, "update")) return parse_update(p);
     if (!lex_word(p) && p->pos < p->src->len) p->pos++;

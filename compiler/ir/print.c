@@ -151,7 +151,7 @@ static void print_result(struct buf *out, const struct node *n, int i)
 
 static void print_node(struct buf *out, const struct node *n)
 {
-    buf_puts(out, n->prepare ? "  prepare " : "  ");
+    buf_puts(out, n->prepare ? "  prepare " : n->again ? "  again " : "  ");
     for (int i = 0; i < n->nout; i++) {
         if (i) buf_puts(out, ", ");
         print_value(out, n->out[i]);
