@@ -8,7 +8,9 @@
 #include "gen/conv.h"
 #include "gen/emit.h"
 #include "gen/grouped.h"
+#include "gen/winograd_wgrad.h"
 #include "op/slots.h"
+#include "op/winograd_wgrad.h"
 
 struct wgrad_params {
     struct conv_view x, dy;
@@ -335,6 +337,10 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
     if (dw->layout == LAYOUT_PLAIN) {
         lower_grouped_wgrad(lo, n);
+        return;
+    }
+    if (winograd_wgrad_tile(n)) {
+        lower_winograd_wgrad(lo, n);
         return;
     }
     const struct target *t = lower_target(lo);

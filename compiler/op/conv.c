@@ -7,6 +7,7 @@
 #include "op/rule.h"
 #include "op/slots.h"
 #include "op/winograd.h"
+#include "op/winograd_wgrad.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
@@ -30,6 +31,8 @@ enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
 static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd6", NULL};
 #define ATTR_ALGORITHM {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
                         .help = "how it is computed; chosen by the pass `algorithm`"}
+/* F(6)'s error would come near the budget of a gradient: it is not offered. */
+static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4", NULL};
 
 /* conv2d and conv_transpose2d; the places are the same in both up to the last. */
 enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
@@ -56,6 +59,8 @@ static const struct op_attr wgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
     [G_KERNEL] = {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = MAX_KERNEL,
                   .help = "the window's height and width"},
+    [G_ALGORITHM] = {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = wgrad_algorithms,
+                     .help = "how it is computed; chosen by the pass `algorithm`"},
 };
 
 /* ---- shapes */
@@ -196,6 +201,7 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
     out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
+    if (!check_algorithm(a[G_ALGORITHM].i, &g, &out[0], e)) return false;
     return rule_size(&out[0], "the result", e);
 }
 
@@ -305,6 +311,11 @@ static size_t winograd_workspace(const struct node *n, int lanes)
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)
 {
     const struct type *dw = &n->out[0]->type;
+    int64_t m = winograd_wgrad_tile(n);
+    if (m) {
+        struct winograd_wgrad_plan p = winograd_wgrad_plan(&n->in[0]->type, &n->in[1]->type, m, lanes);
+        return winograd_wgrad_workspace(&p, lanes);
+    }
     return wgrad_workspace(n->in[0]->type.dim[0], dw->dim[0], dw->dim[1], dw->dim[2] * dw->dim[3], lanes);
 }
 
@@ -460,6 +471,18 @@ static const struct op_test wgrad_tests[] = {
     {"x=2,16,7,7 dy=2,16,7,7 groups=4 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=1,32,7,7 dy=1,32,7,7 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=2,96,5,5 dy=2,64,5,5 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
+    {"x=3,33,13,13 dy=3,17,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
+    {"x=3,100,5,7 dy=3,36,5,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
+    {"x=1,16,5,5 dy=1,33,7,3 pad=2,0,2,0 kernel=3,3 algorithm=winograd2", 1e-5},
+    {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=3,33,13,13 dy=3,17,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=3,36,5,7 dy=3,100,5,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=3,17,57,13 dy=3,16,57,11 pad=2,0,0,0 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=1,16,57,57 dy=1,16,59,59 pad=2,2,2,2 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=2,16,3,3 dy=2,96,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=1,16,1,1 dy=1,32,1,1 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=16,16,13,13 dy=16,16,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
 };
 
 /* ---- rows */

@@ -1,0 +1,52 @@
+#include "gen/winograd_wgrad.h"
+
+#include <string.h>
+#include "op/winograd_wgrad.h"
+
+static struct winograd_wgrad_params params_of(const struct node *n, const struct winograd_wgrad_plan *w)
+{
+    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    const int64_t *pad = node_ints(n, "pad");
+    struct winograd_wgrad_params p;
+    memset(&p, 0, sizeof p);
+    p.x = conv_view_of(x);
+    p.dy = conv_view_of(dy);
+    p.ih = x->dim[2];
+    p.iw = x->dim[3];
+    p.oh = dy->dim[2];
+    p.ow = dy->dim[3];
+    p.pad_top = pad[0];
+    p.pad_left = pad[1];
+    p.m = w->m;
+    p.tiles_y = w->tiles_y;
+    p.tiles_x = w->tiles_x;
+    p.icb = w->icb;
+    p.ocb = w->ocb;
+    p.ci = w->ci;
+    p.ov = w->ov;
+    p.ig = w->ig;
+    p.og = w->og;
+    p.igroups = w->igroups;
+    p.ogroups = w->ogroups;
+    p.block = w->block;
+    p.slots = w->slots;
+    p.slot_floats = (int64_t)type_bytes(&n->out[0]->type) / 4;
+    return p;
+}
+
+void lower_winograd_wgrad(struct lower *lo, const struct node *n)
+{
+    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    int64_t m = 2 * node_int(n, "algorithm"), v = lower_target(lo)->lanes;
+    struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, (int)v);
+    struct winograd_wgrad_params p = params_of(n, &w);
+    const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
+    struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
+    int kernel = lower_kernel(lo, "winograd_wgrad", winograd_wgrad_emit, &p, sizeof p);
+    lower_step(lo, kernel, p.slots * p.ogroups * p.igroups, false, args, 3);
+    lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
+    if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
+    lower_algorithm(lo, "F(%lld,3) wgrad %lldx%lld", (long long)m, (long long)p.ci, (long long)p.ov);
+    int64_t tiles = x->dim[0] * p.tiles_y * p.tiles_x, points = (m + 2) * (m + 2);
+    lower_executed(lo, 2 * tiles * points * x->dim[1] * dy->dim[1]);
+}

@@ -1,0 +1,28 @@
+/* winograd_wgrad.h: the gradient by the weights of a 3×3 convolution of stride 1, by F(m×m, 3×3) transposed.
+
+   The forward convolution of one tile is Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (runtime/winograd.h). It is linear in g, so the gradient by g is
+   its transpose applied to dY: dg = Gᵀ [Σ tiles (Bᵀ d B) ⊙ (A dY Aᵀ)] G. For each of the (m+2)² points the sum over tiles, for all pairs
+   of channels, is a matrix product. */
+#ifndef RNC_GEN_WINOGRAD_WGRAD_H
+#define RNC_GEN_WINOGRAD_WGRAD_H
+
+#include "gen/conv.h"
+
+struct winograd_wgrad_params {
+    struct conv_view x, dy;
+    int64_t ih, iw, oh, ow, pad_top, pad_left;
+    int64_t m, tiles_y, tiles_x;
+    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots; /* op/winograd_wgrad.h */
+    int64_t slot_floats;
+};
+
+/* A conv2d_wgrad whose attribute `algorithm` names a Winograd tile. */
+void lower_winograd_wgrad(struct lower *lo, const struct node *n);
+
+/* Arguments: x, dy, dw (or the slots). Pieces: (slot, group of output blocks, group of input blocks), the last varying fastest. */
+void winograd_wgrad_emit(struct emit *e, const void *params);
+
+/* Floats of scratch. */
+int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v);
+
+#endif

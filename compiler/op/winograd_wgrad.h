@@ -1,0 +1,71 @@
+/* winograd_wgrad.h: how the gradient by the weights of a 3×3 convolution is cut up where F(m×m, 3×3) computes it (gen/winograd_wgrad.c
+   has the formula): from shapes alone, as in op/winograd.h, and for the same reasons.
+
+   A piece owns ig input blocks × og output blocks of dw (or of a slot, where the tiles are shared out too). It walks over its blocks of
+   tiles, transforms both operands into its worker's scratch, and adds (m+2)² products to sums in that scratch, which go back to 3×3
+   weights once, at the end. So nothing but x, dy and dw crosses the second-level cache. Transforming an operand again for each group of
+   the other's channels costs less than writing it to memory and reading it back. */
+#ifndef RNC_OP_WINOGRAD_WGRAD_H
+#define RNC_OP_WINOGRAD_WGRAD_H
+
+#include "base/checked.h"
+#include "ir/graph.h"
+#include "op/op.h"
+#include "op/winograd.h"
+
+struct winograd_wgrad_plan {
+    int64_t m, tiles_y, tiles_x; /* tile of dy; tiles of an image */
+    int64_t icb, ocb;            /* channel blocks of x and dy */
+    int64_t ci, ov;              /* register blocking: input channels × output vectors */
+    int64_t ig, og;              /* input and output blocks of a piece; og is a multiple of ov */
+    int64_t igroups, ogroups;
+    int64_t block;               /* tiles of a block */
+    int64_t slots;               /* block b of the tiles belongs to slot b % slots */
+};
+
+enum {
+    WINOGRAD_WGRAD_CHANNELS = 64,       /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
+    WINOGRAD_WGRAD_BYTES = 832 << 10,   /* of both transformed operands of a block: with the sums they fit a second-level cache of 2 MB */
+    WINOGRAD_WGRAD_SLOTS = 8, WINOGRAD_WGRAD_PIECES = 16,
+};
+
+/* The output tile of a conv2d_wgrad or dense_wgrad after layout; 0: direct. Vectors of channels are needed: x may be plain where it has few. */
+static inline int64_t winograd_wgrad_tile(const struct node *n)
+{
+    bool fits = op_attr_index(n->op, "algorithm") >= 0 && n->in[0]->type.layout == LAYOUT_BLOCKED && n->out[0]->type.layout == LAYOUT_WEIGHT;
+    return fits ? 2 * node_int(n, "algorithm") : 0;
+}
+
+/* BLOCKS cut into groups of at most MOST, which is a multiple of UNIT, as is the result. */
+static inline int64_t winograd_wgrad_group(int64_t blocks, int64_t most, int64_t unit)
+{
+    int64_t groups = div_up(blocks, max_i64(most, unit));
+    return round_up(div_up(blocks, groups), unit);
+}
+
+/* X [N, C, H, W], DY [N, O, H', W']; N is the capacity. */
+static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *x, const struct type *dy, int64_t m, int lanes)
+{
+    struct winograd_wgrad_plan p = {.m = m, .tiles_y = div_up(dy->dim[2], m), .tiles_x = div_up(dy->dim[3], m)};
+    p.icb = div_up(x->dim[1], lanes);
+    p.ocb = div_up(dy->dim[1], lanes);
+    p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
+    p.ci = max_i64(lanes / 2, min_i64(lanes, 4));
+    int64_t most = WINOGRAD_WGRAD_CHANNELS / lanes, points = (m + 2) * (m + 2), tiles = x->dim[0] * p.tiles_y * p.tiles_x;
+    p.ig = winograd_wgrad_group(p.icb, most, 1);
+    p.og = winograd_wgrad_group(p.ocb, most - most % p.ov, p.ov);
+    p.igroups = div_up(p.icb, p.ig);
+    p.ogroups = div_up(p.ocb, p.og);
+    int64_t fit = max_i64(1, WINOGRAD_WGRAD_BYTES / (points * (p.ig + p.og) * lanes * 4)), blocks = div_up(tiles, fit);
+    p.slots = min_i64(min_i64(WINOGRAD_WGRAD_SLOTS, tiles), div_up(WINOGRAD_WGRAD_PIECES, p.igroups * p.ogroups));
+    p.block = div_up(tiles, round_up(blocks, p.slots));
+    return p;
+}
+
+/* 0 where there is one slot: it is dw itself. */
+static inline size_t winograd_wgrad_workspace(const struct winograd_wgrad_plan *p, int lanes)
+{
+    return p->slots > 1 ? (size_t)(p->slots * p->icb * p->ocb * lanes * lanes * 9) * sizeof(float) : 0;
+}
+
+#endif
