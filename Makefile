@@ -34,7 +34,7 @@ COMPILER_SRC := $(wildcard compiler/base/*.c compiler/spec/*.c compiler/ir/*.c c
 CLI_SRC := $(wildcard compiler/cli/*.c)
 RUNTIME_SRC := $(wildcard runtime/*.c)
 # What a model compiled ahead of time links: no LLVM, no image or data library, nothing but libc, libm and threads.
-RT_SRC := $(wildcard runtime/status.c runtime/pool.c runtime/pack.c runtime/exec.c)
+RT_SRC := $(wildcard runtime/status.c runtime/pool.c runtime/pack.c runtime/load.c runtime/exec.c)
 RT_HEADERS := abi.h exec.h pack.h pool.h status.h
 COMPILER_OBJ := $(COMPILER_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)

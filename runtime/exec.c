@@ -3,31 +3,25 @@
 #include "runtime/exec.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#if defined __aarch64__
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "runtime/fpstate.h"
 #include "runtime/pack.h"
-#include "runtime/philox.h"
+#include "runtime/instance.h"
 
-enum { ALIGN = 64, HUGE_PAGE = 2 << 20, SCRATCH_ALIGN = 256, CANARY = 0xC5, FILL_CHUNK = 4096 };
+enum { ALIGN = 64, HUGE_PAGE = 2 << 20, HUGE_FROM = 64 << 10, SCRATCH_ALIGN = 256, CANARY = 0xC5 };
 
 /* ---- memory */
 
-struct block {
-    char *map;          /* what mmap gave */
-    size_t map_bytes;
-    char *data;
-    size_t bytes;
-    char *band[2];      /* RNC_EXEC_CHECK: canaries before and after data, each beside a guard page */
-    size_t band_bytes[2];
-};
-
-static bool out_of_memory(struct rnc_status *s, const char *what, size_t bytes)
+bool rnc_instance_no_memory(struct rnc_status *s, const char *what, size_t bytes)
 {
     return rnc_fail(s, RNC_ENV, "no memory for the %s: %.1f MiB are needed (%s)", what, (double)bytes / 1048576.0, strerror(errno));
 }
@@ -36,10 +30,10 @@ static bool block_map(struct block *b, size_t bytes, size_t extra, const char *w
 {
     if (__builtin_add_overflow(bytes, extra, &b->map_bytes)) {
         errno = ENOMEM;
-        return out_of_memory(s, what, bytes);
+        return rnc_instance_no_memory(s, what, bytes);
     }
     void *map = mmap(NULL, b->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) return out_of_memory(s, what, bytes);
+    if (map == MAP_FAILED) return rnc_instance_no_memory(s, what, bytes);
     b->map = map;
     return true;
 }
@@ -67,14 +61,15 @@ static bool block_open(struct block *b, uint64_t bytes, bool check, const char *
 {
     if (bytes > SIZE_MAX - 4 * (uint64_t)HUGE_PAGE) {
         errno = ENOMEM;
-        return out_of_memory(s, what, SIZE_MAX);
+        return rnc_instance_no_memory(s, what, SIZE_MAX);
     }
     b->bytes = round_to(bytes > 0 ? (size_t)bytes : ALIGN, ALIGN);
     if (check) return block_open_checked(b, what, s);
-    bool huge = b->bytes >= HUGE_PAGE;
-    if (!block_map(b, b->bytes, huge ? HUGE_PAGE : 0, what, s)) return false;
+    bool huge = b->bytes >= HUGE_FROM;
+    size_t span = huge ? round_to(b->bytes, HUGE_PAGE) : b->bytes;
+    if (!block_map(b, span, huge ? HUGE_PAGE : 0, what, s)) return false;
     b->data = huge ? (char *)round_to((size_t)b->map, HUGE_PAGE) : b->map;
-    if (huge) madvise(b->data, b->bytes, MADV_HUGEPAGE);
+    if (huge) madvise(b->data, span, MADV_HUGEPAGE);
     memset(b->data, 0, b->bytes);
     return true;
 }
@@ -94,25 +89,6 @@ static bool block_intact(const struct block *b)
 
 /* ---- opening */
 
-/* A step's argument that points into one of the caller's buffers. */
-struct patch { void **slot; size_t offset; uint32_t index; bool output; };
-
-struct rnc_instance {
-    const struct rnc_model *model;
-    struct rnc_parallel par;     /* run == NULL: the calling thread alone */
-    unsigned flags;
-    struct block state, arena, scratch;
-    size_t scratch_stride;
-    void **pointers;             /* all steps' arguments, one after the other */
-    void ***args;                /* by step */
-    struct patch *patches;
-    size_t npatches;
-    void **plain;                /* by tensor: the plain form of those that the state does not store */
-    const void *const *inputs;   /* of the run in progress, for rnc_read_value */
-    void *const *outputs;
-    int64_t n;
-};
-
 /* The bits of enum target_feature in compiler/base/target.h. */
 enum { CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AVX512_BF16 = 4, CPU_NEON = 8 };
 
@@ -127,7 +103,7 @@ static uint32_t cpu_features(void)
         bits |= CPU_AVX512;
     if ((bits & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= CPU_AVX512_BF16;
 #elif defined __aarch64__
-    bits |= CPU_NEON;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMD) bits |= CPU_NEON;
 #endif
     return bits;
 }
@@ -182,7 +158,8 @@ static bool allocate_tables(struct rnc_instance *i, struct rnc_status *s)
     i->args = calloc((size_t)m->nsteps + 1, sizeof *i->args);
     i->patches = calloc(npatches + 1, sizeof *i->patches);
     i->plain = calloc((size_t)m->ntensors + 1, sizeof *i->plain);
-    if (!i->pointers || !i->args || !i->patches || !i->plain) return out_of_memory(s, "argument tables", nargs * sizeof *i->pointers);
+    i->ready = calloc((size_t)m->nprepares + 1, sizeof *i->ready);
+    if (!i->pointers || !i->args || !i->patches || !i->plain || !i->ready) return rnc_instance_no_memory(s, "argument tables", nargs * sizeof *i->pointers);
     return true;
 }
 
@@ -231,7 +208,7 @@ struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_pa
 {
     struct rnc_instance *i = calloc(1, sizeof *i);
     if (!i) {
-        out_of_memory(s, "instance", sizeof *i);
+        rnc_instance_no_memory(s, "instance", sizeof *i);
         return NULL;
     }
     i->model = model;
@@ -254,6 +231,7 @@ void rnc_close(struct rnc_instance *i)
     free(i->args);
     free(i->patches);
     free(i->plain);
+    free(i->ready);
     free(i);
 }
 
@@ -265,218 +243,14 @@ void *rnc_state(struct rnc_instance *i, size_t *bytes)
     return i->state.data;
 }
 
-/* ---- state by name */
-
-static const struct rnc_tensor *find_state(const struct rnc_instance *i, const char *name, struct rnc_status *s)
+struct rnc_memory rnc_instance_memory(const struct rnc_instance *i)
 {
-    for (uint32_t k = 0; k < i->model->ntensors; k++)
-        if (is_state(&i->model->tensors[k]) && !strcmp(i->model->tensors[k].name, name)) return &i->model->tensors[k];
-    rnc_fail(s, RNC_USER, "model %s has no parameter or buffer named '%s'", i->model->name, name);
-    return NULL;
-}
-
-/* The user's plain form is fp32 where the stored one is bf16. */
-static struct rnc_type as_f32(const struct rnc_type *t)
-{
-    struct rnc_type f = *t;
-    f.layout = RNC_PLAIN;
-    if (f.dtype == RNC_BF16) f.dtype = RNC_F32;
-    return f;
-}
-
-static uint16_t bf16_of(float x)
-{
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);
-    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16); /* to nearest, ties to even */
-}
-
-static float f32_of(uint16_t x)
-{
-    uint32_t u = (uint32_t)x << 16;
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static bool pack_plain(const struct rnc_type *t, const void *plain, void *packed, struct rnc_status *s)
-{
-    if (t->dtype != RNC_BF16) {
-        rnc_pack(t, plain, packed);
-        return true;
-    }
-    int64_t n = rnc_elements(t);
-    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
-    if (!narrow) return out_of_memory(s, "conversion to bf16", (size_t)n * 2);
-    for (int64_t k = 0; k < n; k++) narrow[k] = bf16_of(((const float *)plain)[k]);
-    rnc_pack(t, narrow, packed);
-    free(narrow);
-    return true;
-}
-
-static bool unpack_plain(const struct rnc_type *t, const void *packed, void *plain, struct rnc_status *s)
-{
-    if (t->dtype != RNC_BF16) {
-        rnc_unpack(t, packed, plain);
-        return true;
-    }
-    int64_t n = rnc_elements(t);
-    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
-    if (!narrow) return out_of_memory(s, "conversion from bf16", (size_t)n * 2);
-    rnc_unpack(t, packed, narrow);
-    for (int64_t k = 0; k < n; k++) ((float *)plain)[k] = f32_of(narrow[k]);
-    free(narrow);
-    return true;
-}
-
-/* The place that keeps a tensor which only prepared forms of are stored; made at the first use. */
-static void *plain_of(const struct rnc_instance *i, const struct rnc_tensor *t, struct rnc_status *s)
-{
-    void **place = &i->plain[t - i->model->tensors];
-    struct rnc_type f = as_f32(&t->type);
-    if (!*place) *place = calloc(1, rnc_plain_bytes(&f) + 1);
-    if (!*place) out_of_memory(s, t->name, rnc_plain_bytes(&f));
-    return *place;
-}
-
-bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s)
-{
-    const struct rnc_tensor *t = find_state(i, name, s);
-    if (!t) return false;
-    if (t->offset != RNC_NOT_STORED) return pack_plain(&t->type, plain, i->state.data + t->offset, s);
-    void *place = plain_of(i, t, s);
-    if (!place) return false;
-    struct rnc_type f = as_f32(&t->type);
-    memcpy(place, plain, rnc_plain_bytes(&f));
-    return true;
-}
-
-static bool get_tensor(const struct rnc_instance *i, const struct rnc_tensor *t, void *plain, struct rnc_status *s)
-{
-    if (t->offset != RNC_NOT_STORED) return unpack_plain(&t->type, i->state.data + t->offset, plain, s);
-    const void *place = plain_of(i, t, s);
-    if (!place) return false;
-    struct rnc_type f = as_f32(&t->type);
-    memcpy(plain, place, rnc_plain_bytes(&f));
-    return true;
-}
-
-bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct rnc_status *s)
-{
-    const struct rnc_tensor *t = find_state(i, name, s);
-    return t && get_tensor(i, t, plain, s);
-}
-
-/* ---- prepared forms */
-
-static float *get_new(const struct rnc_instance *i, int32_t index, bool *ok, struct rnc_status *s)
-{
-    if (index < 0 || !*ok) return NULL;
-    const struct rnc_tensor *t = &i->model->tensors[index];
-    struct rnc_type f = as_f32(&t->type);
-    float *x = malloc(rnc_plain_bytes(&f) + 1);
-    if (!x) *ok = out_of_memory(s, t->name, rnc_plain_bytes(&f));
-    else if (!get_tensor(i, t, x, s)) *ok = false;
-    return x;
-}
-
-static bool put_prepared(struct rnc_instance *i, const struct rnc_prepared *p, const float *x, struct rnc_status *s)
-{
-    return pack_plain(&p->type, x, i->state.data + p->offset, s);
-}
-
-static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, struct rnc_status *s)
-{
-    bool ok = true;
-    const struct rnc_type *t = &i->model->tensors[p->in[0]].type;
-    float *in[6] = {0}, *bias = NULL;
-    int count = p->kind == RNC_PREPARE_BN_FOLD ? 6 : 1;
-    for (int k = 0; k < count; k++) in[k] = get_new(i, p->in[k], &ok, s);
-    if (ok && p->kind == RNC_PREPARE_BN_FOLD) {
-        bias = malloc((size_t)t->dim[p->axis] * sizeof *bias + 1);
-        if (!bias) ok = out_of_memory(s, "folded bias", (size_t)t->dim[p->axis] * sizeof *bias);
-        else rnc_bn_fold(t, p->axis, p->eps, in[0], in[1], in[2], in[3], in[4], in[5], bias);
-    }
-    ok = ok && put_prepared(i, &p->out[0], in[0], s) && (!bias || put_prepared(i, &p->out[1], bias, s));
-    for (int k = 0; k < count; k++) free(in[k]);
-    free(bias);
-    return ok;
-}
-
-bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s)
-{
-    for (uint32_t k = 0; k < i->model->nprepares; k++)
-        if (!prepare_one(i, &i->model->prepares[k], s)) return false;
-    return true;
-}
-
-/* ---- fresh parameters */
-
-struct fill { float *x; int64_t count; uint8_t init; double scale; uint64_t seed, hash; };
-
-/* Box and Muller 1958: two uniform numbers give two normal ones. */
-static void normal_pair(uint32_t a, uint32_t b, double *x, double *y)
-{
-    double r = sqrt(-2.0 * log(rnc_unit(a))), angle = 6.283185307179586477 * rnc_unit(b);
-    *x = r * cos(angle);
-    *y = r * sin(angle);
-}
-
-static void fill_four(const struct fill *f, int64_t group, double out[4])
-{
-    struct rnc_philox r = rnc_philox(f->seed, (uint64_t)group, f->hash);
-    if (f->init == RNC_INIT_KAIMING_NORMAL) {
-        normal_pair(r.word[0], r.word[1], &out[0], &out[1]);
-        normal_pair(r.word[2], r.word[3], &out[2], &out[3]);
-        return;
-    }
-    for (int k = 0; k < 4; k++) out[k] = 2.0 * rnc_unit(r.word[k]) - 1.0;
-}
-
-static void fill_chunks(void *ctx, int64_t begin, int64_t end, int worker)
-{
-    const struct fill *f = ctx;
-    int64_t last = end * FILL_CHUNK < f->count ? end * FILL_CHUNK : f->count;
-    (void)worker;
-    for (int64_t at = begin * FILL_CHUNK; at < last; at += 4) {
-        double four[4];
-        fill_four(f, at / 4, four);
-        for (int64_t k = 0; k < 4 && at + k < last; k++) f->x[at + k] = (float)(four[k] * f->scale);
-    }
-}
-
-static void initialize_values(const struct rnc_instance *i, const struct rnc_tensor *t, uint64_t seed, float *x)
-{
-    struct fill f = {.x = x, .count = rnc_elements(&t->type), .init = t->init, .seed = seed, .hash = rnc_hash_text(t->name)};
-    double fan = t->init_fan > 0 ? (double)t->init_fan : 1.0;
-    switch ((enum rnc_init)t->init) {
-    case RNC_INIT_ZEROS: return;
-    case RNC_INIT_ONES:
-        for (int64_t k = 0; k < f.count; k++) x[k] = 1.0f;
-        return;
-    case RNC_INIT_KAIMING_NORMAL: f.scale = sqrt(2.0 / fan); break;
-    case RNC_INIT_UNIFORM_FAN_IN: f.scale = 1.0 / sqrt(fan); break;
-    }
-    int64_t chunks = (f.count + FILL_CHUNK - 1) / FILL_CHUNK;
-    if (i->par.run) i->par.run(i->par.self, chunks, fill_chunks, &f);
-    else fill_chunks(&f, 0, chunks, 0);
-}
-
-bool rnc_initialize(struct rnc_instance *i, uint64_t seed, struct rnc_status *s)
-{
+    struct rnc_memory m = {.state = i->state.bytes, .arena = i->arena.bytes, .scratch = i->scratch.bytes};
     for (uint32_t k = 0; k < i->model->ntensors; k++) {
-        const struct rnc_tensor *t = &i->model->tensors[k];
-        struct rnc_type f = as_f32(&t->type);
-        if (!is_state(t)) continue;
-        void *x = calloc(1, rnc_plain_bytes(&f) + 1);
-        if (!x) return out_of_memory(s, t->name, rnc_plain_bytes(&f));
-        if (f.dtype == RNC_F32) initialize_values(i, t, seed, x);
-        bool ok = rnc_set(i, t->name, x, s);
-        free(x);
-        if (!ok) return false;
+        struct rnc_type t = rnc_instance_plain_type(&i->model->tensors[k].type);
+        if (i->plain[k]) m.plain += rnc_plain_bytes(&t);
     }
-    return rnc_prepare(i, s);
+    return m;
 }
 
 /* ---- running */
@@ -581,12 +355,12 @@ bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, s
     struct rnc_type t = v->type;
     const char *from = resolve(i, &v->place);
     if (is_patched(&v->place)) { /* the caller's buffers hold the n real samples only */
-        struct rnc_type f = as_f32(&t);
+        struct rnc_type f = rnc_instance_plain_type(&t);
         memset(plain, 0, rnc_plain_bytes(&f));
         if (t.rank > 0 && t.dim[0] == i->model->batch) t.dim[0] = i->n;
         from = v->place.space == RNC_INPUT ? i->inputs[v->place.index] : i->outputs[v->place.index];
         if (from) from += v->place.offset;
     }
     if (!from) return rnc_fail(s, RNC_USER, "value %s of model %s is not in memory", v->name, i->model->name);
-    return unpack_plain(&t, from, plain, s);
+    return rnc_instance_unpack(&t, from, plain, s);
 }

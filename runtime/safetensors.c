@@ -1,6 +1,7 @@
 /* safetensors.c: the format of https://github.com/huggingface/safetensors: a little-endian u64 N, N bytes of JSON, the data. */
 #include "runtime/safetensors.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -295,15 +296,16 @@ static bool wrong_dtype(const struct rnc_safetensors *f, const struct rnc_st_ten
 }
 
 /* Reads the tensor in pieces and hands each element's bits over. */
-static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, float *floats, int64_t *ints, struct rnc_status *s)
+static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, float *floats, int64_t *ints,
+                          struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
     size_t size = dtypes[t->dtype].bytes;
-    int64_t count = rnc_st_elements(t);
+    assert(first >= 0 && count >= 0 && count <= rnc_st_elements(t) - first);
     unsigned char piece[CONVERT * 8];
     for (int64_t at = 0; at < count; at += CONVERT) {
         int64_t n = count - at < CONVERT ? count - at : CONVERT;
-        if (!read_at(r, piece, (size_t)n * size, r->data_at + t->begin + (uint64_t)at * size, s)) return false;
+        if (!read_at(r, piece, (size_t)n * size, r->data_at + t->begin + (uint64_t)(first + at) * size, s)) return false;
         for (int64_t k = 0; k < n; k++) {
             uint64_t u = load_bits(piece + (size_t)k * size, size);
             if (floats && !to_f32(t->dtype, u, &floats[at + k])) return wrong_dtype(f, t, "F32, F64, F16 or BF16 was", s);
@@ -313,17 +315,28 @@ static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_t
     return true;
 }
 
-bool rnc_st_read_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, float *out, struct rnc_status *s)
+bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, float *out, struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
+    assert(first >= 0 && count >= 0 && count <= rnc_st_elements(t) - first);
     if (t->dtype == RNC_ST_F32 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-        return read_at(r, out, (size_t)rnc_st_elements(t) * sizeof *out, r->data_at + t->begin, s);
-    return read_elements(f, t, out, NULL, s);
+        return read_at(r, out, (size_t)count * sizeof *out, r->data_at + t->begin + (uint64_t)first * sizeof *out, s);
+    return read_elements(f, t, first, count, out, NULL, s);
+}
+
+bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, int64_t *out, struct rnc_status *s)
+{
+    return read_elements(f, t, first, count, NULL, out, s);
+}
+
+bool rnc_st_read_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, float *out, struct rnc_status *s)
+{
+    return rnc_st_part_f32(f, t, 0, rnc_st_elements(t), out, s);
 }
 
 bool rnc_st_read_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t *out, struct rnc_status *s)
 {
-    return read_elements(f, t, NULL, out, s);
+    return rnc_st_part_i64(f, t, 0, rnc_st_elements(t), out, s);
 }
 
 /* ---- writing */

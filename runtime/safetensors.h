@@ -38,6 +38,9 @@ int64_t rnc_st_elements(const struct rnc_st_tensor *t);
 /* Converted to fp32 (from F32, F64, F16, BF16) or to i64 (from I64, I32, U8 …); other types: an error. */
 bool rnc_st_read_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, float *out, struct rnc_status *s);
 bool rnc_st_read_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t *out, struct rnc_status *s);
+/* The same of elements [first, first + count) alone. */
+bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, float *out, struct rnc_status *s);
+bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, int64_t *out, struct rnc_status *s);
 
 /* ---- writing: create, put the data of every tensor in order, commit (atomic; see runtime/file.h) */
 struct rnc_st_writer;

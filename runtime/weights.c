@@ -2,6 +2,7 @@
 #include "runtime/weights.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,15 +150,14 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
 
 /* ---- loading */
 
-static bool load_one(struct rnc_instance *i, const struct rnc_tensor *t, const struct rnc_safetensors *f, struct rnc_status *s)
+static bool read_file(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
 {
+    const struct rnc_safetensors *f = ctx;
     const struct rnc_st_tensor *found = rnc_st_find(f, t->name);
-    void *x = plain_buffer(t, s);
-    bool ok = x != NULL;
-    if (ok && found) ok = t->type.dtype == RNC_I64 ? rnc_st_read_i64(f, found, x, s) : rnc_st_read_f32(f, found, x, s);
-    ok = ok && rnc_set(i, t->name, x, s);
-    free(x);
-    return ok;
+    if (found && t->type.dtype == RNC_I64) return rnc_st_part_i64(f, found, first, count, plain, s);
+    if (found) return rnc_st_part_f32(f, found, first, count, plain, s);
+    memset(plain, 0, (size_t)count * (t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float))); /* a counter that the file lacks */
+    return true;
 }
 
 bool rnc_weights_load_from(struct rnc_instance *i, const struct rnc_safetensors *f, unsigned flags, char **details, struct rnc_status *s)
@@ -165,9 +165,8 @@ bool rnc_weights_load_from(struct rnc_instance *i, const struct rnc_safetensors 
     const struct rnc_model *m = rnc_instance_model(i);
     if (details) *details = NULL;
     if (!compare(m, f, flags, details, s)) return false;
-    for (uint32_t k = 0; k < m->ntensors; k++)
-        if (is_wanted(&m->tensors[k], flags) && !load_one(i, &m->tensors[k], f, s)) return false;
-    return rnc_prepare(i, s);
+    struct rnc_source source = {read_file, (void *)(uintptr_t)f};
+    return rnc_load(i, &source, flags & RNC_WEIGHTS_OPTIM, s);
 }
 
 bool rnc_weights_load(struct rnc_instance *i, const char *path, unsigned flags, char **details, struct rnc_status *s)
@@ -216,19 +215,30 @@ bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned f
     return false;
 }
 
+/* Another instance as a source: the tensor asked for last is at hand whole. */
+struct donor { const struct rnc_instance *from; const struct rnc_tensor *tensor; char *plain; };
+
+static bool read_donor(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+{
+    struct donor *d = ctx;
+    const struct rnc_tensor *own = find(rnc_instance_model(d->from), t->name, 0);
+    if (own && rnc_elements(&own->type) != rnc_elements(&t->type))
+        return rnc_fail(s, RNC_USER, "tensor %s has different shapes in the two models", t->name);
+    if (!d->plain || t != d->tensor) {
+        free(d->plain);
+        d->tensor = t;
+        d->plain = plain_buffer(t, s);
+        if (!d->plain || !rnc_get(d->from, t->name, d->plain, s)) return false;
+    }
+    size_t size = t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float);
+    memcpy(plain, d->plain + (size_t)first * size, (size_t)count * size);
+    return true;
+}
+
 bool rnc_weights_copy(const struct rnc_instance *from, struct rnc_instance *to, struct rnc_status *s)
 {
-    const struct rnc_model *m = rnc_instance_model(to);
-    for (uint32_t k = 0; k < m->ntensors; k++) {
-        const struct rnc_tensor *t = &m->tensors[k];
-        if (!is_wanted(t, 0)) continue;
-        const struct rnc_tensor *source = find(rnc_instance_model(from), t->name, 0);
-        if (source && rnc_elements(&source->type) != rnc_elements(&t->type))
-            return rnc_fail(s, RNC_USER, "tensor %s has different shapes in the two models", t->name);
-        void *x = plain_buffer(t, s);
-        bool ok = x && rnc_get(from, t->name, x, s) && rnc_set(to, t->name, x, s);
-        free(x);
-        if (!ok) return false;
-    }
-    return rnc_prepare(to, s);
+    struct donor d = {.from = from};
+    bool ok = rnc_load(to, &(struct rnc_source){read_donor, &d}, false, s);
+    free(d.plain);
+    return ok;
 }

@@ -45,7 +45,7 @@ static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path
     return false;
 }
 
-bool session_open(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
+static bool open_instance(struct cli *c, const struct rnc_model *m, unsigned flags, struct session *s)
 {
     struct rnc_status st = { 0 };
     *s = (struct session){ 0 };
@@ -54,9 +54,16 @@ bool session_open(struct cli *c, const struct rnc_model *m, const char *weights,
         s->par = rnc_pool_parallel(s->pool);
         s->instance = rnc_open(m, &s->par, flags | session_flags(), &st);
     }
-    bool ok = s->instance || session_fail(c, &st);
-    if (ok && weights) ok = load_weights(c, s->instance, weights);
-    else if (ok) ok = rnc_initialize(s->instance, (uint64_t)c->seed, &st) || session_fail(c, &st);
+    if (s->instance) return true;
+    session_close(s);
+    return session_fail(c, &st);
+}
+
+bool session_open(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
+{
+    struct rnc_status st = { 0 };
+    if (!open_instance(c, m, flags, s)) return false;
+    bool ok = weights ? load_weights(c, s->instance, weights) : rnc_initialize(s->instance, (uint64_t)c->seed, &st) || session_fail(c, &st);
     if (!ok) session_close(s);
     return ok;
 }
@@ -123,27 +130,35 @@ void **session_random_inputs(struct cli *c, const struct built *b)
     return in;
 }
 
-static bool perturb_tensor(struct cli *c, struct session *s, const struct rnc_tensor *t, struct rnc_status *st)
+struct perturbed { const struct rnc_parallel *par; uint64_t seed; };
+
+static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *st)
 {
-    int64_t count = rnc_elements(&t->type);
-    float *x = ARENA_ARRAY(c->arena, float, count + 1);
+    const struct perturbed *p = ctx;
+    float *x = plain;
+    (void)st;
+    if (t->type.dtype == RNC_I64) {
+        memset(plain, 0, (size_t)count * sizeof(int64_t));
+        return true;
+    }
+    rnc_fresh_values(p->par, t, p->seed, first, count, x);
+    bool flat = t->init == RNC_INIT_ZEROS || t->init == RNC_INIT_ONES;
+    if (!flat || (t->role != RNC_ROLE_PARAM && t->role != RNC_ROLE_BUFFER)) return true;
     uint64_t key = rnc_hash_text(t->name);
     for (int64_t i = 0; i < count; i++) {
-        double u = rnc_unit(rnc_philox((uint64_t)c->seed, (uint64_t)i, key).word[2]);
+        double u = rnc_unit(rnc_philox(p->seed, (uint64_t)(first + i), key).word[2]);
         x[i] = (float)(t->init == RNC_INIT_ONES ? 0.5 + u : 0.4 * u - 0.2); /* a variance stays positive */
     }
-    return rnc_set(s->instance, t->name, x, st);
+    return true;
 }
 
-bool session_perturb(struct cli *c, struct session *s)
+bool session_open_perturbed(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
 {
-    const struct rnc_model *m = rnc_instance_model(s->instance);
     struct rnc_status st = { 0 };
-    for (uint32_t i = 0; i < m->ntensors; i++) {
-        const struct rnc_tensor *t = &m->tensors[i];
-        bool flat = t->init == RNC_INIT_ZEROS || t->init == RNC_INIT_ONES;
-        if (!flat || (t->role != RNC_ROLE_PARAM && t->role != RNC_ROLE_BUFFER) || t->type.dtype != RNC_F32) continue;
-        if (!perturb_tensor(c, s, t, &st)) return session_fail(c, &st);
-    }
-    return rnc_prepare(s->instance, &st) || session_fail(c, &st);
+    if (weights) return session_open(c, m, weights, flags, s);
+    if (!open_instance(c, m, flags, s)) return false;
+    struct perturbed p = { &s->par, (uint64_t)c->seed };
+    bool ok = rnc_load(s->instance, &(struct rnc_source){ read_perturbed, &p }, true, &st) || session_fail(c, &st);
+    if (!ok) session_close(s);
+    return ok;
 }

@@ -195,8 +195,7 @@ static bool check_nodes(struct job *j, const struct built *b, struct session *s,
 
 static bool open_session(struct job *j, const struct built *b, struct session *s)
 {
-    if (!session_open(j->c, b->model, opt_weights, RNC_EXEC_CHECK, s)) return false;
-    return opt_weights || session_perturb(j->c, s);
+    return session_open_perturbed(j->c, b->model, opt_weights, RNC_EXEC_CHECK | RNC_EXEC_KEEP, s);
 }
 
 /* The parameters are read back before the run: BN statistics change in it. */

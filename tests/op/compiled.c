@@ -276,7 +276,7 @@ static struct result execute(struct comparing *c, int threads)
     struct rnc_status s = {0};
     struct rnc_pool *pool = rnc_pool_new(threads, &s);
     struct rnc_parallel par = rnc_pool_parallel(pool);
-    struct rnc_instance *i = c->instance = rnc_open(c->model, &par, RNC_EXEC_CHECK, &s);
+    struct rnc_instance *i = c->instance = rnc_open(c->model, &par, RNC_EXEC_CHECK | RNC_EXEC_KEEP, &s);
     struct result r = result_new(c);
     const void **inputs = ARENA_ARRAY(c->arena, const void *, c->model->ninputs + 1);
     bool ok = i && set_arguments(c, i, inputs, &s);

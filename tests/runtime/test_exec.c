@@ -257,25 +257,133 @@ static void initialisation_is_keyed_by_name(void **state)
     rnc_close(i);
 }
 
-static void folds_batch_norm(void **state)
+/* ---- loading */
+
+static const float fold_w[] = {1, 2, 3, 4}, fold_g[] = {2, 3}, fold_b[] = {1, 1}, fold_mean[] = {10, 20}, fold_var[] = {4, 9};
+static const struct rnc_tensor fold_tensors[] = {
+    {"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED}, {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+    {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}, {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+    {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
+static const struct rnc_prepare fold_prepare = {.kind = RNC_PREPARE_BN_FOLD, .in = {0, -1, 1, 2, 3, 4}, .eps = 0.0,
+                                                .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0}, {{.rank = 1, .dim = {2}}, 16}}};
+static const struct rnc_model fold_model = {.abi = RNC_ABI_VERSION, .name = "fold", .cpu = "any", .batch = 1, .tensors = fold_tensors, .ntensors = 5,
+                                            .prepares = &fold_prepare, .nprepares = 1, .state_bytes = 24};
+
+static bool set_fold(struct rnc_instance *i, struct rnc_status *s)
 {
-    (void)state;
-    struct rnc_tensor t[] = {{"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED}, {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-                             {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}, {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-                             {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
-    struct rnc_prepare p = {.kind = RNC_PREPARE_BN_FOLD, .in = {0, -1, 1, 2, 3, 4}, .eps = 0.0,
-                            .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0}, {{.rank = 1, .dim = {2}}, 16}}};
-    struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "fold", .cpu = "any", .batch = 1, .tensors = t, .ntensors = 5, .prepares = &p, .nprepares = 1, .state_bytes = 24};
-    struct rnc_status s = {0};
-    struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
-    float w[] = {1, 2, 3, 4}, g[] = {2, 3}, b[] = {1, 1}, mean[] = {10, 20}, var[] = {4, 9}, back[4];
-    assert_true(rnc_set(i, "w", w, &s) && rnc_set(i, "g", g, &s) && rnc_set(i, "b", b, &s) && rnc_set(i, "m", mean, &s) && rnc_set(i, "v", var, &s));
-    assert_true(rnc_prepare(i, &s) && rnc_get(i, "w", back, &s));
+    return rnc_set(i, "w", fold_w, s) && rnc_set(i, "g", fold_g, s) && rnc_set(i, "b", fold_b, s) && rnc_set(i, "m", fold_mean, s) && rnc_set(i, "v", fold_var, s);
+}
+
+static void assert_folded(struct rnc_instance *i)
+{
     size_t bytes;
     const float *x = rnc_state(i, &bytes), want[] = {1, 2, 3, 4, -9, -19};
     assert_memory_equal(x, want, sizeof want);
-    assert_memory_equal(back, w, sizeof w);
+}
+
+/* What goes into a prepared form alone is gone once that form is there, and says so. */
+static void folds_batch_norm(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&fold_model, NULL, 0, &s);
+    float back[4];
+    assert_true(rnc_set(i, "w", fold_w, &s) && rnc_get(i, "w", back, &s));
+    assert_int_equal(rnc_instance_memory(i).plain, 16);
+    assert_false(rnc_prepare(i, &s));
+    assert_non_null(strstr(s.message, "'g'"));
+    s.code = RNC_OK;
+    assert_true(set_fold(i, &s));
+    assert_int_equal(rnc_instance_memory(i).plain, 0);
+    assert_folded(i);
+    assert_false(rnc_get(i, "w", back, &s));
+    assert_true(s.code == RNC_USER && strstr(s.message, "does not have 'w'"));
+    s.code = RNC_OK;
+    assert_true(rnc_prepare(i, &s));
+    assert_folded(i);
+    assert_true(rnc_set(i, "g", fold_g, &s)); /* alone: the others are gone */
+    assert_false(rnc_prepare(i, &s));
+    s.code = RNC_OK;
+    assert_true(set_fold(i, &s) && rnc_prepare(i, &s));
+    assert_folded(i);
     rnc_close(i);
+}
+
+static void keeps_what_it_is_told_to(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&fold_model, NULL, RNC_EXEC_KEEP, &s);
+    float back[4], other[] = {4, 6};
+    assert_true(set_fold(i, &s) && rnc_prepare(i, &s) && rnc_get(i, "w", back, &s));
+    assert_memory_equal(back, fold_w, sizeof fold_w);
+    assert_int_equal(rnc_instance_memory(i).plain, 48);
+    assert_folded(i);
+    assert_true(rnc_set(i, "g", other, &s) && rnc_prepare(i, &s));
+    size_t bytes;
+    assert_true(((const float *)rnc_state(i, &bytes))[3] == 8.0f);
+    rnc_close(i);
+}
+
+struct spy { const float *from; int64_t largest, total; };
+
+static bool read_spied(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+{
+    struct spy *y = ctx;
+    (void)t, (void)s;
+    if (count > y->largest) y->largest = count;
+    y->total += count;
+    memcpy(plain, y->from + first, (size_t)count * sizeof(float));
+    return true;
+}
+
+/* Packed piece by piece is packed whole, and a piece is small. */
+static void loads_by_slabs(void **state)
+{
+    (void)state;
+    enum { O = 250, I = 130, COUNT = O * I * 9 };
+    static const struct rnc_type types[] = {{.rank = 4, .dim = {O, I, 3, 3}}, {.layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.layout = RNC_WEIGHT, .v = 8, .iv = 1, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.layout = RNC_WINOGRAD, .v = 16, .iv = 4, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.layout = RNC_WINOGRAD_T, .v = 8, .iv = 2, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
+    float *x = malloc(COUNT * sizeof *x);
+    for (int k = 0; k < COUNT; k++) x[k] = (float)(k % 8191);
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+        size_t bytes = rnc_packed_bytes(&types[k]);
+        struct rnc_tensor t = {"w", RNC_ROLE_PARAM, 0, {0}, 1, {.rank = 4, .dim = {O, I, 3, 3}}, RNC_NOT_STORED};
+        struct rnc_prepare p = {.kind = RNC_PREPARE_PACK, .in = {0, -1, -1, -1, -1, -1}, .out = {{types[k], 0}, {types[k], 0}}};
+        struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "slabs", .cpu = "any", .batch = 1, .tensors = &t, .ntensors = 1, .prepares = &p, .nprepares = 1, .state_bytes = bytes};
+        struct rnc_status s = {0};
+        struct spy y = {.from = x};
+        struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
+        float *want = malloc(bytes);
+        rnc_pack(&types[k], x, want);
+        assert_true(i && rnc_load(i, &(struct rnc_source){read_spied, &y}, true, &s));
+        assert_memory_equal(rnc_state(i, &(size_t){0}), want, bytes);
+        assert_int_equal(y.total, COUNT);
+        if (types[k].layout != RNC_WINOGRAD_T && types[k].layout != RNC_WEIGHT_T) assert_true(y.largest * 4 <= 512 << 10);
+        assert_int_equal(rnc_instance_memory(i).plain, 0);
+        rnc_close(i);
+        free(want);
+    }
+    free(x);
+}
+
+static void fresh_values_in_parts(void **state)
+{
+    (void)state;
+    enum { COUNT = 30 };
+    for (int init = RNC_INIT_ZEROS; init <= RNC_INIT_UNIFORM_FAN_IN; init++) {
+        const struct rnc_tensor t = {"w", RNC_ROLE_PARAM, (uint8_t)init, {0}, 9, {.rank = 1, .dim = {COUNT}}, 0};
+        float all[COUNT], part[COUNT];
+        rnc_fresh_values(NULL, &t, 3, 0, COUNT, all);
+        for (int first = 0; first < 9; first++)
+            for (int count = 0; count <= COUNT - first; count += 3) {
+                rnc_fresh_values(NULL, &t, 3, first, count, part);
+                assert_memory_equal(part, all + first, (size_t)count * sizeof(float));
+            }
+    }
 }
 
 int main(void)
@@ -284,7 +392,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_round_trips), cmocka_unit_test(layouts_are_as_documented), cmocka_unit_test(runs_a_model),
         cmocka_unit_test(observes_and_reads_values), cmocka_unit_test(refuses), cmocka_unit_test(initialisation_is_keyed_by_name),
-        cmocka_unit_test(folds_batch_norm),
+        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(loads_by_slabs),
+        cmocka_unit_test(fresh_values_in_parts),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
