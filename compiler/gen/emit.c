@@ -126,11 +126,14 @@ V e_intrinsic(struct emit *e, const char *name, LLVMTypeRef overload, V *args, u
     return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, list, count), f, args, n, "");
 }
 
-void e_prefetch(struct emit *e, V ptr)
+static void prefetch(struct emit *e, V ptr, unsigned write)
 {
-    V args[4] = {ptr, LLVMConstInt(e->i32, 0, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)}; /* read, locality 2, data */
+    V args[4] = {ptr, LLVMConstInt(e->i32, write, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)}; /* locality 2, data */
     e_intrinsic(e, "llvm.prefetch", e->ptr, args, 4);
 }
+
+void e_prefetch(struct emit *e, V ptr) { prefetch(e, ptr, 0); }
+void e_prefetch_write(struct emit *e, V ptr) { prefetch(e, ptr, 1); }
 
 V e_lane_mask(struct emit *e, V count)
 {

@@ -64,6 +64,7 @@ void e_store_align(struct emit *e, V x, V ptr, unsigned align);
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
 void e_prefetch(struct emit *e, V ptr);                 /* the line at PTR, which need not exist, towards the second-level cache */
+void e_prefetch_write(struct emit *e, V ptr);           /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);                 /* vi1: lane < count */
 
 /* ---- vectors and floats (all work on vf and on f32 alike) */

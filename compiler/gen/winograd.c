@@ -27,34 +27,64 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     p.block = w->block;
     p.ov = w->ov;
     p.tw = w->tw;
+    p.wide = w->wide;
+    p.point_v = w->point_v;
+    p.point_m = w->point_m;
     return p;
 }
 
-static void add_input_step(struct lower *lo, const struct node *n, struct winograd_params p, const struct winograd_plan *w)
+static int add_kernel(struct lower *lo, const char *name, const struct winograd_params *p)
+{
+    lower_scratch(lo, (size_t)winograd_scratch(p, lower_target(lo)->lanes) * 4);
+    return lower_kernel(lo, name, winograd_emit, p, sizeof *p);
+}
+
+/* The phases forget what they do not look at, so that layers which differ there share the kernel. */
+static void add_input_step(struct lower *lo, const struct node *n, struct winograd_params p)
 {
     p.phase = WINOGRAD_INPUT;
-    p.out = (struct conv_view){0}; /* nothing of the output is looked at: layers that differ there share the kernel */
-    p.oh = p.ow = p.ocb = p.oc = 0;
+    p.out = (struct conv_view){0};
+    p.oh = p.ow = p.ocb = p.oc = p.tw = p.wide = p.point_m = 0;
     p.body.nout = 1;
     struct lower_arg args[] = {arg_value(n->in[0]), arg_none(), arg_none(), arg_value(node_workspace(n))};
-    lower_step(lo, lower_kernel(lo, "winograd_input", winograd_emit, &p, sizeof p), w->blocks, false, args, 4);
+    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, 4);
+}
+
+static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p)
+{
+    p.phase = WINOGRAD_PRODUCT;
+    p.in = p.out = (struct conv_view){0};
+    p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.oc = p.piece = 0;
+    p.body.nout = 1;
+    struct lower_arg args[] = {arg_none(), arg_value(n->in[1]), arg_none(), arg_value(node_workspace(n))};
+    lower_step(lo, add_kernel(lo, "winograd_product", &p), (p.m + 2) * (p.m + 2) * (p.ocb / p.ov), false, args, 4);
+}
+
+enum { PIECE_VECTORS = 128, MIN_PIECES = 16 };
+
+/* Tiles of a piece of the transforms: enough work to be worth handing out, pieces enough to go round. */
+static int64_t piece_tiles(const struct winograd_params *p)
+{
+    return max_i64(1, min_i64(div_up(p->block, MIN_PIECES), div_up(PIECE_VECTORS, p->icb)));
 }
 
 void lower_winograd(struct lower *lo, const struct node *n)
 {
-    int64_t m = 2 * node_int(n, "algorithm"), v = lower_target(lo)->lanes;
-    struct winograd_plan w = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, (int)v);
+    int64_t m = 2 * node_int(n, "algorithm");
+    struct winograd_plan w = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
-    if (w.split) add_input_step(lo, n, p, &w);
+    if (w.split) {
+        p.piece = piece_tiles(&p);
+        add_input_step(lo, n, p);
+        add_product_step(lo, n, p);
+    }
     gen_body_init(&p.body, n);
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
-    int kernel = lower_kernel(lo, "winograd", winograd_emit, &p, sizeof p);
-    lower_step(lo, kernel, w.split ? w.blocks * (w.ocb / w.ov) : w.blocks, false, args, count);
-    int64_t floats = winograd_m_floats(&p, v) + (w.split ? 0 : winograd_v_floats(&p, v));
-    lower_scratch(lo, (size_t)floats * 4);
+    int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
+    lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
     lower_algorithm(lo, "F(%lld,3) %lldx%lld", (long long)m, (long long)w.ov, (long long)w.tw);
     int64_t tiles = n->out[0]->type.dim[0] * w.tiles_y * w.tiles_x, points = (m + 2) * (m + 2);
     lower_executed(lo, 2 * tiles * points * n->in[0]->type.dim[1] * n->out[0]->type.dim[1]);

@@ -1,17 +1,22 @@
 /* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 6 (runtime/winograd.h), forward and dgrad.
 
-   A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each group of output vectors,
-   tile² small matrix products give M [tile²][ov][tiles][v], tiles in registers; M is transformed back, through the body, into the output.
-   Fused: one piece does all three with V and M in this worker's scratch, so that nothing but the output goes to memory.
-   Split: a first step writes V to the node's workspace, and the pieces of a second share it, each with its own output vectors: for layers
-   with too few tiles to go round, or weights too large to be read again for every block. */
+   A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point and each group of
+   ov output vectors a matrix product gives M [tile²][vectors][tiles][v], tiles in registers; M is transformed back, through the body,
+   into the output.
+   Fused: one piece does all three for its block, with V and M in this worker's scratch, so that nothing but the output goes to memory.
+   Split: three steps for all tiles of the batch, with V and M in the node's workspace; a piece of the second is one point of one group of
+   output vectors, whose weights stay in the first-level cache. For layers with too few blocks to go round, and for weights too large to be
+   read again for every block.
+
+   Memory is idle while products run, so they ask in advance for what comes next: the next point's weights, a slice for each group of
+   tiles; fused, also the next block's input and the lines that the output is about to be written to. */
 #ifndef RNC_GEN_WINOGRAD_H
 #define RNC_GEN_WINOGRAD_H
 
 #include <llvm-c/Types.h>
 #include "gen/conv.h"
 
-enum winograd_phase { WINOGRAD_FUSED, WINOGRAD_INPUT, WINOGRAD_OUTPUT };
+enum winograd_phase { WINOGRAD_FUSED, WINOGRAD_INPUT, WINOGRAD_PRODUCT, WINOGRAD_OUTPUT };
 
 struct winograd_params {
     struct conv_view in, out;
@@ -20,7 +25,9 @@ struct winograd_params {
     int64_t icb, ocb, oc;
     int64_t tiles_y, tiles_x;    /* of an image */
     int64_t block;               /* tiles of a block */
-    int64_t ov, tw;              /* register blocking of the products: output vectors × tiles */
+    int64_t piece;               /* INPUT, OUTPUT: tiles of a piece */
+    int64_t ov, tw, wide;        /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */
+    int64_t point_v, point_m;    /* floats of V and M for one point */
     int64_t phase;               /* enum winograd_phase */
     struct gen_body body;
 };
@@ -37,12 +44,10 @@ void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRe
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *g, LLVMValueRef *out);
 
-/* Floats of V for one block. */
-int64_t winograd_v_floats(const struct winograd_params *p, int64_t v);
-/* Floats of M for one block, and of the buffers for tiles at the edges. */
-int64_t winograd_m_floats(const struct winograd_params *p, int64_t v);
+/* Floats of scratch: V and M where fused, and a buffer for tiles at the edges. */
+int64_t winograd_scratch(const struct winograd_params *p, int64_t v);
 
-/* Arguments: input, weights, output, the body's operands, further outputs, V (INPUT and OUTPUT: the workspace; else unused). */
+/* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M). */
 void winograd_emit(struct emit *e, const void *params);
 
 #endif

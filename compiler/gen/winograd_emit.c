@@ -5,25 +5,24 @@
 #include "gen/winograd.h"
 #include "runtime/winograd.h"
 
-/* Floats ahead that transformed weights are asked for: they stream from the outer caches, faster than the hardware looks ahead. */
-enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX, PREFETCH = 2048 };
+enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
 
 struct wino {
     struct emit *e;
     const struct winograd_params *p;
     const struct rnc_winograd *w;
     int64_t points;           /* tile² */
+    int64_t ublock;           /* floats of weights of one output block */
     V in, weight;             /* whole arrays */
     V operand[16], result[MAX_OUTS];
-    V v, mbuf, edge;          /* V of the block; M; one edge tile */
+    V v, mbuf, edge;          /* V and M of the block; one edge tile */
     V first, count;           /* the block's first tile and how many it has */
 };
 
-int64_t winograd_v_floats(const struct winograd_params *p, int64_t v) { return (p->m + 2) * (p->m + 2) * p->icb * p->block * v; }
-
-int64_t winograd_m_floats(const struct winograd_params *p, int64_t v)
+int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
 {
-    return (p->m + 2) * (p->m + 2) * (p->ov * p->block + 1) * v;
+    int64_t points = (p->m + 2) * (p->m + 2), edge = p->phase == WINOGRAD_PRODUCT ? 0 : points * v;
+    return edge + (p->phase == WINOGRAD_FUSED ? points * (p->point_v + p->point_m) : 0);
 }
 
 /* ---- tiles */
@@ -56,7 +55,7 @@ static void copy_edge(struct wino *c, V src, V y0, V x0)
     loop_end(e, &rows, NULL);
 }
 
-/* Bᵀ d B for the tile at SRC with rows STRIDE floats apart; point (i, j) goes to DST + (i·tile + j)·icb·block·v. */
+/* Bᵀ d B for the tile at SRC with rows STRIDE floats apart; point (i, j) goes to DST + (i·tile + j)·point_v. */
 static void transform_input(struct wino *c, V src, V stride, V dst)
 {
     struct emit *e = c->e;
@@ -68,19 +67,19 @@ static void transform_input(struct wino *c, V src, V stride, V dst)
         winograd_input_1d(e, c->w, d, column);
         for (int i = 0; i < n; i++) t[i][j] = column[i];
     }
-    int64_t point = c->p->icb * c->p->block * e->v;
     for (int i = 0; i < n; i++) {
         winograd_input_1d(e, c->w, t[i], row);
-        for (int j = 0; j < n; j++) e_store_va(e, row[j], e_ati(e, dst, (i * n + j) * point));
+        for (int j = 0; j < n; j++) e_store_va(e, row[j], e_ati(e, dst, (i * n + j) * c->p->point_v));
     }
 }
 
-static void input_phase(struct wino *c)
+/* Tiles [FROM, TO) of the block. */
+static void input_phase(struct wino *c, V from, V to)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     struct loop tiles, blocks;
-    loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
+    loop_begin(e, &tiles, from, to, 1, 0, NULL);
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
     V y0 = e_addi(e, e_muli(e, at.ty, p->m), -p->pad_top), x0 = e_addi(e, e_muli(e, at.tx, p->m), -p->pad_left);
     V inside = e_cmp(e, LLVMIntSGE, y0, e_int(e, 0));
@@ -95,126 +94,227 @@ static void input_phase(struct wino *c)
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
     copy_edge(c, src, y0, x0);
     if_end(e, &f);
-    V from = e_select(e, inside, src, c->edge), stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
-    transform_input(c, from, stride, dst);
+    V window = e_select(e, inside, src, c->edge), stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
+    transform_input(c, window, stride, dst);
     loop_end(e, &blocks, NULL);
     loop_end(e, &tiles, NULL);
 }
 
-/* ---- products */
+/* ---- what is asked for in advance */
 
-/* M[point][o][tiles] for TW tiles from TILE: Σ input channels V · U, the accumulators in registers. */
-static void product(struct wino *c, V v, V u, V m)
+/* The m × m lines of a tile of an image at PTR, from row Y and column X on. */
+static void ask_tile(struct wino *c, V ptr, const struct conv_view *view, V y, V x, bool write)
+{
+    struct emit *e = c->e;
+    V at = e_at(e, ptr, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
+    for (int64_t i = 0; i < c->p->m; i++)
+        for (int64_t j = 0; j < c->p->m; j++) (write ? e_prefetch_write : e_prefetch)(e, e_ati(e, at, i * view->h + j * view->w));
+}
+
+/* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and columns that no tile
+   before it has read. */
+static void ask_input(struct wino *c, V call, int64_t count)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    int nacc = (int)(p->ov * p->tw);
-    int64_t ublock = c->points * p->icb * e->v * e->v;
+    int64_t share = div_up(p->block * p->icb, count);
+    for (int64_t i = 0; i < share; i++) {
+        V pair = e_addi(e, e_muli(e, call, share), i);
+        struct tile_place at = place_of(c, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
+        V image = e_at(e, c->in, e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb)));
+        ask_tile(c, image, &p->in, e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left), false);
+    }
+}
+
+/* The same for the output lines of the group of vectors from OB on, and what the body reads beside them. */
+static void ask_output(struct wino *c, V ob, V call, int64_t count)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t share = div_up(p->block * p->ov, count);
+    for (int64_t i = 0; i < share; i++) {
+        V pair = e_addi(e, e_muli(e, call, share), i);
+        struct tile_place at = place_of(c, e_add(e, c->first, e_divi(e, pair, p->ov)));
+        V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, e_add(e, ob, e_remi(e, pair, p->ov)), p->out.cb));
+        V y = e_muli(e, at.ty, p->m), x = e_muli(e, at.tx, p->m);
+        for (int k = 0; k < p->body.nout; k++) ask_tile(c, e_at(e, c->result[k], offset), &p->out, y, x, true);
+        for (int k = 0; k < p->body.noperands; k++)
+            if (p->body.operand[k].shape == OPERAND_FULL) ask_tile(c, e_at(e, c->operand[k], offset), &p->out, y, x, false);
+    }
+}
+
+/* ---- products */
+
+static int64_t tile_groups(const struct winograd_params *p) { return p->wide + (p->block - p->wide * p->tw) / max_i64(p->tw - 1, 1); }
+
+/* M[point][o][tiles] for WIDTH tiles: Σ input channels V · U, the accumulators in registers. NEXT: from the weights to the slice of the
+   next point's that this group of tiles asks for. */
+static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int nacc = (int)(p->ov * width);
+    int64_t lines = div_up(e->v, tile_groups(p)), unroll = 4;
     V acc[MAX_ACC];
     for (int i = 0; i < nacc; i++) acc[i] = e_zero(e);
     struct loop blocks, chans;
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, nacc, acc);
-    V vb = e_at(e, v, e_muli(e, blocks.iv, p->block * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v));
-    int64_t unroll = 4;
+    V vb = e_at(e, v, e_muli(e, blocks.iv, p->block * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
+    for (int64_t i = 0; i < lines && lines < unroll; i++)
+        for (int64_t o = 0; o < p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-    V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v));
+    V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v)), nc = e_at(e, nb, e_muli(e, chans.iv, e->v * div_up(lines, unroll) / unroll));
     for (int64_t k = 0; k < unroll; k++) {
         V w[MAX_OV];
         for (int64_t o = 0; o < p->ov; o++) {
-            w[o] = e_load_va(e, e_ati(e, uc, o * ublock + k * e->v));
-            e_prefetch(e, e_ati(e, uc, o * ublock + k * e->v + PREFETCH));
+            w[o] = e_load_va(e, e_ati(e, uc, o * c->ublock + k * e->v));
+            if (lines >= unroll && k < div_up(lines, unroll)) e_prefetch(e, e_ati(e, nc, o * c->ublock + k * e->v));
         }
-        for (int64_t t = 0; t < p->tw; t++) {
+        for (int64_t t = 0; t < width; t++) {
             V s = e_splat(e, e_load(e, e_ati(e, vc, t * e->v + k)));
-            for (int64_t o = 0; o < p->ov; o++) acc[o * p->tw + t] = e_fma(e, s, w[o], acc[o * p->tw + t]);
+            for (int64_t o = 0; o < p->ov; o++) acc[o * width + t] = e_fma(e, s, w[o], acc[o * width + t]);
         }
     }
     loop_end(e, &chans, acc);
     loop_end(e, &blocks, chans.out);
     for (int64_t o = 0; o < p->ov; o++)
-        for (int64_t t = 0; t < p->tw; t++) e_store_va(e, blocks.out[o * p->tw + t], e_ati(e, m, (o * p->block + t) * e->v));
+        for (int64_t t = 0; t < width; t++) e_store_va(e, blocks.out[o * width + t], e_ati(e, m, (o * p->block + t) * e->v));
 }
 
-static void products(struct wino *c, V ob)
+/* The groups of WIDTH tiles in [FROM, TO), the first of which is group BEFORE. CALL: how many products this block had before this point. */
+static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t before, V ob, V v, V u, V m, V next, V point)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    V u0 = e_at(e, c->weight, e_muli(e, ob, c->points * p->icb * e->v * e->v));
-    struct loop points, tiles;
-    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
-    V u = e_at(e, u0, e_muli(e, points.iv, p->icb * e->v * e->v)), v = e_at(e, c->v, e_muli(e, points.iv, p->icb * p->block * e->v));
-    V m = e_at(e, c->mbuf, e_muli(e, points.iv, p->ov * p->block * e->v));
-    loop_begin(e, &tiles, e_int(e, 0), c->count, p->tw, 0, NULL);
-    product(c, e_at(e, v, e_muli(e, tiles.iv, e->v)), u, e_at(e, m, e_muli(e, tiles.iv, e->v)));
+    int64_t all = tile_groups(p), lines = div_up(e->v, all);
+    struct loop tiles;
+    loop_begin(e, &tiles, from, to, width, 0, NULL);
+    V group = e_addi(e, e_divi(e, e_sub(e, tiles.iv, from), width), before);
+    if (p->phase == WINOGRAD_FUSED) {
+        V call = e_add(e, e_muli(e, point, all), group);
+        ask_output(c, ob, call, c->points * all);
+        ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call), p->ocb / p->ov * c->points * all);
+    }
+    V at = e_muli(e, tiles.iv, e->v), slice = lines == e->v ? next : e_add(e, next, e_muli(e, group, lines * e->v));
+    product(c, width, e_at(e, v, at), u, e_at(e, m, at), slice);
     loop_end(e, &tiles, NULL);
+}
+
+/* One point for the output vectors from OB on, whose products go to M's vectors from MB on. NEXT: from its weights to those that follow. */
+static void point_products(struct wino *c, V point, V ob, V mb, V next)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, point, p->icb * e->v * e->v)));
+    V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->block * e->v)));
+    int64_t wide = p->wide * p->tw;
+    product_groups(c, p->tw, e_int(e, 0), e_min(e, c->count, e_int(e, wide)), 0, ob, v, u, m, next, point);
+    if (wide < p->block) product_groups(c, p->tw - 1, e_int(e, wide), c->count, p->wide, ob, v, u, m, next, point);
+}
+
+/* Fused: all points for one group of output vectors. Behind the last point of an output block lies the first of the next. */
+static void products(struct wino *c, V ob)
+{
+    struct emit *e = c->e;
+    struct loop points;
+    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
+    point_products(c, points.iv, ob, e_int(e, 0), e_int(e, c->p->icb * e->v * e->v));
     loop_end(e, &points, NULL);
+}
+
+/* Split: a piece is one point of one group; the next piece is the same point of the next group, or the next point of the first one. */
+static void product_piece(struct wino *c, V piece)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t groups = p->ocb / p->ov, point = p->icb * e->v * e->v;
+    V og = e_remi(e, piece, groups), ob = e_muli(e, og, p->ov);
+    V last = e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1));
+    V next = e_select(e, last, e_int(e, point - (groups - 1) * p->ov * c->ublock), e_int(e, p->ov * c->ublock));
+    point_products(c, e_divi(e, piece, groups), ob, ob, next);
 }
 
 /* ---- output */
 
-/* Aᵀ m A into a small buffer [m][m][v]. */
-static void transform_output(struct wino *c, V src)
+/* Aᵀ m A of the tile at SRC: Y[m][m]. */
+static void transform_output(struct wino *c, V src, V y[T][T])
 {
     struct emit *e = c->e;
     int n = c->w->tile, m = c->w->m;
-    V t[T][T], row[T];
-    int64_t point = c->p->ov * c->p->block * e->v;
+    V t[T][T];
     for (int j = 0; j < n; j++) {
         V d[T], column[T];
-        for (int i = 0; i < n; i++) d[i] = e_load_va(e, e_ati(e, src, (i * n + j) * point));
+        for (int i = 0; i < n; i++) d[i] = e_load_va(e, e_ati(e, src, (i * n + j) * c->p->point_m));
         winograd_output_1d(e, c->w, d, column);
         for (int i = 0; i < m; i++) t[i][j] = column[i];
     }
-    for (int i = 0; i < m; i++) {
-        winograd_output_1d(e, c->w, t[i], row);
-        for (int j = 0; j < m; j++) e_store_va(e, row[j], e_ati(e, c->edge, (i * m + j) * e->v));
-    }
+    for (int i = 0; i < m; i++) winograd_output_1d(e, c->w, t[i], y[i]);
 }
 
-/* The part of the tile that lies inside the image, through the body. */
-static void store_tile(struct wino *c, const struct body_state *state, V lanes, V at, V rows, V cols)
+/* One pixel through the body, at OFFSET of the output. */
+static void store_pixel(struct wino *c, const struct body_state *state, V lanes, V acc, V offset, int64_t further)
+{
+    struct emit *e = c->e;
+    const struct gen_body *b = &c->p->body;
+    V full[16] = {0}, result[MAX_OUTS];
+    for (int k = 0; k < b->noperands; k++)
+        if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_ati(e, e_at(e, c->operand[k], offset), further));
+    body_apply(e, state, &acc, full, lanes, result);
+    for (int k = 0; k < b->nout; k++) e_store_va(e, result[k], e_ati(e, e_at(e, c->result[k], offset), further));
+}
+
+/* A tile of which only ROWS × COLS lie inside the image: by way of a buffer [m][m][v]. */
+static void store_part(struct wino *c, const struct body_state *state, V lanes, V tile[T][T], V at, V rows, V cols)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
+    for (int i = 0; i < p->m; i++)
+        for (int j = 0; j < p->m; j++) e_store_va(e, tile[i][j], e_ati(e, c->edge, (i * p->m + j) * e->v));
     struct loop y, x;
     loop_begin_once(e, &y, e_int(e, 0), rows, 1, 0, NULL);
     loop_begin_once(e, &x, e_int(e, 0), cols, 1, 0, NULL);
     V acc = e_load_va(e, e_at(e, c->edge, e_muli(e, e_add(e, e_muli(e, y.iv, p->m), x.iv), e->v)));
-    V offset = e_add(e, at, e_add(e, e_muli(e, y.iv, p->out.h), e_muli(e, x.iv, p->out.w))), full[16] = {0}, result[MAX_OUTS];
-    for (int k = 0; k < p->body.noperands; k++)
-        if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_at(e, c->operand[k], offset));
-    body_apply(e, state, &acc, full, lanes, result);
-    for (int k = 0; k < p->body.nout; k++) e_store_va(e, result[k], e_at(e, c->result[k], offset));
+    store_pixel(c, state, lanes, acc, e_add(e, at, e_add(e, e_muli(e, y.iv, p->out.h), e_muli(e, x.iv, p->out.w))), 0);
     loop_end(e, &x, NULL);
     loop_end(e, &y, NULL);
 }
 
-static void output_phase(struct wino *c, V ob0)
+static void output_tile(struct wino *c, const struct body_state *state, V lanes, V ob, V src, V tile)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    struct tile_place at = place_of(c, tile);
+    V y0 = e_muli(e, at.ty, p->m), x0 = e_muli(e, at.tx, p->m), y[T][T];
+    V offset = e_add(e, e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, ob, p->out.cb)), e_add(e, e_muli(e, y0, p->out.h), e_muli(e, x0, p->out.w)));
+    V rows = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->oh), y0)), cols = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->ow), x0));
+    bool even = p->oh % p->m == 0 && p->ow % p->m == 0;
+    struct branch part;
+    transform_output(c, src, y);
+    if (!even) {
+        if_begin(e, &part, LLVMBuildOr(e->b, e_cmp(e, LLVMIntSLT, rows, e_int(e, p->m)), e_cmp(e, LLVMIntSLT, cols, e_int(e, p->m)), ""));
+        store_part(c, state, lanes, y, offset, rows, cols);
+        if_else(e, &part);
+    }
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->m; j++) store_pixel(c, state, lanes, y[i][j], offset, i * p->out.h + j * p->out.w);
+    if (!even) if_end(e, &part);
+}
+
+/* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on. */
+static void output_phase(struct wino *c, V ob0, V mb0, V from, V to)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     struct loop vectors, tiles;
     loop_begin_once(e, &vectors, e_int(e, 0), e_int(e, p->ov), 1, 0, NULL);
-    V ob = e_add(e, ob0, vectors.iv), lanes;
+    V ob = e_add(e, ob0, vectors.iv), lanes, m = e_at(e, c->mbuf, e_muli(e, e_add(e, mb0, vectors.iv), p->block * e->v));
     struct body_state state;
     body_begin_block(e, &state, &p->body, c->operand, p->oc, ob, &lanes);
-    loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
-    struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
-    transform_output(c, e_at(e, c->mbuf, e_muli(e, e_add(e, e_muli(e, vectors.iv, p->block), tiles.iv), e->v)));
-    V y0 = e_muli(e, at.ty, p->m), x0 = e_muli(e, at.tx, p->m);
-    V rows = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->oh), y0)), cols = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->ow), x0));
-    V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, ob, p->out.cb));
-    store_tile(c, &state, lanes, e_add(e, offset, e_add(e, e_muli(e, y0, p->out.h), e_muli(e, x0, p->out.w))), rows, cols);
+    loop_begin(e, &tiles, from, to, 1, 0, NULL);
+    output_tile(c, &state, lanes, ob, e_at(e, m, e_muli(e, tiles.iv, e->v)), e_add(e, c->first, tiles.iv));
     loop_end(e, &tiles, NULL);
     loop_end(e, &vectors, NULL);
-}
-
-static void output_group(struct wino *c, V og)
-{
-    V ob = e_muli(c->e, og, c->p->ov);
-    products(c, ob);
-    output_phase(c, ob);
 }
 
 /* ---- the kernel */
@@ -229,34 +329,62 @@ static void open_arguments(struct wino *c)
     for (int k = 0; k < b->nout; k++) c->result[k] = e_arg(e, k ? 2 + b->noperands + k : 2);
 }
 
-/* Pieces: blocks of tiles (OUTPUT: and output groups, blocks varying slowest). Blocks past the last real sample are left out. */
+/* V, M and the buffer for edges: in this worker's scratch, or (split) V and M in the workspace. */
+static void open_memory(struct wino *c)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    bool fused = p->phase == WINOGRAD_FUSED;
+    V base = fused ? e->scratch : e_arg(e, 2 + p->body.noperands + (p->body.nout > 1 ? (int)p->body.nout : 1));
+    c->v = base;
+    c->mbuf = e_ati(e, base, c->points * p->point_v);
+    c->edge = fused ? e_ati(e, c->mbuf, c->points * p->point_m) : e->scratch;
+}
+
+static void fused_piece(struct wino *c)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    struct loop groups;
+    input_phase(c, e_int(e, 0), c->count);
+    loop_begin_once(e, &groups, e_int(e, 0), e_int(e, p->ocb), p->ov, 0, NULL);
+    products(c, groups.iv);
+    output_phase(c, groups.iv, e_int(e, 0), e_int(e, 0), c->count);
+    loop_end(e, &groups, NULL);
+}
+
+/* A piece of the transforms: (group of output vectors,) tiles. */
+static void transform_piece(struct wino *c, V piece)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t parts = div_up(p->block, p->piece);
+    V from = e_muli(e, e_remi(e, piece, parts), p->piece), to = e_min(e, e_addi(e, from, p->piece), c->count);
+    V ob = e_muli(e, e_divi(e, piece, parts), p->ov);
+    if (p->phase == WINOGRAD_INPUT) input_phase(c, from, to);
+    else output_phase(c, ob, ob, from, to);
+}
+
+/* Tiles past the last real sample are left out: COUNT is what a block has of real ones. */
 void winograd_emit(struct emit *e, const void *params)
 {
     struct wino c = {.e = e, .p = params};
     const struct winograd_params *p = c.p;
     c.w = rnc_winograd_of((int)p->m);
     c.points = c.w->tile * c.w->tile;
+    c.ublock = c.points * p->icb * e->v * e->v;
     open_arguments(&c);
-    int64_t groups = p->ocb / p->ov, vfloats = winograd_v_floats(p, e->v);
-    V workspace = p->phase == WINOGRAD_FUSED ? NULL : e_arg(e, 2 + p->body.noperands + (p->body.nout > 1 ? (int)p->body.nout : 1));
+    open_memory(&c);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
-    c.mbuf = p->phase == WINOGRAD_FUSED ? e_ati(e, e->scratch, vfloats) : e->scratch;
-    c.edge = e_ati(e, c.mbuf, c.points * p->ov * p->block * e->v);
-    struct loop pieces, gl;
+    struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V block = p->phase == WINOGRAD_OUTPUT ? e_divi(e, pieces.iv, groups) : pieces.iv;
-    c.first = e_muli(e, block, p->block);
+    c.first = p->phase == WINOGRAD_FUSED ? e_muli(e, pieces.iv, p->block) : e_int(e, 0);
     c.count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c.first));
-    c.v = workspace ? e_at(e, workspace, e_muli(e, block, vfloats)) : e->scratch;
     struct branch real;
     if_begin(e, &real, e_cmp(e, LLVMIntSGT, c.count, e_int(e, 0)));
-    if (p->phase != WINOGRAD_OUTPUT) input_phase(&c);
-    if (p->phase == WINOGRAD_OUTPUT) output_group(&c, e_remi(e, pieces.iv, groups));
-    if (p->phase == WINOGRAD_FUSED) {
-        loop_begin_once(e, &gl, e_int(e, 0), e_int(e, groups), 1, 0, NULL);
-        output_group(&c, gl.iv);
-        loop_end(e, &gl, NULL);
-    }
+    if (p->phase == WINOGRAD_FUSED) fused_piece(&c);
+    else if (p->phase == WINOGRAD_PRODUCT) product_piece(&c, pieces.iv);
+    else transform_piece(&c, pieces.iv);
     if_end(e, &real);
     loop_end(e, &pieces, NULL);
 }

@@ -3,6 +3,7 @@
    Y[n,o,p,q] += W[o,i,r,s] · X[n,i, p·stride − pad + r·dilation, …], conv2d giving Y, dgrad X, wgrad W; a transposed
    convolution is dgrad's sum with X and Y in each other's names (Dumoulin and Visin 2016, section 4). */
 #include <math.h>
+#include "op/conv_ref.h"
 #include "op/op.h"
 #include "op/rule.h"
 #include "op/slots.h"
@@ -299,13 +300,13 @@ static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->
 static int64_t input_macs(const struct node *n) { return pixels_times_weight(&n->in[0]->type, &n->in[1]->type); }
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
 
-/* The transformed input, where several pieces share it. */
+/* The transformed input and the products, where several pieces share them. */
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
     int64_t m = 2 * node_int(n, "algorithm");
     if (!m) return 0;
     struct winograd_plan p = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lanes);
-    return p.split ? (size_t)(p.blocks * p.block * p.icb * lanes * (m + 2) * (m + 2)) * sizeof(float) : 0;
+    return p.split ? (size_t)((m + 2) * (m + 2) * (p.point_v + p.point_m)) * sizeof(float) : 0;
 }
 
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)
@@ -319,47 +320,7 @@ static size_t conv_wgrad_workspace(const struct node *n, int lanes)
     return wgrad_workspace(n->in[0]->type.dim[0], dw->dim[0], dw->dim[1], dw->dim[2] * dw->dim[3], lanes);
 }
 
-/* ---- references: the sum at the head of this file, tap by tap */
-
-/* Walks over every (n, o, p, q, i, r, s) that hits a pixel and adds to the one of the three tensors that is wanted. */
-enum wanted { SUM_X, SUM_Y, SUM_W };
-struct conv_ref {
-    struct geometry g;
-    int64_t n, x[4], y[4], w[4]; /* dims; n: real samples */
-    double *X, *Y, *W;
-    enum wanted wanted;
-};
-
-static void add_tap(const struct conv_ref *c, int64_t n, int64_t o, int64_t i, int64_t r, int64_t s)
-{
-    int64_t per = c->w[1], channel = o / (c->w[0] / c->g.groups) * per + i;
-    double *w = &c->W[((o * per + i) * c->w[2] + r) * c->w[3] + s];
-    double *x = &c->X[(n * c->x[1] + channel) * c->x[2] * c->x[3]], *y = &c->Y[(n * c->y[1] + o) * c->y[2] * c->y[3]];
-    for (int64_t p = 0; p < c->y[2]; p++)
-        for (int64_t q = 0; q < c->y[3]; q++) {
-            int64_t h = p * c->g.stride[0] - c->g.pad[0] + r * c->g.dilation[0];
-            int64_t v = q * c->g.stride[1] - c->g.pad[1] + s * c->g.dilation[1];
-            if (h < 0 || h >= c->x[2] || v < 0 || v >= c->x[3]) continue;
-            double *px = &x[h * c->x[3] + v], *py = &y[p * c->y[3] + q];
-            if (c->wanted == SUM_Y) *py += *w * *px;
-            else if (c->wanted == SUM_X) *px += *w * *py;
-            else *w += *px * *py;
-        }
-}
-
-static void conv_sum(const struct conv_ref *c)
-{
-    for (int64_t n = 0; n < c->n; n++)
-        for (int64_t o = 0; o < c->w[0]; o++)
-            for (int64_t i = 0; i < c->w[1]; i++)
-                for (int64_t r = 0; r < c->w[2]; r++)
-                    for (int64_t s = 0; s < c->w[3]; s++) add_tap(c, n, o, i, r, s);
-}
-
-static void clear(const struct ref_tensor *t)
-{
-    memset(t->data, 0, (size_t)type_elements(t->type) * sizeof *t->data);
-}
+/* ---- references: the sum at the head of this file (conv_ref.c) */
 
 static void add_bias(const struct ref_call *c, int64_t samples)
 {
@@ -369,30 +330,30 @@ static void add_bias(const struct ref_call *c, int64_t samples)
 }
 
 static void run_sum(const struct ref_call *c, struct geometry g, const struct ref_tensor *x, const struct ref_tensor *y,
-                    const struct ref_tensor *w, enum wanted wanted)
+                    const struct ref_tensor *w, void (*sum)(const struct conv_ref *))
 {
-    struct conv_ref r = {.g = g, .n = ref_samples(c, x->type), .X = x->data, .Y = y->data, .W = w->data, .wanted = wanted};
-    memcpy(r.x, x->type->dim, sizeof r.x);
-    memcpy(r.y, y->type->dim, sizeof r.y);
-    memcpy(r.w, w->type->dim, sizeof r.w);
-    clear(&c->out[0]);
-    conv_sum(&r);
+    const struct ref_tensor *out = &c->out[0];
+    memset(out->data, 0, (size_t)type_elements(out->type) * sizeof *out->data); /* samples that are not real */
+    sum(&(struct conv_ref){
+        .n = ref_samples(c, x->type), .groups = g.groups, .x = x->type->dim, .y = y->type->dim, .w = w->type->dim,
+        .stride = g.stride, .pad = g.pad, .dilation = g.dilation, .X = x->data, .Y = y->data, .W = w->data, .threads = c->run.threads,
+    });
 }
 
 static void ref_conv(struct ref_call *c)
 {
-    run_sum(c, conv_geometry(c->attr), &c->in[0], &c->out[0], &c->in[1], SUM_Y);
+    run_sum(c, conv_geometry(c->attr), &c->in[0], &c->out[0], &c->in[1], conv_ref_y);
     add_bias(c, ref_samples(c, c->in[0].type));
 }
 
 static void ref_transpose(struct ref_call *c)
 {
-    run_sum(c, conv_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], SUM_X);
+    run_sum(c, conv_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], conv_ref_x);
     add_bias(c, ref_samples(c, c->in[0].type));
 }
 
-static void ref_dgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], SUM_X); }
-static void ref_wgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->in[0], &c->in[1], &c->out[0], SUM_W); }
+static void ref_dgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], conv_ref_x); }
+static void ref_wgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->in[0], &c->in[1], &c->out[0], conv_ref_w); }
 
 /* ---- tests: channels 1, 3, 17 and on either side of a vector; sizes 1, 7, 13; kernels 1, 2, 3, 5, 7 */
 

@@ -11,8 +11,10 @@ struct winograd_plan {
     int64_t m, tiles_y, tiles_x; /* output tile; tiles of an image */
     int64_t icb, ocb;            /* input and output channel blocks */
     int64_t block, blocks;       /* tiles of a block; blocks of the whole batch */
-    int64_t ov, tw;              /* register blocking */
-    bool split;                  /* V goes through the workspace */
+    int64_t ov, tw;              /* register blocking: output vectors × tiles, the widest group */
+    int64_t wide;                /* groups of tw tiles in a block; those after them have tw − 1 */
+    bool split;                  /* V and M go through the workspace, for all tiles at once: the only block */
+    int64_t point_v, point_m;    /* floats of V and M for one point */
 };
 
 /* F(m×m, 3×3) computes a convolution of stride 1 with 3×3 taps; pads beyond 2 would leave dgrad a negative one. */
@@ -23,7 +25,10 @@ static inline bool winograd_legal(const struct type *w, const int64_t *stride, c
     return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 && groups == 1;
 }
 
-enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_PIECES = 16 };
+enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
+
+/* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
+static inline int64_t winograd_point(int64_t vectors, int lanes) { return (vectors | 1) * lanes; }
 
 /* X: what is read, Y: what is written, both [N, C, H, W]. */
 static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int lanes)
@@ -33,15 +38,26 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     p.ocb = div_up(y->dim[1], lanes);
     p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
     int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov, tiles = p.tiles_y * p.tiles_x * x->dim[0], points = (m + 2) * (m + 2);
-    int64_t vector = points * p.icb * lanes * 4; /* bytes of V for one tile */
-    int64_t weights = vector * p.ocb * lanes;
-    /* weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
+    int64_t vector = points * p.icb * lanes * 4, weights = vector * p.ocb * lanes; /* bytes of V for one tile, of the weights */
+    /* fused: weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
     int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_L2 * 3 / 4 / vector);
     int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
     p.tw = min_i64(most, div_up(tiles, groups));
     p.block = groups * p.tw;
     p.blocks = div_up(tiles, p.block);
-    p.split = p.blocks < WINOGRAD_PIECES;
+    p.wide = groups;
+    /* split: where there are too few blocks to go round, or the weights are too large to be read again for every block */
+    int64_t through = points * (p.icb + p.ocb) * lanes * 4 * tiles;
+    p.split = p.blocks < WINOGRAD_PIECES || (weights > WINOGRAD_WEIGHTS && through <= WINOGRAD_WORKSPACE);
+    if (p.split) {
+        groups = div_up(tiles, most);
+        p.block = tiles;
+        p.blocks = 1;
+        p.tw = div_up(tiles, groups);
+        p.wide = groups - (groups * p.tw - tiles);
+    }
+    p.point_v = winograd_point(p.icb * p.block, lanes);
+    p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.block, lanes);
     return p;
 }
 
