@@ -47,7 +47,7 @@ static void set_argument(struct eval *e, const struct value *v, const void *plai
 struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s, const struct reference_options *o)
 {
     const struct rnc_model *m = rnc_instance_model(s->instance);
-    struct eval *e = eval_new(g, (struct ref_run){ .n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed });
+    struct eval *e = eval_new(g, (struct ref_run){ .n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed, .threads = s->par.workers });
     for (uint32_t i = 0; i < m->ntensors; i++) {
         const struct rnc_tensor *t = &m->tensors[i];
         const struct value *v = graph_find(g, t->name);

@@ -61,8 +61,8 @@ struct op_error {
 };
 bool op_fail(struct op_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* returns false */
 
-/* Run-time scalars, as in runtime/abi.h's struct rnc_run. */
-struct ref_run { int64_t n; double lr; int64_t step; uint64_t seed; };
+/* Run-time scalars, as in runtime/abi.h's struct rnc_run; threads that a reference may use (0: the caller's alone): never of any influence on bits. */
+struct ref_run { int64_t n; double lr; int64_t step; uint64_t seed; int threads; };
 
 /* A reference's operands: plain row-major tensors of doubles (integers as doubles), logical shapes. */
 struct ref_tensor { const struct type *type; double *data; };
