@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/format.h"
+#include "gen/tuner.h"
 
 static bool opt_clear;
 
@@ -79,27 +80,35 @@ static const char *models(struct arena *a, struct cache_usage u)
     return arena_printf(a, "%d compiled model%s, %s", u.entries, u.entries == 1 ? "" : "s", format_bytes(a, u.bytes));
 }
 
+static const char *tuned(struct arena *a, struct tuner_usage u)
+{
+    return arena_printf(a, "%d tuned convolution%s for %d CPU%s, %s", u.rows, u.rows == 1 ? "" : "s", u.tables, u.tables == 1 ? "" : "s", format_bytes(a, u.bytes));
+}
+
 static void clear(struct cli *c, struct cache *cache, const char *dir)
 {
     struct cache_usage removed = { 0 };
-    if (cache) removed = cache_clear(cache);
+    struct tuner_usage tables = { 0 };
+    if (cache) removed = cache_clear(cache), tables = tuner_usage(cache, true);
     if (c->json) {
-        json_t *root = json_pack("{s:s, s:i, s:I}", "folder", dir, "removed", removed.entries, "removed_bytes", (json_int_t)removed.bytes);
+        json_t *root = json_pack("{s:s, s:i, s:I, s:i}", "folder", dir, "removed", removed.entries, "removed_bytes", (json_int_t)removed.bytes, "removed_tuned", tables.rows);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
     } else {
         printf("removed   %s, from %s\n", models(c->arena, removed), dir);
+        if (tables.tables) printf("          %s\n", tuned(c->arena, tables));
     }
 }
 
 static void show(struct cli *c, struct cache *cache, const char *dir, bool usable, uint64_t cap)
 {
     struct cache_usage u = { 0 };
-    if (cache) u = cache_usage(cache);
+    struct tuner_usage tables = { 0 };
+    if (cache) u = cache_usage(cache), tables = tuner_usage(cache, false);
     if (c->json) {
-        json_t *root = json_pack("{s:s, s:b, s:i, s:I, s:I}", "folder", dir, "used", (int)usable, "entries", u.entries, "bytes", (json_int_t)u.bytes,
-            "cap_bytes", (json_int_t)cap);
+        json_t *root = json_pack("{s:s, s:b, s:i, s:I, s:I, s:i, s:I}", "folder", dir, "used", (int)usable, "entries", u.entries, "bytes", (json_int_t)u.bytes,
+            "cap_bytes", (json_int_t)cap, "tuned", tables.rows, "tuned_bytes", (json_int_t)tables.bytes);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
@@ -107,6 +116,7 @@ static void show(struct cli *c, struct cache *cache, const char *dir, bool usabl
     }
     printf("folder    %s%s\n", dir, usable ? "" : " (not used)");
     printf("holds     %s\n", models(c->arena, u));
+    if (tables.tables) printf("          %s\n", tuned(c->arena, tables));
     printf("at most   %s; the least recently used go first\n", format_bytes(c->arena, cap));
 }
 
@@ -135,14 +145,14 @@ static int run(struct cli *c, int argc, char **argv)
 }
 
 static const struct option options[] = {
-    { .name = "clear", .kind = OPT_FLAG, .help = "remove every compiled model", .dest = &opt_clear },
+    { .name = "clear", .kind = OPT_FLAG, .help = "remove every compiled model, and what --tune has learnt", .dest = &opt_clear },
 };
 
 const struct command command_cache = {
     .name = "cache", .summary = "where compiled models are kept, how many, how large", .usage = "[--clear] [--json]",
     .details = "A model that has been compiled starts from the cache the next time: in milliseconds, with the same bits. It is kept by content: the\n"
                "final IR, the CPU, rnc's build and LLVM's. A damaged entry is compiled again. The folder is used only where it is the caller's own and\n"
-               "nobody else may write to it.\n\n"
+               "nobody else may write to it. What --tune has measured is kept beside them, for each CPU; only --tune uses it.\n\n"
                "  RNC_CACHE_DIR    the folder (else $XDG_CACHE_HOME/rnc, else ~/.cache/rnc)\n"
                "  RNC_CACHE_SIZE   how much it may hold: 500MiB (1GiB)\n"
                "  RNC_CACHE=off    no cache, like --no-cache\n",

@@ -15,7 +15,7 @@
 #include "runtime/pool.h"
 #include "spec/spec.h"
 
-enum option_kind { OPT_FLAG /* bool */, OPT_INT /* int64_t */, OPT_FLOAT /* double */, OPT_TEXT /* const char * */, OPT_LIST /* struct text_list */ };
+enum option_kind { OPT_SECONDS /* double, from a time with its unit */, OPT_FLAG /* bool */, OPT_INT /* int64_t */, OPT_FLOAT /* double */, OPT_TEXT /* const char * */, OPT_LIST /* struct text_list */ };
 struct text_list { const char **items; int count; };
 
 /* One option: "--batch N". DEST points at a variable of the kind's type, static in the command's file. */
@@ -42,9 +42,12 @@ struct cli {
     const char *cpu;      /* "host" unless given */
     const char *winograd; /* auto, off, f2, f4, f6; NULL: auto */
     bool no_cache;        /* --no-cache */
+    double tune;          /* --tune, seconds; less than 0: not given */
+    struct tuner *tuner;  /* of this command, for all its models; made by cli_tune */
+    const struct strmap *replay; /* algorithm_key -> the algorithm that an earlier run took (pass/algorithm.h); NULL */
 };
 
-enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu --winograd --no-cache */
+enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu --winograd --tune --no-cache */
 struct command {
     const char *name, *summary;  /* one line for `rnc help` */
     const char *usage;           /* "SPEC [--train] [-o FILE]" */
@@ -84,5 +87,10 @@ void cli_built_free(struct built *b);
 /* cli/cache.c: whether and where compiled models are kept, by --no-cache and the environment (RNC_CACHE, RNC_CACHE_DIR, RNC_CACHE_SIZE);
    into O's cache_dir and cache_bytes. False with diagnostics. */
 bool cli_cache(struct cli *c, struct gen_options *o);
+
+/* cli/tune.c: where costs come from, by --tune and c->replay, into PC. False with diagnostics. */
+bool cli_tune(struct cli *c, const struct target *t, struct pass_context *pc);
+/* A line for the passes' REPORT (may be NULL) on what the tuner did. */
+void cli_tuned(const struct cli *c, struct buf *report);
 
 #endif

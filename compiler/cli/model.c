@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "build/build.h"
 #include "cli/cli.h"
+#include "op/accuracy.h"
 
 static double now_ms(void)
 {
@@ -93,8 +94,11 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
         }
         pipeline = prefix;
     }
+    pc.accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT;
+    if (!cli_tune(c, &b->target, &pc)) return false;
     double start = now_ms();
     bool ok = pass_run(b->graph, &pc, pipeline);
+    cli_tuned(c, o->report);
     b->pass_ms = now_ms() - start;
     return ok;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "base/buf.h"
 
-enum { SHARED_MAX = 12, TABLE_MAX = 64 };
+enum { SHARED_MAX = 16, TABLE_MAX = 64 };
 
 struct table { const struct option *row[TABLE_MAX]; int count; };
 
@@ -26,6 +26,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
         out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &c->cpu };
         out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4 or f6 (auto)", .dest = &c->winograd };
+        out[n++] = (struct option){ .name = "tune", .kind = OPT_SECONDS, .arg = "TIME", .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt", .dest = &c->tune };
         out[n++] = (struct option){ .name = "no-cache", .kind = OPT_FLAG, .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)", .dest = &c->no_cache };
     }
     if (which & CLI_JSON)
@@ -114,11 +115,31 @@ static bool set_float(struct cli *c, const struct option *o, const char *text)
     return true;
 }
 
+/* "30s", "500ms", "2m" */
+static bool set_seconds(struct cli *c, const struct option *o, const char *text)
+{
+    static const struct { const char *unit; double seconds; } units[] = { { "ms", 1e-3 }, { "s", 1 }, { "m", 60 } };
+    static const double most = 24 * 3600;
+    char *end;
+    double x = strtod(text, &end), unit = 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].unit) == 0) unit = units[i].seconds;
+    if (end == text || unit == 0 || !(x * unit >= 0 && x * unit <= most)) {
+        struct diag *d = diag_error(c->diags, nowhere, "--%s wants a time, not '%s'", o->name, text);
+        if (end != text && !*end) diag_note(d, "with its unit: %ss, %sms, %sm", text, text, text);
+        else diag_note(d, "such as 30s, 500ms or 2m; at most 1440m");
+        return false;
+    }
+    *(double *)o->dest = x * unit;
+    return true;
+}
+
 static bool set_option(struct cli *c, const struct option *o, const char *text)
 {
     switch (o->kind) {
     case OPT_FLAG: *(bool *)o->dest = true; return true;
     case OPT_INT: return set_int(c, o, text);
+    case OPT_SECONDS: return set_seconds(c, o, text);
     case OPT_FLOAT: return set_float(c, o, text);
     case OPT_TEXT: *(const char **)o->dest = text; return true;
     case OPT_LIST: list_add(c, o->dest, text); return true;
@@ -192,6 +213,7 @@ int options_parse(struct cli *c, const struct command *cmd, int argc, char **arg
     struct table t;
     make_table(&t, cmd, shared, shared_options(c, &s, cmd->shared, shared));
     *help = false;
+    c->tune = -1;
     int n = 0;
     bool ok = true, only_args = false;
     for (int i = 0; i < argc;) {

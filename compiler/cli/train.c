@@ -12,7 +12,9 @@
 #include "cli/dataset.h"
 #include "cli/format.h"
 #include "cli/session.h"
+#include "pass/algorithm.h"
 #include "runtime/philox.h"
+#include "runtime/safetensors.h"
 #include "runtime/train.h"
 
 static const char *opt_data, *opt_out = "out", *opt_init, *opt_normalize;
@@ -108,7 +110,7 @@ struct training {
     struct rnc_pool *pool;
     struct rnc_parallel par;
     struct display display;
-    struct rnc_st_meta meta[DATASET_META];
+    struct rnc_st_meta meta[DATASET_META + 1];
 };
 
 static struct rnc_schedule schedule_of(const struct spec_train *t)
@@ -138,8 +140,41 @@ static bool spec_hash(struct training *t, uint64_t *hash)
     return true;
 }
 
+/* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the validation. */
+static const char choices_key[] = "rnc.choices";
+
+/* Going on with the same bits needs the same algorithms, whatever the model of their costs or the tuner would say now. A checkpoint that
+   cannot be read is rnc_train's to report. */
+static void replay_choices(struct training *t)
+{
+    struct rnc_status s = { 0 };
+    struct rnc_safetensors *f = rnc_st_open(arena_printf(t->c->arena, "%s/last.safetensors", opt_out), &s);
+    const char *choices = f ? rnc_st_meta(f, choices_key) : NULL;
+    if (choices) {
+        struct strmap *map = ARENA_NEW(t->c->arena, struct strmap);
+        strmap_init(map, t->c->arena);
+        algorithm_replay(choices, map);
+        t->c->replay = map;
+        t->c->tune = -1;
+    }
+    rnc_st_close(f);
+}
+
+static const char *choices_text(struct training *t)
+{
+    struct strmap map;
+    struct buf text;
+    strmap_init(&map, t->c->arena);
+    buf_init(&text, t->c->arena);
+    algorithm_record(t->train.graph, &map);
+    algorithm_record(t->infer.graph, &map);
+    algorithm_print(&map, &text);
+    return text.data;
+}
+
 static bool compile(struct training *t, const char *spec)
 {
+    if (opt_resume) replay_choices(t);
     struct model_options o = { .mode = MODEL_TRAIN };
     if (!cli_build(t->c, spec, &o, &t->train)) return false;
     o = (struct model_options){ .mode = MODEL_INFER, .batch = t->train.model->batch };
@@ -223,6 +258,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
         .metrics = metrics_of(t->train.spec), .meta = t->meta, .stop = &stop_flag, .progress = on_progress, .ctx = &t->display };
     if (!spec_hash(t, &k.spec_hash)) return false;
     k.nmeta = dataset_meta(t->c, &loader, &t->data, t->meta);
+    t->meta[k.nmeta++] = (struct rnc_st_meta){ choices_key, choices_text(t) };
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"), t->data.description);
     t->display.metrics = k.metrics;
     print_start(t, &k, normalised);
@@ -285,7 +321,8 @@ const struct command command_train = {
                "log.csv, steps.csv and curves.png. Without data, the handwritten digits that are built in serve (1 × 20 × 20, 10 classes):\n\n"
                "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
                "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
-               "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not been interrupted.",
+               "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not been interrupted: with the\n"
+               "algorithms that the checkpoint names, so --tune is not needed again, and does nothing.",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #define TEMPORARY "tmp-"
 enum { VERSION = 1, NAME_BYTES = SHA256_HEX - 1 + sizeof SUFFIX, STALE_SECONDS = 3600 };
 static const uint64_t ENTRY_MAX = UINT64_C(1) << 30;
+static const off_t SMALL_MAX = 1 << 24;
 
 struct cache { struct arena *arena; int fd; };
 
@@ -250,6 +252,20 @@ static bool temporary_name(char *out, size_t size)
     return true;
 }
 
+/* Two blocks (the second may be of no bytes) as file NAME. */
+static bool write_aside(struct cache *c, const char *name, const void *head, size_t head_size, const void *data, size_t size)
+{
+    char temporary[64];
+    if (!temporary_name(temporary, sizeof temporary)) return false;
+    int fd = openat(c->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    bool ok = write_all(fd, head, head_size) && write_all(fd, data, size) && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    if (ok && renameat(c->fd, temporary, c->fd, name) == 0) return true;
+    unlinkat(c->fd, temporary, 0);
+    return false;
+}
+
 void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes)
 {
     struct header h = { .version = VERSION, .size = size };
@@ -257,16 +273,43 @@ void cache_put(struct cache *c, const struct cache_key *key, const void *data, s
     memcpy(h.magic, MAGIC, sizeof h.magic);
     memcpy(h.key, key->bytes, sizeof h.key);
     checksum(&h, data, size, h.checksum);
-    char temporary[64], name[NAME_BYTES];
+    char name[NAME_BYTES];
     entry_name(key, name);
-    if (!temporary_name(temporary, sizeof temporary)) return;
-    int fd = openat(c->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) return;
-    bool ok = write_all(fd, &h, sizeof h) && write_all(fd, data, size) && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    if (!ok || renameat(c->fd, temporary, c->fd, name) != 0) {
-        unlinkat(c->fd, temporary, 0);
-        return;
-    }
-    evict(c, name, max_bytes);
+    if (write_aside(c, name, &h, sizeof h, data, size)) evict(c, name, max_bytes);
 }
+
+/* ---- small files */
+
+const char *cache_read(struct cache *c, const char *name, size_t *size)
+{
+    int fd = openat(c->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return NULL;
+    struct stat st;
+    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && !distrust(c->arena, &st) && st.st_size <= SMALL_MAX;
+    char *data = ok ? arena_alloc(c->arena, (size_t)st.st_size + 1) : NULL;
+    if (data && !read_all(fd, data, (size_t)st.st_size)) data = NULL;
+    close(fd);
+    if (data) *size = (size_t)st.st_size;
+    return data;
+}
+
+bool cache_write(struct cache *c, const char *name, const void *data, size_t size) { return write_aside(c, name, data, size, NULL, 0); }
+
+void cache_lock(struct cache *c)
+{
+    for (int i = 0; i < 50 && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++) nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+}
+
+void cache_unlock(struct cache *c) { flock(c->fd, LOCK_UN); }
+
+void cache_each(struct cache *c, const char *prefix, void (*fn)(void *ctx, struct cache *c, const char *name), void *ctx)
+{
+    int fd = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0) close(fd);
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0) fn(ctx, c, e->d_name);
+    if (dir) closedir(dir);
+}
+
+bool cache_remove(struct cache *c, const char *name) { return unlinkat(c->fd, name, 0) == 0; }

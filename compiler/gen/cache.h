@@ -24,6 +24,18 @@ const void *cache_get(struct cache *c, const struct cache_key *key, size_t *size
    MAX_BYTES. Any number of processes may do so at once. */
 void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes);
 
+/* Small files of other kinds beside the entries, by NAME (gen/tuner.h). The content, in the arena and followed by a NUL; NULL when there is no
+   such file, or others may write to it. */
+const char *cache_read(struct cache *c, const char *name, size_t *size);
+/* Written aside, synced and renamed: readers see all of it or what was there before. */
+bool cache_write(struct cache *c, const char *name, const void *data, size_t size);
+/* One process at a time between the two; where the lock cannot be had for half a second, both go on without it. */
+void cache_lock(struct cache *c);
+void cache_unlock(struct cache *c);
+/* Calls FN with every file whose name begins with PREFIX. */
+void cache_each(struct cache *c, const char *prefix, void (*fn)(void *ctx, struct cache *c, const char *name), void *ctx);
+bool cache_remove(struct cache *c, const char *name);
+
 struct cache_usage { int entries; uint64_t bytes; };
 struct cache_usage cache_usage(struct cache *c);
 /* Removes the entries (nothing else that may be in the folder); what was removed. */

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/diag.h"
+#include "base/strmap.h"
 #include "base/target.h"
 #include "ir/graph.h"
 
@@ -19,12 +20,25 @@ struct train_options {
 
 enum { WINOGRAD_AUTO = 0, WINOGRAD_OFF = 1 };
 
+struct pass_context;
+/* What it costs to compute a node by one of its algorithms, for the pass `algorithm`: the analytic model, unless another source (the tuner,
+   gen/tuner.h) is given here. */
+struct algorithm_cost {
+    /* In any unit that is the same for all algorithms of a node; less than 0: not known, and then the model decides that node. */
+    double (*cost)(void *ctx, const struct graph *g, const struct node *n, int algorithm);
+    /* Called before the first cost of a graph is asked for; or NULL. */
+    void (*begin)(void *ctx, const struct graph *g, const struct pass_context *c);
+    void *ctx;
+};
 struct pass_context {
     struct arena *arena;
     struct diags *diags;
     struct target target;
     struct train_options train;
     int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 6 wherever one is legal */
+    double accuracy;       /* the error budget of a layer's algorithm: rms, relative to double; 0: ACCURACY_DEFAULT. --winograd f… overrides it */
+    struct algorithm_cost cost; /* cost NULL: the model's */
+    const struct strmap *replay; /* algorithm_key -> name of the algorithm to take where it is legal, whatever the rest says; or NULL */
     bool verify;           /* run the verifier after every pass */
     struct buf *report;    /* one line a pass: "fuse: 53 convolutions took 106 operators"; NULL: none */
 };

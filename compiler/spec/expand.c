@@ -241,6 +241,8 @@ static void print_tail(struct printer *p)
         for (int i = 0; i < p->spec->nmetrics; i++) buf_printf(p->out, "%s%s", i ? ", " : "", train_metric_names[p->spec->metrics[i]]);
         buf_puts(p->out, "]\n");
     }
+    if (p->spec->accuracy > 0) buf_printf(p->out, "accuracy: %s\n", value_print(p->arena, &(struct ast_value){.type = AST_NUMBER, .known = true, .f = p->spec->accuracy}));
+    else buf_puts(p->out, "accuracy: exact\n");
     train_print(&p->spec->train, p->out);
 }
 

@@ -1,5 +1,6 @@
 /* load.c: spec_load: a file and the command line's overrides become a checked, expanded spec. */
 #include <string.h>
+#include "op/accuracy.h"
 #include "spec/attr.h"
 #include "spec/file.h"
 #include "spec/layers.h"
@@ -160,6 +161,28 @@ static void parse_classes(struct spec_file *f, struct spec *s)
         if (value_eval(&scope, t->items[i], AST_TEXT, &v)) names[s->nclasses++] = v.s;
     }
     s->classes = names;
+}
+
+static void parse_accuracy(struct spec_file *f, struct spec *s)
+{
+    static const double least = 1e-8, most = 1e-2;
+    const struct scope scope = file_scope(f, true, NULL);
+    const struct tree *t = tree_get(f->root, "accuracy");
+    struct ast_value v;
+    bool ok = true;
+    s->accuracy = ACCURACY_DEFAULT;
+    if (t) t = value_choose(&scope, t, &ok);
+    if (!t) return;
+    if (t->kind == TREE_TEXT && strcmp(t->text, "exact") == 0) s->accuracy = 0;
+    else if (t->kind == TREE_TEXT && t->text[0] != '$' && value_type_of(t) != AST_INT && value_type_of(t) != AST_NUMBER) {
+        struct diag *g = file_error(f, t->span, "accuracy is a number or 'exact', not '%s'", t->text);
+        diag_note(g, did_you_mean(t->text, (const char *const[]){"exact"}, 1) ? "did you mean 'exact'?" : "3e-6, the default, allows Winograd's F(2) and F(4)");
+    } else if (value_eval(&scope, t, AST_NUMBER, &v)) {
+        s->accuracy = v.f;
+        if (v.f >= least && v.f <= most) return;
+        struct diag *g = file_error(f, t->span, "accuracy must be from %g to %g, not %g", least, most, v.f);
+        diag_note(g, v.f <= 0 ? "'exact' allows direct sums only" : "it is an error relative to the result: 3e-6, the default, allows Winograd's F(2) and F(4)");
+    }
 }
 
 static void parse_outputs(struct spec_file *f, const struct scope *s)
@@ -417,6 +440,7 @@ struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *pat
     parse_targets(f, s);
     parse_classes(f, s);
     train_metrics(f, tree_get(root, "metrics"), s);
+    parse_accuracy(f, s);
     train_parse(f, tree_get(root, "train"), &s->train);
     file_check(f);
     if (f->unknown) return NULL;

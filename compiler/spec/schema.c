@@ -283,7 +283,8 @@ void spec_schema(struct buf *out)
         if (i) buf_puts(out, ", ");
         quote(out, train_metric_names[i]);
     }
-    buf_puts(out, "]}},\n    \"train\": ");
+    buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], \"description\": \"the largest error of a layer's algorithm: "
+                  "rms, relative to double (3e-6); exact: direct sums only\"},\n    \"train\": ");
     put_train(out);
     buf_puts(out, "\n  },\n  \"$defs\": {\n");
     put_defs(out);

@@ -74,6 +74,7 @@ struct spec {
     const struct spec_tensor *targets; int ntargets;
     const char *const *classes; int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const enum metric_kind *metrics; int nmetrics;
+    double accuracy;                  /* `accuracy:`, the largest rms error relative to double of a layer's algorithm (op/accuracy.h); 0: exact */
     struct spec_train train;
     struct ast *ast;
 };
