@@ -10,6 +10,7 @@
 #include "cli/baseline.h"
 #include "cli/cli.h"
 #include "cli/format.h"
+#include "cli/memory.h"
 #include "cli/reference.h"
 #include "op/op.h"
 #include "runtime/pack.h"
@@ -398,6 +399,7 @@ static int run(struct cli *c, int argc, char **argv)
     j.c = c;
     if (!one_of(c, "mode", opt_mode, "infer", "train") || !one_of(c, "check", opt_check, "quick", "full")) return cli_finish(c);
     j.train = strcmp(opt_mode, "train") == 0;
+    if (!memory_for_training(c, j.train, "--mode train")) return cli_finish(c);
     if (bench(&j, argv[0])) {
         if (c->json) print_json(&j);
         else print_report(&j);
@@ -423,6 +425,6 @@ const struct command command_bench = {
                "to wait for a processor are dropped; figures are medians. GFLOP/s are nominal, two for each multiply-add of the layers as written;\n"
                "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n\n"
                "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
+#include "cli/memory.h"
 #include "cli/format.h"
 #include "gen/tuner.h"
 
@@ -29,29 +30,11 @@ static const char *folder(struct arena *a)
     return own ? own : xdg ? arena_printf(a, "%s/rnc", xdg) : home ? arena_printf(a, "%s/.cache/rnc", home) : NULL;
 }
 
-/* "500MiB", "1.5GiB", "2G", "100000" */
-static bool parse_size(const char *text, uint64_t *out)
-{
-    static const struct { const char *unit; double bytes; } units[] = {
-        { "", 1 }, { "B", 1 }, { "K", 0x1p10 }, { "KiB", 0x1p10 }, { "M", 0x1p20 }, { "MiB", 0x1p20 }, { "G", 0x1p30 }, { "GiB", 0x1p30 }, { "T", 0x1p40 }, { "TiB", 0x1p40 } };
-    char *end;
-    double x = strtod(text, &end);
-    if (end == text || !isfinite(x) || x < 0) return false;
-    while (*end == ' ') end++;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(end, units[i].unit) != 0) continue;
-        if (x * units[i].bytes > 0x1p60) return false;
-        *out = (uint64_t)(x * units[i].bytes);
-        return true;
-    }
-    return false;
-}
-
 static bool size_cap(struct cli *c, uint64_t *out)
 {
     const char *given = environment("RNC_CACHE_SIZE");
     *out = UINT64_C(1) << 30;
-    if (!given || parse_size(given, out)) return true;
+    if (!given || memory_size(given, out)) return true;
     diag_note(diag_error(c->diags, (struct span){ 0 }, "RNC_CACHE_SIZE: '%s' is not a size", given), "for example RNC_CACHE_SIZE=500MiB");
     return false;
 }

@@ -37,6 +37,7 @@ struct cli {
     /* The options that every command taking a SPEC has: -p, --set, --batch, --threads, --seed, --cpu */
     struct spec_options spec;
     int64_t batch;        /* 0: not given */
+    const char *memory_budget; /* --memory-budget; NULL: not given */
     int64_t threads;      /* 0: one for each CPU */
     int64_t seed;
     const char *cpu;      /* "host" unless given */
@@ -57,6 +58,10 @@ struct command {
     int min_args, max_args;      /* positional; -1: any number */
     int (*run)(struct cli *c, int argc, char **argv); /* positionals only; returns the exit status */
 };
+
+enum { CLI_MEMORY = 8 }; /* --memory-budget */
+/* cli/memory.c: struct pass_context's memory_budget from --memory-budget. False with diagnostics. */
+bool cli_memory(struct cli *c, size_t *out);
 
 /* Prints the diagnostics to stderr and returns the exit status they mean (0 when there are none). */
 int cli_finish(struct cli *c);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/file.h"
+#include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
 
@@ -177,6 +178,7 @@ static void json_report(const struct built *b, const struct buf *passes, const c
         "code_bytes", (json_int_t)s->code_bytes, "planned_bytes", (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes,
         "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
         "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
+    memory_json(g, root);
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -186,7 +188,6 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 {
     const struct graph *g = b->graph;
     const struct gen_stats *s = program_stats(b->program);
-    double over = g->lower_bound_bytes ? 100.0 * ((double)g->arena_bytes / (double)g->lower_bound_bytes - 1) : 0;
     fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference", (long long)g->batch, b->target.cpu);
     for (const char *p = passes->data; *p;) {
         size_t n = strcspn(p, "\n");
@@ -194,9 +195,7 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
         p += n + (p[n] == '\n');
     }
     fprintf(out, "\ncode      %d kernels for %d steps, %s\n", s->kernels, s->steps, format_bytes(c->arena, s->code_bytes));
-    fprintf(out, "memory    %s planned for intermediates; no plan can take less than %s (%.1f%% above)\n", format_bytes(c->arena, g->arena_bytes),
-            format_bytes(c->arena, g->lower_bound_bytes), over);
-    fprintf(out, "          %s of weights%s\n", format_bytes(c->arena, g->state_bytes), opt_train ? " and optimizer state" : "");
+    memory_report(c->arena, g, out);
     fprintf(out, "time      %s ms: spec %s, passes %s, code %s%s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),
             format_ms(c->arena, b->parse_ms), format_ms(c->arena, b->pass_ms), s->cached ? "from the cache " : "", format_ms(c->arena, b->compile_ms));
     if (s->cached) fprintf(out, "          (linking %s)\n", format_ms(c->arena, s->link_ms));
@@ -292,7 +291,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
 static int run(struct cli *c, int argc, char **argv)
 {
     (void)argc;
-    if (!check_options(c)) return cli_finish(c);
+    if (!check_options(c) || !memory_for_training(c, opt_train, "--train")) return cli_finish(c);
     c->cpu = choose_cpu();
     struct built b = { 0 };
     compile(c, argv[0], &b);
@@ -314,6 +313,6 @@ const struct command command_compile = {
                "nothing but librnc_rt.a: no LLVM, no BLAS.\n\n"
                "  rnc compile resnet50\n  rnc compile resnet20 -p channels=1 -p size=28 --train --emit ir\n"
                "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

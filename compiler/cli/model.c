@@ -78,6 +78,7 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
 {
     struct pass_context pc = { .arena = c->arena, .diags = c->diags, .target = b->target, .report = o->report };
     if (!winograd_option(c, &pc.winograd)) return false;
+    if (o->mode == MODEL_TRAIN && !cli_memory(c, &pc.memory_budget)) return false;
     pc.train = train_options(&b->spec->train.optimizer, o);
 #ifdef RNC_DEBUG
     pc.verify = true;

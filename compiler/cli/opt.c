@@ -10,6 +10,7 @@
 static const char *opt_passes = "", *opt_cpu = "host", *opt_update = "none";
 static bool opt_list, opt_report, opt_time;
 static double opt_momentum = 0.9;
+static const char *opt_memory;
 
 static void list_passes(void)
 {
@@ -93,6 +94,8 @@ static bool transform(struct cli *c, const char *path)
         return false;
     }
     if (!set_update(c, &pc.train)) return false;
+    c->memory_budget = opt_memory;
+    if (!cli_memory(c, &pc.memory_budget)) return false;
     struct graph *g = graph_parse(c->arena, c->diags, src);
     if (!g) return false;
     const char *problem = graph_verify(g);
@@ -122,6 +125,7 @@ static const struct option options[] = {
     { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "the target, whose lanes the layout takes (host)", .dest = &opt_cpu },
     { .name = "update", .kind = OPT_TEXT, .arg = "RULE", .help = "autodiff: none, sgd, adam or adamw", .dest = &opt_update },
     { .name = "momentum", .kind = OPT_FLOAT, .arg = "X", .help = "autodiff: sgd's momentum (0.9)", .dest = &opt_momentum },
+    { .name = "memory-budget", .kind = OPT_TEXT, .arg = "SIZE", .help = "recompute: what the step may take, or none", .dest = &opt_memory },
     { .name = "report", .kind = OPT_FLAG, .help = "say on stderr what each pass did", .dest = &opt_report },
     { .name = "time", .kind = OPT_FLAG, .help = "and how long it took", .dest = &opt_time },
 };

@@ -29,6 +29,8 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "tune", .kind = OPT_SECONDS, .arg = "TIME", .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt", .dest = &c->tune };
         out[n++] = (struct option){ .name = "no-cache", .kind = OPT_FLAG, .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)", .dest = &c->no_cache };
     }
+    if (which & CLI_MEMORY)
+        out[n++] = (struct option){ .name = "memory-budget", .kind = OPT_TEXT, .arg = "SIZE", .help = "what a training step may take, weights and all: 2GiB; more is computed twice to fit. none: nothing twice", .dest = &c->memory_budget };
     if (which & CLI_JSON)
         out[n++] = (struct option){ .name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json };
     return n;

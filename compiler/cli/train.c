@@ -323,6 +323,6 @@ const struct command command_train = {
                "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
                "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not been interrupted: with the\n"
                "algorithms that the checkpoint names, so --tune is not needed again, and does nothing.",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

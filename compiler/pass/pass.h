@@ -8,6 +8,10 @@
 #include "base/target.h"
 #include "ir/graph.h"
 
+/* How much memory, arena and state, a training step may take. AUTO: what is cheap to compute again is not kept; KEEP: everything is. */
+#define MEMORY_AUTO 0
+#define MEMORY_KEEP SIZE_MAX
+
 enum update_kind { UPDATE_NONE, UPDATE_SGD, UPDATE_ADAM };
 /* What autodiff appends. */
 struct train_options {
@@ -33,6 +37,7 @@ struct algorithm_cost {
 struct pass_context {
     struct arena *arena;
     struct diags *diags;
+    size_t memory_budget;  /* bytes, MEMORY_AUTO or MEMORY_KEEP */
     struct target target;
     struct train_options train;
     int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 6 wherever one is legal */
@@ -55,13 +60,20 @@ const struct pass *pass_find(const char *name);
 bool pass_run(struct graph *g, struct pass_context *c, const char *passes);
 
 /* The standard pipelines, ready for gen. */
-extern const char pass_pipeline_infer[]; /* simplify,fold,fuse,layout,schedule,plan */
-extern const char pass_pipeline_train[]; /* autodiff,simplify,fuse,layout,schedule,plan */
+extern const char pass_pipeline_infer[]; /* simplify,fold,fuse,algorithm,layout,workspace,schedule,plan */
+extern const char pass_pipeline_train[]; /* autodiff,simplify,fuse,algorithm,layout,workspace,recompute,schedule,plan */
 
 /* Storage of a value in the plan: follows alias chains. */
 const struct value *value_storage(const struct value *v);
 /* First and last position (node->index) at which V's storage must hold, over all its aliases; -1 before the first node, nnodes after the last. */
 struct interval { int first, last; };
+/* What keeping costs, and what computing again does. STEP includes AGAIN. */
+struct recompute_account {
+    size_t saved_bytes;    /* the plain sum of what the backward pass reads of the forward pass, as if all of it were kept */
+    int nodes;             /* computed again */
+    int64_t again_macs, step_macs;
+};
+struct recompute_account recompute_account(const struct graph *g);
 /* `rnc plan`: the arena as a picture: time across, bytes up. The pixels are drawn as SVG text. */
 void plan_svg(const struct graph *g, struct buf *out);
 

@@ -4,7 +4,7 @@
 
 #include "pass/pass.h"
 
-extern const struct pass pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_algorithm, pass_layout, pass_workspace, pass_schedule, pass_plan;
+extern const struct pass pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_schedule, pass_plan;
 
 /* Who reads each value, at one moment: the reads of value id are item[start[id]] … item[start[id + 1] - 1], in the list's order. */
 struct use { struct node *node; int index; };
