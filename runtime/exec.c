@@ -56,22 +56,49 @@ static bool block_open_checked(struct block *b, const char *what, struct rnc_sta
     return true;
 }
 
-/* Huge pages are asked for and every page is touched now: a first touch inside the step would cost about 2 µs for each 4 KiB. */
-static bool block_open(struct block *b, uint64_t bytes, bool check, const char *what, struct rnc_status *s)
+enum { BLOCKS = 3 };
+static const char *const block_names[BLOCKS] = {"intermediate values", "threads' scratch", "parameters"};
+
+/* Bytes from the map's start that huge pages are asked for: all of arena and scratch, rounded up; of the parameters behind
+   them only what fills whole pages, as rounding those up too would only cost memory: they are read as a stream. */
+static size_t huge_bytes(size_t in_use, size_t whole)
 {
-    if (bytes > SIZE_MAX - 4 * (uint64_t)HUGE_PAGE) {
-        errno = ENOMEM;
-        return rnc_instance_no_memory(s, what, SIZE_MAX);
+    size_t up = round_to(in_use, HUGE_PAGE), down = whole / HUGE_PAGE * HUGE_PAGE;
+    return whole < HUGE_FROM ? 0 : up > down ? up : down;
+}
+
+/* One map for all, so that huge pages round up once. Every page is touched now: a first touch inside the step would cost about 2 µs for
+   each 4 KiB. */
+static bool blocks_open_together(struct block *const b[BLOCKS], struct rnc_status *s)
+{
+    size_t at[BLOCKS], whole = 0;
+    for (int k = 0; k < BLOCKS; k++) {
+        at[k] = whole;
+        if (__builtin_add_overflow(whole, b[k]->bytes, &whole) || whole > SIZE_MAX - 4 * (size_t)HUGE_PAGE) {
+            errno = ENOMEM;
+            return rnc_instance_no_memory(s, block_names[k], b[k]->bytes);
+        }
     }
-    b->bytes = round_to(bytes > 0 ? (size_t)bytes : ALIGN, ALIGN);
-    if (check) return block_open_checked(b, what, s);
-    bool huge = b->bytes >= HUGE_FROM;
-    size_t span = huge ? round_to(b->bytes, HUGE_PAGE) : b->bytes;
-    if (!block_map(b, span, huge ? HUGE_PAGE : 0, what, s)) return false;
-    b->data = huge ? (char *)round_to((size_t)b->map, HUGE_PAGE) : b->map;
-    if (huge) madvise(b->data, span, MADV_HUGEPAGE);
-    memset(b->data, 0, b->bytes);
+    size_t huge = huge_bytes(at[BLOCKS - 1], whole);
+    if (!block_map(b[0], huge > whole ? huge : whole, huge ? HUGE_PAGE : 0, "parameters and intermediate values", s)) return false;
+    char *data = huge ? (char *)round_to((size_t)b[0]->map, HUGE_PAGE) : b[0]->map;
+    if (huge) madvise(data, huge, MADV_HUGEPAGE);
+    memset(data, 0, whole);
+    for (int k = 0; k < BLOCKS; k++) b[k]->data = data + at[k];
     return true;
+}
+
+static bool blocks_open(struct block *const b[BLOCKS], const uint64_t bytes[BLOCKS], bool check, struct rnc_status *s)
+{
+    for (int k = 0; k < BLOCKS; k++) {
+        if (bytes[k] > SIZE_MAX - 4 * (uint64_t)HUGE_PAGE) {
+            errno = ENOMEM;
+            return rnc_instance_no_memory(s, block_names[k], SIZE_MAX);
+        }
+        b[k]->bytes = round_to(bytes[k] > 0 ? (size_t)bytes[k] : ALIGN, ALIGN);
+        if (check && !block_open_checked(b[k], block_names[k], s)) return false;
+    }
+    return check || blocks_open_together(b, s);
 }
 
 static void block_close(struct block *b)
@@ -197,9 +224,9 @@ static bool open_into(struct rnc_instance *i, struct rnc_status *s)
     if (!check_machine(m, s) || !check_tables(m, s)) return false;
     size_t workers = i->par.run ? (size_t)i->par.workers : 1;
     i->scratch_stride = round_to((size_t)m->scratch_bytes, SCRATCH_ALIGN);
-    if (!block_open(&i->state, m->state_bytes, check, "parameters", s) || !block_open(&i->arena, m->arena_bytes, check, "intermediate values", s) ||
-        !block_open(&i->scratch, i->scratch_stride * workers, check, "threads' scratch", s) || !allocate_tables(i, s))
-        return false;
+    struct block *const blocks[] = {&i->arena, &i->scratch, &i->state};
+    const uint64_t bytes[] = {m->arena_bytes, i->scratch_stride * workers, m->state_bytes};
+    if (!blocks_open(blocks, bytes, check, s) || !allocate_tables(i, s)) return false;
     resolve_arguments(i);
     return true;
 }

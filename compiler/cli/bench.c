@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include "base/checked.h"
 #include "cli/baseline.h"
@@ -12,6 +11,8 @@
 #include "cli/format.h"
 #include "cli/memory.h"
 #include "cli/reference.h"
+#include "cli/rss.h"
+#include "gen/rest.h"
 #include "op/op.h"
 #include "runtime/pack.h"
 
@@ -44,7 +45,7 @@ struct job {
     int counted, dropped;
     bool disturbed;                /* too few runs were calm: all count */
     double flops, executed;        /* of one run */
-    size_t rss;
+    struct { size_t idle, run, whole; } rss; /* before the model was opened; the largest in the runs; in all, loading and compiling too */
 };
 
 static double now_ms(void)
@@ -132,6 +133,8 @@ static bool measure(struct job *j, const struct gen_peak *peak)
     j->runs.ms = ARENA_ARRAY(j->c->arena, double, MAX_RUNS);
     j->runs.calm = ARENA_ARRAY(j->c->arena, bool, MAX_RUNS);
     if (!execute(j, NULL) || !execute(j, NULL)) return false;
+    j->rss.whole = rss_peak();
+    rss_peak_reset();
     while (j->runs.count < MIN_RUNS || now_ms() < end) {
         measure_peak(j, peak);
         double until = now_ms() + 50;
@@ -277,6 +280,9 @@ static const char *cpu_name(struct cli *c)
 
 static double compile_ms(const struct built *b) { return b->parse_ms + b->pass_ms + b->compile_ms; }
 
+/* What the model takes beside the idle process. */
+static size_t increment(const struct job *j) { return j->rss.run > j->rss.idle ? j->rss.run - j->rss.idle : 0; }
+
 static void print_json(struct job *j)
 {
     const struct rnc_model *m = j->built.model;
@@ -287,8 +293,10 @@ static void print_json(struct job *j)
         "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
     json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
         "peak_gflops", j->peak, "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak, "nominal_flops", j->flops, "executed_flops", j->executed));
-    json_object_update_new(root, json_pack("{s:f, s:b, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "cached", (int)program_stats(j->built.program)->cached, "peak_rss_bytes", (json_int_t)j->rss,
+    json_object_update_new(root, json_pack("{s:f, s:b, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "cached", (int)program_stats(j->built.program)->cached, "peak_rss_bytes", (json_int_t)j->rss.whole,
         "planned_bytes", (json_int_t)m->arena_bytes, "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes", (json_int_t)m->state_bytes));
+    json_object_update_new(root, json_pack("{s:I, s:I, s:I, s:I}", "idle_rss_bytes", (json_int_t)j->rss.idle, "run_rss_bytes", (json_int_t)j->rss.run,
+        "run_rss_increment_bytes", (json_int_t)increment(j), "code_bytes", (json_int_t)program_stats(j->built.program)->code_bytes));
     json_t *layers = json_array();
     for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
         const struct rnc_node *n = &m->nodes[i];
@@ -329,6 +337,16 @@ static void print_layers(struct job *j)
     putchar('\n');
 }
 
+static void print_memory(struct job *j)
+{
+    const struct rnc_model *m = j->built.model;
+    struct arena *a = j->c->arena;
+    printf("memory    %s resident while it runs: %s more than the idle process; at most %s with loading and compiling\n", format_bytes(a, j->rss.run),
+           format_bytes(a, increment(j)), format_bytes(a, j->rss.whole));
+    printf("          of that %s weights, %s intermediates (no plan can take less than %s), %s code\n", format_bytes(a, m->state_bytes),
+           format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes), format_bytes(a, program_stats(j->built.program)->code_bytes));
+}
+
 static void print_report(struct job *j)
 {
     const struct rnc_model *m = j->built.model;
@@ -345,8 +363,7 @@ static void print_report(struct job *j)
     printf("          %.1f GFLOP/s", rate(j->flops, j->median));
     if (fabs(j->executed - j->flops) > 1e-6 * j->flops) printf(" nominal; %.1f executed", rate(j->executed, j->median));
     printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);
-    printf("memory    %s intermediates (no plan can take less than %s), %s weights; peak RSS %s\n", format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes),
-           format_bytes(a, m->state_bytes), format_bytes(a, j->rss));
+    print_memory(j);
     printf("compile   %s ms%s\n", format_ms(a, compile_ms(&j->built)), program_stats(j->built.program)->cached ? ", from the cache" : "");
     double im2col = 0, ours = 0;
     for (uint32_t i = 0; j->baseline && i < m->nnodes; i++)
@@ -366,27 +383,34 @@ static bool one_of(struct cli *c, const char *option, const char *given, const c
     return false;
 }
 
-static size_t peak_rss(void)
+/* The peak's loop is compiled before the session is opened, which gives back what compiling has taken. */
+static bool open_all(struct job *j, const char *spec, struct gen_peak **peak)
 {
-    struct rusage u;
-    return getrusage(RUSAGE_SELF, &u) == 0 ? (size_t)u.ru_maxrss * 1024 : 0;
+    struct model_options o = { .mode = j->train ? MODEL_TRAIN : MODEL_INFER };
+    if (!cli_build(j->c, spec, &o, &j->built)) return false;
+    *peak = gen_peak_new(&j->built.target, j->c->diags);
+    return *peak && session_open_perturbed(j->c, j->built.model, opt_weights, 0, &j->session);
 }
 
 static bool bench(struct job *j, const char *spec)
 {
-    struct model_options o = { .mode = j->train ? MODEL_TRAIN : MODEL_INFER };
-    if (!cli_build(j->c, spec, &o, &j->built) || !session_open_perturbed(j->c, j->built.model, opt_weights, 0, &j->session)) return false;
-    struct gen_peak *peak = gen_peak_new(&j->built.target, j->c->diags);
-    if (!peak) return false;
+    struct gen_peak *peak = NULL;
+    gen_rest();
+    j->rss.idle = rss_now();
+    if (!open_all(j, spec, &peak)) {
+        gen_peak_free(peak);
+        return false;
+    }
     j->in = session_random_inputs(j->c, &j->built);
     j->out = session_outputs(j->c, j->built.model);
     if (j->c->color) fputs("measuring …", stderr);
     bool ok = measure(j, peak) && ((!opt_per_layer && !opt_baseline && !j->c->json) || measure_layers(j));
     if (j->c->color) fputs("\r\033[K", stderr);
+    /* Before the check, and before anything calls LLVM again: the reference's memory is not the model's. */
+    j->rss.run = rss_peak();
+    if (j->rss.run > j->rss.whole) j->rss.whole = j->rss.run;
     gen_peak_free(peak);
     if (!ok) return false;
-    /* Before the check: the reference's memory is not the model's. */
-    j->rss = peak_rss();
     evaluate(j);
     if (opt_baseline && !(j->baseline = baseline_measure(j->c, &j->built, &j->blas_core))) return false;
     return check_result(j);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "gen/rest.h"
 #include "op/op.h"
 #include "runtime/pack.h"
 #include "runtime/philox.h"
@@ -48,6 +49,7 @@ static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path
 static bool open_instance(struct cli *c, const struct rnc_model *m, unsigned flags, struct session *s)
 {
     struct rnc_status st = { 0 };
+    gen_rest(); /* the model is compiled: what that took is not added to what it takes itself */
     *s = (struct session){ 0 };
     s->pool = rnc_pool_new((int)c->threads, &st);
     if (s->pool) {

@@ -448,6 +448,13 @@ static bool orc_ok(LLVMErrorRef error, struct diags *d, const char *what)
     return false;
 }
 
+static void drop_objects(struct program *p)
+{
+    for (int i = 0; p->objects && i < p->nobjects; i++)
+        if (p->objects[i]) LLVMDisposeMemoryBuffer(p->objects[i]);
+    p->nobjects = 0;
+}
+
 const struct rnc_model *program_load(struct program *p, struct diags *d)
 {
     double t0 = now_ms();
@@ -460,6 +467,7 @@ const struct rnc_model *program_load(struct program *p, struct diags *d)
     }
     LLVMOrcExecutorAddress address = 0;
     if (!orc_ok(LLVMOrcLLJITLookup(p->jit, &address, p->symbol), d, "link the generated code")) return NULL;
+    drop_objects(p); /* the linked code is all that is needed now */
     p->stats.link_ms = now_ms() - t0;
     return (const struct rnc_model *)(uintptr_t)address;
 }
@@ -477,8 +485,7 @@ void program_free(struct program *p)
 {
     if (!p) return;
     if (p->jit) LLVMConsumeError(LLVMOrcDisposeLLJIT(p->jit));
-    for (int i = 0; p->objects && i < p->nobjects; i++)
-        if (p->objects[i]) LLVMDisposeMemoryBuffer(p->objects[i]);
+    drop_objects(p);
     free(p->objects);
     free(p->symbol);
     free(p);

@@ -1,0 +1,12 @@
+/* rss.h: how much memory this process holds, as the system counts it. Bytes; 0 where it does not tell. */
+#ifndef RNC_CLI_RSS_H
+#define RNC_CLI_RSS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+size_t rss_now(void);
+size_t rss_peak(void);       /* since the process began, or since the last rss_peak_reset */
+bool rss_peak_reset(void);   /* false: the system refuses, rss_peak counts from the beginning */
+
+#endif
