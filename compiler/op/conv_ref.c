@@ -12,7 +12,7 @@
 #include "base/checked.h"
 
 /* WINDOWS windows, or CHANNELS input channels, are one job's share; a matrix's columns come in panels of LANES. */
-enum { WINDOWS = 64, CHANNELS = 8, LANES = 8, ROWS = 6, MAX_THREADS = 64 };
+enum { WINDOWS = 128, CHANNELS = 8, LANES = 8, ROWS = 6, DEPTH = 256, MAX_THREADS = 64 };
 
 /* ---- C[m, n] += sum over k of A[m, k] · B[k, n] */
 
@@ -21,32 +21,50 @@ struct product { int64_t m, n, k; const double *a; int64_t a_row, a_column; cons
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
 
-/* ROWS rows from ROW on, against one panel. Rows past the last repeat it, and are not stored. */
-static inline __attribute__((always_inline)) void multiply_rows(const struct product *p, int64_t row, int64_t panel)
+/* DEPTH columns of ROWS rows of A, column by column; rows past the last repeat it, and are not stored. */
+struct slice { double a[DEPTH][ROWS]; int64_t row, k, depth; };
+
+static inline void take_slice(struct slice *s, const struct product *p, int64_t row, int64_t k)
 {
-    const double *a[ROWS], *b = p->b + panel * p->k * LANES;
+    s->row = row;
+    s->k = k;
+    s->depth = min_i64(DEPTH, p->k - k);
+    const double *a[ROWS];
+    for (int64_t i = 0; i < ROWS; i++) a[i] = p->a + min_i64(row + i, p->m - 1) * p->a_row + k * p->a_column;
+    for (int64_t d = 0; d < s->depth; d++)
+        for (int64_t i = 0; i < ROWS; i++) s->a[d][i] = a[i][d * p->a_column];
+}
+
+/* A slice against one panel. */
+static inline __attribute__((always_inline)) void multiply_slice(const struct product *p, const struct slice *s, int64_t panel)
+{
+    const double *b = p->b + (panel * p->k + s->k) * LANES;
     lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
-    for (int64_t i = 0; i < ROWS; i++) a[i] = p->a + min_i64(row + i, p->m - 1) * p->a_row;
-    for (int64_t k = 0; k < p->k; k++, b += LANES) {
+    for (int64_t d = 0; d < s->depth; d++, b += LANES) {
         const lanes x = *(const lanes *)b;
-        const int64_t at = k * p->a_column;
-        s0 += a[0][at] * x;
-        s1 += a[1][at] * x;
-        s2 += a[2][at] * x;
-        s3 += a[3][at] * x;
-        s4 += a[4][at] * x;
-        s5 += a[5][at] * x;
+        const double *a = s->a[d];
+        s0 += a[0] * x;
+        s1 += a[1] * x;
+        s2 += a[2] * x;
+        s3 += a[3] * x;
+        s4 += a[4] * x;
+        s5 += a[5] * x;
     }
     const lanes sums[ROWS] = {s0, s1, s2, s3, s4, s5};
     const int64_t first = panel * LANES;
-    for (int64_t i = 0; i < min_i64(ROWS, p->m - row); i++)
-        for (int64_t j = 0; j < min_i64(LANES, p->n - first); j++) p->c[(row + i) * p->c_row + first + j] += sums[i][j];
+    for (int64_t i = 0; i < min_i64(ROWS, p->m - s->row); i++)
+        for (int64_t j = 0; j < min_i64(LANES, p->n - first); j++) p->c[(s->row + i) * p->c_row + first + j] += sums[i][j];
 }
 
+/* The slice stays in the first-level cache and B's part in the second. */
 static inline __attribute__((always_inline)) void multiply_all(const struct product *p)
 {
-    for (int64_t panel = 0; panel * LANES < p->n; panel++)
-        for (int64_t row = 0; row < p->m; row += ROWS) multiply_rows(p, row, panel);
+    struct slice s;
+    for (int64_t k = 0; k < p->k; k += DEPTH)
+        for (int64_t row = 0; row < p->m; row += ROWS) {
+            take_slice(&s, p, row, k);
+            for (int64_t panel = 0; panel * LANES < p->n; panel++) multiply_slice(p, &s, panel);
+        }
 }
 
 /* The same C for the widest vectors that the processor has. Products are rounded before they are added (C17 contracts nothing), so the
