@@ -60,7 +60,12 @@ $(BUILD)/librnc_rt.a: $(RT_OBJ)
 $(BUILD)/lib%.a:
 	$(call say,AR,$@)
 	@rm -f $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(CROSS)ar rcs $@ $^
+
+# The runtime alone, for objects compiled ahead of time: make rt CC=aarch64-linux-gnu-gcc BUILD=build-aarch64. Needs nothing but the compiler.
+.PHONY: rt
+CROSS := $(patsubst %gcc,%,$(filter %-linux-gnu-gcc,$(firstword $(CC))))
+rt: $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
 
 .PHONY: tools
 tools:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test and adds up: tests/run.sh [WORD…] runs the suites whose name contains a WORD. Each suite is a script or program that
-# prints "N passed, N failed" (or is cmocka's); its output is shown when it fails, with the command that runs it alone.
+# prints "N passed, N failed" (or is cmocka's); its output is shown when it fails, with the command that runs it alone. A line "SKIPPED …"
+# of a suite is always shown.
 # BUILD: the build folder. BLESS=1: golden suites rewrite what they expect.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -50,6 +51,7 @@ run_suite() {
     total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
     if [ "$failed" = 0 ]; then
         printf '  ok    %-44s %5d passed  %3d s\n' "$name" "$passed" $((SECONDS - began))
+        sed -n 's/^SKIPPED/        SKIPPED/p' "$file"
     else
         printf '  FAIL  %-44s %5d passed, %d failed  %3d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
         tail -n 60 "$file" | sed 's/^/        /'

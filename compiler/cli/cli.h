@@ -40,7 +40,8 @@ struct cli {
     const char *memory_budget; /* --memory-budget; NULL: not given */
     int64_t threads;      /* 0: one for each CPU */
     int64_t seed;
-    const char *cpu;      /* "host" unless given */
+    const char *cpu;      /* NULL: the host, or the least of the target */
+    const char *triple;   /* --target; NULL: that of the CPU */
     const char *winograd; /* auto, off, f2, f4, f6; NULL: auto */
     bool no_cache;        /* --no-cache */
     double tune;          /* --tune, seconds; less than 0: not given */
@@ -88,6 +89,11 @@ struct built {
 bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* up to the planned graph */
 bool cli_build(struct cli *c, const char *spec, const struct model_options *o, struct built *b);   /* and loaded code */
 void cli_built_free(struct built *b);
+
+/* cli/target.c: the machine that c->cpu and c->triple name; false with diagnostics. "help": prints what is known and exits. */
+bool cli_target(struct cli *c, struct target *t);
+/* False with a diagnostic: another architecture's code. */
+bool cli_target_runs_here(struct cli *c, const struct target *t);
 
 /* cli/cache.c: whether and where compiled models are kept, by --no-cache and the environment (RNC_CACHE, RNC_CACHE_DIR, RNC_CACHE_SIZE);
    into O's cache_dir and cache_bytes. False with diagnostics. */

@@ -17,7 +17,7 @@
 extern char **environ;
 
 static bool opt_train;
-static const char *opt_emit, *opt_output, *opt_cpu;
+static const char *opt_emit, *opt_output, *opt_cpu, *opt_target;
 static const char *const emits[] = { "ir", "ir-raw", "llvm", "asm", "report" };
 enum { NEMITS = sizeof emits / sizeof emits[0] };
 
@@ -82,7 +82,7 @@ static void write_header(struct buf *b, const struct built *m)
     buf_init(&p, b->arena);
     upper(&p, symbol);
     buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n", g->name,
-               opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.cpu);
+               opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
     buf_printf(b, "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", p.data, p.data);
     buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol, symbol);
     buf_printf(b, "#define %s_BATCH %lld\n", p.data, (long long)g->batch);
@@ -108,11 +108,18 @@ static bool ends_with(const char *s, const char *tail)
     return n > m && strcmp(s + n - m, tail) == 0;
 }
 
-/* Runs cc; its own messages go to stderr. */
-static bool link_shared(struct cli *c, const char *object, const char *output)
+/* The C compiler that links for the target: CC, or the usual name of one. */
+static const char *linker(struct cli *c, const struct target *t)
 {
     const char *cc = getenv("CC");
-    if (!cc || !*cc) cc = "cc";
+    if (cc && *cc) return cc;
+    return target_is_native(t) ? "cc" : arena_printf(c->arena, "%s-gcc", t->triple);
+}
+
+/* Runs cc; its own messages go to stderr. */
+static bool link_shared(struct cli *c, const struct target *t, const char *object, const char *output)
+{
+    const char *cc = linker(c, t);
     char *const args[] = { (char *)(uintptr_t)cc, (char[]){ "-shared" }, (char[]){ "-o" }, (char *)(uintptr_t)output, (char *)(uintptr_t)object, (char[]){ "-lm" }, NULL };
     pid_t pid;
     int status = 0, error = posix_spawnp(&pid, cc, NULL, NULL, args, environ);
@@ -132,11 +139,11 @@ static bool link_shared(struct cli *c, const char *object, const char *output)
     return false;
 }
 
-static bool write_shared(struct cli *c, const void *data, size_t size)
+static bool write_shared(struct cli *c, const struct target *t, const void *data, size_t size)
 {
     const char *object = arena_printf(c->arena, "%s.%ld.o", opt_output, (long)getpid());
     const char *aside = arena_printf(c->arena, "%s.%ld.so", opt_output, (long)getpid());
-    bool ok = file_write(c->diags, object, data, size) && link_shared(c, object, aside);
+    bool ok = file_write(c->diags, object, data, size) && link_shared(c, t, object, aside);
     if (ok && rename(aside, opt_output)) {
         diag_env(c->diags, "%s: could not be written: %s", opt_output, strerror(errno));
         ok = false;
@@ -156,7 +163,7 @@ static bool write_outputs(struct cli *c, const struct built *b)
     size_t size = 0;
     const void *data = program_object(b->program, &size);
     bool ok = true;
-    if (ends_with(opt_output, ".so")) ok = write_shared(c, data, size);
+    if (ends_with(opt_output, ".so")) ok = write_shared(c, &b->target, data, size);
     else if (ends_with(opt_output, ".o")) ok = file_write(c->diags, opt_output, data, size);
     return ok && file_write(c->diags, header, h.data, h.len);
 }
@@ -174,7 +181,7 @@ static void json_report(const struct built *b, const struct buf *passes, const c
         p += n + (p[n] == '\n');
     }
     json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "model", g->name, "mode", what,
-        "batch", (json_int_t)g->batch, "cpu", b->target.cpu, "passes", list, "kernels", s->kernels, "steps", s->steps,
+        "batch", (json_int_t)g->batch, "cpu", b->target.name, "passes", list, "kernels", s->kernels, "steps", s->steps,
         "code_bytes", (json_int_t)s->code_bytes, "planned_bytes", (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes,
         "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
         "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
@@ -188,7 +195,7 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 {
     const struct graph *g = b->graph;
     const struct gen_stats *s = program_stats(b->program);
-    fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference", (long long)g->batch, b->target.cpu);
+    fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference", (long long)g->batch, b->target.name);
     for (const char *p = passes->data; *p;) {
         size_t n = strcspn(p, "\n");
         fprintf(out, "  %.*s\n", (int)n, p);
@@ -230,20 +237,25 @@ static bool check_options(struct cli *c)
     return false;
 }
 
-/* A file is for machines like this one or better. Where it asks for the host, it gets the level of the x86-64 ABI that the host has:
-   a file checks just that level before it runs, and must not use what it does not check. */
+/* A file is for machines like this one or better, so it is compiled for the least CPU of its target. Where it asks for the host, it gets
+   the best named CPU that the host is: a file checks just that before it runs, and must not use what it does not check. */
 static const char *choose_cpu(void)
 {
-#if defined __x86_64__
-    if (opt_output && !opt_cpu) return "x86-64-v3";
-    if (opt_output && !strcmp(opt_cpu, "host")) {
-        struct target t;
-        target_host(&t);
-        return t.feature_bits & FEATURE_AVX512 ? "x86-64-v4" : "x86-64-v3";
+    bool asks_host = opt_cpu && strcmp(opt_cpu, "host") == 0;
+    if (!opt_output || (opt_cpu && !asks_host) || (opt_target && !asks_host)) return opt_cpu;
+    struct target host;
+    target_host(&host);
+    const char *least = NULL, *best = NULL;
+    for (const struct target_cpu *k = target_cpus(); k->name; k++) {
+        if (strcmp(k->triple, host.triple) != 0) continue;
+        if (!least) least = k->name;
+        if (!best || (k->bits & ~host.feature_bits) == 0) best = k->name;
     }
-#endif
-    return opt_cpu ? opt_cpu : "host";
+    return asks_host ? best : least;
 }
+
+/* Code for another CPU is never linked into this process. */
+static bool for_this_process(void) { return !opt_output && !opt_target && (!opt_cpu || strcmp(opt_cpu, "host") == 0); }
 
 static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, what) == 0; }
 
@@ -257,8 +269,7 @@ static bool generate(struct cli *c, struct built *b, struct buf *text)
     double start = now_ms();
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;
-    /* Code for another CPU is never linked into this process. */
-    if (strcmp(choose_cpu(), "host") == 0 && !opt_output && !program_load(b->program, c->diags)) return false;
+    if (for_this_process() && !program_load(b->program, c->diags)) return false;
     b->compile_ms = now_ms() - start;
     return true;
 }
@@ -293,6 +304,7 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     if (!check_options(c) || !memory_for_training(c, opt_train, "--train")) return cli_finish(c);
     c->cpu = choose_cpu();
+    c->triple = opt_target;
     struct built b = { 0 };
     compile(c, argv[0], &b);
     cli_built_free(&b);
@@ -303,16 +315,18 @@ static const struct option options[] = {
     { .name = "train", .kind = OPT_FLAG, .help = "the training step instead of inference", .dest = &opt_train },
     { .name = "emit", .kind = OPT_TEXT, .arg = "WHAT", .help = "print ir, ir-raw, llvm, asm or report (the default)", .dest = &opt_emit },
     { .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write FILE.o or FILE.so, and the C header beside it", .dest = &opt_output },
-    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, x86-64-v4", .dest = &opt_cpu },
+    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, …; help lists them", .dest = &opt_cpu },
+    { .name = "target", .kind = OPT_TEXT, .arg = "TRIPLE", .help = "another machine's code: aarch64-linux-gnu; help lists them", .dest = &opt_target },
 };
 
 const struct command command_compile = {
     .name = "compile", .summary = "native code, every stage shown; .o and .so files with a C header",
-    .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [-o FILE.o|FILE.so]",
+    .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [--target TRIPLE] [--cpu NAME] [-o FILE.o|FILE.so]",
     .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, and needs\n"
                "nothing but librnc_rt.a: no LLVM, no BLAS.\n\n"
                "  rnc compile resnet50\n  rnc compile resnet20 -p channels=1 -p size=28 --train --emit ir\n"
-               "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n",
+               "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n"
+               "  rnc compile resnet20 --target aarch64-linux-gnu -o resnet20.o\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     struct arena *a = arena_new();
     const char *no_color = getenv("NO_COLOR");
     struct cli c = {
-        .arena = a, .diags = diags_new(a), .cpu = "host",
+        .arena = a, .diags = diags_new(a),
         .color = isatty(STDERR_FILENO) && !(no_color && *no_color),
     };
     int status = flush_output(dispatch(&c, argc, argv));

@@ -14,25 +14,6 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static bool choose_target(struct cli *c, struct target *t)
-{
-    const char *cpu = c->cpu ? c->cpu : "host";
-    if (!target_named(t, cpu)) {
-        const char *const *names = target_names();
-        size_t n = 0;
-        while (names[n]) n++;
-        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--cpu: '%s' is not a CPU that rnc compiles for", cpu);
-        const char *near = did_you_mean(cpu, names, n);
-        if (near) diag_note(d, "did you mean '%s'?", near);
-        struct buf list;
-        buf_init(&list, c->arena);
-        for (size_t i = 0; i < n; i++) buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
-        diag_note(d, "one of %s", list.data);
-        return false;
-    }
-    return gen_target_init(t, c->diags);
-}
-
 static struct train_options train_options(const struct spec_optimizer *o, const struct model_options *m)
 {
     struct train_options t = { 0 };
@@ -107,7 +88,7 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
 bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, struct built *b)
 {
     *b = (struct built){ 0 };
-    if (!choose_target(c, &b->target)) return false;
+    if (!cli_target(c, &b->target)) return false;
     double start = now_ms();
     b->spec = spec_load(c->arena, c->diags, spec, &c->spec);
     if (!b->spec) return false;
@@ -129,7 +110,7 @@ static int compile_threads(const struct cli *c)
 
 bool cli_build(struct cli *c, const char *spec, const struct model_options *o, struct built *b)
 {
-    if (!cli_graph(c, spec, o, b)) return false;
+    if (!cli_graph(c, spec, o, b) || !cli_target_runs_here(c, &b->target)) return false;
     double start = now_ms();
     struct gen_options go = { .target = b->target, .threads = compile_threads(c) };
     if (!cli_cache(c, &go)) return false;

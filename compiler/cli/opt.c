@@ -7,7 +7,7 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 
-static const char *opt_passes = "", *opt_cpu = "host", *opt_update = "none";
+static const char *opt_passes = "", *opt_cpu, *opt_update = "none";
 static bool opt_list, opt_report, opt_time;
 static double opt_momentum = 0.9;
 static const char *opt_memory;
@@ -89,10 +89,8 @@ static bool transform(struct cli *c, const char *path)
     const struct source *src = read_source(c, path);
     if (!src) return false;
     struct pass_context pc = { .arena = c->arena, .diags = c->diags, .verify = true };
-    if (!target_named(&pc.target, opt_cpu)) {
-        diag_error(c->diags, (struct span){ 0 }, "--cpu: '%s' is not a CPU that rnc compiles for", opt_cpu);
-        return false;
-    }
+    c->cpu = opt_cpu;
+    if (!cli_target(c, &pc.target)) return false;
     if (!set_update(c, &pc.train)) return false;
     c->memory_budget = opt_memory;
     if (!cli_memory(c, &pc.memory_budget)) return false;

@@ -27,7 +27,8 @@ struct gen_stats {
     bool cached;            /* nothing was emitted: the code is from the cache */
 };
 
-/* Fills in the host's CPU name and features, or those of the named CPU. */
+/* Fills in the host's CPU name and features. False with diag_env: the host lacks what all code uses, or this LLVM was built without
+   the code generator of another architecture. */
 bool gen_target_init(struct target *t, struct diags *d);
 
 struct program;

@@ -338,18 +338,29 @@ static void targets(void **state)
 {
     (void)state;
     struct target t;
-    for (const char *const *name = target_names(); *name; name++) {
-        assert_true(target_named(&t, *name));
+    for (const struct target_cpu *cpu = target_cpus(); cpu->name; cpu++) {
+        assert_true(target_named(&t, cpu->name));
+        assert_string_equal(t.name, cpu->name);
+        assert_string_equal(t.triple, cpu->triple);
+        assert_true(target_of_triple(&t, cpu->triple));
         assert_true(t.lanes == 4 || t.lanes == 8 || t.lanes == 16);
         assert_true(t.registers == 16 || t.registers == 32);
         assert_true(t.l1_bytes >= 4096 && t.l2_bytes >= t.l1_bytes && t.triple[0]);
     }
     assert_true(target_named(&t, "x86-64-v3") && t.lanes == 8 && !(t.feature_bits & FEATURE_AVX512));
     assert_true(target_named(&t, "x86-64-v4") && t.lanes == 16 && (t.feature_bits & FEATURE_AVX2));
+    assert_true(target_named(&t, "armv8-a") && t.lanes == 4 && t.registers == 32 && t.feature_bits == FEATURE_NEON);
+    assert_true(target_of_triple(&t, "aarch64-unknown-linux-gnu") && strcmp(t.name, "armv8-a") == 0);
+    assert_true(target_of_triple(&t, "x86_64-pc-linux-gnu") && strcmp(t.name, "x86-64-v3") == 0);
+    assert_false(target_of_triple(&t, "aarch64"));
+    assert_false(target_of_triple(&t, "aarch64-linux-gnueabihf"));
+    assert_string_equal(target_least("x86-64-v2"), "x86-64-v3");
+    assert_null(target_least("x86-64-v3"));
+    assert_false(target_named(&t, "x86-64"));
     assert_false(target_named(&t, "z80"));
     assert_false(target_named(&t, ""));
     target_host(&t);
-    assert_true(t.lanes >= 4);
+    assert_true(t.lanes >= 4 && target_is_native(&t));
 }
 
 int main(void)
