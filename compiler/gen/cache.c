@@ -297,7 +297,8 @@ bool cache_write(struct cache *c, const char *name, const void *data, size_t siz
 
 void cache_lock(struct cache *c)
 {
-    for (int i = 0; i < 50 && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++) nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    enum { TRIES = 5000 }; /* of a millisecond: whoever holds it writes one small file */
+    for (int i = 0; i < TRIES && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++) nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 void cache_unlock(struct cache *c) { flock(c->fd, LOCK_UN); }

@@ -29,7 +29,8 @@ void cache_put(struct cache *c, const struct cache_key *key, const void *data, s
 const char *cache_read(struct cache *c, const char *name, size_t *size);
 /* Written aside, synced and renamed: readers see all of it or what was there before. */
 bool cache_write(struct cache *c, const char *name, const void *data, size_t size);
-/* One process at a time between the two; where the lock cannot be had for half a second, both go on without it. */
+/* One process at a time between the two. A lock that cannot be had in five seconds is done without: a writer that was stopped while it held the
+   lock must not stop others, and the worst that happens is that one's rows are measured again. */
 void cache_lock(struct cache *c);
 void cache_unlock(struct cache *c);
 /* Calls FN with every file whose name begins with PREFIX. */
