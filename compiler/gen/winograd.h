@@ -41,6 +41,8 @@ void lower_winograd_weights(struct lower *lo, const struct node *n);
 /* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */
 struct rnc_winograd;
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
+/* Row R of Bᵀ d, and the next one where the two share work: how many. D's elements that they have no use for may be NULL. */
+int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, int r, LLVMValueRef *out);
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *g, LLVMValueRef *out);
 

@@ -7,6 +7,10 @@
 
 enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
 
+/* The m × m lines of a tile of an image, which products ask for in advance. */
+struct ask { V corner; const struct conv_view *view; bool write; };
+enum { MAX_ASK = 16 };
+
 struct wino {
     struct emit *e;
     const struct winograd_params *p;
@@ -17,6 +21,10 @@ struct wino {
     V operand[16], result[MAX_OUTS];
     V v, mbuf, edge;          /* V and M of the block; one edge tile */
     V first, count;           /* the block's first tile and how many it has */
+    struct ask ask[MAX_ASK];  /* what the product at hand asks for */
+    int nask;
+    V ask_v;                  /* split: where its share of the next point's V begins, ask_v_lines for each input block */
+    int64_t ask_v_lines;
 };
 
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
@@ -55,21 +63,26 @@ static void copy_edge(struct wino *c, V src, V y0, V x0)
     loop_end(e, &rows, NULL);
 }
 
-/* Bᵀ d B for the tile at SRC with rows STRIDE floats apart; point (i, j) goes to DST + (i·tile + j)·point_v. */
+/* Bᵀ d B for the tile at SRC with rows STRIDE floats apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows of Bᵀ at a
+   time: all of them would not fit the registers, and reading the tile again costs less than spilling. */
 static void transform_input(struct wino *c, V src, V stride, V dst)
 {
     struct emit *e = c->e;
     int n = c->w->tile;
-    V t[T][T], row[T];
-    for (int j = 0; j < n; j++) {
-        V d[T], column[T];
-        for (int i = 0; i < n; i++) d[i] = e_load_va(e, e_ati(e, e_at(e, src, e_muli(e, stride, i)), j * e->v));
-        winograd_input_1d(e, c->w, d, column);
-        for (int i = 0; i < n; i++) t[i][j] = column[i];
-    }
-    for (int i = 0; i < n; i++) {
-        winograd_input_1d(e, c->w, t[i], row);
-        for (int j = 0; j < n; j++) e_store_va(e, row[j], e_ati(e, dst, (i * n + j) * c->p->point_v));
+    for (int r = 0, rows; r < n; r += rows) {
+        V t[2][T], row[T];
+        rows = 0;
+        for (int j = 0; j < n; j++) {
+            V d[T] = {NULL}, column[2];
+            for (int i = 0; i < n; i++)
+                if (c->w->bt[r][i] != 0) d[i] = e_load_va(e, e_ati(e, e_at(e, src, e_muli(e, stride, i)), j * e->v));
+            rows = winograd_input_rows(e, c->w, d, r, column);
+            for (int k = 0; k < rows; k++) t[k][j] = column[k];
+        }
+        for (int k = 0; k < rows; k++) {
+            winograd_input_1d(e, c->w, t[k], row);
+            for (int j = 0; j < n; j++) e_store_va(e, row[j], e_ati(e, dst, ((r + k) * n + j) * c->p->point_v));
+        }
     }
 }
 
@@ -102,13 +115,12 @@ static void input_phase(struct wino *c, V from, V to)
 
 /* ---- what is asked for in advance */
 
-/* The m × m lines of a tile of an image at PTR, from row Y and column X on. */
+/* The lines of a tile of the image at PTR, from row Y and column X on. */
 static void ask_tile(struct wino *c, V ptr, const struct conv_view *view, V y, V x, bool write)
 {
     struct emit *e = c->e;
-    V at = e_at(e, ptr, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
-    for (int64_t i = 0; i < c->p->m; i++)
-        for (int64_t j = 0; j < c->p->m; j++) (write ? e_prefetch_write : e_prefetch)(e, e_ati(e, at, i * view->h + j * view->w));
+    if (c->nask == MAX_ASK) return;
+    c->ask[c->nask++] = (struct ask){e_at(e, ptr, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))), view, write};
 }
 
 /* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and columns that no tile
@@ -143,6 +155,24 @@ static void ask_output(struct wino *c, V ob, V call, int64_t count)
     }
 }
 
+/* What falls to the step over UNROLL channels from CHANNEL on of input block IB: the tiles' lines are spread evenly over a product, since a
+   core can wait for a few only at a time. */
+static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t steps = e->v / unroll, rows = div_up(p->m, p->icb), cols = div_up(p->m, steps);
+    if (!c->nask) return;
+    V row = rows > 1 ? e_muli(e, ib, rows) : e_divi(e, e_muli(e, ib, p->m), p->icb);
+    V col = cols > 1 ? e_muli(e, e_divi(e, channel, unroll), cols) : e_divi(e, e_muli(e, channel, p->m), e->v);
+    for (int k = 0; k < c->nask; k++) {
+        const struct conv_view *view = c->ask[k].view;
+        V at = e_at(e, c->ask[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < cols; j++) (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati(e, at, i * view->h + j * view->w));
+    }
+}
+
 /* ---- products */
 
 static int64_t tile_groups(const struct winograd_params *p) { return p->wide + (p->block - p->wide * p->tw) / max_i64(p->tw - 1, 1); }
@@ -160,10 +190,13 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
     struct loop blocks, chans;
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, nacc, acc);
     V vb = e_at(e, v, e_muli(e, blocks.iv, p->block * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
+    for (int64_t i = 0; i < c->ask_v_lines; i++)
+        e_prefetch(e, e_ati(e, e_at(e, c->ask_v, e_muli(e, blocks.iv, c->ask_v_lines * e->v)), i * e->v));
     for (int64_t i = 0; i < lines && lines < unroll; i++)
         for (int64_t o = 0; o < p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
+    ask_some(c, blocks.iv, chans.iv, unroll);
     V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v)), nc = e_at(e, nb, e_muli(e, chans.iv, e->v * div_up(lines, unroll) / unroll));
     for (int64_t k = 0; k < unroll; k++) {
         V w[MAX_OV];
@@ -190,11 +223,17 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
     int64_t all = tile_groups(p), lines = div_up(e->v, all);
     struct loop tiles;
     loop_begin(e, &tiles, from, to, width, 0, NULL);
+    c->nask = 0;
     V group = e_addi(e, e_divi(e, e_sub(e, tiles.iv, from), width), before);
     if (p->phase == WINOGRAD_FUSED) {
         V call = e_add(e, e_muli(e, point, all), group);
         ask_output(c, ob, call, c->points * all);
         ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call), p->ocb / p->ov * c->points * all);
+    }
+    else {
+        c->ask_v_lines = div_up(p->block, p->ocb / p->ov * all);
+        V call = e_add(e, e_muli(e, e_divi(e, ob, p->ov), all), group);
+        c->ask_v = e_at(e, v, e_addi(e, e_muli(e, call, p->icb * c->ask_v_lines * e->v), p->point_v));
     }
     V at = e_muli(e, tiles.iv, e->v), slice = lines == e->v ? next : e_add(e, next, e_muli(e, group, lines * e->v));
     product(c, width, e_at(e, v, at), u, e_at(e, m, at), slice);

@@ -36,16 +36,21 @@ static bool mirrored(const double (*bt)[T], int n, int r)
     return true;
 }
 
+int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, const V *d, int r, V *out)
+{
+    if (r + 1 == w->tile || !mirrored(w->bt, w->tile, r)) {
+        out[0] = weighted(e, w->bt[r], w->tile, d, 0, 1);
+        return 1;
+    }
+    V even = weighted(e, w->bt[r], w->tile, d, 0, 2), odd = weighted(e, w->bt[r], w->tile, d, 1, 2);
+    out[0] = e_fadd(e, even, odd);
+    out[1] = e_fsub(e, even, odd);
+    return 2;
+}
+
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, const V *d, V *out)
 {
-    for (int r = 0; r < w->tile; r++) {
-        if (r + 1 < w->tile && mirrored(w->bt, w->tile, r)) {
-            V even = weighted(e, w->bt[r], w->tile, d, 0, 2), odd = weighted(e, w->bt[r], w->tile, d, 1, 2);
-            out[r] = e_fadd(e, even, odd);
-            out[r + 1] = e_fsub(e, even, odd);
-            r++;
-        } else out[r] = weighted(e, w->bt[r], w->tile, d, 0, 1);
-    }
+    for (int r = 0; r < w->tile;) r += winograd_input_rows(e, w, d, r, out + r);
 }
 
 /* Aᵀ: the columns of the points ±a are equal or opposite, so sums and differences of pairs are formed once. */

@@ -40,7 +40,7 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov, tiles = p.tiles_y * p.tiles_x * x->dim[0], points = (m + 2) * (m + 2);
     int64_t vector = points * p.icb * lanes * 4, weights = vector * p.ocb * lanes; /* bytes of V for one tile, of the weights */
     /* fused: weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
-    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_L2 * 3 / 4 / vector);
+    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_L2 / 2 / vector);
     int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
     p.tw = min_i64(most, div_up(tiles, groups));
     p.block = groups * p.tw;
