@@ -9,6 +9,7 @@
 #include "cli/baseline.h"
 #include "cli/cli.h"
 #include "cli/format.h"
+#include "cli/layers.h"
 #include "cli/memory.h"
 #include "cli/reference.h"
 #include "cli/rss.h"
@@ -26,7 +27,6 @@ enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYE
 #define WHOLE_MACS 1000000000 /* up to here one sample of the whole network is compared too */
 
 struct samples { double *ms; bool *calm; int count; };
-struct layer { double ms, min; };
 
 struct job {
     struct cli *c;
@@ -38,8 +38,8 @@ struct job {
     struct samples runs;
     double peaks[MAX_PEAKS], best_peak; /* the calm ones; the best of all */
     int npeaks;
-    struct layer *layers;          /* by node */
-    const double *baseline;        /* ms by node, or NULL */
+    struct layers layers;          /* by node; none: not measured */
+    bool baseline;
     const char *blas_core;
     double peak, median, min, p95; /* GFLOP/s; ms */
     int counted, dropped;
@@ -186,14 +186,31 @@ static bool measure_layers(struct job *j)
     struct rnc_observer o = { after_node, &t };
     for (t.run = 0; t.run < LAYER_RUNS; t.run++)
         if (!execute(j, &o)) return false;
-    j->layers = ARENA_ARRAY(j->c->arena, struct layer, t.nodes + 1);
+    j->layers.row = ARENA_ARRAY(j->c->arena, struct layer, t.nodes + 1);
+    j->layers.count = t.nodes;
     for (uint32_t i = 0; i < t.nodes; i++) {
         double *ms = t.ms + (size_t)i * LAYER_RUNS;
         qsort(ms, LAYER_RUNS, sizeof *ms, by_value);
-        j->layers[i].ms = quantile(ms, LAYER_RUNS, 0.5);
-        j->layers[i].min = ms[0];
+        j->layers.row[i] = (struct layer){ .ms = quantile(ms, LAYER_RUNS, 0.5), .min = ms[0] };
     }
     return true;
+}
+
+/* Which part of the machine each layer is bound by. After evaluate, for the peak. */
+static void explain_layers(struct job *j, const struct gen_peak *peak)
+{
+    j->layers.arena = j->c->arena;
+    j->layers.peak = j->peak;
+    if (!j->layers.count) return;
+    roofline_measure(&j->layers.roofline, peak, &j->built.target, &j->session.par);
+    layers_explain(&j->layers, j->built.graph, j->built.model);
+}
+
+static bool measure_baseline(struct job *j)
+{
+    const double *ms = baseline_measure(j->c, &j->built, &j->blas_core);
+    for (uint32_t i = 0; ms && i < j->layers.count; i++) j->layers.row[i].im2col_ms = ms[i] > 0 ? ms[i] : 0;
+    return j->baseline = j->layers.im2col = ms != NULL;
 }
 
 static double rate(double flops, double ms) { return ms > 0 ? flops / ms * 1e-6 : 0; }
@@ -297,44 +314,12 @@ static void print_json(struct job *j)
         "planned_bytes", (json_int_t)m->arena_bytes, "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes", (json_int_t)m->state_bytes));
     json_object_update_new(root, json_pack("{s:I, s:I, s:I, s:I}", "idle_rss_bytes", (json_int_t)j->rss.idle, "run_rss_bytes", (json_int_t)j->rss.run,
         "run_rss_increment_bytes", (json_int_t)increment(j), "code_bytes", (json_int_t)program_stats(j->built.program)->code_bytes));
-    json_t *layers = json_array();
-    for (uint32_t i = 0; i < m->nnodes && j->layers; i++) {
-        const struct rnc_node *n = &m->nodes[i];
-        double ms = j->layers[i].ms;
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase,
-            "algorithm", n->algorithm ? n->algorithm : "", "median_ms", ms, "min_ms", j->layers[i].min, "gflops", rate((double)n->flops, ms), "executed_gflops", rate((double)n->executed_flops, ms),
-            "percent_of_peak", 100 * rate((double)n->executed_flops, ms) / j->peak, "gbytes_per_s", ms > 0 ? (double)n->bytes / ms * 1e-6 : 0.0);
-        if (j->baseline && j->baseline[i] > 0) json_object_set_new(row, "im2col_ms", json_real(j->baseline[i]));
-        json_array_append_new(layers, row);
-    }
-    json_object_set_new(root, "layers", layers);
+    json_object_set_new(root, "layers", layers_json(&j->layers));
+    json_object_update_new(root, json_pack("{s:o, s:f, s:o}", "kinds", layers_kinds_json(&j->layers), "memory_bound_percent", layers_memory_percent(&j->layers),
+        "bandwidth", layers_bandwidth_json(&j->layers)));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
-}
-
-static void print_layers(struct job *j)
-{
-    const char *const columns[] = { "layer", "operator", "algorithm", ">ms", ">share", ">GFLOP/s", ">of peak", ">GB/s", j->baseline ? ">im2col ms" : NULL, NULL };
-    const struct rnc_model *m = j->built.model;
-    struct arena *a = j->c->arena;
-    struct format_table *t = format_table_new(a, columns);
-    double total = 0;
-    for (uint32_t i = 0; i < m->nnodes; i++) total += j->layers[i].ms;
-    for (uint32_t i = 0; i < m->nnodes; i++) {
-        const struct rnc_node *n = &m->nodes[i];
-        double ms = j->layers[i].ms;
-        if (ms <= 0) continue;
-        bool flops = n->executed_flops > 0;
-        format_table_row(t, (const char *[]){
-            n->name, n->op, n->algorithm, format_ms(a, ms), arena_printf(a, "%.1f%%", 100 * ms / total),
-            flops ? arena_printf(a, "%.1f", rate((double)n->flops, ms)) : NULL,
-            flops ? arena_printf(a, "%.0f%%", 100 * rate((double)n->executed_flops, ms) / j->peak) : NULL,
-            arena_printf(a, "%.1f", (double)n->bytes / ms * 1e-6),
-            j->baseline && j->baseline[i] > 0 ? format_ms(a, j->baseline[i]) : NULL });
-    }
-    format_table_print(t, stdout);
-    putchar('\n');
 }
 
 static void print_memory(struct job *j)
@@ -354,7 +339,8 @@ static void print_report(struct job *j)
     const char *cpu = cpu_name(j->c);
     printf("%s, %s, batch %lld, %d thread%s, fp32, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
            j->session.par.workers > 1 ? "s" : "", m->cpu, cpu ? " on " : "", cpu ? cpu : "");
-    if (opt_per_layer) print_layers(j);
+    if (opt_per_layer) layers_print(&j->layers);
+    if (opt_per_layer && j->train) layers_print_kinds(&j->layers);
     const char *noise = j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
                         : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped) : "";
     printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted, noise);
@@ -363,11 +349,12 @@ static void print_report(struct job *j)
     printf("          %.1f GFLOP/s", rate(j->flops, j->median));
     if (fabs(j->executed - j->flops) > 1e-6 * j->flops) printf(" nominal; %.1f executed", rate(j->executed, j->median));
     printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);
+    if (opt_per_layer) layers_print_bound(&j->layers);
     print_memory(j);
     printf("compile   %s ms%s\n", format_ms(a, compile_ms(&j->built)), program_stats(j->built.program)->cached ? ", from the cache" : "");
     double im2col = 0, ours = 0;
-    for (uint32_t i = 0; j->baseline && i < m->nnodes; i++)
-        if (j->baseline[i] > 0) im2col += j->baseline[i], ours += j->layers[i].ms;
+    for (uint32_t i = 0; j->baseline && i < j->layers.count; i++)
+        if (j->layers.row[i].im2col_ms > 0) im2col += j->layers.row[i].im2col_ms, ours += j->layers.row[i].ms;
     if (ours > 0)
         printf("baseline  im2col and OpenBLAS (%s), one thread: %s ms for the convolutions that took %s ms here, with all that is fused into them\n",
                j->blas_core, format_ms(a, im2col), format_ms(a, ours));
@@ -409,10 +396,10 @@ static bool bench(struct job *j, const char *spec)
     /* Before the check, and before anything calls LLVM again: the reference's memory is not the model's. */
     j->rss.run = rss_peak();
     if (j->rss.run > j->rss.whole) j->rss.whole = j->rss.run;
+    if (ok) evaluate(j);
+    if (ok) explain_layers(j, peak);
     gen_peak_free(peak);
-    if (!ok) return false;
-    evaluate(j);
-    if (opt_baseline && !(j->baseline = baseline_measure(j->c, &j->built, &j->blas_core))) return false;
+    if (!ok || (opt_baseline && !measure_baseline(j))) return false;
     return check_result(j);
 }
 
@@ -435,7 +422,7 @@ static int run(struct cli *c, int argc, char **argv)
 
 static const struct option options[] = {
     { .name = "mode", .kind = OPT_TEXT, .arg = "MODE", .help = "infer (the default) or train: a whole step with the update", .dest = &opt_mode },
-    { .name = "per-layer", .kind = OPT_FLAG, .help = "a table of every node", .dest = &opt_per_layer },
+    { .name = "per-layer", .kind = OPT_FLAG, .help = "a table of every node, and for training one of every kind of work", .dest = &opt_per_layer },
     { .name = "baseline", .kind = OPT_FLAG, .help = "also each convolution by im2col and OpenBLAS, on one thread", .dest = &opt_baseline },
     { .name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt_seconds },
     { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
@@ -447,7 +434,10 @@ const struct command command_bench = {
     .usage = "SPEC [--mode infer|train] [--batch N] [--threads T] [--per-layer] [--json]",
     .details = "The peak (a loop of fused multiply-adds on registers, on the same threads) is measured between the runs. Runs in which the threads had\n"
                "to wait for a processor are dropped; figures are medians. GFLOP/s are nominal, two for each multiply-add of the layers as written;\n"
-               "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n\n"
+               "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n"
+               "--per-layer marks the nodes that memory bounds: whose bytes take longer at the bandwidth measured beside them than their FLOPs at the\n"
+               "peak, and how much of their time that accounts for. With --mode train a second table adds up forward convolutions, dgrad, wgrad, batch\n"
+               "norm, pointwise operators and the update. Memory is what is resident in the runs, and how much more than in the idle process.\n\n"
                "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,

@@ -1,4 +1,4 @@
-/* peak.c: the FMA peak. One kernel: as many independent accumulators as the registers hold (24 of 32, or 12 of 16), which is more than
+/* peak.c: what the machine gives at most: the FMA peak, and bytes streamed from a buffer. The first is one kernel: as many independent accumulators as the registers hold (24 of 32, or 12 of 16), which is more than
    latency times throughput on any CPU of today, each multiplied and added to over and over. It runs in the same process and on the same
    pool as what it is compared with. */
 #include <stdlib.h>
@@ -8,13 +8,13 @@
 #include "gen/gen.h"
 #include "gen/lowering.h"
 
-enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24 };
+enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24, STREAMS = 8, CHUNK = 4096 /* floats */ };
 
 struct peak_params { int32_t accumulators; };
 
 struct gen_peak {
     struct program *program;
-    rnc_kernel *kernel;
+    rnc_kernel *kernel, *read, *copy;
     double flops; /* of one piece */
     size_t lanes;
 };
@@ -39,14 +39,43 @@ static void emit_peak(struct emit *e, const void *params)
     e_store_v(e, sum, e_ati(e, e->scratch, 2 * e->v));
 }
 
+/* The sum of chunks [begin, end) of args[0]: eight vectors a trip, each into a sum of its own. */
+static void emit_read(struct emit *e, const void *params)
+{
+    V from = e_arg(e, 0), acc[STREAMS];
+    struct loop trips;
+    (void)params;
+    for (int i = 0; i < STREAMS; i++) acc[i] = e_zero(e);
+    loop_begin(e, &trips, e_muli(e, e->begin, CHUNK), e_muli(e, e->end, CHUNK), STREAMS * e->v, STREAMS, acc);
+    for (int i = 0; i < STREAMS; i++) acc[i] = e_fadd(e, trips.phi[i], e_load_va(e, e_ati(e, e_at(e, from, trips.iv), i * e->v)));
+    loop_end(e, &trips, acc);
+    V sum = trips.out[0];
+    for (int i = 1; i < STREAMS; i++) sum = e_fadd(e, sum, trips.out[i]);
+    e_store_v(e, sum, e->scratch);
+}
+
+/* Chunks [begin, end) of args[0] to args[1]. */
+static void emit_copy(struct emit *e, const void *params)
+{
+    V from = e_arg(e, 0), to = e_arg(e, 1), x[STREAMS];
+    struct loop trips;
+    (void)params;
+    loop_begin(e, &trips, e_muli(e, e->begin, CHUNK), e_muli(e, e->end, CHUNK), STREAMS * e->v, 0, NULL);
+    for (int i = 0; i < STREAMS; i++) x[i] = e_load_va(e, e_ati(e, e_at(e, from, trips.iv), i * e->v));
+    for (int i = 0; i < STREAMS; i++) e_store_va(e, x[i], e_ati(e, e_at(e, to, trips.iv), i * e->v));
+    loop_end(e, &trips, NULL);
+}
+
 struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
 {
     struct arena *a = arena_new();
     struct lower lo = { .arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak" };
     struct peak_params params = { t->registers >= 32 ? 24 : 12 };
-    struct lower_step_row step = { .kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1 };
-    lo.steps = &step;
-    lo.nsteps = 1;
+    struct lower_step_row steps[] = { { .kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1 },
+                                      { .kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .pieces = 1 },
+                                      { .kernel = lower_kernel(&lo, "copy", emit_copy, &params, sizeof params), .pieces = 1 } };
+    lo.steps = steps;
+    lo.nsteps = sizeof steps / sizeof *steps;
     struct gen_options o = { .target = *t, .threads = 1 };
     struct gen_peak *p = calloc(1, sizeof *p);
     if (p) p->program = lower_compile(&lo, &o, d);
@@ -58,6 +87,8 @@ struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
         return NULL;
     }
     p->kernel = m->steps[0].kernel;
+    p->read = m->steps[1].kernel;
+    p->copy = m->steps[2].kernel;
     p->lanes = (size_t)t->lanes;
     p->flops = 2.0 * t->lanes * params.accumulators * (double)UNROLL * (double)TRIPS;
     return p;
@@ -95,6 +126,39 @@ double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par
         elapsed = now() - start;
     } while (elapsed < seconds);
     return (double)done * p->flops / elapsed * 1e-9;
+}
+
+/* Each worker has a share of the buffer and goes through it several times, so that what fits a worker's cache stays there. */
+struct stream { rnc_kernel *kernel; void *args[2]; int64_t chunks, shares, times; };
+
+static void run_stream(void *ctx, int64_t begin, int64_t end, int worker)
+{
+    const struct stream *s = ctx;
+    _Alignas(64) float scratch[16];
+    struct rnc_run run = { .n = 1 };
+    (void)worker;
+    for (int64_t share = begin; share < end; share++)
+        for (int64_t k = 0; k < s->times; k++)
+            s->kernel(s->args, &run, scratch, share * s->chunks / s->shares, (share + 1) * s->chunks / s->shares);
+}
+
+double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy, double seconds)
+{
+    enum { PASSES = 4 };
+    const double at_once = 8 << 20;
+    size_t half = copy ? bytes / 2 / (CHUNK * sizeof(float)) * (CHUNK * sizeof(float)) : bytes;
+    struct stream s = { copy ? p->copy : p->read, { buffer, (char *)buffer + half }, (int64_t)(half / (CHUNK * sizeof(float))), par ? par->workers : 1, 1 };
+    double moved = (double)(s.chunks * CHUNK) * sizeof(float) * (copy ? 2 : 1), best = 0, start = now(), last = start;
+    if (s.chunks == 0) return 0;
+    s.times = moved < at_once ? (int64_t)(at_once / moved) + 1 : 1;
+    for (int pass = 0; pass < PASSES || last - start < seconds; pass++) {
+        if (par) par->run(par->self, s.shares, run_stream, &s);
+        else run_stream(&s, 0, s.shares, 0);
+        double at = now(), rate = moved * (double)s.times / (at - last) * 1e-9;
+        if (rate > best) best = rate;
+        last = at;
+    }
+    return best;
 }
 
 void gen_peak_free(struct gen_peak *p)
