@@ -160,6 +160,12 @@ V e_load_masked(struct emit *e, V ptr, V count)
     return masked(e, "llvm.masked.load", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
 }
 
+V e_load_where(struct emit *e, V ptr, V mask)
+{
+    V args[4] = {ptr, LLVMConstInt(e->i32, 4u * (unsigned)e->v, 0), mask, e_zero(e)};
+    return masked(e, "llvm.masked.load", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
+}
+
 void e_store_masked(struct emit *e, V x, V ptr, V count)
 {
     V args[4] = {x, ptr, LLVMConstInt(e->i32, 4, 0), e_lane_mask(e, count)};

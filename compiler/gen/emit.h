@@ -63,6 +63,7 @@ void e_store_align(struct emit *e, V x, V ptr, unsigned align);
 /* The first COUNT lanes (a run-time i64; 0..v): others read as zero / are not touched. Nothing past them is accessed. */
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
+V e_load_where(struct emit *e, V ptr, V mask);          /* aligned to the vector; lanes outside the mask (vi1) read as zero and are not accessed */
 void e_prefetch(struct emit *e, V ptr);                 /* the line at PTR, which need not exist, towards the second-level cache */
 void e_prefetch_write(struct emit *e, V ptr);           /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);                 /* vi1: lane < count */

@@ -1,31 +1,39 @@
 /* winograd_wgrad_emit.c: the code of a Winograd weight gradient (winograd_wgrad.h). */
 #include <string.h>
+#include "base/checked.h"
 #include "gen/emit.h"
 #include "gen/winograd.h"
 #include "gen/winograd_wgrad.h"
 #include "runtime/winograd.h"
 
-enum { T = RNC_WINOGRAD_MAX, MAX_ACC = 48, MAX_OV = 4 };
+enum { T = RNC_WINOGRAD_MAX, MAX_ACC = 48, MAX_OV = 4, LINE = 16 /* floats of a cache line */ };
+
+/* What a piece works on: x of its first input block, dy of its first output block, dw of both; how many input blocks and groups of ov
+   output blocks it has. */
+struct piece { V slot, x, dy, dw, iblocks, units; };
 
 struct wino {
     struct emit *e;
     const struct winograd_wgrad_params *p;
     const struct rnc_winograd *w;
     int64_t points;           /* (m + 2)² */
-    V x, dy, dw;              /* of the piece's first input block; output block; both */
-    V iblocks, units;         /* how many input blocks and groups of ov output blocks the piece has */
+    V x, dy, dw;              /* the arguments */
+    struct piece piece;
     V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
     V first, count;           /* the block's first tile and how many it has */
+    V next, next_x, next_dy;  /* the next block's first tile, and the operands of its piece */
 };
 
-static int64_t tile_of(const struct winograd_wgrad_params *p) { return p->m + 2; }
-static int64_t v_floats(const struct winograd_wgrad_params *p, int64_t v) { return tile_of(p) * tile_of(p) * p->ig * p->block * v; }
-static int64_t d_floats(const struct winograd_wgrad_params *p, int64_t v) { return tile_of(p) * tile_of(p) * p->og * p->block * v; }
-static int64_t sum_floats(const struct winograd_wgrad_params *p, int64_t v) { return tile_of(p) * tile_of(p) * p->ig * p->og * v * v; }
+/* Floats from one point's part to the next. A line more than the part is long, so that the points of a tile, which are stored together, do
+   not all fall into the same few sets of the first-level cache. */
+static int64_t v_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->ig * p->block * v + LINE; }
+static int64_t d_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->og * p->block * v + LINE; }
+static int64_t sum_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->ig * p->og * v * v + LINE; }
 
 int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v)
 {
-    return v_floats(p, v) + d_floats(p, v) + sum_floats(p, v) + tile_of(p) * v;
+    int64_t tile = p->m + 2;
+    return tile * tile * (v_stride(p, v) + d_stride(p, v) + sum_stride(p, v)) + tile * v;
 }
 
 /* ---- one-dimensional transforms that only the gradient has */
@@ -66,9 +74,13 @@ static void weight_back_1d(struct emit *e, const struct rnc_winograd *w, const V
     }
 }
 
-/* ---- operands: pixels outside the image are read from a row of zeros */
+/* ---- operands */
 
-struct window { const struct conv_view *view; V corner, row[T], col[T]; int size; }; /* row, col: inside the image? */
+/* SIZE² pixels from (y, x). Those outside the image are zeros: their rows are read from a row of zero pixels, their columns are left out by a
+   mask (elsewhere than with AVX-512, where masked loads cost nothing, read from a zero pixel too). */
+struct window { const struct conv_view *view; V row[T], col[T]; int size; };
+
+static bool masks_loads(const struct emit *e) { return (e->target->feature_bits & FEATURE_AVX512) != 0; }
 
 static V inside(struct emit *e, V at, int64_t size) { return e_cmp(e, LLVMIntULT, at, e_int(e, size)); }
 
@@ -76,10 +88,12 @@ static struct window window_of(struct wino *c, V image, const struct conv_view *
 {
     struct emit *e = c->e;
     struct window r = {.view = view, .size = size};
-    r.corner = e_at(e, image, e_add(e, e_muli(e, n, view->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    V corner = e_at(e, image, e_add(e, e_muli(e, n, view->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    LLVMTypeRef lanes = LLVMIntTypeInContext(e->cx, (unsigned)e->v);
     for (int i = 0; i < size; i++) {
-        r.row[i] = inside(e, e_addi(e, y, i), h);
+        r.row[i] = e_select(e, inside(e, e_addi(e, y, i), h), e_ati(e, corner, i * view->h), c->zeros);
         r.col[i] = inside(e, e_addi(e, x, i), w);
+        if (masks_loads(e)) r.col[i] = LLVMBuildBitCast(e->b, LLVMBuildSExt(e->b, r.col[i], lanes, ""), e->vi1, "");
     }
     return r;
 }
@@ -89,8 +103,8 @@ static void load_column(struct wino *c, const struct window *w, int j, V *out)
 {
     struct emit *e = c->e;
     for (int i = 0; i < w->size; i++) {
-        V row = e_select(e, w->row[i], e_ati(e, w->corner, i * w->view->h), c->zeros);
-        out[i] = e_load_va(e, e_select(e, w->col[j], e_ati(e, row, j * w->view->w), c->zeros));
+        V at = e_ati(e, w->row[i], j * w->view->w);
+        out[i] = masks_loads(e) ? e_load_where(e, at, w->col[j]) : e_load_va(e, e_select(e, w->col[j], at, c->zeros));
     }
 }
 
@@ -114,7 +128,7 @@ static void transform(struct wino *c, const struct window *from, transform_fn *f
     }
 }
 
-struct operand { V image, blocks, dst; const struct conv_view *view; int64_t h, w, pad_top, pad_left, group; int size; transform_fn *transform; };
+struct operand { V image, blocks, dst; const struct conv_view *view; int64_t h, w, pad_top, pad_left, stride; int size; transform_fn *transform; };
 
 /* All channel blocks of the piece, all tiles of the block. */
 static void transform_operand(struct wino *c, const struct operand *o)
@@ -128,7 +142,7 @@ static void transform_operand(struct wino *c, const struct operand *o)
     V tile = e_add(e, c->first, tiles.iv), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
     V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
     struct window from = window_of(c, image, o->view, e_divi(e, tile, p->tiles_y * p->tiles_x), y, x, o->h, o->w, o->size);
-    transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->group * p->block * e->v);
+    transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->stride);
     loop_end(e, &tiles, NULL);
     loop_end(e, &blocks, NULL);
 }
@@ -136,32 +150,30 @@ static void transform_operand(struct wino *c, const struct operand *o)
 static void transform_operands(struct wino *c)
 {
     const struct winograd_wgrad_params *p = c->p;
-    struct operand x = {c->x, c->iblocks, c->v, &p->x, p->ih, p->iw, p->pad_top, p->pad_left, p->ig, c->w->tile, winograd_input_1d};
-    struct operand dy = {c->dy, e_muli(c->e, c->units, p->ov), c->d, &p->dy, p->oh, p->ow, 0, 0, p->og, c->w->m, gradient_1d};
+    struct operand x = {c->piece.x, c->piece.iblocks, c->v, &p->x, p->ih, p->iw, p->pad_top, p->pad_left, v_stride(p, c->e->v), c->w->tile, winograd_input_1d};
+    struct operand dy = {c->piece.dy, e_muli(c->e, c->piece.units, p->ov), c->d, &p->dy, p->oh, p->ow, 0, 0, d_stride(p, c->e->v), c->w->m, gradient_1d};
     transform_operand(c, &x);
     transform_operand(c, &dy);
 }
 
 /* ---- products */
 
-/* The sums so far, or zeros in a piece's first block: what is in the scratch then is another piece's. */
-static void take_up(struct wino *c, V sums, V fresh, int nacc, V *acc)
+/* SUMS[ci][ov] += ACC, or = in a piece's first block: what is in the scratch then is another piece's. */
+static void add_to_sums(struct wino *c, const V *acc, V sums, V fresh, int nacc)
 {
     struct emit *e = c->e;
     struct branch f;
-    V loaded[MAX_ACC];
-    if_begin(e, &f, LLVMBuildNot(e->b, fresh, ""));
-    for (int i = 0; i < nacc; i++) loaded[i] = e_load_va(e, e_ati(e, sums, i * e->v));
-    LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(e->b), f.else_};
-    if_end(e, &f);
+    if_begin(e, &f, fresh);
+    for (int i = 0; i < nacc; i++) e_store_va(e, acc[i], e_ati(e, sums, i * e->v));
+    if_else(e, &f);
     for (int i = 0; i < nacc; i++) {
-        V values[2] = {loaded[i], e_zero(e)};
-        acc[i] = LLVMBuildPhi(e->b, e->vf, "");
-        LLVMAddIncoming(acc[i], values, from, 2);
+        V at = e_ati(e, sums, i * e->v);
+        e_store_va(e, e_fadd(e, acc[i], e_load_va(e, at)), at);
     }
+    if_end(e, &f);
 }
 
-/* SUMS[ci][ov] += Σ tiles V · D, the sums in registers. */
+/* Σ tiles of the block V · D in registers. A block's sum starts from zero: one chain over all tiles would round off three times as much. */
 static void product(struct wino *c, V v, V d, V sums, V fresh)
 {
     struct emit *e = c->e;
@@ -169,7 +181,7 @@ static void product(struct wino *c, V v, V d, V sums, V fresh)
     int nacc = (int)(p->ci * p->ov);
     V acc[MAX_ACC];
     struct loop tiles;
-    take_up(c, sums, fresh, nacc, acc);
+    for (int i = 0; i < nacc; i++) acc[i] = e_zero(e);
     loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, nacc, acc);
     V at = e_muli(e, tiles.iv, e->v), vt = e_at(e, v, at), dt = e_at(e, d, at), g[MAX_OV];
     for (int64_t o = 0; o < p->ov; o++) g[o] = e_load_va(e, e_ati(e, dt, o * p->block * e->v));
@@ -178,7 +190,40 @@ static void product(struct wino *c, V v, V d, V sums, V fresh)
         for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = e_fma(e, s, g[o], tiles.phi[i * p->ov + o]);
     }
     loop_end(e, &tiles, acc);
-    for (int i = 0; i < nacc; i++) e_store_va(e, tiles.out[i], e_ati(e, sums, i * e->v));
+    add_to_sums(c, tiles.out, sums, fresh, nacc);
+}
+
+/* Asks for M² pixels of the next block: item ITEM of the operand's blocks × tiles. */
+static void ask_pixels(struct wino *c, V image, const struct conv_view *view, V item)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    V tile = e_add(e, c->next, e_remi(e, item, p->block)), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
+    V y = e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
+    V at = e_add(e, e_muli(e, e_divi(e, tile, p->tiles_y * p->tiles_x), view->n), e_muli(e, e_divi(e, item, p->block), view->cb));
+    at = e_at(e, image, e_add(e, at, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->m * e->v; j += LINE) e_prefetch(e, e_ati(e, at, i * view->h + j));
+}
+
+/* Before product number NUMBER of the block: the pixels come from the outer caches while the products keep the multipliers busy. */
+static void ask_ahead(struct wino *c, V number)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    int64_t products = c->points * p->og / p->ov * p->ig * (e->v / p->ci), each = div_up((p->ig + p->og) * p->block, products);
+    V all_x = e_muli(e, c->piece.iblocks, p->block), all_dy = e_muli(e, c->piece.units, p->ov * p->block);
+    for (int64_t k = 0; k < each; k++) {
+        V item = e_addi(e, e_muli(e, number, each), k), item_dy = e_sub(e, item, all_x);
+        struct branch x, dy;
+        if_begin(e, &x, e_cmp(e, LLVMIntSLT, item, all_x));
+        ask_pixels(c, c->next_x, &p->x, item);
+        if_else(e, &x);
+        if_begin(e, &dy, e_cmp(e, LLVMIntSLT, item_dy, all_dy));
+        ask_pixels(c, c->next_dy, &p->dy, item_dy);
+        if_end(e, &dy);
+        if_end(e, &x);
+    }
 }
 
 static void products(struct wino *c, V fresh)
@@ -187,19 +232,22 @@ static void products(struct wino *c, V fresh)
     const struct winograd_wgrad_params *p = c->p;
     int64_t row = p->block * e->v, unit_sums = p->ig * e->v * p->ov * e->v;
     struct loop points, units, blocks, chans;
-    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
-    V v0 = e_at(e, c->v, e_muli(e, points.iv, p->ig * row)), d0 = e_at(e, c->d, e_muli(e, points.iv, p->og * row));
-    V sums0 = e_at(e, c->sums, e_muli(e, points.iv, p->og / p->ov * unit_sums));
-    loop_begin_once(e, &units, e_int(e, 0), c->units, 1, 0, NULL);
+    V number = e_int(e, 0);
+    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 1, &number);
+    V v0 = e_at(e, c->v, e_muli(e, points.iv, v_stride(p, e->v))), d0 = e_at(e, c->d, e_muli(e, points.iv, d_stride(p, e->v)));
+    V sums0 = e_at(e, c->sums, e_muli(e, points.iv, sum_stride(p, e->v)));
+    loop_begin_once(e, &units, e_int(e, 0), c->piece.units, 1, 1, points.phi);
     V d = e_at(e, d0, e_muli(e, units.iv, p->ov * row)), sums1 = e_at(e, sums0, e_muli(e, units.iv, unit_sums));
-    loop_begin_once(e, &blocks, e_int(e, 0), c->iblocks, 1, 0, NULL);
+    loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 1, units.phi);
     V v1 = e_at(e, v0, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
-    loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 0, NULL);
+    loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 1, blocks.phi);
+    ask_ahead(c, chans.phi[0]);
     product(c, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
-    loop_end(e, &chans, NULL);
-    loop_end(e, &blocks, NULL);
-    loop_end(e, &units, NULL);
-    loop_end(e, &points, NULL);
+    number = e_addi(e, chans.phi[0], 1);
+    loop_end(e, &chans, &number);
+    loop_end(e, &blocks, chans.out);
+    loop_end(e, &units, blocks.out);
+    loop_end(e, &points, units.out);
 }
 
 /* ---- the way back to 3×3 weights */
@@ -209,7 +257,7 @@ static void weights_back(struct wino *c, V sums, V dw)
 {
     struct emit *e = c->e;
     int tile = c->w->tile;
-    int64_t point = c->p->og * c->p->ig * e->v * e->v;
+    int64_t point = sum_stride(c->p, e->v);
     V t[3][T];
     for (int j = 0; j < tile; j++) {
         V s[T], column[3];
@@ -231,10 +279,10 @@ static void store_weights(struct wino *c, V none)
     const struct winograd_wgrad_params *p = c->p;
     int64_t block = 9 * (int64_t)e->v * e->v, unit_sums = p->ig * e->v * p->ov * e->v;
     struct loop outs, blocks, chans, taps;
-    loop_begin_once(e, &outs, e_int(e, 0), e_muli(e, c->units, p->ov), 1, 0, NULL);
+    loop_begin_once(e, &outs, e_int(e, 0), e_muli(e, c->piece.units, p->ov), 1, 0, NULL);
     V sums0 = e_at(e, c->sums, e_add(e, e_muli(e, e_divi(e, outs.iv, p->ov), unit_sums), e_muli(e, e_remi(e, outs.iv, p->ov), e->v)));
-    V dw0 = e_at(e, c->dw, e_muli(e, outs.iv, p->icb * block));
-    loop_begin_once(e, &blocks, e_int(e, 0), c->iblocks, 1, 0, NULL);
+    V dw0 = e_at(e, c->piece.dw, e_muli(e, outs.iv, p->icb * block));
+    loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 0, NULL);
     V sums1 = e_at(e, sums0, e_muli(e, blocks.iv, e->v * p->ov * e->v)), dw1 = e_at(e, dw0, e_muli(e, blocks.iv, block));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), 1, 0, NULL);
     V dw = e_at(e, dw1, e_muli(e, chans.iv, e->v));
@@ -258,22 +306,43 @@ static void open_scratch(struct wino *c)
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     c->v = e->scratch;
-    c->d = e_ati(e, c->v, v_floats(p, e->v));
-    c->sums = e_ati(e, c->d, d_floats(p, e->v));
-    c->zeros = e_ati(e, c->sums, sum_floats(p, e->v));
+    c->d = e_ati(e, c->v, c->points * v_stride(p, e->v));
+    c->sums = e_ati(e, c->d, c->points * d_stride(p, e->v));
+    c->zeros = e_ati(e, c->sums, c->points * sum_stride(p, e->v));
     for (int i = 0; i < c->w->tile; i++) e_store_va(e, e_zero(e), e_ati(e, c->zeros, i * e->v));
 }
 
-/* Every tile of the real samples that belongs to SLOT. */
-static void slot_tiles(struct wino *c, V slot, V tiles)
+static struct piece piece_of(struct wino *c, V number)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    int64_t units = p->og / p->ov, block = 9 * (int64_t)e->v * e->v;
+    V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups), ogroup = e_remi(e, rest, p->ogroups);
+    V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
+    struct piece r = {.slot = e_divi(e, rest, p->ogroups)};
+    r.x = e_at(e, c->x, e_muli(e, ib, p->x.cb));
+    r.dy = e_at(e, c->dy, e_muli(e, ob, p->dy.cb));
+    r.dw = e_at(e, c->dw, e_add(e, e_muli(e, r.slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
+    r.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
+    r.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
+    return r;
+}
+
+/* Every tile of the real samples that belongs to the piece. FOLLOWING: the piece after it, which may be another worker's. */
+static void piece_tiles(struct wino *c, const struct piece *following, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     struct loop blocks;
-    V start = e_muli(e, slot, p->block);
+    V start = e_muli(e, c->piece.slot, p->block), then = e_muli(e, following->slot, p->block);
     loop_begin(e, &blocks, start, tiles, p->slots * p->block, 0, NULL);
     c->first = blocks.iv;
     c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c->first));
+    c->next = e_addi(e, c->first, p->slots * p->block);
+    V last = e_cmp(e, LLVMIntSGE, c->next, tiles);
+    c->next = e_select(e, last, then, c->next);
+    c->next_x = e_select(e, last, following->x, c->piece.x);
+    c->next_dy = e_select(e, last, following->dy, c->piece.dy);
     transform_operands(c);
     products(c, e_cmp(e, LLVMIntEQ, c->first, start));
     loop_end(e, &blocks, NULL);
@@ -286,20 +355,15 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     const struct winograd_wgrad_params *p = c.p;
     c.w = rnc_winograd_of((int)p->m);
     c.points = c.w->tile * c.w->tile;
-    V x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2), tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
-    int64_t units = p->og / p->ov, block = 9 * (int64_t)e->v * e->v;
+    c.x = e_arg(e, 0);
+    c.dy = e_arg(e, 1);
+    c.dw = e_arg(e, 2);
+    V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
     struct loop pieces;
     open_scratch(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V igroup = e_remi(e, pieces.iv, p->igroups), rest = e_divi(e, pieces.iv, p->igroups);
-    V ogroup = e_remi(e, rest, p->ogroups), slot = e_divi(e, rest, p->ogroups);
-    V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
-    c.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
-    c.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
-    c.x = e_at(e, x, e_muli(e, ib, p->x.cb));
-    c.dy = e_at(e, dy, e_muli(e, ob, p->dy.cb));
-    V at = e_add(e, e_muli(e, slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block));
-    c.dw = e_at(e, dw, at);
-    slot_tiles(&c, slot, tiles);
+    c.piece = piece_of(&c, pieces.iv);
+    struct piece following = piece_of(&c, e_addi(e, pieces.iv, 1));
+    piece_tiles(&c, &following, tiles);
     loop_end(e, &pieces, NULL);
 }

@@ -25,7 +25,7 @@ struct winograd_wgrad_plan {
 
 enum {
     WINOGRAD_WGRAD_CHANNELS = 64,       /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
-    WINOGRAD_WGRAD_BYTES = 832 << 10,   /* of both transformed operands of a block: with the sums they fit a second-level cache of 2 MB */
+    WINOGRAD_WGRAD_BYTES = 448 << 10,   /* of both transformed operands of a block: with the sums and the pixels of the next block they fit 2 MB */
     WINOGRAD_WGRAD_SLOTS = 8, WINOGRAD_WGRAD_PIECES = 16,
 };
 
