@@ -1,72 +1,86 @@
-"""The bar chart of a comparison, as SVG text."""
+"""The bar chart of a comparison, as SVG text: 800 pixels wide, for light and dark pages."""
 from xml.sax.saxutils import escape
 
+import report
+
+COLOURS = {"rnc": "#1a7f4b", "PyTorch": "#e8684a", "ONNX Runtime": "#4c8fd6", "OpenVINO": "#9a6dd7", "TensorFlow": "#d9a227", "oneDNN": "#8c959f"}
 STYLE = """
-  text { font: 12px system-ui, sans-serif; fill: #24292f }
-  .title { font-size: 15px; font-weight: 600 }
-  .row, .ours { font-weight: 600 }
-  .quiet { fill: #6e7781; font-size: 11px }
-  .peer { fill: #afb8c1 }
-  .rnc { fill: #1a7f4b }
-  .grid { stroke: #d0d7de; stroke-width: 1 }
+  text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
+  .title { font-size: 16px; font-weight: 600 }
+  .name, .ours { font-weight: 600 }
+  .quiet { fill: #59636e }
+  .small { font-size: 11px }
+  .grid { stroke: #d1d9e0; stroke-width: 1 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 }
-    .quiet { fill: #8b949e }
-    .peer { fill: #57606a }
-    .rnc { fill: #3fb56f }
-    .grid { stroke: #30363d }
+    text { fill: #f0f6fc }
+    .quiet { fill: #9198a1 }
+    .grid { stroke: #3d444d }
+    .rnc { fill: #2fbf71 }
   }
 """
-LEFT, WIDTH, RIGHT, BAR, STEP, GAP, TOP = 120, 480, 190, 14, 18, 44, 66
+WIDTH, LEFT, RIGHT, BAR, STEP, GAP, TOP = 800, 190, 132, 11, 14, 16, 84
 
 
 def bars(row):
-    """(name, ms, is it rnc) of a row, rnc first, then the peers' families from the fastest on."""
+    """(family, ms) of a row, rnc first, then the peers from the fastest on."""
     peers = sorted((row["peers"][n]["median_ms"], f) for f, n in row["families"].items())
-    return [("rnc", row["rnc"]["median_ms"], True)] + [(f, ms, False) for ms, f in peers]
+    ours = [("rnc", row["rnc"]["median_ms"])] if row["rnc"] else []
+    return ours + [(f, ms) for ms, f in peers]
+
+
+def best(row):
+    """What is 1 in the chart: the fastest peer's time."""
+    return min((p["median_ms"] for p in row["peers"].values()), default=row["rnc"] and row["rnc"]["median_ms"])
 
 
 def text(x, y, what, css="", anchor="start"):
-    return '<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>' % (x, y, anchor, ' class="%s"' % css if css else "", escape(what))
+    return '<text x="%.1f" y="%.1f" text-anchor="%s" class="%s">%s</text>' % (x, y, anchor, css, escape(what))
 
 
-def ticks(most):
-    return range(0, int(most) + 1, 1 if most <= 4 else 2)
+def bar(css, colour, x, y, width, height):
+    return '<rect class="%s" fill="%s" x="%.1f" y="%.1f" width="%.1f" height="%d" rx="1.5"/>' % (css, colour, x, y, width, height)
 
 
-def group(row, y, scale, most):
-    """The title of a row, its bars, and the grid behind them."""
-    all_bars = bars(row)
-    best = min((ms for _, ms, ours in all_bars if not ours), default=all_bars[0][1])
-    what = "training step" if row["mode"] == "train" else "inference"
-    name = "%s %s, batch %d, %d thread%s" % (row["model"], what, row["batch"], row["threads"], "s" * (row["threads"] > 1))
-    out = [text(8, y - 7, name, "row")]
-    for i in ticks(most):
-        out.append('<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, y - 2, y + STEP * len(all_bars) - 2))
-    for family, ms, ours in all_bars:
-        out.append(text(LEFT - 8, y + BAR - 3, family, "ours" if ours else "", "end"))
-        out.append('<rect class="%s" x="%d" y="%.1f" width="%.1f" height="%d" rx="2"/>' % ("rnc" if ours else "peer", LEFT, y, best / ms * scale, BAR))
-        rate = row["batch"] / ms * 1e3
-        columns = ("%.2f×" % (best / ms), 44), ("%.4g ms" % ms, 116), ("%s/s" % ("%.0f" % rate if rate >= 100 else "%.3g" % rate), 180)
-        out += [text(LEFT + WIDTH + x, y + BAR - 3, what, "ours" if ours else "quiet", "end") for what, x in columns]
+def css(family):
+    return "rnc" if family == "rnc" else "peer"
+
+
+def legend(families, y):
+    x, out = 8, []
+    for f in families:
+        out += [bar(css(f), COLOURS[f], x, y - 10, 11, 11), text(x + 16, y, f, "ours" if f == "rnc" else "")]
+        x += 34 + 7 * len(f)
+    return out
+
+
+def group(row, y, scale):
+    """The name of a row, its bars with their figures, and where it ends."""
+    threads = "%d thread%s" % (row["threads"], "s" * (row["threads"] > 1))
+    what = ", ".join(["training"] * (row["mode"] == "train") + ["batch %d" % row["batch"], threads] + ["bf16"] * (row["dtype"] == "bf16"))
+    out = [text(LEFT - 12, y + 10, report.NAMES[row["model"]], "name", "end"), text(LEFT - 12, y + 25, what, "quiet small", "end")]
+    for family, ms in bars(row):
+        ours, ratio = family == "rnc", best(row) / ms
+        out.append(bar(css(family), COLOURS[family], LEFT, y, ratio * scale, BAR))
+        for x, figure in (72, "%.2f×" % ratio), (8, report.ms(ms) + " ms"):
+            out.append(text(WIDTH - x, y + BAR - 1.5, figure, "small " + ("ours" if ours else "quiet"), "end"))
         y += STEP
-    return out, y
+    return out, max(y, y + STEP * (2 - len(bars(row))))
 
 
 def svg(rows, machine):
-    """Bars are speeds, those of the fastest peer of each row being 1."""
-    speeds = [min(ms for _, ms, ours in bars(r) if not ours or len(bars(r)) == 1) / ms for r in rows for _, ms, _ in bars(r)]
-    most = max(speeds + [1])
-    scale = WIDTH / most
-    height = TOP + sum(GAP + STEP * len(bars(r)) for r in rows)
-    body = [text(LEFT + i * scale, TOP - 6, "%d×" % i, "quiet", "middle") for i in ticks(most)]
-    y = TOP + 26
+    """Bars are speeds, that of the fastest peer of each row being 1."""
+    most = max(best(r) / ms for r in rows for _, ms in bars(r))
+    scale = (WIDTH - LEFT - RIGHT) / most
+    families = ["rnc"] * any(r["rnc"] for r in rows) + report.families_of(rows)
+    body, y = [], TOP
     for r in rows:
-        part, y = group(r, y, scale, most)
+        part, y = group(r, y, scale)
         body += part
         y += GAP
-    width = LEFT + WIDTH + RIGHT
-    head = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">' % (width, height, width, height),
-            "<style>%s</style>" % STYLE, text(8, 22, "Speed, against the fastest peer (longer is better)", "title"),
-            text(8, 40, "float32, %s, %d CPUs, %s" % (machine["cpu"], machine["cpus"], machine["date"]), "quiet")]
-    return "\n".join(head + body + ["</svg>", ""])
+    ticks = range(0, int(most) + 1, 1 if most < 6 else 2)
+    grid = ['<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, TOP - 6, y - GAP) for i in ticks]
+    grid += [text(LEFT + i * scale, TOP - 11, "%d×" % i, "quiet small", "middle") for i in ticks]
+    head = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">' % (WIDTH, y, WIDTH, y), "<style>%s</style>" % STYLE,
+            text(8, 22, "Speed against the fastest peer (longer is better)", "title"), *legend(families, 46),
+            text(WIDTH - 8, 22, "%s, %d CPUs, %s" % (machine["cpu"], machine["cpus"], machine["date"]), "quiet small", "end")]
+    return "\n".join(head + grid + body + ["</svg>", ""])

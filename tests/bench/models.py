@@ -128,10 +128,12 @@ def new(name):
     return getattr(torchvision.models, name)(weights=None)
 
 
-def load(folder, name):
+def load(folder, name, mapped=False):
+    """With its weights once in memory, or mapped from the file."""
     import torch
-    model = new(name)
-    model.load_state_dict(torch.load(os.path.join(folder, "weights.pt")))
+    with torch.device("meta"):
+        model = new(name)
+    model.load_state_dict(torch.load(os.path.join(folder, "weights.pt"), mmap=mapped), assign=True)
     return model.eval()
 
 
@@ -225,7 +227,25 @@ def export_onnx(folder, name):
     import torch
     x = torch.from_numpy(np.load(os.path.join(folder, "x.npy")))
     with torch.no_grad():
-        torch.onnx.export(folded(load(folder, name)), (x,), os.path.join(folder, "model.onnx"), dynamo=True, external_data=False)
+        torch.onnx.export(folded(load(folder, name)), (x,), os.path.join(folder, "model.onnx"), dynamo=True, external_data=True)
+
+
+def list_convolutions(folder, name, batch, size):
+    """convolutions.json: the shape of each, as the network runs it."""
+    import torch
+    model, found = new(name).eval(), []
+
+    def note(module, given, y, layer):
+        found.append({"name": layer, "src": [batch, *given[0].shape[1:]], "weights": list(module.weight.shape), "dst": [batch, *y.shape[1:]],
+                      "stride": module.stride, "pad": module.padding, "dilation": module.dilation})
+
+    for layer, module in model.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda m, given, y, layer=layer: note(m, given, y, layer))
+    with torch.no_grad():
+        model(torch.zeros(1, 3, size, size))
+    with open(os.path.join(folder, "convolutions.json"), "w") as f:
+        json.dump(found, f)
 
 
 def relative_error(got, want):
@@ -239,5 +259,7 @@ def relative_error(got, want):
 if __name__ == "__main__":
     if sys.argv[1] == "onnx":
         export_onnx(*sys.argv[2:4])
+    elif sys.argv[1] == "convolutions":
+        list_convolutions(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
     else:
         prepare(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

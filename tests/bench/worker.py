@@ -1,4 +1,4 @@
-"""One peer in a process of its own: `worker.py PEER FOLDER MODEL THREADS MODE`. Commands come as JSON lines on stdin, answers go to stdout."""
+"""One peer in a process of its own: `worker.py PEER FOLDER MODEL THREADS MODE DTYPE`. Commands come as JSON lines on stdin, answers go to stdout."""
 import ctypes
 import gc
 import json
@@ -9,23 +9,26 @@ import time
 
 import models
 
-# name: family (a column of the table), module it needs, modes
+# name: family (a column of the table), module it needs, modes, types
+BOTH, INFER, FP32, ANY = ("infer", "train"), ("infer",), ("fp32",), ("fp32", "bf16")
 PEERS = {
-    "torch-eager": ("PyTorch", "torch", ("infer", "train")),
-    "torch-channels-last": ("PyTorch", "torch", ("infer", "train")),
-    "torch-frozen": ("PyTorch", "torch", ("infer",)),
-    "torch-compiled": ("PyTorch", "torch", ("infer", "train")),
-    "onnxruntime": ("ONNX Runtime", "onnxruntime", ("infer",)),
-    "openvino": ("OpenVINO", "openvino", ("infer",)),
-    "tensorflow": ("TensorFlow", "tensorflow", ("infer",)),
-    "tensorflow-xla": ("TensorFlow", "tensorflow", ("infer",)),
+    "torch-eager": ("PyTorch", "torch", BOTH, ANY),
+    "torch-channels-last": ("PyTorch", "torch", BOTH, ANY),
+    "torch-frozen": ("PyTorch", "torch", INFER, ANY),
+    "torch-compiled": ("PyTorch", "torch", BOTH, ANY),
+    "onnxruntime": ("ONNX Runtime", "onnxruntime", INFER, FP32),
+    "openvino": ("OpenVINO", "openvino", INFER, ANY),
+    "onednn": ("oneDNN", "onednn", INFER, ANY),
+    "onednn-nhwc": ("oneDNN", "onednn", INFER, ANY),
+    "tensorflow": ("TensorFlow", "tensorflow", INFER, FP32),
+    "tensorflow-xla": ("TensorFlow", "tensorflow", INFER, FP32),
 }
-NEEDS_ONNX = ("onnxruntime", "openvino", "tensorflow", "tensorflow-xla")
+NEEDS_ONNX = ("onnxruntime", "openvino", "onednn", "onednn-nhwc", "tensorflow", "tensorflow-xla")
 
 
 class Job:
     def __init__(self, argv):
-        self.peer, self.folder, self.model, threads, self.mode = argv
+        self.peer, self.folder, self.model, threads, self.mode, self.dtype = argv
         self.threads = int(threads)
 
     def path(self, file):
@@ -33,6 +36,7 @@ class Job:
 
 
 # ---- each peer: imports (so that they can be told from the model), then a function that runs once and returns the outputs
+# (training: that takes a function and gives it the gradients)
 
 
 def import_torch(job):
@@ -47,26 +51,24 @@ def import_torch(job):
 
 def torch_infer(job, torch, x):
     import numpy as np
-    model = models.folded(models.load(job.folder, job.model))
-    channels_last = job.peer == "torch-channels-last"
-    if channels_last:
-        model = model.to(memory_format=torch.channels_last)
+    kind = torch.bfloat16 if job.dtype == "bf16" else torch.float32
+    order = torch.channels_last if job.peer == "torch-channels-last" else torch.contiguous_format
+    model = models.folded(models.load(job.folder, job.model, mapped=True)).to(kind, memory_format=order)
     given = torch.from_numpy(x)
     if job.peer == "torch-frozen":
         with torch.inference_mode():
-            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, given)))
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, given.to(kind))))
     if job.peer == "torch-compiled":
         import torch._inductor.config as config
         config.freezing = True  # weights are constants, packed once
         model = torch.compile(model)
     with torch.no_grad():
-        out = [np.empty(y.shape, np.float32) for y in models.outputs_of(model(given))]
+        out = [np.empty(y.shape, np.float32) for y in models.outputs_of(model(given.to(kind)))]
     into = [torch.from_numpy(y) for y in out]
 
     def run():
         with torch.no_grad() if job.peer == "torch-compiled" else torch.inference_mode():
-            image = given.to(memory_format=torch.channels_last) if channels_last else given
-            for y, result in zip(into, models.outputs_of(model(image))):
+            for y, result in zip(into, models.outputs_of(model(given.to(kind, memory_format=order)))):
                 y.copy_(result)
         return out
 
@@ -81,20 +83,22 @@ def torch_train(job, torch, x):
         model = model.to(memory_format=torch.channels_last)
     given, target = torch.from_numpy(x), torch.from_numpy(np.load(job.path("target.npy")))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
-    forward = lambda image: models.loss_of(torch, model(image), target)
+
+    def forward(image):
+        with torch.autocast("cpu", torch.bfloat16, enabled=job.dtype == "bf16"):
+            return models.loss_of(torch, model(image), target)
+
     if job.peer == "torch-compiled":
         forward = torch.compile(forward)
-    first = []
 
-    def run():
+    def run(check=None):
         optimizer.zero_grad(set_to_none=True)
         loss = forward(given.to(memory_format=torch.channels_last) if channels_last else given)
         loss.backward()
-        if not first:
-            first.extend(p.grad.numpy().copy() for p in model.parameters())
+        if check:
+            check([p.grad.numpy() for p in model.parameters()])
         optimizer.step()
         loss.item()
-        return first
 
     return run
 
@@ -133,7 +137,8 @@ def openvino_infer(job, ov, x):
     import numpy as np
     core = ov.Core()
     compiled = core.compile_model(job.path("model.onnx"), "CPU", {
-        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"})
+        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "bf16" if job.dtype == "bf16" else "f32"})
     out = [np.empty(tuple(o.shape), np.float32) for o in compiled.outputs]
     request = compiled.create_infer_request()
     request.set_input_tensor(ov.Tensor(x, shared_memory=True))
@@ -145,6 +150,17 @@ def openvino_infer(job, ov, x):
         return out
 
     return run
+
+
+def import_onednn(job):
+    import onnx  # only reads the file
+    import onednn
+    return onednn.Library()
+
+
+def onednn_infer(job, library, x):
+    import onednn
+    return onednn.Network(library, job.path("model.onnx"), x, job.dtype, "acdb" if job.peer == "onednn-nhwc" else None)
 
 
 def import_tensorflow(job):
@@ -242,20 +258,22 @@ def main():
     say = lambda **message: print(json.dumps(message), file=answers, flush=True)
     job = Job(sys.argv[1:])
     import numpy as np
-    x = np.load(job.path("x.npy"))
     base = PEERS[job.peer][1]
     try:
         library = globals()["import_" + base](job)
         trim()
         idle = memory("VmRSS")
+        x = np.load(job.path("x.npy"))
         run = globals()["%s_%s" % (base, job.mode)](job, library, x)
-        np.savez(job.path(job.peer + ".npz"), *run())
-        peak = steady_peak(run)
+        check = lambda result: np.savez(job.path(job.peer + ".npz"), *result)
+        run(check) if job.mode == "train" else check(run())
+        run(), run()
+        peak, steady = memory("VmHWM"), steady_peak(run)
     except Exception as e:
         lines = (str(e) or type(e).__name__).strip().splitlines()
         say(error=lines[0 if base == "torch" else -1].strip()[:200])
         raise
-    say(ready=True, version=getattr(library, "__version__", "").split("-")[0], rss_idle=idle, rss_peak=peak)
+    say(ready=True, version=getattr(library, "__version__", "").split("-")[0], rss_idle=idle, rss_peak=peak, rss_steady=steady)
     for line in sys.stdin:
         say(**measure(run, json.loads(line)["seconds"], job.threads))
 
