@@ -4,7 +4,8 @@
     python3 make_vectors.py [NET ...]          # needs PyTorch and NumPy; nothing else in the project does
 
 The networks are written out here by hand from the papers (He et al. 2015, "v1.5" strides for the bottleneck as in
-torchvision, and the CIFAR ResNet of section 4.2 with option-A shortcuts), with torchvision's parameter names, so that
+torchvision, and the CIFAR ResNet of section 4.2 with option-A or projection shortcuts; Ronneberger et al. 2015 with padding and
+batch norm; Lin et al. 2017 with P6 and P7 as in torchvision), with torchvision's parameter names, so that
 they share nothing with the compiler but arithmetic. Everything is computed in float64 and stored as float32.
 
 Parameters are not stored: each element is a hash of the parameter's name and the element's index (see `parameter`;
@@ -34,7 +35,11 @@ NETS = {
     "resnet34": dict(kind="basic", blocks=[3, 4, 6, 3], width=4, size=40, classes=10, batch=4),
     "resnet50": dict(kind="bottleneck", blocks=[3, 4, 6, 3], width=4, size=40, classes=10, batch=3),
     "resnet20": dict(kind="cifar", n=1, size=16, classes=10, batch=3),
+    "unet": dict(kind="unet", width=2, size=32, classes=4, batch=2),
+    "retinanet": dict(kind="retinanet", blocks=[2, 2, 2, 2], width=3, size=128, classes=3, anchors=2, features=8, batch=1,
+                      lr=0.001),
 }
+IGNORE = 255  # the label of a class map that counts for nothing
 
 
 # ---- deterministic numbers
@@ -82,9 +87,9 @@ class Net:
         self.train, self.watch, self.new_stats = False, None, {}
         self.stride_on = 2  # which convolution of a bottleneck has the stride: 2 is v1.5, 1 the paper's v1
 
-    def conv(self, x, name, out, kernel, stride=1, pad=0):
+    def conv(self, x, name, out, kernel, stride=1, pad=0, bias=False):
         w = self.param(name + ".weight", (out, x.shape[1], kernel, kernel))
-        return F.conv2d(x, w, None, stride, pad)
+        return F.conv2d(x, w, self.param(name + ".bias", (out,)) if bias else None, stride, pad)
 
     def param(self, name, shape):
         if name not in self.p:
@@ -109,28 +114,75 @@ class Net:
             self.watch.append(x.flatten() / scale)
         return F.relu(x)
 
-    def max_pool(self, x):
-        """3x3, stride 2, pad 1, behind a ReLU."""
+    def max_pool(self, x, kernel=3, pad=1):
+        """Stride 2, behind a ReLU."""
         if self.watch is not None:
             n, c, h, w = x.shape
-            padded = F.pad(x, (1, 1, 1, 1), value=-1.0)
-            top = F.unfold(padded, 3, stride=2).reshape(n, c, 9, -1).topk(2, dim=2).values
+            padded = F.pad(x, (pad, pad, pad, pad), value=-1.0)
+            top = F.unfold(padded, kernel, stride=2).reshape(n, c, kernel * kernel, -1).topk(2, dim=2).values
             gap = top[:, :, 0] - top[:, :, 1]
             self.watch.append(gap[top[:, :, 0] > 0] / x.detach().pow(2).mean().sqrt())
-        return F.max_pool2d(x, 3, 2, 1)
+        return F.max_pool2d(x, kernel, 2, pad)
 
     def forward(self, x):
-        return self.cifar(x) if self.cfg["kind"] == "cifar" else self.imagenet(x)
+        """The outputs by name."""
+        if self.cfg["kind"] == "retinanet":
+            return self.retinanet(x)
+        return {"logits": {"cifar": self.cifar, "unet": self.unet}.get(self.cfg["kind"], self.imagenet)(x)}
+
+    def loss(self, outputs, target):
+        """Cross entropy by sample or by pixel; of several outputs the sum of their mean squared errors."""
+        if isinstance(target, dict):
+            return sum(F.mse_loss(outputs[name], t) for name, t in target.items())
+        return F.cross_entropy(outputs["logits"], target, ignore_index=IGNORE)
 
     def imagenet(self, x):
-        width = self.cfg["width"]
-        x = self.max_pool(self.relu(self.bn(self.conv(x, "conv1", width, 7, 2, 3), "bn1")))
-        block = self.basic if self.cfg["kind"] == "basic" else self.bottleneck
+        return self.dense(self.body(x, "")[-1], "fc")
+
+    def body(self, x, prefix):
+        """What the four stages give."""
+        width, out = self.cfg["width"], []
+        x = self.max_pool(self.relu(self.bn(self.conv(x, prefix + "conv1", width, 7, 2, 3), prefix + "bn1")))
+        block = self.bottleneck if self.cfg["kind"] == "bottleneck" else self.basic
         for stage, repeat in enumerate(self.cfg["blocks"]):
             for i in range(repeat):
                 stride = 2 if stage > 0 and i == 0 else 1
-                x = block(x, f"layer{stage + 1}.{i}", width << stage, stride)
-        return self.dense(x, "fc")
+                x = block(x, f"{prefix}layer{stage + 1}.{i}", width << stage, stride)
+            out.append(x)
+        return out
+
+    def double_conv(self, x, name, out):
+        x = self.relu(self.bn(self.conv(x, name + ".0", out, 3, 1, 1), name + ".1"))
+        return self.relu(self.bn(self.conv(x, name + ".3", out, 3, 1, 1), name + ".4"))
+
+    def unet(self, x):
+        width, levels = self.cfg["width"], []
+        x = self.double_conv(x, "inc", width)
+        for i in range(1, 5):
+            levels.append(x)
+            x = self.double_conv(self.max_pool(x, 2, 0), f"down{i}", width << i)
+        for i in range(1, 5):
+            out, name = width << (4 - i), f"up{i}"
+            w = self.param(name + ".up.weight", (x.shape[1], out, 2, 2))
+            x = F.conv_transpose2d(x, w, self.param(name + ".up.bias", (out,)), 2)
+            x = self.double_conv(torch.cat([levels.pop(), x], 1), name + ".conv", out)
+        return self.conv(x, "out", self.cfg["classes"], 1, bias=True)
+
+    def retinanet(self, x):
+        c, fpn, f = self.body(x, "backbone.body."), "backbone.fpn.", self.cfg["features"]
+        inner = [self.conv(c[i + 1], f"{fpn}inner_blocks.{i}.0", f, 1, bias=True) for i in range(3)]
+        for i in (1, 0):
+            inner[i] = inner[i] + F.interpolate(inner[i + 1], size=inner[i].shape[-2:], mode="nearest")
+        p = [self.conv(inner[i], f"{fpn}layer_blocks.{i}.0", f, 3, 1, 1, True) for i in range(3)]
+        p.append(self.conv(p[2], fpn + "extra_blocks.p6", f, 3, 2, 1, True))
+        p.append(self.conv(self.relu(p[3]), fpn + "extra_blocks.p7", f, 3, 2, 1, True))
+        out = {}
+        for label, head, last, each in (("cls", "classification_head", "cls_logits", self.cfg["classes"]), ("box", "regression_head", "bbox_reg", 4)):
+            for level, y in enumerate(p, 3):
+                for i in range(4):
+                    y = self.relu(self.conv(y, f"head.{head}.conv.{i}.0", f, 3, 1, 1, True))
+                out[f"{label}{level}"] = self.conv(y, f"head.{head}.{last}", self.cfg["anchors"] * each, 3, 1, 1, True)
+        return out
 
     def dense(self, x, name):
         x = x.mean(dim=(2, 3))
@@ -213,8 +265,8 @@ def nudge(net, x, target, kinds):
 
 # ---- optimizers, from their papers' formulas as PyTorch states them
 
-def optimizer(kind, params):
-    sgd = dict(lr=0.01, momentum=0.9, weight_decay=1e-4)
+def optimizer(kind, params, lr):
+    sgd = dict(lr=lr, momentum=0.9, weight_decay=1e-4)
     adam = dict(lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
     if kind == "sgd":
         return torch.optim.SGD(params, **sgd)
@@ -230,9 +282,9 @@ def steps(kind, net, start, stats, x, target, count):
     net.p = {k: v.detach().clone().requires_grad_() for k, v in start.items()}
     net.b = {k: v.clone() for k, v in stats.items()}
     net.train = True
-    opt = optimizer(kind, list(net.p.values()))
+    opt = optimizer(kind, list(net.p.values()), net.cfg.get("lr", 0.01))
     for _ in range(count):
-        loss = F.cross_entropy(net.forward(x), target)
+        loss = net.loss(net.forward(x), target)
         gradients = torch.autograd.grad(loss, list(net.p.values()))
         new = {k: v.clone() for k, v in net.new_stats.items()}
         yield loss.item()
@@ -287,8 +339,26 @@ def make_v1(name, net, params, stats, x):
     net.p, net.b, net.stride_on, out = params, stats, 1, {}
     for mode in ("eval", "train"):
         net.train = mode == "train"
-        out[f"{mode}.logits"] = net.forward(x).detach().numpy()
+        out[f"{mode}.logits"] = net.forward(x)["logits"].detach().numpy()
     save(Path(__file__).parent / f"{name}_v1.safetensors", out, {})
+
+
+def make_target(name, net, x):
+    """One label for each sample or each pixel; of several outputs a tensor for each (`scores3` for `cls3`, `boxes3` for `box3`)."""
+    cfg = net.cfg
+    if cfg["kind"] == "retinanet":
+        return {k: torch.tensor((2 * uniform(f"{name}.{k}", v.numel()) - 1).astype(np.float32).astype(np.float64).reshape(v.shape)) for k, v in net.forward(x).items()}
+    if cfg["kind"] == "unet":
+        u = uniform(name + ".target", cfg["batch"] * cfg["size"] ** 2)
+        labels = torch.tensor(np.where(u > 0.9, IGNORE, np.floor(u / 0.9 * cfg["classes"])).astype(np.int64))
+        return labels.reshape(cfg["batch"], cfg["size"], cfg["size"])
+    return torch.tensor([(3 * i + 1) % cfg["classes"] for i in range(cfg["batch"])])
+
+
+def target_arrays(target):
+    if isinstance(target, dict):
+        return {f"target.{k.replace('cls', 'scores').replace('box', 'boxes')}": v.numpy() for k, v in target.items()}
+    return {"target": target.numpy()}
 
 
 def make(name):
@@ -297,22 +367,23 @@ def make(name):
     net = Net(cfg)
     shape = (cfg["batch"], 3, cfg["size"], cfg["size"])
     x = torch.tensor((4 * uniform(name + ".input", int(np.prod(shape))) - 2).reshape(shape))
-    target = torch.tensor([(3 * i + 1) % cfg["classes"] for i in range(cfg["batch"])])
     net.forward(x)
+    target = make_target(name, net, x)
     kinds = ["sgd", "adam"] + (["nesterov", "adamw"] if name == "resnet20" else [])
     x, margin, later_margin = nudge(net, x, target, kinds)
     start_statistics(net, x)
     params, stats = dict(net.p), {k: v.clone() for k, v in net.b.items()}
 
-    out = {"input": x.numpy(), "target": target.numpy()}
+    out = {"input": x.numpy(), **target_arrays(target)}
     net.train = False
-    out["eval.logits"] = net.forward(x).detach().numpy()
+    out.update({"eval." + k: v.detach().numpy() for k, v in net.forward(x).items()})
     net.train = True
     x.requires_grad_()
-    logits = net.forward(x)
-    loss = F.cross_entropy(logits, target)
+    outputs = net.forward(x)
+    loss = net.loss(outputs, target)
     loss.backward()
-    out["train.logits"], out["train.loss"] = logits.detach().numpy(), np.array(loss.item())
+    out.update({"train." + k: v.detach().numpy() for k, v in outputs.items()})
+    out["train.loss"] = np.array(loss.item())
     out["grad.image"] = x.grad.numpy()
     for k, v in stats.items():
         out["start." + k], out["stat." + k] = v.numpy(), net.new_stats[k].numpy()

@@ -5,6 +5,7 @@
    For each network: the reference interpreter (forward, gradients, statistics, optimizer steps; in double precision, so nothing
    but the rounding of the stored numbers remains), `rnc run` on the same arrays with 1 and 2 threads, and three optimizer steps of
    the compiled training step, with room for more samples than there are. Each case runs in a process of its own. RNC names the program. */
+#include <dirent.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,11 +28,13 @@
 #define REFERENCE_TOLERANCE 2e-7 /* the stored numbers are floats */
 
 /* As in make_vectors.py. */
-static const struct net { const char *name, *params[4]; } nets[] = {
-    { "resnet20", { "n=1", "size=16", "classes=10" } },
-    { "resnet18", { "width=8", "size=48", "classes=10" } },
-    { "resnet34", { "width=4", "size=40", "classes=10" } },
-    { "resnet50", { "width=4", "size=40", "classes=10" } },
+static const struct net { const char *name, *params[7]; double lr; /* of SGD, where it is not 0.01 */ } nets[] = {
+    { .name = "resnet20", .params = { "n=1", "size=16", "classes=10" } },
+    { .name = "resnet18", .params = { "width=8", "size=48", "classes=10" } },
+    { .name = "resnet34", .params = { "width=4", "size=40", "classes=10" } },
+    { .name = "resnet50", .params = { "width=4", "size=40", "classes=10" } },
+    { .name = "unet", .params = { "width=2", "size=32", "classes=4" } },
+    { .name = "retinanet", .params = { "backbone=resnet18", "width=3", "size=128", "classes=3", "anchors=2", "features=8" }, .lr = 0.001 },
 };
 enum { NNETS = sizeof nets / sizeof nets[0] };
 
@@ -121,6 +124,20 @@ static double *widen(struct arena *a, const float *data, size_t count)
     return wide;
 }
 
+/* The target NAME: the only one, or one of several. */
+static const struct tensor *stored_target(const struct store *s, const char *name)
+{
+    const struct tensor *only = store_find(s, "target");
+    return only ? only : store_get(s, arena_printf(s->arena, "target.%s", name));
+}
+
+/* The label of an output that WANT holds of MODE ("eval." or "train."), or NULL; the loss is no such output. */
+static const char *output_label(const struct tensor *want, const char *mode)
+{
+    const size_t n = strlen(mode);
+    return strncmp(want->name, mode, n) == 0 && strcmp(want->name + n, "loss") != 0 ? want->name + n : NULL;
+}
+
 /* ---- graphs */
 
 /* Prints the diagnostics; errors end the case. */
@@ -132,7 +149,7 @@ static void finish(const struct test *t)
 
 static struct graph *load_graph(const struct test *t, int64_t batch, bool losses)
 {
-    struct override params[4];
+    struct override params[7];
     struct spec_options options = { .params = params };
     for (const char *const *p = t->net->params; *p; p++) {
         char *text = arena_strdup(t->arena, *p), *equals = strchr(text, '=');
@@ -171,15 +188,14 @@ static const struct value *new_value(const struct graph *g, const char *state)
 
 static void eval_load_arguments(struct eval *e, const struct graph *g, const struct store *s)
 {
-    const struct tensor *input = store_get(s, "input"), *target = store_get(s, "target");
     for (int i = 0; i < g->nvalues; i++) {
         const struct value *v = g->values[i];
         if (v->kind != VALUE_INPUT && v->kind != VALUE_TARGET) continue;
         /* What lies past the real samples is never read: a NaN there would show. */
-        const size_t real = v->kind == VALUE_INPUT ? input->count : target->count;
+        const struct tensor *from = v->kind == VALUE_INPUT ? store_get(s, "input") : stored_target(s, v->name);
         double *data = eval_data(e, v);
         for (size_t k = 0; k < (size_t)type_elements(&v->type); k++)
-            data[k] = k >= real ? (double)NAN : v->kind == VALUE_INPUT ? (double)input->data[k] : (double)target->ints[k];
+            data[k] = k >= from->count ? (double)NAN : from->i64 ? (double)from->ints[k] : (double)from->data[k];
     }
 }
 
@@ -196,13 +212,22 @@ static void eval_load(struct eval *e, const struct graph *g, const struct store 
     eval_load_arguments(e, g, s);
 }
 
+static void compare_eval_outputs(struct test *t, struct eval *e, const struct graph *g, const char *mode)
+{
+    for (size_t i = 0; i < t->store.count; i++) {
+        const struct tensor *want = &t->store.tensors[i];
+        const char *label = output_label(want, mode);
+        if (label) compare(t->c, want->name, eval_data(e, output_value(g, label)), want, REFERENCE_TOLERANCE);
+    }
+}
+
 static void test_reference_forward(struct test *t)
 {
     struct graph *g = load_graph(t, t->n, false);
     struct eval *e = eval_new(g, (struct ref_run){ .n = t->n });
     eval_load(e, g, &t->store);
     eval_run(e, true);
-    compare(t->c, "eval.logits", eval_data(e, g->outputs[0].value), store_get(&t->store, "eval.logits"), REFERENCE_TOLERANCE);
+    compare_eval_outputs(t, e, g, "eval.");
     eval_free(e);
 }
 
@@ -214,7 +239,7 @@ static void test_reference_gradients(struct test *t)
     eval_load(e, g, &t->store);
     eval_run(e, false);
     const struct store *s = &t->store;
-    compare(t->c, "train.logits", eval_data(e, g->outputs[0].value), store_get(s, "train.logits"), REFERENCE_TOLERANCE);
+    compare_eval_outputs(t, e, g, "train.");
     compare(t->c, "train.loss", eval_data(e, output_value(g, "loss")), store_get(s, "train.loss"), REFERENCE_TOLERANCE);
     for (size_t i = 0; i < s->count; i++) {
         const struct tensor *want = &s->tensors[i];
@@ -237,7 +262,7 @@ static struct train_options optimizer_options(const char *kind)
     };
 }
 
-static double learning_rate(const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 1e-3 : 0.01; }
+static double learning_rate(const struct net *net, const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 1e-3 : net->lr > 0 ? net->lr : 0.01; }
 
 /* What the file holds of a state tensor after the steps: its norm, then evenly spaced elements. */
 static void compare_after(struct test *t, const struct tensor *want, const double *got, size_t count, double tolerance)
@@ -260,7 +285,7 @@ static void steps_reference(struct test *t, const char *kind)
     struct eval *last = NULL;
     double losses[3];
     for (int step = 0; step < 3; step++) {
-        struct eval *e = eval_new(g, (struct ref_run){ .n = t->n, .lr = learning_rate(kind), .step = step + 1 });
+        struct eval *e = eval_new(g, (struct ref_run){ .n = t->n, .lr = learning_rate(t->net, kind), .step = step + 1 });
         eval_load(e, g, &t->store);
         for (int i = 0; i < g->nupdates && last; i++) {
             const struct value *v = g->updates[i].state;
@@ -309,7 +334,10 @@ static void bind_buffers(const struct test *t, const struct rnc_model *m, const 
     for (uint32_t i = 0; i < m->ntensors; i++) {
         const struct rnc_tensor *tensor = &m->tensors[i];
         if (tensor->role == RNC_ROLE_INPUT) inputs[tensor->offset] = store_get(&t->store, "input")->data;
-        if (tensor->role == RNC_ROLE_TARGET) inputs[tensor->offset] = store_get(&t->store, "target")->ints;
+        if (tensor->role == RNC_ROLE_TARGET) {
+            const struct tensor *target = stored_target(&t->store, tensor->name);
+            inputs[tensor->offset] = target->i64 ? (const void *)target->ints : (const void *)target->data;
+        }
         if (tensor->role == RNC_ROLE_OUTPUT) outputs[tensor->offset] = ARENA_ARRAY(t->arena, float, tensor_elements(tensor));
     }
 }
@@ -341,7 +369,7 @@ static void steps_execute(struct test *t, struct rnc_instance *instance, const c
     for (size_t i = 0; i < count; i++) check_status(rnc_set(instance, state[i]->name, state[i]->data, &status), &status);
     double losses[3];
     for (int step = 0; step < 3; step++) {
-        const struct rnc_run run = { .n = t->n, .step = step + 1, .lr = learning_rate(kind) };
+        const struct rnc_run run = { .n = t->n, .step = step + 1, .lr = learning_rate(t->net, kind) };
         check_status(rnc_execute(instance, &run, inputs, outputs, NULL, &status), &status);
         losses[step] = (double)*(const float *)outputs[model_tensor(m, "loss")->offset];
     }
@@ -396,7 +424,7 @@ static void test_adamw(struct test *t) { steps_native(t, "adamw", 0); }
 /* rnc run NET -p … ARGS; its output goes to ours. */
 static void run_rnc(const struct test *t, const char *const *args)
 {
-    const char *argv[40] = { getenv("RNC") ? getenv("RNC") : "build/rnc", "run", t->net->name };
+    const char *argv[120] = { getenv("RNC") ? getenv("RNC") : "build/rnc", "run", t->net->name };
     int n = 3;
     for (const char *const *p = t->net->params; *p; p++) {
         argv[n++] = "-p";
@@ -419,10 +447,9 @@ static void run_rnc(const struct test *t, const char *const *args)
     }
 }
 
-static void compare_array(struct test *t, const char *name, const char *file)
+static void compare_array(struct test *t, const struct tensor *want, const char *file)
 {
-    const struct tensor *want = store_get(&t->store, name);
-    compare(t->c, name, widen(t->arena, store_read_npy(t->arena, file, want->count), want->count), want, FORWARD_TOLERANCE);
+    compare(t->c, want->name, widen(t->arena, store_read_npy(t->arena, file, want->count), want->count), want, FORWARD_TOLERANCE);
 }
 
 /* --grads holds the gradient of each parameter and of the input, and the running statistics after the step, each under its name. */
@@ -439,30 +466,71 @@ static void compare_gradients(struct test *t, const char *file)
     }
 }
 
-/* The weights and arrays in files of the working directory, which is the case's own. */
+/* The weights and arrays in files of the working directory, which is the case's own: NAME.npy for each input and target. */
 static void write_arguments(const struct test *t)
 {
     size_t count;
     struct tensor **state = starting_state(&t->store, &count);
     store_write("weights.safetensors", (const struct tensor *const *)state, count);
-    store_write_npy(t->arena, "image.npy", store_get(&t->store, "input"));
-    store_write_npy(t->arena, "target.npy", store_get(&t->store, "target"));
+    for (size_t i = 0; i < t->store.count; i++) {
+        const struct tensor *x = &t->store.tensors[i];
+        if (strcmp(x->name, "input") == 0 || strncmp(x->name, "target", 6) == 0) store_write_npy(t->arena, arena_printf(t->arena, "%s.npy", x->name), x);
+    }
+}
+
+enum { MAX_ARGS = 96 };
+struct arguments { const char *arg[MAX_ARGS]; int n; };
+
+static void push(struct arguments *a, const char *option, const char *value)
+{
+    if (a->n + 3 > MAX_ARGS) store_die("too many arguments");
+    if (option) a->arg[a->n++] = option;
+    a->arg[a->n++] = value;
+}
+
+/* --output for every output of MODE; with TARGETS, --target for every one. */
+static void push_arrays(const struct test *t, struct arguments *a, const char *mode, bool targets)
+{
+    push(a, "--weights", "weights.safetensors");
+    push(a, "--input", "input.npy");
+    for (size_t i = 0; i < t->store.count; i++) {
+        const struct tensor *x = &t->store.tensors[i];
+        const char *label = output_label(x, mode);
+        if (label) push(a, "--output", arena_printf(t->arena, "%s=%s.npy", label, label));
+        if (!targets || strncmp(x->name, "target", 6) != 0) continue;
+        push(a, "--target", x->name[6] ? arena_printf(t->arena, "%s=%s.npy", x->name + 7, x->name) : "target.npy");
+    }
+}
+
+static void compare_arrays(struct test *t, const char *mode)
+{
+    for (size_t i = 0; i < t->store.count; i++) {
+        const struct tensor *want = &t->store.tensors[i];
+        const char *label = output_label(want, mode);
+        if (label) compare_array(t, want, arena_printf(t->arena, "%s.npy", label));
+    }
 }
 
 static void run_forward(struct test *t, const char *threads)
 {
+    struct arguments a = { 0 };
     write_arguments(t);
-    run_rnc(t, (const char *const[]){ "--threads", threads, "--weights", "weights.safetensors", "--input", "image.npy",
-                                      "--output", "logits.npy", NULL });
-    compare_array(t, "eval.logits", "logits.npy");
+    push(&a, "--threads", threads);
+    push_arrays(t, &a, "eval.", false);
+    run_rnc(t, a.arg);
+    compare_arrays(t, "eval.");
 }
 
 static void run_gradients(struct test *t, const char *threads)
 {
+    struct arguments a = { 0 };
     write_arguments(t);
-    run_rnc(t, (const char *const[]){ "--train", "--threads", threads, "--weights", "weights.safetensors", "--input", "image.npy",
-                                      "--target", "target.npy", "--output", "logits.npy", "--grads", "grads.safetensors", NULL });
-    compare_array(t, "train.logits", "logits.npy");
+    push(&a, NULL, "--train");
+    push(&a, "--threads", threads);
+    push(&a, "--grads", "grads.safetensors");
+    push_arrays(t, &a, "train.", true);
+    run_rnc(t, a.arg);
+    compare_arrays(t, "train.");
     compare_gradients(t, "grads.safetensors");
 }
 
@@ -471,10 +539,10 @@ static void test_run_v1(struct test *t)
 {
     const struct store v1 = store_read(t->arena, arena_printf(t->arena, "%s/%s_v1.safetensors", t->vectors, t->net->name));
     write_arguments(t);
-    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--weights", "weights.safetensors", "--input", "image.npy", "--output", "logits.npy", NULL });
+    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--weights", "weights.safetensors", "--input", "input.npy", "--output", "logits.npy", NULL });
     const struct tensor *want = store_get(&v1, "eval.logits");
     compare(t->c, "v1 eval.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
-    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--train", "--weights", "weights.safetensors", "--input", "image.npy",
+    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--train", "--weights", "weights.safetensors", "--input", "input.npy",
                                       "--target", "target.npy", "--output", "logits.npy", NULL });
     want = store_get(&v1, "train.logits");
     compare(t->c, "v1 train.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
@@ -506,11 +574,22 @@ static bool run_case(const struct net *net, size_t i, const char *vectors)
     struct comparison c = { 0 };
     struct test t = { .arena = a, .diags = diags_new(a), .net = net, .vectors = vectors, .c = &c };
     t.store = store_read(a, arena_printf(a, "%s/%s.safetensors", vectors, net->name));
-    t.n = (int64_t)store_get(&t.store, "eval.logits")->dim[0];
+    t.n = (int64_t)store_get(&t.store, "input")->dim[0];
     cases[i].run(&t);
     const bool passed = report(&c);
     arena_free(a);
     return passed;
+}
+
+static void remove_files(const char *directory)
+{
+    DIR *d = opendir(directory);
+    char path[4096];
+    for (struct dirent *f; d && (f = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", directory, f->d_name);
+        if (f->d_name[0] != '.') remove(path);
+    }
+    if (d) closedir(d);
 }
 
 static bool run_isolated(const struct net *net, size_t i, const char *root, const char *program)
@@ -528,11 +607,7 @@ static bool run_isolated(const struct net *net, size_t i, const char *root, cons
     }
     int status = 1;
     if (child > 0) waitpid(child, &status, 0);
-    static const char *const files[] = { "weights.safetensors", "image.npy", "target.npy", "logits.npy", "grads.safetensors" };
-    for (size_t k = 0; k < sizeof files / sizeof files[0] && made; k++) {
-        snprintf(path, sizeof path, "%s/%s", directory, files[k]);
-        remove(path);
-    }
+    if (made) remove_files(directory);
     if (made) rmdir(directory);
     if (status == 0) return true;
     if (WIFSIGNALED(status)) printf("  killed by signal %d\n", WTERMSIG(status));
