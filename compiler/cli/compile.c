@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/file.h"
 #include "cli/memory.h"
@@ -186,6 +187,7 @@ static void json_report(const struct built *b, const struct buf *passes, const c
         "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
         "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
     memory_json(g, root);
+    json_object_set_new(root, "algorithms", choices_json(g));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -201,6 +203,7 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
         fprintf(out, "  %.*s\n", (int)n, p);
         p += n + (p[n] == '\n');
     }
+    choices_print(c->arena, g, out);
     fprintf(out, "\ncode      %d kernels for %d steps, %s\n", s->kernels, s->steps, format_bytes(c->arena, s->code_bytes));
     memory_report(c->arena, g, out);
     fprintf(out, "time      %s ms: spec %s, passes %s, code %s%s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),

@@ -82,7 +82,7 @@ static bool run_round(struct tuner *t, struct candidate *c, int count)
     for (int i = 0; i < count; i++)
         if (c[i].runs >= 2 && (least == 0 || c[i].best < least)) least = c[i].best;
     for (int i = 0; i < count; i++) {
-        if (c[i].runs >= LEAST_ROUNDS && least > 0 && c[i].best > HOPELESS * least) continue;
+        if (c[i].runs >= 2 && least > 0 && c[i].best > HOPELESS * least) continue;
         double s = t->machine.run(t->machine.ctx, c[i].code, t->deadline);
         if (s < 0) return false;
         if (c[i].runs == 0 || s < c[i].best) c[i].best = s;
