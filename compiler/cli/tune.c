@@ -1,5 +1,6 @@
 /* tune.c: --tune: what the tuner measures goes into the choice of algorithms, and what it did into the report. */
 #include "gen/tuner.h"
+#include <stdio.h>
 #include "base/buf.h"
 #include "cli/cli.h"
 
@@ -22,11 +23,13 @@ bool cli_tune(struct cli *c, const struct target *t, struct pass_context *pc)
     if (c->tune < 0) return true;
     if (!c->tuner && !open_tuner(c, t)) return false;
     pc->cost = tuner_cost(c->tuner);
+    if (c->color && c->tune > 0) fprintf(stderr, "measuring convolutions, for at most %g s …", c->tune);
     return true;
 }
 
 void cli_tuned(const struct cli *c, struct buf *report)
 {
+    if (c->tuner && c->color && c->tune > 0) fputs("\r\033[K", stderr);
     if (!c->tuner || !report) return;
     struct tuner_stats s = tuner_stats(c->tuner);
     buf_printf(report, "tuner: %d convolutions measured in %.1f s, %d known from before, %d left to the model\n", s.measured, s.seconds, s.known, s.left);
