@@ -113,9 +113,9 @@ class Network:
     def __init__(self, library, path, x, dtype, order=None):
         import onnx
         self.lib, self.dtype, self.order = library, dtype, order
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
         self.nodes = [n for n in model.graph.node if n.op_type != "Constant"]
-        self.constants = constants(onnx, model.graph)
+        self.constants = constants(onnx, model.graph, os.path.dirname(path))
         self.readers = {}
         for n in self.nodes:
             for name in n.input:
@@ -355,9 +355,15 @@ class Network:
             self.done(p)
 
 
-def constants(onnx, graph):
-    out = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
-    for n in graph.node:
-        if n.op_type == "Constant":
-            out[n.output[0]] = onnx.numpy_helper.to_array(n.attribute[0].t)
+def constants(onnx, graph, folder):
+    """Arrays by name; what is in a file beside the model is mapped from there."""
+    def array_of(t):
+        if t.data_location != onnx.TensorProto.EXTERNAL:
+            return onnx.numpy_helper.to_array(t)
+        place = {e.key: e.value for e in t.external_data}
+        kind = onnx.helper.tensor_dtype_to_np_dtype(t.data_type)
+        return np.memmap(os.path.join(folder, place["location"]), kind, "r", int(place.get("offset", 0)), tuple(t.dims))
+
+    out = {t.name: array_of(t) for t in graph.initializer}
+    out.update((n.output[0], array_of(n.attribute[0].t)) for n in graph.node if n.op_type == "Constant")
     return out

@@ -130,12 +130,6 @@ class Rnc:
         self.version = version.split(",")[0].removeprefix("rnc ")
         self.errors = compare(self.check(), folder, row)
 
-    def measure_memory(self):
-        """Of a start that compiles, and of one that finds the model in the cache, where check() has left inference but not the training step."""
-        cold = self.bench(0.1, RNC_CACHE="off")["peak_rss_bytes"]
-        self.bench(0.1)
-        self.memory = {"cold": cold, "warm": self.bench(0.1)["peak_rss_bytes"]}
-
     def call(self, *args, **variables):
         """What it prints, and the peak of its resident memory."""
         env = dict(os.environ, RNC_CACHE_DIR=cache_folder(), **variables)
@@ -170,13 +164,19 @@ class Rnc:
     def close(self):
         pass
 
+    def memory(self):
+        """The peaks of a start that finds the model in the cache, as the last turn did if it was not the only one, and of one that compiles."""
+        warm = self.rounds[-1] if self.rounds[-1]["cached"] else self.bench(0.1)
+        return warm["peak_rss_bytes"], self.bench(0.1, RNC_CACHE="off")["peak_rss_bytes"]
+
     def result(self):
         last, middle = self.rounds[-1], lambda key: statistics.median(r[key] for r in self.rounds)
+        warm, cold = self.memory()
         return {"family": "rnc", "version": self.version, "errors": self.errors, "median_ms": median(self.rounds),
                 "rounds_ms": [r["median_ms"] for r in self.rounds], "disturbed": sum(r["disturbed"] for r in self.rounds),
                 "gflops": middle("gflops"), "executed_gflops": middle("executed_gflops"), "peak_gflops": middle("peak_gflops"),
-                "rss_idle_bytes": self.idle, "rss_peak_bytes": self.memory["warm"], "rss_increment_bytes": self.memory["warm"] - self.idle,
-                "rss_peak_cold_bytes": self.memory["cold"], "rss_increment_cold_bytes": self.memory["cold"] - self.idle,
+                "rss_idle_bytes": self.idle, "rss_peak_bytes": warm, "rss_increment_bytes": warm - self.idle,
+                "rss_peak_cold_bytes": cold, "rss_increment_cold_bytes": cold - self.idle,
                 "planned_bytes": last["planned_bytes"] + last["state_bytes"]}
 
 
@@ -292,7 +292,6 @@ def run_row(row, options, log):
     if can_do(options.rnc, row["dtype"]):
         everyone.append(Rnc(options.rnc, row, folder, log))
         report.say("  %-20s %-18s %s" % ("rnc", everyone[0].version, error_text(everyone[0].errors)))
-        everyone[0].measure_memory()
     else:
         report.say("  rnc has no --dtype: the peers alone")
     try:
