@@ -21,6 +21,7 @@ struct wino {
     struct piece piece;
     V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
     V first, count;           /* the block's first tile and how many it has */
+    V last;                   /* is it the piece's last block? */
     V next, next_x, next_dy;  /* the next block's first tile, and the operands of its piece */
 };
 
@@ -226,6 +227,19 @@ static void ask_ahead(struct wino *c, V number)
     }
 }
 
+/* In a piece's last block: a part of the lines of DW, which all OV blocks' products together ask for. PART: of the parts. */
+static void ask_weights(struct wino *c, V dw, V part)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    int64_t block = 9 * (int64_t)e->v * e->v, parts = c->points * (e->v / p->ci), floats = div_up(block / LINE, parts) * LINE;
+    struct branch f;
+    if_begin(e, &f, c->last);
+    for (int64_t o = 0; o < p->ov; o++)
+        for (int64_t i = 0; i < floats; i += LINE) e_prefetch_write(e, e_at(e, dw, e_addi(e, e_muli(e, part, floats), o * p->icb * block + i)));
+    if_end(e, &f);
+}
+
 static void products(struct wino *c, V fresh)
 {
     struct emit *e = c->e;
@@ -242,6 +256,8 @@ static void products(struct wino *c, V fresh)
     V v1 = e_at(e, v0, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 1, blocks.phi);
     ask_ahead(c, chans.phi[0]);
+    V dw = e_at(e, c->piece.dw, e_muli(e, e_add(e, e_muli(e, units.iv, p->ov * p->icb), blocks.iv), 9 * (int64_t)e->v * e->v));
+    ask_weights(c, dw, e_add(e, e_muli(e, points.iv, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
     product(c, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
     number = e_addi(e, chans.phi[0], 1);
     loop_end(e, &chans, &number);
@@ -339,10 +355,10 @@ static void piece_tiles(struct wino *c, const struct piece *following, V tiles)
     c->first = blocks.iv;
     c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c->first));
     c->next = e_addi(e, c->first, p->slots * p->block);
-    V last = e_cmp(e, LLVMIntSGE, c->next, tiles);
-    c->next = e_select(e, last, then, c->next);
-    c->next_x = e_select(e, last, following->x, c->piece.x);
-    c->next_dy = e_select(e, last, following->dy, c->piece.dy);
+    c->last = e_cmp(e, LLVMIntSGE, c->next, tiles);
+    c->next = e_select(e, c->last, then, c->next);
+    c->next_x = e_select(e, c->last, following->x, c->piece.x);
+    c->next_dy = e_select(e, c->last, following->dy, c->piece.dy);
     transform_operands(c);
     products(c, e_cmp(e, LLVMIntEQ, c->first, start));
     loop_end(e, &blocks, NULL);
