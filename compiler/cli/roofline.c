@@ -7,7 +7,7 @@
 #include "pass/pass.h"
 
 enum { LARGEST = 512 << 20, UNKNOWN_L2 = 1 << 20, UNKNOWN_L3 = 32 << 20 };
-#define SECONDS 0.02
+#define SECONDS 0.08
 
 /* Half a cache is what a stream can count on; the rest holds something else. */
 static void choose_levels(struct roofline *r, const struct target *t, int workers)

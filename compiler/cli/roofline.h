@@ -15,7 +15,7 @@ struct roofline_level {
 };
 struct roofline { struct roofline_level level[ROOFLINE_LEVELS]; };
 
-/* Streams buffers that fit each level; takes some 0.3 s, and twice the last cache's size (at most 512 MiB) of memory while it does. */
+/* Streams buffers that fit each level; takes about a second, and twice the last cache's size (at most 512 MiB) of memory while it does. */
 void roofline_measure(struct roofline *r, const struct gen_peak *peak, const struct target *t, const struct rnc_parallel *par);
 
 struct roofline_bytes { size_t parameters, read, written; };

@@ -12,6 +12,7 @@
 #include "cli/dataset.h"
 #include "cli/format.h"
 #include "cli/session.h"
+#include "gen/rest.h"
 #include "pass/algorithm.h"
 #include "runtime/philox.h"
 #include "runtime/safetensors.h"
@@ -179,6 +180,7 @@ static bool compile(struct training *t, const char *spec)
     if (!cli_build(t->c, spec, &o, &t->train)) return false;
     o = (struct model_options){ .mode = MODEL_INFER, .batch = t->train.model->batch };
     if (!cli_build(t->c, spec, &o, &t->infer)) return false;
+    gen_rest();
     struct rnc_status s = { 0 };
     t->pool = rnc_pool_new((int)t->c->threads, &s);
     if (!t->pool) return session_fail(t->c, &s);

@@ -47,7 +47,7 @@ struct gen_peak *gen_peak_new(const struct target *t, struct diags *d); /* NULL 
 /* GFLOP/s of all of PAR's workers together, over about so many seconds. */
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds);
 /* GB/s of all workers together in reading BUFFER (64-byte aligned) or, COPY, its first half and writing its second half, whose bytes both
-   count: the best of at least four passes, about so many seconds. */
+   count; the upper quartile of short windows within about so many seconds. */
 double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy, double seconds);
 void gen_peak_free(struct gen_peak *p);
 

@@ -3,20 +3,28 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* A debugger puts its breakpoints into those pages: in builds for it they stay. */
+#ifdef RNC_DEBUG
+static const bool debugged = true;
+#else
+static const bool debugged = false;
+#endif
+
 /* Text relocations would be lost with the pages: no library of x86-64 or aarch64 should have any. */
-static int has_text_relocations(const struct dl_phdr_info *info)
+static bool has_text_relocations(const struct dl_phdr_info *info)
 {
     for (int k = 0; k < info->dlpi_phnum; k++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[k];
         if (p->p_type != PT_DYNAMIC) continue;
         for (const ElfW(Dyn) *d = (const ElfW(Dyn) *)(info->dlpi_addr + p->p_vaddr); d->d_tag != DT_NULL; d++)
-            if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_TEXTREL))) return 1;
+            if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_TEXTREL))) return true;
     }
-    return 0;
+    return false;
 }
 
 /* Segments that nobody may write are as they are in the file; the program itself (which has no name here) stays as it is. */
@@ -37,7 +45,5 @@ static int drop_clean(struct dl_phdr_info *info, size_t size, void *unused)
 void gen_rest(void)
 {
     malloc_trim(0);
-#if !defined RNC_DEBUG
-    dl_iterate_phdr(drop_clean, NULL); /* not where a debugger has put its breakpoints into those pages */
-#endif
+    if (!debugged) dl_iterate_phdr(drop_clean, NULL);
 }
