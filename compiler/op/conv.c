@@ -444,6 +444,9 @@ static const struct op_test wgrad_tests[] = {
     {"x=2,16,3,3 dy=2,96,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=1,16,1,1 dy=1,32,1,1 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=16,16,13,13 dy=16,16,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-6}, /* the budgets, on many tiles */
+    {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},
+    {"x=3,64,28,28 dy=3,32,28,28 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},
 };
 
 /* ---- rows */

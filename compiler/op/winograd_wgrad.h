@@ -26,6 +26,7 @@ struct winograd_wgrad_plan {
 enum {
     WINOGRAD_WGRAD_CHANNELS = 64,       /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
     WINOGRAD_WGRAD_BYTES = 448 << 10,   /* of both transformed operands of a block: with the sums and the pixels of the next block they fit 2 MB */
+    WINOGRAD_WGRAD_TILES = 48,          /* of a block, at most: the rounding error of its sums grows with them */
     WINOGRAD_WGRAD_SLOTS = 8, WINOGRAD_WGRAD_PIECES = 16,
 };
 
@@ -56,7 +57,7 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     p.og = winograd_wgrad_group(p.ocb, most - most % p.ov, p.ov);
     p.igroups = div_up(p.icb, p.ig);
     p.ogroups = div_up(p.ocb, p.og);
-    int64_t fit = max_i64(1, WINOGRAD_WGRAD_BYTES / (points * (p.ig + p.og) * lanes * 4)), blocks = div_up(tiles, fit);
+    int64_t fit = max_i64(1, WINOGRAD_WGRAD_BYTES / (points * (p.ig + p.og) * lanes * 4)), blocks = div_up(tiles, min_i64(fit, WINOGRAD_WGRAD_TILES));
     p.slots = min_i64(min_i64(WINOGRAD_WGRAD_SLOTS, tiles), div_up(WINOGRAD_WGRAD_PIECES, p.igroups * p.ogroups));
     p.block = div_up(tiles, round_up(blocks, p.slots));
     return p;
