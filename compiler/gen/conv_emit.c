@@ -7,7 +7,7 @@
 #include "gen/expr.h"
 
 /* Floats ahead that weights larger than the second-level cache are asked for. */
-enum { MAX_OV = 8, MAX_ACC = 32, PREFETCH = 2048 };
+enum { MAX_OV = 8, MAX_ACC = 32, PREFETCH = 2048, LINE = 16 /* floats of a cache line */ };
 
 /* ---- tiles */
 
@@ -135,7 +135,7 @@ static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, i
         V w[MAX_OV];
         for (int64_t o = 0; o < p->ov; o++) {
             w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
-            if (p->oc_major) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
+            if (p->oc_major && u * e->v % LINE == 0) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
         }
         for (int64_t t = from; t < to; t++) {
             V s = e_splat(e, e_load(e, e_ati(e, ip, t * p->is_w * p->in.w + u * p->in.c)));
@@ -377,7 +377,7 @@ void conv_emit(struct emit *e, const void *params)
 {
     struct conv_emitter c = {.e = e, .p = params};
     const struct conv_params *p = c.p;
-    c.unroll = p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
+    c.unroll = p->ic % 8 == 0 && e->target->registers < 32 ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
     struct loop pieces, rows;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V og, n, chunk;

@@ -1,7 +1,7 @@
 /* test_diff.c: whole small networks, compiled against the reference interpreter, value by value, from the root of the repository:
 
        build/tests/diff/test_diff [NET[/MODE]]…     the networks of tests/diff/nets and shipped specs in small; -v names every test; --ir prints the graph;
-                                                   --cpu=x86-64-v3 compiles for 8 lanes
+                                                   --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
 
    Modes: infer (all passes, folding included), sgd and adam (one whole training step: gradients of everything, new state), each at
    several batch sizes and with batches that are not full. */
@@ -202,8 +202,8 @@ int main(int argc, char **argv)
     glob_t nets;
     target_host(&target);
     for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--cpu=", 6) == 0 && !target_named(&target, argv[i] + 6)) {
-            fprintf(stderr, "%s: there is no CPU '%s'\n", argv[0], argv[i] + 6);
+        if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') && !target_option(&target, argv[i])) {
+            fprintf(stderr, "%s: '%s' names no CPU or width that is known\n", argv[0], argv[i]);
             return 2;
         }
     if (!gen_target_init(&target, d)) {

@@ -26,6 +26,16 @@ struct comparing {
     const char *error;
 };
 
+bool target_option(struct target *t, const char *arg)
+{
+    if (strncmp(arg, "--cpu=", 6) == 0) return target_named(t, arg + 6);
+    if (strncmp(arg, "--lanes=", 8) != 0) return false;
+    int lanes = atoi(arg + 8);
+    if (lanes != 4 && lanes != 8 && lanes != 16) return false;
+    t->lanes = lanes;
+    return true;
+}
+
 const char *passes_without(struct arena *a, const char *passes, const char *const *leave_out)
 {
     struct buf b;

@@ -1,7 +1,7 @@
 /* test_op.c: every row of every operator's test table.
 
        build/tests/op/test_op [NAME[/ROW]]…     all, one operator's, one row's; -v names every test;
-                                               --cpu=x86-64-v3 compiles for 8 lanes
+                                               --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
        build/tests/op/test_op "conv2d x=1,3,7,7 weight=5,3,3,3"     a row that is in no table
 
    Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule agrees with finite
@@ -175,8 +175,8 @@ int main(int argc, char **argv)
     struct target target;
     target_host(&target);
     for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--cpu=", 6) == 0 && !target_named(&target, argv[i] + 6)) {
-            fprintf(stderr, "%s: there is no CPU '%s'\n", argv[0], argv[i] + 6);
+        if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') && !target_option(&target, argv[i])) {
+            fprintf(stderr, "%s: '%s' names no CPU or width that is known\n", argv[0], argv[i]);
             return 2;
         }
     if (!gen_target_init(&target, d)) {

@@ -1,7 +1,7 @@
 /* test_random.c: random graphs, compiled with every pass, against the reference interpreter: forward and whole training steps, on
    several numbers of threads, partial batches, all memory guarded. What no list of networks thinks of.
 
-       build/tests/random/test_random [SEED [COUNT]]     COUNT graphs from SEED on; --ir prints each; --cpu=x86-64-v3 compiles for 8 lanes
+       build/tests/random/test_random [SEED [COUNT]]     COUNT graphs from SEED on; --ir prints each; --cpu=x86-64-v3, --lanes=4: for others
 
    A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first evaluated twice
    by the reference, the second time with every value rounded to single precision; what that changes, times a factor, is what the
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
     int nnumbers = 0, count[3] = { 0 };
     target_host(&target);
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--cpu=", 6) == 0 && target_named(&target, argv[i] + 6)) continue;
+        if (target_option(&target, argv[i])) continue;
         if (strcmp(argv[i], "--ir") == 0) ir = true;
         else if (nnumbers < 2) numbers[nnumbers++] = strtoull(argv[i], NULL, 10);
     }

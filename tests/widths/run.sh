@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The tests of compiled code once more, for vectors that are not this machine's: AVX2 (where the suite itself runs AVX-512 code), and four
+# lanes, as NEON has, whose layouts and blocking are the same on any machine. tests/cross has the code for aarch64 itself.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=${BUILD:-build} RNC=${RNC:-${BUILD:-build}/rnc}
+passed=0 failed=0
+
+# part PROGRAM OPTION…
+part() {
+    local program=$1 log p f
+    shift
+    log=$("$BUILD/tests/$program" "$@" 2>&1)
+    read -r p f <<<"$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' <<<"$log" | tail -n 1)"
+    [ -n "${p:-}" ] || { p=0 f=1; }
+    echo "$program $*: $p passed, $f failed"
+    [ "$f" = 0 ] || { echo "$log"; echo "     alone: $BUILD/tests/$program $*"; }
+    passed=$((passed + p)) failed=$((failed + f))
+}
+
+case $("$RNC" --version) in
+*" 16 float lanes")
+    part op/test_op --cpu=x86-64-v3
+    part diff/test_diff --cpu=x86-64-v3
+    part random/test_random --cpu=x86-64-v3
+    ;;
+*" 8 float lanes") echo "AVX2 is what the suite itself runs here" ;;
+esac
+part op/test_op --lanes=4
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
