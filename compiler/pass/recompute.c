@@ -482,7 +482,7 @@ static void too_small(const struct graph *g, struct pass_context *c, size_t aren
     }
     struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the training step needs at least %s: more than the memory budget of %s",
                                 mib(c->arena, arena + state), mib(c->arena, c->memory_budget));
-    diag_note(d, "that is %s of intermediates, with all that can be computed twice computed twice, and %s of weights and optimizer state",
+    diag_note(d, "that is %s of intermediates, even with everything computed again that can be, and %s of weights and optimizer state",
               mib(c->arena, arena), mib(c->arena, state));
     const char *layer = largest->layer ? largest->layer : largest->def->layer ? largest->def->layer : largest->name;
     diag_note(d, "the largest layer is '%s': %s of %s", layer, largest == node_workspace(largest->def) ? "a workspace" : "a result",

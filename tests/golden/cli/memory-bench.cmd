@@ -1,0 +1,1 @@
+$rnc bench resnet18 --memory-budget 2GB

@@ -1,0 +1,1 @@
+$rnc compile resnet18 --memory-budget 2GiB

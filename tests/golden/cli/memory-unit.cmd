@@ -1,0 +1,1 @@
+$rnc plan resnet18 --train --memory-budget 2
