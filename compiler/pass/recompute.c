@@ -78,6 +78,17 @@ static int mark_forward(const struct graph *g, struct node *const *node, bool *f
     return last;
 }
 
+static int64_t tile_of(const struct node *n) { return op_attr_index(n->op, "algorithm") < 0 ? 0 : 2 * node_int(n, "algorithm"); }
+
+/* Multiply-adds as executed: Winograd's F(m×m, 3×3) has (m + 2)² products a tile for the 9·m² as written. */
+static int64_t executed_macs(const struct node *n)
+{
+    int64_t macs = op_macs(n), m = tile_of(n);
+    if (!m || !macs) return macs;
+    const int64_t *y = (n->op->family == KERNEL_WGRAD ? n->in[1] : n->out[0])->type.dim;
+    return macs / (9 * y[2] * y[3]) * div_up(y[2], m) * div_up(y[3], m) * (m + 2) * (m + 2);
+}
+
 /* Nothing but reading and writing: made again without a thought for the arithmetic. */
 static bool is_cheap(const struct node *n)
 {
@@ -288,9 +299,9 @@ static size_t peak_of(struct model *m)
 
 /* ---- the choice */
 
-struct candidate { int node; double cost, worth; };
+struct candidate { int node; double worth; };
 
-/* In the time of one core's cycle: 16 multiply-adds and more, or 4 bytes. Only the order of the candidates follows from it. */
+/* Cycles of one core, of which each moves 4 bytes or does 24 multiply-adds. Only comparisons hang on it. */
 static double cost_of(const struct node *n)
 {
     double bytes = 0;
@@ -298,7 +309,7 @@ static double cost_of(const struct node *n)
         const struct value *v = i < n->nin ? n->in[i] : n->out[i - n->nin];
         if (v) bytes += (double)type_bytes(&v->type);
     }
-    return bytes / 4 + (double)op_macs(n) / 24;
+    return bytes / 4 + (double)executed_macs(n) / 24 * (tile_of(n) ? 1.3 : 1); /* and the transforms */
 }
 
 static int by_worth(const void *a, const void *b)
@@ -314,16 +325,24 @@ static size_t kept_bytes(const struct model *m, const struct node *n)
     return made_by(m, n) - (workspace ? m->bytes[workspace->id] : 0);
 }
 
-static struct candidate *candidates(const struct model *m, bool dear, int *count)
+/* What a candidate is worth: bytes for their time, for their arithmetic as the network has it, or alone. */
+enum order { BY_TIME, BY_MACS, BY_SIZE };
+
+static double worth(const struct node *n, double bytes, enum order order)
+{
+    return order == BY_SIZE ? bytes : bytes / (order == BY_TIME ? cost_of(n) : 1 + (double)op_macs(n));
+}
+
+/* The candidates, best first. */
+static struct candidate *candidates(const struct model *m, enum order order, int *count)
 {
     struct candidate *c = ARENA_ARRAY(m->arena, struct candidate, m->count + 1);
     *count = 0;
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->node[i];
         size_t made = kept_bytes(m, n);
-        if (!m->forward[i] || m->again[i] || !made || plan_is_view(n) || (!dear && !is_cheap(n))) continue;
-        double cost = cost_of(n);
-        c[(*count)++] = (struct candidate){ i, cost, (double)made / cost };
+        if (!m->forward[i] || m->again[i] || !made || plan_is_view(n)) continue;
+        c[(*count)++] = (struct candidate){ i, worth(n, (double)made, order) };
     }
     qsort(c, (size_t)*count, sizeof *c, by_worth);
     return c;
@@ -346,17 +365,18 @@ static void add(struct model *m, int node, int *added, int *count)
 struct search {
     struct model m;
     size_t target;   /* enough */
-    bool dear;       /* convolutions too */
+    bool at_any_cost;
+    enum order order;
     size_t peak;
     int *added;      /* scratch: the nodes of one trial */
     bool *kept;      /* scratch: the model's before it */
 };
 
-/* Without a budget a second making must be worth its passes over memory. */
+/* Without a budget a cycle must free half a byte. */
 static bool accepted(const struct search *s, size_t peak, const int *added, int count)
 {
     if (peak >= s->peak) return false;
-    if (s->dear) return true;
+    if (s->at_any_cost) return true;
     double cost = 0;
     for (int i = 0; i < count; i++) cost += cost_of(s->m.node[added[i]]);
     return (double)(s->peak - peak) * 2 >= cost;
@@ -396,7 +416,7 @@ static void take_back(struct search *s, const struct candidate *c, int count)
 static void choose(struct search *s)
 {
     int count;
-    struct candidate *c = candidates(&s->m, s->dear, &count);
+    struct candidate *c = candidates(&s->m, s->order, &count);
     bool more = true;
     s->peak = peak_of(&s->m);
     s->added = ARENA_ARRAY(s->m.arena, int, s->m.count + 1);
@@ -493,39 +513,52 @@ static void too_small(const struct graph *g, struct pass_context *c, size_t aren
 static int64_t macs_again(const struct graph *g)
 {
     int64_t sum = 0;
-    GRAPH_EACH(g, n) sum += n->again ? op_macs(n) : 0;
+    GRAPH_EACH(g, n) sum += n->again ? executed_macs(n) : 0;
     return sum;
 }
 
 struct fitting {
     struct graph *g;
     struct pass_context *c;
-    size_t room, state, least; /* the arena's share of the budget; the rest; the smallest arena found */
-    struct graph *best;        /* of what fits, that with the least arithmetic */
+    size_t room, state;           /* the arena's share of the budget; the rest */
+    struct graph *best, *closest; /* of what fits, that with the least arithmetic; what comes nearest in the model */
+    size_t least;                 /* of the latter */
 };
 
-/* A search with TARGET and GAP, scheduled and packed as it will be. *ARENA: what that takes. False after diagnostics. */
-static bool try_target(struct fitting *f, int gap, size_t target, struct search *s, size_t *arena)
+/* How second makings are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is made once more. */
+struct way { int gap; enum order order; };
+static const struct way ways[] = {
+    { INT_MAX, BY_TIME }, { 64, BY_TIME }, { 24, BY_TIME }, { 10, BY_TIME }, { INT_MAX, BY_MACS }, { 64, BY_MACS }, { 24, BY_MACS }, { 10, BY_MACS },
+    { INT_MAX, BY_SIZE }, { 64, BY_SIZE }, { 24, BY_SIZE },
+};
+
+/* A search for TARGET, and what it comes to when scheduled and packed: *ARENA, if it may fit. False after diagnostics. */
+static bool try_target(struct fitting *f, const struct way *way, size_t target, struct search *s, size_t *arena)
 {
     struct graph *trial = graph_clone(f->c->arena, f->g);
-    *s = (struct search){ .target = target, .dear = true };
+    *s = (struct search){ .target = target, .at_any_cost = true, .order = way->order };
     model_init(&s->m, trial);
-    s->m.gap = gap;
+    s->m.gap = way->gap;
     choose(s);
     apply(&s->m);
+    *arena = s->peak;
+    if (s->peak < f->least) {
+        f->least = s->peak;
+        f->closest = trial;
+    }
+    if (s->peak > f->room + f->room / 16 || (f->best && macs_again(trial) >= macs_again(f->best))) return true;
     if (!plan_trial(graph_clone(f->c->arena, trial), f->c, arena, &f->state)) return false;
-    if (*arena < f->least) f->least = *arena;
-    if (*arena <= f->room && (!f->best || macs_again(trial) < macs_again(f->best))) f->best = trial;
+    if (*arena <= f->room) f->best = trial;
     return true;
 }
 
 /* The search works in a model of the memory: where a plan of what it found takes more, it is to find less. */
-static bool fit_with(struct fitting *f, int gap)
+static bool fit_with(struct fitting *f, const struct way *way)
 {
     size_t target = f->room, arena;
     struct search s;
     for (int round = 0; round < 4; round++) {
-        if (!try_target(f, gap, target, &s, &arena)) return false;
+        if (!try_target(f, way, target, &s, &arena)) return false;
         if (arena <= f->room || s.peak > target) break;
         size_t over = arena - f->room + f->room / 200;
         target -= over < target ? over : target;
@@ -533,23 +566,24 @@ static bool fit_with(struct fitting *f, int gap)
     return true;
 }
 
-/* G becomes the graph that fits. What is made again stays for a reader at most so many nodes away; for others it is made once more. */
+/* G becomes the graph that fits. */
 static bool fit(struct graph *g, struct pass_context *c)
 {
-    static const int gaps[] = { INT_MAX, 64, 24, 10 };
-    enum { NGAPS = sizeof gaps / sizeof *gaps };
+    enum { NWAYS = sizeof ways / sizeof *ways };
     struct fitting f = { .g = g, .c = c, .least = SIZE_MAX };
     struct search s;
     size_t arena;
     if (!plan_trial(graph_clone(c->arena, g), c, &arena, &f.state)) return false;
     f.room = c->memory_budget > f.state ? c->memory_budget - f.state : 0;
     if (arena <= f.room) return true;
-    for (int i = 0; i < NGAPS; i++)
-        if (!fit_with(&f, gaps[i])) return false;
-    for (int i = 0; i < NGAPS && !f.best; i++)
-        if (!try_target(&f, gaps[i], 0, &s, &arena)) return false;
+    for (int i = 0; i < NWAYS; i++)
+        if (!fit_with(&f, &ways[i])) return false;
+    for (int i = 0; i < NWAYS && !f.best; i++)
+        if (!try_target(&f, &ways[i], 0, &s, &arena)) return false;
+    if (!f.best && !plan_trial(graph_clone(c->arena, f.closest), c, &arena, &f.state)) return false;
+    if (!f.best && arena <= f.room) f.best = f.closest;
     if (f.best) *g = *f.best;
-    else too_small(g, c, f.least, f.state);
+    else too_small(g, c, arena, f.state);
     return f.best != NULL;
 }
 
@@ -576,9 +610,9 @@ struct recompute_account recompute_account(const struct graph *g)
     int border = g->train ? mark_forward(g, node, forward) : count;
     for (int i = 0; i < count; i++) {
         const struct node *n = node[i];
-        r.step_macs += op_macs(n);
+        r.step_macs += executed_macs(n);
         r.nodes += n->again;
-        r.again_macs += n->again ? op_macs(n) : 0;
+        r.again_macs += n->again ? executed_macs(n) : 0;
         for (int k = 0; k < n->nin && i > border && !n->again; k++) {
             const struct value *v = n->in[k];
             if (!v || !v->def || plan_is_view(v->def) || !(v->def->again || forward[v->def->index])) continue;
@@ -592,11 +626,12 @@ struct recompute_account recompute_account(const struct graph *g)
 
 /* ---- the pass */
 
-/* Without a budget: what is cheap to make again, where that lowers the peak. */
+/* Without a budget: half of what keeping everything takes, as far as that is to be had cheaply. */
 static void by_benefit(struct graph *g)
 {
-    struct search s = { .target = 0 };
+    struct search s = { .at_any_cost = false };
     if (!model_init(&s.m, g)) return;
+    s.target = peak_of(&s.m) / 2;
     choose(&s);
     apply(&s.m);
 }
