@@ -365,6 +365,7 @@ struct graph *graph_clone(struct arena *a, const struct graph *g)
     c->lanes = g->lanes;
     c->train = g->train;
     c->stage = g->stage;
+    c->saved_bytes = g->saved_bytes;
     c->arena_bytes = g->arena_bytes;
     c->state_bytes = g->state_bytes;
     c->lower_bound_bytes = g->lower_bound_bytes;

@@ -149,6 +149,7 @@ struct graph {
     int nnodes;
     struct graph_output *outputs; int noutputs, cap_outputs;
     struct graph_update *updates; int nupdates, cap_updates;
+    size_t saved_bytes;     /* what the backward pass reads of the forward pass, side by side: counted by pass/recompute.c before it changes that */
     /* filled by pass/plan.c */
     size_t arena_bytes, state_bytes, lower_bound_bytes;
 };

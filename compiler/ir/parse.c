@@ -577,7 +577,7 @@ static bool parse_header(struct parser *p)
         return FAIL(p, begin, "expected 'graph @name batch=N {'");
     }
     const char *s = lex_name(p, '@', "graph");
-    int64_t batch = 0, lanes = 0;
+    int64_t batch = 0, lanes = 0, saved = 0;
     lex_skip_space(p);
     begin = p->pos;
     if (!s) return false;
@@ -587,6 +587,8 @@ static bool parse_header(struct parser *p)
     if (lex_accept_word(p, "lanes") && (!lex_expect(p, '=', "lanes") || !lex_integer(p, 1, 64, "the lanes", &lanes))) return false;
     p->graph->lanes = (int)lanes;
     p->graph->train = lex_accept_word(p, "train");
+    if (lex_accept_word(p, "saved") && (!lex_expect(p, '=', "saved") || !lex_integer(p, 0, INT64_MAX, "the saved bytes", &saved))) return false;
+    p->graph->saved_bytes = (size_t)saved;
     if (lex_accept_word(p, "stage") && !parse_stage(p, p->graph)) return false;
     return !p->failed && lex_expect(p, '{', "the graph's header");
 }

@@ -190,6 +190,7 @@ static void print_header(struct buf *out, const struct graph *g)
     buf_printf(out, " batch=%lld", (long long)g->batch);
     if (g->lanes) buf_printf(out, " lanes=%d", g->lanes);
     if (g->train) buf_puts(out, " train");
+    if (g->saved_bytes) buf_printf(out, " saved=%zu", g->saved_bytes);
     if (g->stage == STAGE_LAYOUT) buf_puts(out, " stage=layout");
     if (g->stage == STAGE_PLANNED)
         buf_printf(out, " stage=planned arena=%zu state=%zu bound=%zu", g->arena_bytes, g->state_bytes, g->lower_bound_bytes);

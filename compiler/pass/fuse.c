@@ -6,8 +6,6 @@
 #include <string.h>
 #include "op/op.h"
 
-enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
-
 /* ---- bodies */
 
 static void body_add(struct body *b, const struct node *n, const struct body_ref *arg)

@@ -6,6 +6,8 @@
 
 extern const struct pass pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_schedule, pass_plan;
 
+enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
+
 /* Who reads each value, at one moment: the reads of value id are item[start[id]] … item[start[id + 1] - 1], in the list's order. */
 struct use { struct node *node; int index; };
 struct uses {
@@ -30,6 +32,11 @@ struct deps deps_of(struct graph *g, struct arena *a);
 
 /* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none. */
 struct interval *plan_intervals(const struct graph *g, struct arena *a);
+
+/* May READER, a pointwise node or a convolution with a body, compute its operand V by itself as the pointwise node DEF does (pass/inline.c)? */
+bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);
+/* It does from now on, of DEF_IN in the place of DEF's operands. */
+void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in);
 
 /* The operands from which on each element is read only to compute the result's same element, so that the result may overwrite one:
    the body's, or all; nin: none. */

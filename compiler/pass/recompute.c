@@ -28,11 +28,12 @@ struct model {
     size_t *bytes;        /* by value id: in the arena; 0 for views and what lies elsewhere */
     bool *forward;        /* by node: the loss needs it, and it may be made again */
     bool *again;          /* by node: it is */
+    bool *inlined;        /* by node: its readers in the backward pass can compute it themselves, each in its own body */
     bool *kept;           /* by value id: the backward pass reads the first making */
     /* the order that follows from it */
     struct entry *entry;
     int nentries, cap_entries;
-    int *read, nreads, cap_reads;     /* storages, of each entry's operands in turn */
+    int *read, nreads, cap_reads;     /* storages, of each entry's operands in turn (-1: inlined), then of the inlined one's */
     struct storage *storage;
     int nstorages, cap_storages;
     int *first, *current; /* by value id: the storage of its first making, and of its latest */
@@ -116,6 +117,24 @@ static void forbid(struct model *m)
     }
 }
 
+/* Nodes whose every reader in the backward pass can take them into its body. */
+static void mark_inlined(struct model *m)
+{
+    struct uses u = uses_of(m->g, m->arena);
+    for (int i = 0; i < m->count; i++) {
+        const struct node *n = m->node[i];
+        if (!m->forward[i] || n->op->family != KERNEL_POINTWISE || n->nout != 1) continue;
+        const struct value *v = n->out[0];
+        int readers = 0, fitting = 0;
+        for (int k = u.start[v->id]; k < u.start[v->id + 1]; k++) {
+            const struct node *reader = u.item[k].node;
+            readers += reader->index > m->border;
+            fitting += reader->index > m->border && inline_fits(reader, v, n);
+        }
+        m->inlined[i] = readers && fitting == readers;
+    }
+}
+
 static bool model_init(struct model *m, struct graph *g)
 {
     struct arena *a = g->arena;
@@ -126,11 +145,12 @@ static bool model_init(struct model *m, struct graph *g)
     m->bytes = ARENA_ARRAY(a, size_t, g->nvalues + 1);
     m->forward = ARENA_ARRAY(a, bool, m->count + 1);
     m->again = ARENA_ARRAY(a, bool, m->count + 1);
+    m->inlined = ARENA_ARRAY(a, bool, m->count + 1);
     m->kept = ARENA_ARRAY(a, bool, g->nvalues + 1);
     m->cap_entries = 4 * m->count + 16;
     m->entry = ARENA_ARRAY(a, struct entry, m->cap_entries);
     m->cap_reads = 0;
-    for (const struct node *n = g->first; n; n = n->next) m->cap_reads += 4 * (n->nin + 4);
+    for (const struct node *n = g->first; n; n = n->next) m->cap_reads += 4 * (n->nin + 4) + MAX_OPERANDS;
     m->read = ARENA_ARRAY(a, int, m->cap_reads + 1);
     m->cap_storages = 4 * g->nvalues + 16;
     m->storage = ARENA_ARRAY(a, struct storage, m->cap_storages);
@@ -142,6 +162,7 @@ static bool model_init(struct model *m, struct graph *g)
     measure(m);
     m->border = mark_forward(g, m->node, m->forward);
     forbid(m);
+    mark_inlined(m);
     return m->border >= 0;
 }
 
@@ -174,22 +195,39 @@ static void add_storage(struct model *m, const struct node *n, bool again)
     }
 }
 
+/* The operand that N, a reader in the backward pass, computes in its own body; or NULL. */
+static const struct value *inlined_operand(const struct model *m, const struct node *n)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const struct node *def = n->in[i] ? n->in[i]->def : NULL;
+        if (def && m->again[def->index] && m->inlined[def->index] && inline_fits(n, n->in[i], def)) return n->in[i];
+    }
+    return NULL;
+}
+
+static void add_read(struct model *m, const struct value *v, bool late)
+{
+    int root = root_of(m, v), at = storage_of(m, v, late);
+    const struct node *def = m->g->values[root]->def;
+    if (late && at == m->first[root]) m->kept[root] = true;
+    if (late && def) m->used[def->index] = m->nentries;
+    m->storage[at].left++;
+    m->read[m->nreads++] = at;
+}
+
 /* False: more than there is room for, which no good choice needs. */
 static bool add_entry(struct model *m, const struct node *n, bool again)
 {
     bool late = again || n->index > m->border;
-    if (m->nentries == m->cap_entries || m->nreads + n->nin > m->cap_reads || m->nstorages + n->nout > m->cap_storages) return false;
+    const struct value *inlined = late ? inlined_operand(m, n) : NULL;
+    if (m->nentries == m->cap_entries || m->nreads + n->nin + MAX_OPERANDS > m->cap_reads || m->nstorages + n->nout > m->cap_storages) return false;
     m->entry[m->nentries] = (struct entry){ n->index, again, m->nreads };
     for (int i = 0; i < n->nin; i++) {
-        const struct value *v = n->in[i];
-        if (!v) continue;
-        int at = storage_of(m, v, late);
-        const struct node *def = m->g->values[root_of(m, v)]->def;
-        if (late && at == m->first[root_of(m, v)]) m->kept[root_of(m, v)] = true;
-        if (late && def) m->used[def->index] = m->nentries;
-        m->storage[at].left++;
-        m->read[m->nreads++] = at;
+        if (!n->in[i]) continue;
+        if (n->in[i] == inlined) m->read[m->nreads++] = -1;
+        else add_read(m, n->in[i], late);
     }
+    for (int i = 0; inlined && i < inlined->def->nin; i++) add_read(m, inlined->def->in[i], late);
     add_storage(m, n, again);
     m->nentries++;
     return true;
@@ -202,11 +240,23 @@ static bool still_there(const struct model *m, const struct node *n)
     return m->made[n->index] >= m->made[root->index] && m->made[root->index] >= 0 && m->nentries - m->used[root->index] <= m->gap;
 }
 
+static bool place(struct model *m, const struct node *n);
+
+/* What N, a reader in the backward pass, finds made again. */
+static bool place_operands(struct model *m, const struct node *n)
+{
+    const struct value *inlined = inlined_operand(m, n);
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] && n->in[i] != inlined && !place(m, n->in[i]->def)) return false;
+    for (int i = 0; inlined && i < inlined->def->nin; i++)
+        if (!place(m, inlined->def->in[i]->def)) return false;
+    return true;
+}
+
 static bool place(struct model *m, const struct node *n)
 {
     if (!made_again(m, n) || still_there(m, n)) return true;
-    for (int i = 0; i < n->nin; i++)
-        if (n->in[i] && !place(m, n->in[i]->def)) return false;
+    if (!place_operands(m, n)) return false;
     m->made[n->index] = m->used[n->index] = m->nentries;
     return add_entry(m, n, true);
 }
@@ -224,9 +274,7 @@ static bool order_nodes(struct model *m)
     }
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->node[i];
-        for (int k = 0; k < n->nin && i > m->border; k++)
-            if (n->in[k] && !place(m, n->in[k]->def)) return false;
-        if (!add_entry(m, n, false)) return false;
+        if ((i > m->border && !place_operands(m, n)) || !add_entry(m, n, false)) return false;
     }
     return true;
 }
@@ -241,7 +289,7 @@ static size_t taken_over(const struct model *m, const struct node *n, const int 
         for (int i = 0, k = 0; bytes && i < n->nin; i++) {
             if (!n->in[i]) continue;
             int at = reads[k++];
-            if (i < plan_elementwise_from(n) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            if (at < 0 || i < plan_elementwise_from(n) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
             bool free = !m->storage[at].left && m->storage[at].bytes == bytes;
             for (int t = 0; t < ntaken; t++) free = free && taken[t] != at;
             for (int t = 0, j = 0; t < anchors; t++)
@@ -267,6 +315,7 @@ static size_t freed(struct model *m, const int *reads, int count)
 {
     size_t sum = 0;
     for (int i = 0; i < count; i++) {
+        if (reads[i] < 0) continue;
         struct storage *s = &m->storage[reads[i]];
         if (s->left) continue;
         sum += s->bytes;
@@ -287,7 +336,8 @@ static size_t peak_of(struct model *m)
         const int *reads = &m->read[m->entry[e].reads];
         int count = (e + 1 < m->nentries ? m->entry[e + 1].reads : m->nreads) - m->entry[e].reads;
         live += made_by(m, n);
-        for (int i = 0; i < count; i++) m->storage[reads[i]].left--;
+        for (int i = 0; i < count; i++)
+            if (reads[i] >= 0) m->storage[reads[i]].left--;
         size_t over = taken_over(m, n, reads);
         if (live - over > peak) peak = live - over;
         live -= freed(m, reads, count);
@@ -436,12 +486,22 @@ static struct value *latest(const struct model *m, struct value *v, struct value
     return v && copy[v->id] && made_again(m, v->def) ? copy[v->id] : v;
 }
 
+/* TO, which is FROM or stands for it, reads what there is; what its body can compute is not read. */
+static void connect(const struct model *m, struct node *to, const struct node *from, struct value *const *copy)
+{
+    const struct value *inlined = inlined_operand(m, from);
+    struct value **in = ARENA_ARRAY(m->arena, struct value *, from->nin + 1), *of[MAX_OPERANDS];
+    for (int i = 0; i < from->nin; i++) in[i] = from->in[i] == inlined ? from->in[i] : latest(m, from->in[i], copy);
+    to->in = in;
+    if (!inlined) return;
+    for (int i = 0; i < inlined->def->nin; i++) of[i] = latest(m, inlined->def->in[i], copy);
+    inline_into(m->g, to, inlined, inlined->def, of);
+}
+
 static void make_again(const struct model *m, const struct node *n, struct node *before, struct value **copy)
 {
     struct graph *g = m->g;
-    struct value **in = ARENA_ARRAY(g->arena, struct value *, n->nin + 1);
-    for (int i = 0; i < n->nin; i++) in[i] = latest(m, n->in[i], copy);
-    struct node *c = graph_node(g, before, n->op, in, n->nin, n->nout);
+    struct node *c = graph_node(g, before, n->op, n->in, n->nin, n->nout);
     c->attr = n->attr;
     c->body = n->body;
     c->nanchor = n->nanchor;
@@ -451,8 +511,9 @@ static void make_again(const struct model *m, const struct node *n, struct node 
     for (int i = 0; i < n->nout; i++) {
         c->out[i]->type = n->out[i]->type;
         value_rename(g, c->out[i], graph_fresh_name(g, arena_printf(g->arena, "%s.again", n->out[i]->name)));
-        copy[n->out[i]->id] = c->out[i];
     }
+    connect(m, c, n, copy);
+    for (int i = 0; i < n->nout; i++) copy[n->out[i]->id] = c->out[i];
 }
 
 /* The order becomes the graph's. Returns how many nodes were added. */
@@ -468,7 +529,7 @@ static int apply(struct model *m)
             make_again(m, n, m->node[done], copy);
             added++;
         } else if (n->index > m->border) {
-            for (int i = 0; i < n->nin; i++) n->in[i] = latest(m, n->in[i], copy);
+            connect(m, n, n, copy);
             done = n->index + 1;
         }
     }
@@ -510,13 +571,6 @@ static void too_small(const struct graph *g, struct pass_context *c, size_t aren
     diag_note(d, g->batch > 1 ? "a smaller batch needs less: this is for %lld samples" : "a smaller input needs less", (long long)g->batch);
 }
 
-static int64_t macs_again(const struct graph *g)
-{
-    int64_t sum = 0;
-    GRAPH_EACH(g, n) sum += n->again ? executed_macs(n) : 0;
-    return sum;
-}
-
 struct fitting {
     struct graph *g;
     struct pass_context *c;
@@ -546,7 +600,7 @@ static bool try_target(struct fitting *f, const struct way *way, size_t target, 
         f->least = s->peak;
         f->closest = trial;
     }
-    if (s->peak > f->room + f->room / 16 || (f->best && macs_again(trial) >= macs_again(f->best))) return true;
+    if (s->peak > f->room + f->room / 16 || (f->best && recompute_account(trial).again_macs >= recompute_account(f->best).again_macs)) return true;
     if (!plan_trial(graph_clone(f->c->arena, trial), f->c, arena, &f->state)) return false;
     if (*arena <= f->room) f->best = trial;
     return true;
@@ -589,51 +643,63 @@ static bool fit(struct graph *g, struct pass_context *c)
 
 /* ---- the account */
 
-/* What V is a second making of, by its name; else itself. */
-static const struct value *original(const struct graph *g, const struct value *v)
+static size_t saved_values(struct graph *g)
 {
-    const char *end = v->def->again ? strstr(v->name, ".again") : NULL;
-    const struct value *of = end ? graph_find(g, arena_strndup(g->arena, v->name, (size_t)(end - v->name))) : NULL;
-    return of ? of : v;
+    struct model m;
+    size_t sum = 0;
+    if (!model_init(&m, g)) return 0;
+    bool *forward = ARENA_ARRAY(g->arena, bool, g->nnodes + 1), *counted = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
+    mark_forward(g, m.node, forward);
+    for (int i = m.border + 1; i < m.count; i++)
+        for (int k = 0; k < m.node[i]->nin; k++) {
+            int id = m.node[i]->in[k] ? root_of(&m, m.node[i]->in[k]) : -1;
+            if (id < 0 || counted[id] || !g->values[id]->def || !forward[g->values[id]->def->index]) continue;
+            counted[id] = true;
+            sum += m.bytes[id];
+        }
+    return sum;
 }
 
 struct recompute_account recompute_account(const struct graph *g)
 {
-    struct recompute_account r = { 0 };
-    bool *forward = ARENA_ARRAY(g->arena, bool, g->nnodes + 1), *counted = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
-    struct node **node = ARENA_ARRAY(g->arena, struct node *, g->nnodes + 1);
-    int count = 0;
+    struct recompute_account r = { .saved_bytes = g->saved_bytes };
     GRAPH_EACH(g, n) {
-        n->index = count;
-        node[count++] = n;
-    }
-    int border = g->train ? mark_forward(g, node, forward) : count;
-    for (int i = 0; i < count; i++) {
-        const struct node *n = node[i];
         r.step_macs += executed_macs(n);
-        r.nodes += n->again;
         r.again_macs += n->again ? executed_macs(n) : 0;
-        for (int k = 0; k < n->nin && i > border && !n->again; k++) {
-            const struct value *v = n->in[k];
-            if (!v || !v->def || plan_is_view(v->def) || !(v->def->again || forward[v->def->index])) continue;
-            v = original(g, v);
-            if (!counted[v->id]) r.saved_bytes += type_bytes(&v->type);
-            counted[v->id] = true;
-        }
+        r.nodes += n->again;
     }
     return r;
 }
 
 /* ---- the pass */
 
+static double cost_again(const struct model *m)
+{
+    double sum = 0;
+    for (int e = 0; e < m->nentries; e++) sum += m->entry[e].again ? cost_of(m->node[m->entry[e].node]) : 0;
+    return sum;
+}
+
 /* Without a budget: half of what keeping everything takes, as far as that is to be had cheaply. */
 static void by_benefit(struct graph *g)
 {
-    struct search s = { .at_any_cost = false };
-    if (!model_init(&s.m, g)) return;
-    s.target = peak_of(&s.m) / 2;
-    choose(&s);
-    apply(&s.m);
+    static const struct way tried[] = { { INT_MAX, BY_TIME }, { INT_MAX, BY_SIZE }, { 64, BY_TIME } };
+    struct search best = { 0 };
+    double least = 0;
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        struct search s = { .order = tried[i].order };
+        if (!model_init(&s.m, g)) return;
+        s.m.gap = tried[i].gap;
+        s.target = peak_of(&s.m) / 2;
+        choose(&s);
+        peak_of(&s.m);
+        double cost = cost_again(&s.m);
+        size_t over = s.peak > s.target ? s.peak : s.target, best_over = best.peak > s.target ? best.peak : s.target;
+        if (i && (over > best_over || (over == best_over && cost >= least))) continue;
+        best = s;
+        least = cost;
+    }
+    apply(&best.m);
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
@@ -641,6 +707,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     struct buf ignored;
     buf_init(&ignored, c->arena);
     if (!pass_schedule.run(g, c, &ignored)) return false; /* the peak to be lowered is that of a good order */
+    if (g->train) g->saved_bytes = saved_values(g);
     if (g->train && c->memory_budget == MEMORY_AUTO) by_benefit(g);
     else if (g->train && c->memory_budget != MEMORY_KEEP && !fit(g, c)) return false;
     struct recompute_account r = recompute_account(g);

@@ -242,7 +242,7 @@ static const char *const spec_tokens[] = {
 };
 static const char *const ir_tokens[] = {
     "graph @g batch=1 {\n", "}", "input %x : f32[1,3,8,8]\n", "param %w : f32[4,3,3,3] init=zeros\n", "%y = conv2d(%x, %w, _) ", "relu(%x)", "batch_norm(",
-    "{stride=[2, 2]}", ":b16", ":w16x16", ":wt8", ":dw16", "@arena+64", "=%x", " | ", "[t0 = add(acc, %b) -> t0]", "prepare ", "output \"y\" %y\n",
+    "{stride=[2, 2]}", ":b16", ":w16x16", ":wt8", ":dw16", "@arena+64", "=%x", " | ", "[t0 = add(acc, %b) -> t0]", "prepare ", "again ", "saved=64 ", "output \"y\" %y\n",
     "update %w = %y\n", "i64[]", "f32[", "layer \"", "loc \"a\":1:2", "stage=planned", "0", "-1", "2147483647", "9223372036854775807", "_", "%", "\"", NULL,
 };
 static const char *const st_tokens[] = {

@@ -129,8 +129,9 @@ static void check_net(const struct net *net, double share)
     assert_non_null(tight);
     assert_int_equal(recompute_account(kept).nodes, 0);
     assert_true(recompute_account(cheap).nodes > 0 && cheap->arena_bytes < kept->arena_bytes);
-    assert_true(recompute_account(tight).again_macs > 0 && tight->arena_bytes + tight->state_bytes <= budget);
-    assert_int_equal(recompute_account(kept).saved_bytes, recompute_account(tight).saved_bytes);
+    assert_true(tight->arena_bytes + tight->state_bytes <= budget);
+    assert_true(recompute_account(tight).again_macs > 0);
+    assert_true(kept->saved_bytes > 0 && kept->saved_bytes == tight->saved_bytes);
     struct left want = trained(a, kept, &target, 1), again = trained(a, cheap, &target, 2), twice = trained(a, tight, &target, 1);
     check_same(&want, &again);
     check_same(&want, &twice);
@@ -146,19 +147,19 @@ static void residual_network(void **state)
 static void bottlenecks(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "resnet50", 3, { { "width", "4" }, { "size", "64" } }, 2 }, 0.7);
+    check_net(&(struct net){ "resnet50", 3, { { "width", "4" }, { "size", "64" } }, 2 }, 0.5);
 }
 
 static void skip_connections(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "unet", 2, { { "width", "4" }, { "size", "32" } }, 2 }, 0.8);
+    check_net(&(struct net){ "unet", 2, { { "width", "4" }, { "size", "32" } }, 2 }, 0.5);
 }
 
 static void dropout(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "tests/memory/dropout.yaml", 8, { { 0 } }, 0 }, 0.6);
+    check_net(&(struct net){ "tests/memory/dropout.yaml", 8, { { 0 } }, 0 }, 0.45);
 }
 
 /* ---- how much it takes: shapes and the planner alone, nothing is compiled */

@@ -1,0 +1,96 @@
+/* inline.c: a pointwise node becomes part of a reader's body: the reader computes the operand where it would have read it. */
+#include "pass/passes.h"
+
+#include <assert.h>
+#include <string.h>
+#include "op/op.h"
+
+/* Instructions that N is or has; 0: it is none that a body can take in. */
+static int instructions(const struct node *n)
+{
+    if (n->op->family != KERNEL_POINTWISE || n->prepare || n->nin > MAX_OPERANDS) return 0;
+    for (int i = 0; i < n->nin; i++)
+        if (!n->in[i] || n->in[i]->type.dtype != DT_F32) return 0;
+    if (n->body) return n->body->ninsn;
+    return n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands && n->nin <= MAX_BODY_ARGS;
+}
+
+static bool among_anchors(const struct node *n, const struct value *v)
+{
+    for (int i = 0; i < n->nanchor; i++)
+        if (n->in[i] == v) return true;
+    return false;
+}
+
+bool inline_fits(const struct node *reader, const struct value *v, const struct node *def)
+{
+    bool conv = reader->op->family == KERNEL_CONV && reader->body;
+    int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def), anchors = conv ? reader->nanchor : 0;
+    if (!own || !more || own + more > MAX_BODY || def->nout != 1 || reader->prepare) return false;
+    if (conv && among_anchors(reader, v)) return false;
+    return type_equal(&v->type, &reader->out[0]->type) && reader->nin - anchors - 1 + def->nin <= MAX_OPERANDS;
+}
+
+/* What node N computes, as a body whose operands are N's. */
+static struct body body_of(const struct node *n)
+{
+    if (n->body) return *n->body;
+    struct body b = { .ninsn = 1, .nout = 1 };
+    b.insn[0] = (struct body_insn){ .op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer };
+    for (int i = 0; i < n->nin; i++) b.insn[0].arg[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)i };
+    b.out[0] = (struct body_ref){ BODY_INSN, 0 };
+    return b;
+}
+
+static int operand_at(struct value **in, int *count, int from, struct value *v)
+{
+    for (int i = from; i < *count; i++)
+        if (in[i] == v) return i;
+    in[*count] = v;
+    return (*count)++;
+}
+
+static struct body_ref moved(struct body_ref r, const struct body_ref *operand, int shift)
+{
+    if (r.source == BODY_OPERAND) return operand[r.index];
+    if (r.source == BODY_INSN) r.index = (uint8_t)(r.index + shift);
+    return r;
+}
+
+static void append(struct body *to, const struct body *from, const struct body_ref *operand)
+{
+    int shift = to->ninsn;
+    for (int k = 0; k < from->ninsn; k++) {
+        struct body_insn insn = from->insn[k];
+        for (int i = 0; i < insn.narg; i++) insn.arg[i] = moved(insn.arg[i], operand, shift);
+        to->insn[to->ninsn++] = insn;
+    }
+}
+
+void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in)
+{
+    bool conv = reader->op->family == KERNEL_CONV;
+    int anchors = conv ? reader->nanchor : 0, count = anchors;
+    struct value *in[MAX_OPERANDS * 2 + 4];
+    struct body_ref operand[MAX_OPERANDS * 2 + 4];
+    const struct body theirs = body_of(def), own = body_of(reader);
+    struct body *b = ARENA_NEW(g->arena, struct body);
+    memcpy(in, reader->in, (size_t)anchors * sizeof *in);
+    for (int i = 0; i < def->nin; i++) operand[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def_in[i]) };
+    append(b, &theirs, operand);
+    const struct body_ref made = theirs.out[0].source == BODY_OPERAND ? operand[theirs.out[0].index] : theirs.out[0];
+    for (int i = anchors; i < reader->nin; i++)
+        operand[i] = reader->in[i] == v ? made : (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, reader->in[i]) };
+    int shift = b->ninsn;
+    append(b, &own, operand);
+    b->nout = own.nout;
+    for (int i = 0; i < own.nout; i++) b->out[i] = moved(own.out[i], operand, shift);
+    if (!conv) {
+        reader->op = op_find("pointwise");
+        reader->attr = ARENA_ARRAY(g->arena, struct attr, 1);
+        reader->nanchor = 0;
+    }
+    assert(count - anchors <= MAX_OPERANDS);
+    node_set_in(g, reader, in, count);
+    reader->body = b;
+}
