@@ -51,7 +51,7 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     p.icb = div_up(x->dim[1], lanes);
     p.ocb = div_up(dy->dim[1], lanes);
     p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
-    p.ci = max_i64(lanes / 2, min_i64(lanes, 4));
+    p.ci = p.ov == 1 ? lanes : max_i64(lanes / 2, min_i64(lanes, 4));
     int64_t most = WINOGRAD_WGRAD_CHANNELS / lanes, points = (m + 2) * (m + 2), tiles = x->dim[0] * p.tiles_y * p.tiles_x;
     p.ig = winograd_wgrad_group(p.icb, most, 1);
     p.og = winograd_wgrad_group(p.ocb, most - most % p.ov, p.ov);
