@@ -139,16 +139,16 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
     return slower(products, passes * points * channels * 4, t) + transforms;
 }
 
-/* The sums stay in the second-level cache, not in registers, so the products are slower; both operands are transformed once for each group
-   of the other's channels. The figures are from 64 channels at 56×56 and 512 at 7×7, 16 images. */
+/* Both operands are transformed once for each group of the other's channels, which costs about what their lines take on their way between the
+   first- and the second-level cache. The figures are from 64 channels at 56×56 to 512 at 7×7, one image and sixteen (Sapphire Rapids). */
 static double winograd_wgrad_cost(const struct node *n, const struct target *t, int m)
 {
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&n->in[0]->type, &n->in[1]->type, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(n->in[0]->type.dim[0] * p.tiles_y * p.tiles_x);
-    double channels = (double)(p.igroups * p.ig * p.ogroups * p.og) * t->lanes * t->lanes;
-    double products = tiles * points * channels / (2.0 * t->lanes) / 0.6;
-    double transforms = tiles * points * ((double)(p.icb * p.ogroups) * 3.0 + (double)(p.ocb * p.igroups) * 3.5);
-    double back = (double)p.slots * points * channels / t->lanes * 3.0;
+    double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
+    double products = tiles * points * channels / (2.0 * t->lanes) / 0.9;
+    double transforms = tiles * points * (double)(p.icb * p.ogroups + p.ocb * p.igroups) * 6.0;
+    double back = (double)p.slots * points * channels / t->lanes * 6.0;
     return products + transforms + back;
 }
 
