@@ -109,9 +109,9 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
     p->chunk = div_up(p->rows, chunks);
     p->chunks = div_up(p->rows, p->chunk);
-    /* weights that do not stay in the second-level cache, or are met only once while the image stays there, go outermost */
-    int64_t weights = p->ocb * p->icb * p->weight_ib * 4, image = row_bytes * p->rows, half = (int64_t)t->l2_bytes / 2;
-    p->oc_major = weights > half || (batch == 1 && image <= half);
+    /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
+    int64_t weights = p->ocb * p->icb * p->weight_ib * 4, image = row_bytes * p->rows / p->is_w, half = (int64_t)t->l2_bytes / 2;
+    if (weights > half || (batch == 1 && image <= half)) p->images = image <= half ? min_i64(batch, half / image) : batch;
 }
 
 /* ---- lowering */

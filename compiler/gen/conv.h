@@ -36,10 +36,9 @@ struct conv_params {
     int64_t group_ocb;            /* output blocks of a group (ocb when there is one group) */
     int64_t ov, tw;               /* register blocking: output vectors × pixels */
     int64_t chunk, chunks;        /* rows of a piece; pieces along the rows */
-    int32_t oc_major;             /* pieces: output blocks outermost (weights stay in cache), else images */
+    int64_t images;               /* pieces: output blocks go outside this many images, whose input stays in cache; 0: inside each chunk */
     int32_t depthwise;
     int32_t by_sample;            /* dense: the columns are samples, cut at run->n */
-    int32_t pad;
     struct gen_body body;
 };
 

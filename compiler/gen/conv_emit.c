@@ -78,6 +78,7 @@ struct conv_emitter {
     int64_t unroll;
     V row, tile;                          /* output row; tile in it */
     V last_image;                         /* i1: no other image follows for these weights */
+    V next_group;                         /* floats from this group's weights to those of the group that follows */
     V ahead;                              /* from a weight to the one to ask for in advance, in floats (see ask_ahead) */
 };
 
@@ -98,7 +99,7 @@ static int64_t rows_using(const struct conv_params *p, int64_t k, int64_t *first
 /* Lines of each block of weights that one tile asks for; 0: nothing is asked for in advance. */
 static int64_t slice_lines(const struct conv_params *p, int64_t v)
 {
-    if (!p->oc_major || p->by_sample || p->weight_kw != v * v) return 0;
+    if (!p->images || p->by_sample || p->weight_kw != v * v) return 0;
     int64_t fewest = p->rows, first;
     for (int64_t k = 0; k < p->kh.count; k++) fewest = min_i64(fewest, rows_using(p, k, &first));
     fewest *= div_up(p->cols, p->tw);
@@ -110,12 +111,12 @@ static void aim_ahead(struct conv_emitter *c, V k)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t lines = slice_lines(p, e->v), next = p->ov * p->weight_block;
+    int64_t lines = slice_lines(p, e->v);
     if (!lines) return;
     V since = c->row; /* rows above this one that use tap row k: the first is ceil(-(base + k·step) / is) */
     if (p->kh.step > 0) since = e_sub(e, c->row, e_divi(e, e_max(e, e_sub(e, e_int(e, p->is - 1 - p->kh.base), e_muli(e, k, p->kh.step)), e_int(e, 0)), p->is));
     V before = e_add(e, e_muli(e, since, div_up(p->cols, p->tw)), c->tile);
-    V slice = e_addi(e, e_muli(e, before, lines * e->v), next);
+    V slice = e_add(e, e_muli(e, before, lines * e->v), c->next_group);
     c->ahead = e_select(e, c->last_image, slice, e_int(e, 0));
 }
 
@@ -135,7 +136,7 @@ static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, i
         V w[MAX_OV];
         for (int64_t o = 0; o < p->ov; o++) {
             w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
-            if (p->oc_major && u * e->v % LINE == 0) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
+            if (p->images && u * e->v % LINE == 0) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
         }
         for (int64_t t = from; t < to; t++) {
             V s = e_splat(e, e_load(e, e_ati(e, ip, t * p->is_w * p->in.w + u * p->in.c)));
@@ -332,7 +333,8 @@ static void open_piece(struct conv_emitter *c, V og, V n)
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     c->ob = e_muli(e, og, p->ov);
-    if (!p->by_sample) c->last_image = e_cmp(e, LLVMIntSGE, n, e_addi(e, e_run_n(e), -1));
+    int64_t groups = p->ocb / p->ov, next = p->ov * p->weight_block;
+    c->next_group = e_select(e, e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1)), e_int(e, -(groups - 1) * next), e_int(e, next));
     V in_block = p->group_ocb == p->ocb ? e_int(e, 0)
                : p->depthwise          ? c->ob
                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
@@ -360,11 +362,14 @@ static void decode_piece(struct conv_emitter *c, V piece, V *og, V *n, V *chunk)
         *n = e_int(e, 0);
         *og = e_divi(e, piece, p->chunks);
         *chunk = e_remi(e, piece, p->chunks);
-    } else if (p->oc_major) {
-        V images = e_run_n(e), each = e_muli(e, images, p->chunks), rest = e_rem(e, piece, each);
-        *og = e_div(e, piece, each);
-        *n = e_divi(e, rest, p->chunks);
+    } else if (p->images) {
+        V block = e_divi(e, piece, groups * p->chunks * p->images), first = e_muli(e, block, p->images);
+        V images = e_min(e, e_int(e, p->images), e_sub(e, e_run_n(e), first)), each = e_muli(e, images, p->chunks);
+        V within = e_sub(e, piece, e_muli(e, block, groups * p->chunks * p->images)), rest = e_rem(e, within, each);
+        *og = e_div(e, within, each);
+        *n = e_add(e, first, e_divi(e, rest, p->chunks));
         *chunk = e_remi(e, rest, p->chunks);
+        c->last_image = e_cmp(e, LLVMIntEQ, e_sub(e, *n, first), e_addi(e, images, -1));
     } else {
         *og = e_remi(e, piece, groups);
         V rest = e_divi(e, piece, groups);

@@ -1,7 +1,8 @@
 /* wgrad.c: gradients by weights. dw[o, i, kh, kw] = Σ samples, pixels  x[i, y·s + kh·d − p, …] · dy[o, y, …].
-   One tap at a time: the accumulators are icb input channels × ov output vectors and live in registers over a band of rows, which stays in
-   the first-level cache for all taps and input blocks. Every piece owns a block of dw (or of a slot, where samples are shared out
-   too: op/slots.h); the slots are added up in a fixed order by a second step. */
+   One tap at a time: the accumulators are ci input channels × ov output vectors and live in registers over a band of rows. Every piece owns
+   a chunk of dw (or of a slot, where samples are shared out too: op/slots.h) and goes over its samples once, band by band: a band of all its
+   channels stays in the second-level cache, one of an input block and of ov output vectors in the first. The slots are added up in a
+   fixed order by a second step. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -20,7 +21,8 @@ struct wgrad_params {
     int64_t ocb, group_ocb;
     int64_t ci, ov;                         /* register blocking: input channels × output vectors */
     int64_t ib_chunk, ib_chunks;            /* input blocks of a piece */
-    int64_t band;                           /* rows that stay in the first-level cache */
+    int64_t og_chunk, og_chunks;            /* groups of ov output blocks of a piece */
+    int64_t band;                           /* rows that stay in the caches */
     int64_t slots, slot_floats;
     int64_t by_sample;                      /* dense: the columns are samples */
 };
@@ -30,7 +32,12 @@ enum { MAX_CI = 16, MAX_OV = 4 };
 struct wgrad_emitter {
     struct emit *e;
     const struct wgrad_params *p;
-    V x, dy, dw;     /* of the sample and block: x of the input block, dy and dw of the first output block */
+    V x, dy, dw;     /* whole values; dw: the slot's */
+    V sample_x, sample_dy; /* the sample's */
+    V out_dy, out_dw; /* of the group of output blocks at hand */
+    V ib0, ib1, og0, og1; /* the piece */
+    V next_x, next_dy;    /* floats from a pixel of this band to that of the next */
+    V ahead_x, ahead_dy[MAX_OV]; /* those, where these blocks are the ones to ask for it; else 0; NULL: nobody asks */
     V pixel_x, pixel_y; /* floats between two pixels of a row */
 };
 
@@ -50,7 +57,11 @@ static void pixels(struct wgrad_emitter *c, V xp, V yp, V from, V to, int64_t un
     memcpy(acc, l.phi, (size_t)nacc * sizeof *acc);
     for (int64_t u = 0; u < unroll; u++) {
         V at = e_addi(e, l.iv, u), xu = e_at(e, xp, e_mul(e, at, c->pixel_x)), yu = e_at(e, yp, e_mul(e, at, c->pixel_y)), g[MAX_OV];
-        for (int64_t o = 0; o < p->ov; o++) g[o] = e_load_va(e, e_ati(e, yu, o * p->dy.cb));
+        if (c->ahead_x) e_prefetch(e, e_at(e, xu, c->ahead_x));
+        for (int64_t o = 0; o < p->ov; o++) {
+            g[o] = e_load_va(e, e_ati(e, yu, o * p->dy.cb));
+            if (c->ahead_x) e_prefetch(e, e_at(e, e_ati(e, yu, o * p->dy.cb), c->ahead_dy[o]));
+        }
         for (int64_t i = 0; i < p->ci; i++) {
             V s = e_splat(e, e_load(e, e_ati(e, xu, i * p->x.c)));
             for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = e_fma(e, s, g[o], acc[i * p->ov + o]);
@@ -94,7 +105,7 @@ static void tap_block(struct wgrad_emitter *c, V xp, V dwp, struct range y, stru
     struct loop rows;
     loop_begin(e, &rows, y.from, y.to, 1, nacc, acc);
     memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
-    V xr = e_at(e, xp, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->dy, e_muli(e, rows.iv, p->dy.h));
+    V xr = e_at(e, xp, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->out_dy, e_muli(e, rows.iv, p->dy.h));
     pixel_row(c, xr, yr, x.from, x.to, acc);
     loop_end(e, &rows, acc);
     for (int64_t i = 0; i < p->ci; i++)
@@ -125,63 +136,120 @@ static void band_block(struct wgrad_emitter *c, V x, V dw, V r0, V r1, V cols)
     loop_end(e, &kh, NULL);
 }
 
-/* One sample (dense: all samples of the slot): bands of rows, and in each the input blocks [ib0, ib1). */
-static void sample(struct wgrad_emitter *c, V ib0, V ib1, V cols)
+/* The group's first input block: none but its own are read. */
+static V group_input(struct wgrad_emitter *c, V ob)
+{
+    const struct wgrad_params *p = c->p;
+    return p->group_ocb == p->ocb ? e_int(c->e, 0) : e_muli(c->e, e_divi(c->e, ob, p->group_ocb), p->icb);
+}
+
+/* Where the band after [R0, R1) lies: further down in this sample, or at the top of the slot's next one. */
+static void aim_next(struct wgrad_emitter *c, V r0, V r1)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
-    struct loop bands, blocks;
+    int64_t x_row = p->stride[0] * p->x.h;
+    V last = e_cmp(e, LLVMIntSGE, r1, e_int(e, p->rows));
+    c->next_x = e_select(e, last, e_sub(e, e_int(e, p->slots * p->x.n), e_muli(e, r0, x_row)), e_int(e, p->band * x_row));
+    c->next_dy = e_select(e, last, e_sub(e, e_int(e, p->slots * p->dy.n), e_muli(e, r0, p->dy.h)), e_int(e, p->band * p->dy.h));
+}
+
+/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when it meets the piece's
+   first group of dy, each vector of dy when it meets one of the first blocks of x. */
+static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    if (p->by_sample || p->x.c != 1) return;
+    V zero = e_int(e, 0);
+    c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->og0), c->next_x, zero);
+    for (int64_t o = 0; o < p->ov; o++)
+        c->ahead_dy[o] = e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)), c->next_dy, zero);
+}
+
+/* One sample (dense: all samples of the slot): bands of rows, and in each the piece's blocks. */
+static void sample(struct wgrad_emitter *c, V cols)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    struct loop bands, groups, blocks;
     loop_begin(e, &bands, e_int(e, 0), e_int(e, p->rows), p->band, 0, NULL);
     V r1 = e_min(e, e_addi(e, bands.iv, p->band), e_int(e, p->rows));
-    loop_begin(e, &blocks, ib0, ib1, 1, 0, NULL);
-    V dw = e_at(e, c->dw, e_muli(e, blocks.iv, p->kernel[0] * p->kernel[1] * p->iv * e->v));
-    band_block(c, e_at(e, c->x, e_muli(e, blocks.iv, p->x.cb)), dw, bands.iv, r1, cols);
+    aim_next(c, bands.iv, r1);
+    loop_begin(e, &groups, c->og0, c->og1, 1, 0, NULL);
+    V ob = e_muli(e, groups.iv, p->ov), x = e_at(e, c->sample_x, e_muli(e, group_input(c, ob), p->x.cb));
+    c->out_dy = e_at(e, c->sample_dy, e_muli(e, ob, p->dy.cb));
+    c->out_dw = e_at(e, c->dw, e_muli(e, ob, dw_block(p, e)));
+    loop_begin(e, &blocks, c->ib0, c->ib1, 1, 0, NULL);
+    aim_ahead(c, groups.iv, blocks.iv);
+    V dw = e_at(e, c->out_dw, e_muli(e, blocks.iv, p->kernel[0] * p->kernel[1] * p->iv * e->v));
+    band_block(c, e_at(e, x, e_muli(e, blocks.iv, p->x.cb)), dw, bands.iv, r1, cols);
     loop_end(e, &blocks, NULL);
+    loop_end(e, &groups, NULL);
     loop_end(e, &bands, NULL);
 }
 
-static void zero_blocks(struct wgrad_emitter *c, V ib0, V ib1)
+static void zero_blocks(struct wgrad_emitter *c)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
     int64_t floats = p->kernel[0] * p->kernel[1] * p->iv * e->v;
-    struct loop l;
-    loop_begin(e, &l, e_muli(e, ib0, floats), e_muli(e, ib1, floats), e->v, 0, NULL);
-    for (int64_t o = 0; o < p->ov; o++) e_store_va(e, e_zero(e), e_ati(e, e_at(e, c->dw, l.iv), o * dw_block(p, e)));
+    struct loop blocks, l;
+    loop_begin(e, &blocks, e_muli(e, c->og0, p->ov), e_muli(e, c->og1, p->ov), 1, 0, NULL);
+    V dw = e_at(e, c->dw, e_muli(e, blocks.iv, dw_block(p, e)));
+    loop_begin(e, &l, e_muli(e, c->ib0, floats), e_muli(e, c->ib1, floats), e->v, 0, NULL);
+    e_store_va(e, e_zero(e), e_at(e, dw, l.iv));
     loop_end(e, &l, NULL);
+    loop_end(e, &blocks, NULL);
 }
 
-/* Arguments: x, dy, dw (or the slots). Pieces: (slot, output group, chunk of input blocks). */
+/* Dense: the samples slot, slot + slots, … are the columns. */
+static void sample_columns(struct wgrad_emitter *c, V slot, V n)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    c->pixel_x = e_int(e, p->slots * p->x.w);
+    c->pixel_y = e_int(e, p->slots * p->dy.w);
+    c->sample_x = e_at(e, c->x, e_muli(e, slot, p->x.w));
+    c->sample_dy = e_at(e, c->dy, e_muli(e, slot, p->dy.w));
+    V more = e_max(e, e_addi(e, e_sub(e, n, slot), p->slots - 1), e_int(e, 0));
+    sample(c, e_divi(e, more, p->slots));
+}
+
+static void images(struct wgrad_emitter *c, V slot, V n)
+{
+    struct emit *e = c->e;
+    const struct wgrad_params *p = c->p;
+    struct loop samples;
+    c->pixel_x = e_int(e, p->stride[1] * p->x.w);
+    c->pixel_y = e_int(e, p->dy.w);
+    loop_begin(e, &samples, slot, n, p->slots, 0, NULL);
+    c->sample_x = e_at(e, c->x, e_muli(e, samples.iv, p->x.n));
+    c->sample_dy = e_at(e, c->dy, e_muli(e, samples.iv, p->dy.n));
+    sample(c, e_int(e, p->cols));
+    loop_end(e, &samples, NULL);
+}
+
+/* Arguments: x, dy, dw (or the slots). Pieces: (slot, chunk of output groups, chunk of input blocks). */
 static void wgrad_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
     const struct wgrad_params *p = c.p;
-    struct loop pieces, samples;
-    V n = e_run_n(e), x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2);
+    struct loop pieces;
+    V n = e_run_n(e), slots = e_arg(e, 2);
+    c.x = e_arg(e, 0);
+    c.dy = e_arg(e, 1);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V chunk = e_remi(e, pieces.iv, p->ib_chunks), rest = e_divi(e, pieces.iv, p->ib_chunks);
-    V og = e_remi(e, rest, p->ocb / p->ov), slot = e_divi(e, rest, p->ocb / p->ov), ob = e_muli(e, og, p->ov);
-    V ib0 = e_muli(e, chunk, p->ib_chunk), ib1 = e_min(e, e_addi(e, ib0, p->ib_chunk), e_int(e, p->icb));
-    V in_block = p->group_ocb == p->ocb ? e_int(e, 0) : e_muli(e, e_divi(e, ob, p->group_ocb), p->icb);
-    c.dw = e_at(e, dw, e_add(e, e_muli(e, slot, p->slot_floats), e_muli(e, ob, dw_block(p, e))));
-    V x0 = e_at(e, x, e_muli(e, in_block, p->x.cb)), y0 = e_at(e, dy, e_muli(e, ob, p->dy.cb));
-    zero_blocks(&c, ib0, ib1);
-    if (p->by_sample) {
-        c.pixel_x = e_int(e, p->slots * p->x.w);
-        c.pixel_y = e_int(e, p->slots * p->dy.w);
-        c.x = e_at(e, x0, e_muli(e, slot, p->x.w));
-        c.dy = e_at(e, y0, e_muli(e, slot, p->dy.w));
-        V zero = e_int(e, 0), more = e_max(e, e_addi(e, e_sub(e, n, slot), p->slots - 1), zero);
-        sample(&c, ib0, ib1, e_divi(e, more, p->slots));
-    } else {
-        c.pixel_x = e_int(e, p->stride[1] * p->x.w);
-        c.pixel_y = e_int(e, p->dy.w);
-        loop_begin(e, &samples, slot, n, p->slots, 0, NULL);
-        c.x = e_at(e, x0, e_muli(e, samples.iv, p->x.n));
-        c.dy = e_at(e, y0, e_muli(e, samples.iv, p->dy.n));
-        sample(&c, ib0, ib1, e_int(e, p->cols));
-        loop_end(e, &samples, NULL);
-    }
+    V in = e_remi(e, pieces.iv, p->ib_chunks), rest = e_divi(e, pieces.iv, p->ib_chunks);
+    V out = e_remi(e, rest, p->og_chunks), slot = e_divi(e, rest, p->og_chunks);
+    c.ib0 = e_muli(e, in, p->ib_chunk);
+    c.ib1 = e_min(e, e_addi(e, c.ib0, p->ib_chunk), e_int(e, p->icb));
+    c.og0 = e_muli(e, out, p->og_chunk);
+    c.og1 = e_min(e, e_addi(e, c.og0, p->og_chunk), e_int(e, p->ocb / p->ov));
+    c.dw = e_at(e, slots, e_muli(e, slot, p->slot_floats));
+    zero_blocks(&c);
+    if (p->by_sample) sample_columns(&c, slot, n);
+    else images(&c, slot, n);
     loop_end(e, &pieces, NULL);
 }
 
@@ -193,7 +261,7 @@ static void depthwise_tap(struct wgrad_emitter *c, V x, struct range y, struct r
     const struct wgrad_params *p = c->p;
     struct loop rows, four, one;
     loop_begin(e, &rows, y.from, y.to, 1, 4, sum);
-    V xr = e_at(e, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
+    V xr = e_at(e, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->sample_dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
     V whole = e_add(e, w.from, e_muli(e, e_divi(e, e_max(e, e_sub(e, w.to, w.from), e_int(e, 0)), 4), 4));
     loop_begin(e, &four, w.from, whole, 4, 4, rows.phi);
     for (int64_t u = 0; u < 4; u++) {
@@ -231,7 +299,7 @@ static void depthwise_emit(struct emit *e, const void *params)
     for (int i = 0; i < 4; i++) sum[i] = e_zero(e);
     loop_begin(e, &samples, slot, n, p->slots, 4, sum);
     memcpy(sum, samples.phi, sizeof sum);
-    c.dy = e_at(e, dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
+    c.sample_dy = e_at(e, dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
     V xn = e_at(e, x, e_add(e, e_muli(e, samples.iv, p->x.n), e_muli(e, cb, p->x.cb)));
     depthwise_tap(&c, e_at(e, xn, shift), y, w, sum);
     loop_end(e, &samples, sum);
@@ -289,17 +357,17 @@ static void choose_blocking(const struct target *t, struct wgrad_params *p)
     assert(p->ci && p->ov);
 }
 
-static void choose_partition(const struct target *t, struct wgrad_params *p, int v)
+static void choose_partition(const struct target *t, struct wgrad_params *p, const struct wgrad_plan *plan)
 {
-    int64_t row = (p->dy.h * p->ov + p->x.h * p->stride[0]) * 4;
-    p->band = p->by_sample ? 1 : max_i64(1, min_i64(p->rows, (int64_t)t->l1_bytes * 3 / 4 / max_i64(row, 1)));
-    int64_t taps = p->kernel[0] * p->kernel[1], groups = p->ocb / p->ov;
-    /* a piece's part of dw should stay in half of the second-level cache; and there should be 16 pieces where there can be;
-       more blocks in a piece read each band of dy fewer times from the outer caches */
-    int64_t block_bytes = taps * p->iv * v * p->ov * 4;
-    int64_t most = max_i64(1, (int64_t)t->l2_bytes / 4 / block_bytes), fair = max_i64(1, groups * p->slots * p->icb / 16);
-    p->ib_chunk = min_i64(p->icb, min_i64(most, fair));
+    int64_t groups = p->ocb / p->ov;
+    p->ib_chunk = div_up(p->icb, plan->in_chunks);
     p->ib_chunks = div_up(p->icb, p->ib_chunk);
+    p->og_chunk = div_up(groups, min_i64(groups, plan->out_chunks));
+    p->og_chunks = div_up(groups, p->og_chunk);
+    int64_t x_row = p->x.h * p->stride[0] * 4, dy_row = p->dy.h * p->ov * 4;
+    int64_t first = (int64_t)t->l1_bytes * 3 / 4 / max_i64(x_row + dy_row, 1);
+    int64_t second = (int64_t)t->l2_bytes / 2 / max_i64(x_row * p->ib_chunk + dy_row * p->og_chunk, 1);
+    p->band = p->by_sample ? 1 : max_i64(1, min_i64(p->rows, min_i64(first, second)));
 }
 
 /* Pixels of a 1×1 convolution of stride 1 need not keep their rows: longer rows run the inner loop with less overhead. */
@@ -365,7 +433,9 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     p.iv = depthwise ? 1 : dw->iv;
     p.ic = p.iv;
     p.icb = depthwise ? 1 : div_up(dw->dim[1], p.iv);
-    p.slots = wgrad_slots(x->dim[0], dw->dim[0], dw->dim[1], (int)v);
+    int64_t taps = p.kernel[0] * p.kernel[1], x_pixels = image ? x->dim[2] * x->dim[3] : 1, dy_pixels = image ? dy->dim[2] * dy->dim[3] : 1;
+    struct wgrad_plan plan = wgrad_plan(x->dim[0], p.by_sample ? dy->dim[1] : dw->dim[0], p.by_sample ? x->dim[1] : dw->dim[1], taps, x_pixels, dy_pixels, (int)v);
+    p.slots = plan.slots;
     p.slot_floats = (int64_t)type_bytes(dw) / 4;
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
@@ -376,9 +446,9 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     } else {
         if (plain_pointwise(&p) && !p.by_sample) flatten_pixels(&p);
         choose_blocking(t, &p);
-        choose_partition(t, &p, (int)v);
+        choose_partition(t, &p, &plan);
         int k = lower_kernel(lo, "wgrad", wgrad_emit, &p, sizeof p);
-        lower_step(lo, k, p.slots * (p.ocb / p.ov) * p.ib_chunks, false, args, 3);
+        lower_step(lo, k, p.slots * p.og_chunks * p.ib_chunks, false, args, 3);
         lower_algorithm(lo, "direct %lldx%lld", (long long)p.ci, (long long)p.ov);
     }
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);

@@ -317,7 +317,10 @@ static size_t conv_wgrad_workspace(const struct node *n, int lanes)
         struct winograd_wgrad_plan p = winograd_wgrad_plan(&n->in[0]->type, &n->in[1]->type, m, lanes);
         return winograd_wgrad_workspace(&p, lanes);
     }
-    return wgrad_workspace(n->in[0]->type.dim[0], dw->dim[0], dw->dim[1], dw->dim[2] * dw->dim[3], lanes);
+    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    int64_t taps = dw->dim[2] * dw->dim[3];
+    struct wgrad_plan p = wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], lanes);
+    return wgrad_workspace(&p, dw->dim[0], dw->dim[1], taps, lanes);
 }
 
 /* ---- references: the sum at the head of this file (conv_ref.c) */

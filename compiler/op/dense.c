@@ -104,7 +104,8 @@ static int64_t wgrad_macs(const struct node *n)
 static size_t dense_wgrad_workspace(const struct node *n, int lanes)
 {
     const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
-    return wgrad_workspace(x->dim[0], dy->dim[1], x->dim[1], 1, lanes);
+    struct wgrad_plan p = wgrad_plan(x->dim[0], dy->dim[1], x->dim[1], 1, 1, 1, lanes);
+    return wgrad_workspace(&p, dy->dim[1], x->dim[1], 1, lanes);
 }
 
 /* ---- references */
