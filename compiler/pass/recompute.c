@@ -94,7 +94,7 @@ static void add(struct footprint *m, int node, int *added, int *count)
 struct search {
     struct footprint m;
     size_t target;   /* enough */
-    bool at_any_cost;
+    bool at_any_cost, costliest_first;
     enum order order;
     size_t peak;
     int *added;      /* scratch: the nodes of one trial */
@@ -128,10 +128,12 @@ static bool try_adding(struct search *s, const struct candidate *c)
     return false;
 }
 
-/* What turned out not to matter is kept after all, the costliest first. */
-static void take_back(struct search *s, const struct candidate *c, int count)
+/* What turned out not to matter is kept after all: the least worthy first, or the costliest; of equals the last, which are needed soonest. */
+static void take_back(struct search *s, struct candidate *c, int count)
 {
     size_t limit = s->peak > s->target ? s->peak : s->target;
+    for (int i = 0; i < count && s->costliest_first; i++) c[i].worth = -cost_of(s->m.node[c[i].node]);
+    qsort(c, (size_t)count, sizeof *c, by_worth);
     for (int i = count - 1; i >= 0; i--) {
         if (!s->m.again[c[i].node]) continue;
         s->m.again[c[i].node] = false;
@@ -198,17 +200,18 @@ struct fitting {
 };
 
 /* How second makings are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is made once more. */
-struct way { int gap; enum order order; };
+struct way { int gap; enum order order; bool costliest_first; };
 static const struct way ways[] = {
-    { INT_MAX, BY_TIME }, { 64, BY_TIME }, { 24, BY_TIME }, { 10, BY_TIME }, { INT_MAX, BY_MACS }, { 64, BY_MACS }, { 24, BY_MACS }, { 10, BY_MACS },
-    { INT_MAX, BY_SIZE }, { 64, BY_SIZE }, { 24, BY_SIZE },
+    { INT_MAX, BY_TIME, false }, { INT_MAX, BY_TIME, true }, { 64, BY_TIME, false }, { 64, BY_TIME, true }, { 24, BY_TIME, false }, { 24, BY_TIME, true },
+    { 10, BY_TIME, false }, { 10, BY_TIME, true }, { INT_MAX, BY_MACS, false }, { 64, BY_MACS, false }, { 24, BY_MACS, false }, { 10, BY_MACS, true },
+    { INT_MAX, BY_SIZE, true }, { 64, BY_SIZE, false },
 };
 
 /* A search for TARGET, and what it comes to when scheduled and packed: *ARENA, if it may fit. False after diagnostics. */
 static bool try_target(struct fitting *f, const struct way *way, size_t target, struct search *s, size_t *arena)
 {
     struct graph *trial = graph_clone(f->c->arena, f->g);
-    *s = (struct search){ .target = target, .at_any_cost = true, .order = way->order };
+    *s = (struct search){ .target = target, .at_any_cost = true, .order = way->order, .costliest_first = way->costliest_first };
     footprint_init(&s->m, trial);
     s->m.gap = way->gap;
     choose(s);
@@ -284,11 +287,11 @@ static double cost_again(const struct footprint *m)
 /* Without a budget: half of what keeping everything takes, as far as that is to be had cheaply. */
 static void by_benefit(struct graph *g)
 {
-    static const struct way tried[] = { { INT_MAX, BY_TIME }, { INT_MAX, BY_SIZE }, { 64, BY_TIME } };
+    static const struct way tried[] = { { INT_MAX, BY_TIME, true }, { INT_MAX, BY_SIZE, true }, { 64, BY_TIME, true } };
     struct search best = { 0 };
     double least = 0;
     for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
-        struct search s = { .order = tried[i].order };
+        struct search s = { .order = tried[i].order, .costliest_first = tried[i].costliest_first };
         if (!footprint_init(&s.m, g)) return;
         s.m.gap = tried[i].gap;
         s.target = footprint_peak(&s.m) / 2;
