@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "gen/expr.h"
 #include "gen/winograd.h"
+#include "op/winograd.h"
 #include "runtime/winograd.h"
 
 enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
@@ -177,23 +178,27 @@ static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
 
 static int64_t tile_groups(const struct winograd_params *p) { return p->wide + (p->block - p->wide * p->tw) / max_i64(p->tw - 1, 1); }
 
-/* M[point][o][tiles] for WIDTH tiles: Σ input channels V · U, the accumulators in registers. NEXT: from the weights to the slice of the
-   next point's that this group of tiles asks for. */
-static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
+/* What goes with input block IB: a share of the next point's V, and few lines of its weights from NB on (many are asked for step by step). */
+static void ask_block(struct wino *c, V ib, V nb, int64_t lines)
+{
+    struct emit *e = c->e;
+    for (int64_t i = 0; i < c->ask_v_lines; i++)
+        e_prefetch(e, e_ati(e, e_at(e, c->ask_v, e_muli(e, ib, c->ask_v_lines * e->v)), i * e->v));
+    for (int64_t i = 0; i < lines; i++)
+        for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
+}
+
+/* acc += V · U over the input blocks [FROM, TO) for WIDTH tiles. NEXT: from the weights to the slice of the next point's to ask for. */
+static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from, V to, V *acc)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int nacc = (int)(p->ov * width);
     int64_t lines = div_up(e->v, tile_groups(p)), unroll = 4;
-    V acc[MAX_ACC];
-    for (int i = 0; i < nacc; i++) acc[i] = e_zero(e);
     struct loop blocks, chans;
-    loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, nacc, acc);
+    loop_begin_once(e, &blocks, from, to, 1, nacc, acc);
     V vb = e_at(e, v, e_muli(e, blocks.iv, p->block * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
-    for (int64_t i = 0; i < c->ask_v_lines; i++)
-        e_prefetch(e, e_ati(e, e_at(e, c->ask_v, e_muli(e, blocks.iv, c->ask_v_lines * e->v)), i * e->v));
-    for (int64_t i = 0; i < lines && lines < unroll; i++)
-        for (int64_t o = 0; o < p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
+    ask_block(c, blocks.iv, nb, lines < unroll ? lines : 0);
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
     ask_some(c, blocks.iv, chans.iv, unroll);
@@ -211,8 +216,34 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
     }
     loop_end(e, &chans, acc);
     loop_end(e, &blocks, chans.out);
+    memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
+}
+
+/* M[point][o][tiles] for WIDTH tiles: Σ input channels V · U, the accumulators in registers. Long sums are made of sums over WINOGRAD_SUM
+   channels, whose errors grow less. */
+static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t nacc = p->ov * width, part = max_i64(1, WINOGRAD_SUM / e->v);
+    bool parts = p->icb > part;
+    V acc[MAX_ACC], from = e_int(e, 0), to = e_int(e, p->icb);
+    struct loop sums;
+    for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
+    if (parts) {
+        loop_begin_once(e, &sums, from, to, part, 0, NULL);
+        from = sums.iv;
+        to = e_min(e, e_addi(e, from, part), to);
+    }
+    product_sum(c, width, v, u, next, from, to, acc);
+    V first = parts ? e_cmp(e, LLVMIntEQ, from, e_int(e, 0)) : NULL;
     for (int64_t o = 0; o < p->ov; o++)
-        for (int64_t t = 0; t < width; t++) e_store_va(e, blocks.out[o * width + t], e_ati(e, m, (o * p->block + t) * e->v));
+        for (int64_t t = 0; t < width; t++) {
+            V at = e_ati(e, m, (o * p->block + t) * e->v), sum = acc[o * width + t];
+            if (parts) sum = e_fadd(e, sum, e_select(e, first, e_zero(e), e_load_va(e, at)));
+            e_store_va(e, sum, at);
+        }
+    if (parts) loop_end(e, &sums, NULL);
 }
 
 /* The groups of WIDTH tiles in [FROM, TO), the first of which is group BEFORE. CALL: how many products this block had before this point. */

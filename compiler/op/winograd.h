@@ -25,6 +25,9 @@ static inline bool winograd_legal(const struct type *w, const int64_t *stride, c
     return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 && groups == 1;
 }
 
+/* Channels of a sum in sequence; longer ones are sums of such sums. */
+enum { WINOGRAD_SUM = 256 };
+
 enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
 
 /* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */

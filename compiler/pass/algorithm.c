@@ -3,6 +3,7 @@
 #include "pass/algorithm.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
@@ -65,7 +66,7 @@ double algorithm_error(const struct node *n, int algorithm)
     if (is_wgrad(n)) return wgrad_error(n, m);
     const struct type *w = weight_of(n);
     double channels = (double)(node_is(n, "conv2d_dgrad") ? w->dim[0] / node_int(n, "groups") : w->dim[1]);
-    return accuracy_estimate(m, m ? channels : channels * (double)(w->dim[2] * w->dim[3]));
+    return accuracy_estimate(m, m ? fmin(channels, WINOGRAD_SUM) : channels * (double)(w->dim[2] * w->dim[3]));
 }
 
 /* The operator's own rule, asked about a node that differs in its algorithm alone. */

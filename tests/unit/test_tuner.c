@@ -241,8 +241,8 @@ static void test_budget(void **state)
     static const struct { double accuracy; bool train; int most[4]; /* of tiles 0, 2, 4, 6: how many of the 13 (39) */ } rows[] = {
         { ACCURACY_EXACT, false, { 13, 0, 0, 0 } },
         { 1e-7, false, { 13, 0, 0, 0 } },
-        { 1e-6, false, { 0, 13, 0, 0 } },  /* F(4) has 1.07e-6 at 64 channels */
-        { 1.2e-6, false, { 0, 9, 4, 0 } }, /* F(4) at 64 channels, of which there are four */
+        { 1e-6, false, { 0, 13, 0, 0 } },  /* F(4) has 1.4e-6 at 64 channels */
+        { 1.5e-6, false, { 0, 9, 4, 0 } }, /* F(4) at 64 channels, of which there are four */
         { 0, false, { 0, 0, 9, 4 } },      /* the default: F(6) at 64 channels alone */
         { 1e-5, false, { 0, 0, 0, 13 } },
         { 1e-5, true, { 0, 0, 39, 0 } },   /* never a tile beyond four in training */
@@ -274,7 +274,7 @@ static void test_estimates(void **state)
         assert_true(accuracy_estimate(0, terms) < 1e-6);
         assert_true(isinf(accuracy_estimate(7, terms)));
     }
-    assert_true(fabs(accuracy_estimate(4, 256) - 2.08e-6) < 1e-7);
+    assert_true(fabs(accuracy_estimate(4, 256) - 2.6e-6) < 1e-7);
 }
 
 /* ---- tables */
