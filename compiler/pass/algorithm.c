@@ -106,7 +106,7 @@ bool algorithm_allowed(const struct graph *g, const struct node *n, int algorith
 /* ---- the analytic model: two FMAs of a vector a cycle, weights streamed from beyond the second-level cache at STREAM bytes. The shares of the
    peak are what the tuner measured on a Zen 5 at 64 to 512 channels, one image and sixteen: see what it has learnt where they are in doubt. */
 
-static const double STREAM = 4.5;
+static const double STREAM = 3.5;
 
 static double slower(double compute, double bytes, const struct target *t)
 {
