@@ -80,52 +80,43 @@ struct conv_emitter {
     V row, tile;                          /* its first output row; tile in it */
     V last_image;                         /* i1: no other image follows for these weights */
     V next_group;                         /* floats from this group's weights to those of the group that follows */
-    V ahead;                              /* from a weight to the one to ask for in advance, in floats (see ask_ahead) */
+    V ahead;                              /* what to ask for in advance with the tap row at hand */
 };
 
 /* ---- weights in advance
 
    Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first tile, while the
-   memory is idle during all the others. So each tile asks for a slice of the next group's, and finds what the group before it asked for. */
+   memory is idle during all the others. So each tile asks for a slice of the next group's, and finds what the group before it asked for.
+   The slices follow each other line by line: the hardware looks ahead of such a walk, and has more lines in flight than a core may ask for. */
 
-/* Rows that use tap row K of the kernel: the first, and how many. */
-static int64_t rows_using(const struct conv_params *p, int64_t k, int64_t *first)
-{
-    int64_t at = p->kh.base + k * p->kh.step, count = 0;
-    for (int64_t y = p->rows - 1; y >= 0; y--)
-        if (y * p->is + at >= 0 && y * p->is + at < p->ih) *first = y, count++;
-    return count;
-}
+/* Tiles of one image. */
+static int64_t image_tiles(const struct conv_params *p) { return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw); }
 
-/* Lines of each block of weights that one tile asks for; 0: nothing is asked for in advance. */
+/* Lines that a tile asks for with each tap of each input block; 0: nothing is asked for in advance. */
 static int64_t slice_lines(const struct conv_params *p, int64_t v)
 {
-    if (!p->images || p->by_sample || p->weight_kw != v * v) return 0;
-    int64_t fewest = p->rows, first;
-    for (int64_t k = 0; k < p->kh.count; k++) fewest = min_i64(fewest, rows_using(p, k, &first));
-    fewest = p->th > 1 ? p->rows / p->th : fewest * div_up(p->cols, p->tw);
-    return fewest < 2 ? 0 : div_up(v, min_i64(fewest, v));
+    if (!p->images || p->by_sample || p->weight_kw != v * v || p->weight_group != p->group_ocb * p->weight_block || image_tiles(p) < 2) return 0;
+    return div_up(p->ov * v, image_tiles(p));
 }
 
-/* The slice that goes with tap row K in this tile: all tiles that use K have one each, the first slice first. */
-static void aim_ahead(struct conv_emitter *c, V k)
+/* Where the slice of this tile begins that goes with input block IB and tap row K. */
+static void aim_ahead(struct conv_emitter *c, V ib, V k)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t lines = slice_lines(p, e->v);
+    int64_t lines = slice_lines(p, e->v), each = lines * p->kw.count * e->v;
     if (!lines) return;
-    V since = c->row; /* rows above this one that use tap row k: the first is ceil(-(base + k·step) / is) */
-    if (p->kh.step > 0) since = e_sub(e, c->row, e_divi(e, e_max(e, e_sub(e, e_int(e, p->is - 1 - p->kh.base), e_muli(e, k, p->kh.step)), e_int(e, 0)), p->is));
-    V before = p->th > 1 ? e_divi(e, c->row, p->th) : e_add(e, e_muli(e, since, div_up(p->cols, p->tw)), c->tile);
-    V slice = e_add(e, e_muli(e, before, lines * e->v), c->next_group);
-    c->ahead = e_select(e, c->last_image, slice, e_int(e, 0));
+    V tile = p->th > 1 ? e_divi(e, c->row, p->th) : e_add(e, e_muli(e, c->row, div_up(p->cols, p->tw)), c->tile);
+    V wanted = LLVMBuildAnd(e->b, c->last_image, e_cmp(e, LLVMIntSLT, tile, e_int(e, div_up(p->ov * e->v, lines))), "");
+    V at = e_muli(e, e_add(e, e_muli(e, e_add(e, e_muli(e, tile, p->icb), ib), p->kh.count), k), each);
+    c->ahead = e_at(e, c->weight, e_select(e, wanted, e_add(e, c->next_group, at), e_int(e, 0)));
 }
 
-static void ask_ahead(struct conv_emitter *c, V wp)
+static void ask_ahead(struct conv_emitter *c, V tap)
 {
-    int64_t lines = slice_lines(c->p, c->e->v);
-    for (int64_t i = 0; i < lines; i++)
-        for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(c->e, e_ati(c->e, e_at(c->e, wp, c->ahead), o * c->p->weight_block + i * c->e->v));
+    struct emit *e = c->e;
+    int64_t lines = slice_lines(c->p, e->v);
+    for (int64_t i = 0; i < lines; i++) e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
 }
 
 /* acc += Σ over UNROLL channels; pixels [from, to) of each row of the tile. */
@@ -175,7 +166,7 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
         for (int64_t r = 0; r < c->th; r++) ip[r] = e_at(e, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at(e, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
-    ask_ahead(c, wp);
+    ask_ahead(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
     if (p->depthwise) step_depthwise(c, ip[0], wp, s->from, s->to, acc);
     else if (channels == c->unroll) step(c, ip, wp, s->from, s->to, width, acc);
@@ -255,7 +246,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
         k = rows.iv;
     }
-    aim_ahead(c, k);
+    aim_ahead(c, ib, k);
     V in_row = e_add(e, base, e_muli(e, k, p->kh.step)), ip[MAX_TH] = {e_at(e, ip1, e_muli(e, in_row, p->in.h))};
     if (c->th > 1) row_pair(c, in_row, ip1, e_at(e, e->scratch, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w)), ip);
     V wp = e_at(e, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
