@@ -13,8 +13,8 @@
 #include "op/winograd_wgrad.h"
 #include "pass/passes.h"
 
-/* A gain of less than a tenth over the direct sum is not worth the rounding; one of less than a thirtieth over another tile may be noise. */
-static const double WORTH = 0.9, BETTER = 0.97;
+/* A gain of less than a tenth over the direct sum is not worth the rounding, over a smaller tile not its larger weights. */
+static const double WORTH = 0.9;
 
 /* ---- what there is to choose from */
 
@@ -262,7 +262,7 @@ static int cheapest(const struct graph *g, const struct node *n, const struct pa
     double least = cost[0] * WORTH;
     for (int k = 1; k < count; k++) {
         if (!allowed[k] || cost[k] >= least) continue;
-        least = cost[k] * BETTER;
+        least = cost[k] * WORTH;
         best = k;
     }
     return best;
