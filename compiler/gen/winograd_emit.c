@@ -246,7 +246,7 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
     if (parts) loop_end(e, &sums, NULL);
 }
 
-/* The groups of WIDTH tiles in [FROM, TO), the first of which is group BEFORE. CALL: how many products this block had before this point. */
+/* The groups of WIDTH tiles in [FROM, TO), the first of which is group BEFORE. */
 static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t before, V ob, V v, V u, V m, V next, V point)
 {
     struct emit *e = c->e;
@@ -260,8 +260,7 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
         V call = e_add(e, e_muli(e, point, all), group);
         ask_output(c, ob, call, c->points * all);
         ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call), p->ocb / p->ov * c->points * all);
-    }
-    else {
+    } else {
         c->ask_v_lines = div_up(p->block, p->ocb / p->ov * all);
         V call = e_add(e, e_muli(e, e_divi(e, ob, p->ov), all), group);
         c->ask_v = e_at(e, v, e_addi(e, e_muli(e, call, p->icb * c->ask_v_lines * e->v), p->point_v));

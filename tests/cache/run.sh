@@ -2,33 +2,9 @@
 # The cache of compiled models: the same bits from it, nothing damaged used, nothing of others trusted, many processes at once, a size cap.
 # A WORD runs only the cases whose name contains it. From anywhere; RNC names the program.
 set -u
-cd "$(dirname "$0")/../.." || exit 2
-rnc=${RNC:-build/rnc}
-case $rnc in /*) ;; *) rnc=$PWD/$rnc ;; esac
-export NO_COLOR=1 LC_ALL=C
-unset RNC_CACHE RNC_CACHE_SIZE XDG_CACHE_HOME
-word=${1:-}
-passed=0 failed=0
-work=$(mktemp -d) || exit 2
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
-cd "$work" || exit 2
-export HOME=$work/home
-mkdir "$HOME"
+WHO=tests/cache/run.sh
+. "$(dirname "$0")/../cases.sh"
 model="resnet20 -p n=1 -p channels=1 -p size=12 -p width=8"
-
-# begin NAME: a folder that does not exist yet; false when the case is not wanted.
-begin() {
-    name=$1 ok=1
-    case $name in *"$word"*) ;; *) return 1 ;; esac
-    export RNC_CACHE_DIR=$work/$name/cache
-    mkdir -p "$work/$name"
-}
-finish() { if [ $ok = 1 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
-complain() {
-    echo "FAILED: $name: $*    (alone: tests/cache/run.sh $name)"
-    [ -f "$work/out" ] && head -n 20 "$work/out" | sed 's/^/    /'
-    ok=0
-}
 
 # was true|false WHAT ARGUMENTS…: `rnc compile ARGUMENTS` has, or has not, taken its code from the cache. Nothing is said on stderr.
 was() {

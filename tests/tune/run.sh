@@ -3,33 +3,10 @@
 # on threads; plain runs do not look at it; a resumed training takes the checkpoint's choices. Nothing here looks at a clock: the time given is
 # more than all measurements need. A WORD runs only the cases whose name contains it. From anywhere; RNC names the program.
 set -u
-cd "$(dirname "$0")/../.." || exit 2
-rnc=${RNC:-build/rnc}
-case $rnc in /*) ;; *) rnc=$PWD/$rnc ;; esac
-export NO_COLOR=1 LC_ALL=C
-unset RNC_CACHE RNC_CACHE_SIZE XDG_CACHE_HOME
-word=${1:-}
-passed=0 failed=0
-work=$(mktemp -d) || exit 2
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 2
-export HOME=$work/home
-mkdir "$HOME"
+WHO=tests/tune/run.sh
+. "$(dirname "$0")/../cases.sh"
 model="resnet20 -p n=1 -p channels=1 -p size=20 -p width=16"
 time="--tune 60m"
-
-begin() {
-    name=$1 ok=1
-    case $name in *"$word"*) ;; *) return 1 ;; esac
-    export RNC_CACHE_DIR=$work/$name/cache
-    mkdir -p "$work/$name"
-}
-finish() { if [ $ok = 1 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
-complain() {
-    echo "FAILED: $name: $*    (alone: tests/tune/run.sh $name)"
-    [ -f "$work/out" ] && head -n 20 "$work/out" | sed 's/^/    /'
-    ok=0
-}
 table() { echo "$RNC_CACHE_DIR"/tuned-*.txt; }
 # report [OPTION…]: the passes' line on algorithms; run [OPTION…]: what the model says
 report() { "$rnc" compile $model "$@" >"$work/out" 2>&1 && grep '^  algorithm:' "$work/out"; }
