@@ -126,6 +126,68 @@ V e_intrinsic(struct emit *e, const char *name, LLVMTypeRef overload, V *args, u
     return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, list, count), f, args, n, "");
 }
 
+/* ---- bf16: the upper half of an fp32 number */
+
+V e_at_d(struct emit *e, enum dtype dt, V ptr, V index)
+{
+    return dt == DT_BF16 ? e_at_bytes(e, ptr, e_muli(e, index, 2)) : e_at(e, ptr, index);
+}
+
+V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index) { return e_at_d(e, dt, ptr, e_int(e, index)); }
+
+static LLVMTypeRef half_vector(struct emit *e) { return LLVMVectorType(LLVMInt16TypeInContext(e->cx), (unsigned)e->v); }
+static V splat_i32(struct emit *e, uint32_t x)
+{
+    V lanes[64];
+    for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, x, 0);
+    return LLVMConstVector(lanes, (unsigned)e->v);
+}
+
+static bool has_bf16(const struct emit *e) { return e->v == 16 && (e->target->feature_bits & FEATURE_AVX512_BF16); }
+
+V e_widen(struct emit *e, V x)
+{
+    V wide = LLVMBuildZExt(e->b, x, e->vi32, "");
+    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, splat_i32(e, 16), ""), e->vf, "");
+}
+
+/* Without the instruction: add half of the last place less one, and one more where the kept part is odd. A NaN could round up into an
+   infinity; it becomes the quiet one. */
+V e_narrow(struct emit *e, V x)
+{
+    if (has_bf16(e)) return LLVMBuildBitCast(e->b, e_intrinsic(e, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, &x, 1), half_vector(e), "");
+    V bits = LLVMBuildBitCast(e->b, x, e->vi32, ""), odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, splat_i32(e, 16), ""), splat_i32(e, 1), "");
+    V up = LLVMBuildAdd(e->b, LLVMBuildAdd(e->b, bits, splat_i32(e, 0x7fff), ""), odd, "");
+    V kept = e_select(e, e_fcmp(e, LLVMRealUNO, x, x), LLVMBuildOr(e->b, bits, splat_i32(e, 0x400000), ""), up);
+    return LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, kept, splat_i32(e, 16), ""), half_vector(e), "");
+}
+
+V e_load_vd(struct emit *e, enum dtype dt, V ptr)
+{
+    return dt == DT_BF16 ? e_widen(e, e_load_t(e, half_vector(e), ptr, 2u * (unsigned)e->v)) : e_load_va(e, ptr);
+}
+
+void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr)
+{
+    if (dt == DT_BF16) e_store_align(e, e_narrow(e, x), ptr, 2u * (unsigned)e->v);
+    else e_store_va(e, x, ptr);
+}
+
+V e_dot_bf16(struct emit *e, V acc, V a, V b)
+{
+    if (has_bf16(e)) {
+        LLVMTypeRef pairs = LLVMVectorType(LLVMBFloatTypeInContext(e->cx), 2 * (unsigned)e->v);
+        V args[3] = {acc, LLVMBuildBitCast(e->b, a, pairs, ""), LLVMBuildBitCast(e->b, b, pairs, "")};
+        return e_intrinsic(e, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, args, 3);
+    }
+    V high = splat_i32(e, 0xffff0000), sixteen = splat_i32(e, 16);
+    for (int odd = 0; odd < 2; odd++) {
+        V x = odd ? LLVMBuildAnd(e->b, a, high, "") : LLVMBuildShl(e->b, a, sixteen, ""), y = odd ? LLVMBuildAnd(e->b, b, high, "") : LLVMBuildShl(e->b, b, sixteen, "");
+        acc = e_fma(e, LLVMBuildBitCast(e->b, x, e->vf, ""), LLVMBuildBitCast(e->b, y, e->vf, ""), acc);
+    }
+    return acc;
+}
+
 static void prefetch(struct emit *e, V ptr, unsigned write)
 {
     V args[4] = {ptr, LLVMConstInt(e->i32, write, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)}; /* locality 2, data */

@@ -60,6 +60,16 @@ void e_store_v(struct emit *e, V x, V ptr);             /* align 4 */
 void e_store_va(struct emit *e, V x, V ptr);
 V e_load_t(struct emit *e, LLVMTypeRef t, V ptr, unsigned align);
 void e_store_align(struct emit *e, V x, V ptr, unsigned align);
+/* Values that may be stored as bf16 (dtype DT_F32 or DT_BF16); in registers they are vf. Indices count elements. */
+V e_at_d(struct emit *e, enum dtype dt, V ptr, V index);
+V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index);
+V e_load_vd(struct emit *e, enum dtype dt, V ptr);      /* v elements, aligned to their size together; exact */
+void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
+V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
+V e_widen(struct emit *e, V x);                         /* <v x i16> -> vf, exact */
+/* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on bf16 pairs; a, b: vi32, the element of even index in the lower half. The CPU's own instruction
+   (VDPBF16PS) where it has one, two fused products where not. */
+V e_dot_bf16(struct emit *e, V acc, V a, V b);
 /* The first COUNT lanes (a run-time i64; 0..v): others read as zero / are not touched. Nothing past them is accessed. */
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
