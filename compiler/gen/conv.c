@@ -29,9 +29,9 @@ static struct geometry geometry_of(const struct node *n)
 struct conv_view conv_view_of(const struct type *t)
 {
     int64_t h = t->rank == 4 ? t->dim[2] : 1, w = t->rank == 4 ? t->dim[3] : 1, c = t->dim[1];
-    if (t->layout == LAYOUT_PLAIN) return (struct conv_view){c * h * w, 0, h * w, w, 1};
+    if (t->layout == LAYOUT_PLAIN) return (struct conv_view){c * h * w, 0, h * w, w, 1, t->dtype};
     int64_t v = t->v;
-    return (struct conv_view){round_up(c, v) * h * w, h * w * v, 1, w * v, v};
+    return (struct conv_view){round_up(c, v) * h * w, h * w * v, 1, w * v, v, t->dtype};
 }
 
 /* ---- register blocking */

@@ -10,10 +10,11 @@
 
 #include "gen/lower.h"
 
-/* Strides in floats. Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
-struct conv_view { int64_t n, cb, c, h, w; };
+/* Strides in elements of DTYPE (enum dtype). Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
+struct conv_view { int64_t n, cb, c, h, w, dtype; };
 
 struct conv_view conv_view_of(const struct type *t);
+static inline enum dtype conv_view_dtype(const struct conv_view *view) { return (enum dtype)view->dtype; }
 
 /* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many there are then. */
 int conv_body_args(const struct node *n, struct lower_arg *args, int count);

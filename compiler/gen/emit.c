@@ -136,6 +136,8 @@ V e_at_d(struct emit *e, enum dtype dt, V ptr, V index)
 V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index) { return e_at_d(e, dt, ptr, e_int(e, index)); }
 
 static LLVMTypeRef half_vector(struct emit *e) { return LLVMVectorType(LLVMInt16TypeInContext(e->cx), (unsigned)e->v); }
+LLVMTypeRef e_stored(struct emit *e, enum dtype dt) { return dt == DT_BF16 ? half_vector(e) : e->vf; }
+
 static V splat_i32(struct emit *e, uint32_t x)
 {
     V lanes[64];
@@ -222,10 +224,12 @@ V e_load_masked(struct emit *e, V ptr, V count)
     return masked(e, "llvm.masked.load", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
 }
 
-V e_load_where(struct emit *e, V ptr, V mask)
+V e_load_where(struct emit *e, enum dtype dt, V ptr, V mask)
 {
-    V args[4] = {ptr, LLVMConstInt(e->i32, 4u * (unsigned)e->v, 0), mask, e_zero(e)};
-    return masked(e, "llvm.masked.load", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
+    LLVMTypeRef t = e_stored(e, dt);
+    V args[4] = {ptr, LLVMConstInt(e->i32, (dt == DT_BF16 ? 2u : 4u) * (unsigned)e->v, 0), mask, LLVMConstNull(t)};
+    V x = masked(e, "llvm.masked.load", (LLVMTypeRef[]){t, e->ptr}, args, 4);
+    return dt == DT_BF16 ? e_widen(e, x) : x;
 }
 
 void e_store_masked(struct emit *e, V x, V ptr, V count)

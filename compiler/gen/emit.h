@@ -63,6 +63,7 @@ void e_store_align(struct emit *e, V x, V ptr, unsigned align);
 /* Values that may be stored as bf16 (dtype DT_F32 or DT_BF16); in registers they are vf. Indices count elements. */
 V e_at_d(struct emit *e, enum dtype dt, V ptr, V index);
 V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index);
+LLVMTypeRef e_stored(struct emit *e, enum dtype dt);    /* v elements as they lie in memory: vf or <v x i16> */
 V e_load_vd(struct emit *e, enum dtype dt, V ptr);      /* v elements, aligned to their size together; exact */
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
 V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
@@ -73,7 +74,7 @@ V e_dot_bf16(struct emit *e, V acc, V a, V b);
 /* The first COUNT lanes (a run-time i64; 0..v): others read as zero / are not touched. Nothing past them is accessed. */
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
-V e_load_where(struct emit *e, V ptr, V mask);          /* aligned to the vector; lanes outside the mask (vi1) read as zero and are not accessed */
+V e_load_where(struct emit *e, enum dtype dt, V ptr, V mask); /* aligned to the v elements; lanes outside the mask (vi1) read as zero and are not accessed */
 void e_prefetch(struct emit *e, V ptr);                 /* the line at PTR, which need not exist, towards the second-level cache */
 void e_prefetch_write(struct emit *e, V ptr);           /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);                 /* vi1: lane < count */

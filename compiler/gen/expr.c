@@ -531,7 +531,8 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     memset(gb, 0, sizeof *gb);
     const struct type *result = &n->out[0]->type;
     int first = n->body ? n->nanchor : 0;
-    gb->nout = n->nout < n->op->nouts ? n->nout : n->op->nouts; /* not the workspace */
+    gb->nout = n->body ? n->body->nout : n->nout < n->op->nouts ? n->nout : n->op->nouts; /* not the workspace */
+    for (int k = 0; k < gb->nout; k++) gb->dtype[k] = (uint8_t)n->out[k]->type.dtype;
     if (n->op->family == KERNEL_POINTWISE && !n->body) {
         init_bare(gb, n);
     } else if (!n->body) {
@@ -541,7 +542,6 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     } else {
         gb->nacc = n->op->nouts;
         gb->ninsn = n->body->ninsn;
-        gb->nout = n->body->nout;
         gb->noperands = n->nin - n->nanchor;
         for (int i = 0; i < gb->ninsn; i++) {
             const struct body_insn *in = &n->body->insn[i];

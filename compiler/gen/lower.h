@@ -52,6 +52,7 @@ struct gen_body {
     struct { int16_t op; /* index in op_all() */ uint8_t narg; struct body_ref arg[MAX_BODY_ARGS]; double attr[8]; } insn[MAX_BODY];
     struct body_ref out[MAX_OUTS]; /* BODY_OPERAND indices count from 0 = the first body operand */
     struct gen_operand operand[16];
+    uint8_t dtype[MAX_OUTS];       /* of the results, as they are stored */
 };
 /* The body of N (or, for a bare pointwise operator, of that one operator with its inputs as operands); ninsn 0 and out[0] = ACC 0 when there is none. */
 void gen_body_init(struct gen_body *gb, const struct node *n);

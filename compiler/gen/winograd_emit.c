@@ -9,7 +9,7 @@
 enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
 
 /* The m × m lines of a tile of an image, which products ask for in advance. */
-struct ask { V corner; const struct conv_view *view; bool write; };
+struct ask { V corner; const struct conv_view *view; enum dtype dtype; bool write; };
 enum { MAX_ASK = 16 };
 
 struct wino {
@@ -46,37 +46,41 @@ static struct tile_place place_of(struct wino *c, V tile)
     return (struct tile_place){e_divi(e, tile, each), e_divi(e, in_image, c->p->tiles_x), e_remi(e, in_image, c->p->tiles_x)};
 }
 
-/* The part of an edge tile that exists, in a buffer of zeros. */
+/* The part of an edge tile that exists, in a buffer of zeros of the input's type. */
 static void copy_edge(struct wino *c, V src, V y0, V x0)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int64_t tile = c->w->tile;
+    enum dtype dt = conv_view_dtype(&p->in);
+    LLVMTypeRef t = e_stored(e, dt);
+    unsigned align = (unsigned)dtype_bytes(dt) * (unsigned)e->v;
     struct loop rows, cols;
-    for (int64_t i = 0; i < c->points; i++) e_store_va(e, e_zero(e), e_ati(e, c->edge, i * e->v));
+    for (int64_t i = 0; i < c->points; i++) e_store_align(e, LLVMConstNull(t), e_ati_d(e, dt, c->edge, i * e->v), align);
     V r0 = e_max(e, e_sub(e, e_int(e, 0), y0), e_int(e, 0)), r1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->ih), y0));
     V c0 = e_max(e, e_sub(e, e_int(e, 0), x0), e_int(e, 0)), c1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->iw), x0));
     loop_begin(e, &rows, r0, r1, 1, 0, NULL);
     loop_begin(e, &cols, c0, c1, 1, 0, NULL);
-    V from = e_at(e, src, e_add(e, e_muli(e, rows.iv, p->in.h), e_muli(e, cols.iv, p->in.w)));
-    e_store_va(e, e_load_va(e, from), e_at(e, c->edge, e_muli(e, e_add(e, e_muli(e, rows.iv, tile), cols.iv), e->v)));
+    V from = e_at_d(e, dt, src, e_add(e, e_muli(e, rows.iv, p->in.h), e_muli(e, cols.iv, p->in.w)));
+    e_store_align(e, e_load_t(e, t, from, align), e_at_d(e, dt, c->edge, e_muli(e, e_add(e, e_muli(e, rows.iv, tile), cols.iv), e->v)), align);
     loop_end(e, &cols, NULL);
     loop_end(e, &rows, NULL);
 }
 
-/* Bᵀ d B for the tile at SRC with rows STRIDE floats apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows of Bᵀ at a
+/* Bᵀ d B for the tile at SRC with rows STRIDE elements apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows of Bᵀ at a
    time: all of them would not fit the registers, and reading the tile again costs less than spilling. */
 static void transform_input(struct wino *c, V src, V stride, V dst)
 {
     struct emit *e = c->e;
     int n = c->w->tile;
+    enum dtype dt = conv_view_dtype(&c->p->in);
     for (int r = 0, rows; r < n; r += rows) {
         V t[2][T], row[T];
         rows = 0;
         for (int j = 0; j < n; j++) {
             V d[T] = {NULL}, column[2];
             for (int i = 0; i < n; i++)
-                if (c->w->bt[r][i] != 0) d[i] = e_load_va(e, e_ati(e, e_at(e, src, e_muli(e, stride, i)), j * e->v));
+                if (c->w->bt[r][i] != 0) d[i] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, src, e_muli(e, stride, i)), j * e->v));
             rows = winograd_input_rows(e, c->w, d, r, column);
             for (int k = 0; k < rows; k++) t[k][j] = column[k];
         }
@@ -102,7 +106,7 @@ static void input_phase(struct wino *c, V from, V to)
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, x0, e_int(e, p->iw - c->w->tile)), "");
     V corner = e_add(e, e_muli(e, at.n, p->in.n), e_add(e, e_muli(e, y0, p->in.h), e_muli(e, x0, p->in.w)));
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
-    V src = e_at(e, c->in, e_add(e, corner, e_muli(e, blocks.iv, p->in.cb)));
+    V src = e_at_d(e, conv_view_dtype(&p->in), c->in, e_add(e, corner, e_muli(e, blocks.iv, p->in.cb)));
     V dst = e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->block), tiles.iv), e->v));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
@@ -116,12 +120,13 @@ static void input_phase(struct wino *c, V from, V to)
 
 /* ---- what is asked for in advance */
 
-/* The lines of a tile of the image at PTR, from row Y and column X on. */
-static void ask_tile(struct wino *c, V ptr, const struct conv_view *view, V y, V x, bool write)
+/* The lines of a tile from row Y and column X on of the image at OFFSET of PTR, of DT numbers. */
+static void ask_tile(struct wino *c, V ptr, V offset, const struct conv_view *view, enum dtype dt, V y, V x, bool write)
 {
     struct emit *e = c->e;
     if (c->nask == MAX_ASK) return;
-    c->ask[c->nask++] = (struct ask){e_at(e, ptr, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))), view, write};
+    V corner = e_at_d(e, dt, e_at_d(e, dt, ptr, offset), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
+    c->ask[c->nask++] = (struct ask){corner, view, dt, write};
 }
 
 /* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and columns that no tile
@@ -134,8 +139,9 @@ static void ask_input(struct wino *c, V call, int64_t count)
     for (int64_t i = 0; i < share; i++) {
         V pair = e_addi(e, e_muli(e, call, share), i);
         struct tile_place at = place_of(c, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
-        V image = e_at(e, c->in, e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb)));
-        ask_tile(c, image, &p->in, e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left), false);
+        V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
+        V y = e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), x = e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left);
+        ask_tile(c, c->in, image, &p->in, conv_view_dtype(&p->in), y, x, false);
     }
 }
 
@@ -150,9 +156,9 @@ static void ask_output(struct wino *c, V ob, V call, int64_t count)
         struct tile_place at = place_of(c, e_add(e, c->first, e_divi(e, pair, p->ov)));
         V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, e_add(e, ob, e_remi(e, pair, p->ov)), p->out.cb));
         V y = e_muli(e, at.ty, p->m), x = e_muli(e, at.tx, p->m);
-        for (int k = 0; k < p->body.nout; k++) ask_tile(c, e_at(e, c->result[k], offset), &p->out, y, x, true);
+        for (int k = 0; k < p->body.nout; k++) ask_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
         for (int k = 0; k < p->body.noperands; k++)
-            if (p->body.operand[k].shape == OPERAND_FULL) ask_tile(c, e_at(e, c->operand[k], offset), &p->out, y, x, false);
+            if (p->body.operand[k].shape == OPERAND_FULL) ask_tile(c, c->operand[k], offset, &p->out, (enum dtype)p->body.operand[k].dtype, y, x, false);
     }
 }
 
@@ -168,9 +174,10 @@ static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
     V col = cols > 1 ? e_muli(e, e_divi(e, channel, unroll), cols) : e_divi(e, e_muli(e, channel, p->m), e->v);
     for (int k = 0; k < c->nask; k++) {
         const struct conv_view *view = c->ask[k].view;
-        V at = e_at(e, c->ask[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
+        enum dtype dt = c->ask[k].dtype;
+        V at = e_at_d(e, dt, c->ask[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
         for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < cols; j++) (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati(e, at, i * view->h + j * view->w));
+            for (int64_t j = 0; j < cols; j++) (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati_d(e, dt, at, i * view->h + j * view->w));
     }
 }
 
@@ -327,10 +334,15 @@ static void store_pixel(struct wino *c, const struct body_state *state, V lanes,
     struct emit *e = c->e;
     const struct gen_body *b = &c->p->body;
     V full[16] = {0}, result[MAX_OUTS];
-    for (int k = 0; k < b->noperands; k++)
-        if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_ati(e, e_at(e, c->operand[k], offset), further));
+    for (int k = 0; k < b->noperands; k++) {
+        enum dtype dt = (enum dtype)b->operand[k].dtype;
+        if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->operand[k], offset), further));
+    }
     body_apply(e, state, &acc, full, lanes, result);
-    for (int k = 0; k < b->nout; k++) e_store_va(e, result[k], e_ati(e, e_at(e, c->result[k], offset), further));
+    for (int k = 0; k < b->nout; k++) {
+        enum dtype dt = (enum dtype)b->dtype[k];
+        e_store_vd(e, dt, result[k], e_ati_d(e, dt, e_at_d(e, dt, c->result[k], offset), further));
+    }
 }
 
 /* A tile of which only ROWS × COLS lie inside the image: by way of a buffer [m][m][v]. */

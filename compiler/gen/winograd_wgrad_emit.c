@@ -89,10 +89,11 @@ static struct window window_of(struct wino *c, V image, const struct conv_view *
 {
     struct emit *e = c->e;
     struct window r = {.view = view, .size = size};
-    V corner = e_at(e, image, e_add(e, e_muli(e, n, view->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    enum dtype dt = conv_view_dtype(view);
+    V corner = e_at_d(e, dt, image, e_add(e, e_muli(e, n, view->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
     LLVMTypeRef lanes = LLVMIntTypeInContext(e->cx, (unsigned)e->v);
     for (int i = 0; i < size; i++) {
-        r.row[i] = e_select(e, inside(e, e_addi(e, y, i), h), e_ati(e, corner, i * view->h), c->zeros);
+        r.row[i] = e_select(e, inside(e, e_addi(e, y, i), h), e_ati_d(e, dt, corner, i * view->h), c->zeros);
         r.col[i] = inside(e, e_addi(e, x, i), w);
         if (masks_loads(e)) r.col[i] = LLVMBuildBitCast(e->b, LLVMBuildSExt(e->b, r.col[i], lanes, ""), e->vi1, "");
     }
@@ -104,8 +105,9 @@ static void load_column(struct wino *c, const struct window *w, int j, V *out)
 {
     struct emit *e = c->e;
     for (int i = 0; i < w->size; i++) {
-        V at = e_ati(e, w->row[i], j * w->view->w);
-        out[i] = masks_loads(e) ? e_load_where(e, at, w->col[j]) : e_load_va(e, e_select(e, w->col[j], at, c->zeros));
+        enum dtype dt = conv_view_dtype(w->view);
+        V at = e_ati_d(e, dt, w->row[i], j * w->view->w);
+        out[i] = masks_loads(e) ? e_load_where(e, dt, at, w->col[j]) : e_load_vd(e, dt, e_select(e, w->col[j], at, c->zeros));
     }
 }
 
@@ -138,7 +140,7 @@ static void transform_operand(struct wino *c, const struct operand *o)
     const struct winograd_wgrad_params *p = c->p;
     struct loop blocks, tiles;
     loop_begin_once(e, &blocks, e_int(e, 0), o->blocks, 1, 0, NULL);
-    V image = e_at(e, o->image, e_muli(e, blocks.iv, o->view->cb)), dst = e_at(e, o->dst, e_muli(e, blocks.iv, p->block * e->v));
+    V image = e_at_d(e, conv_view_dtype(o->view), o->image, e_muli(e, blocks.iv, o->view->cb)), dst = e_at(e, o->dst, e_muli(e, blocks.iv, p->block * e->v));
     loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
     V tile = e_add(e, c->first, tiles.iv), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
     V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
@@ -202,9 +204,11 @@ static void ask_pixels(struct wino *c, V image, const struct conv_view *view, V 
     V tile = e_add(e, c->next, e_remi(e, item, p->block)), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
     V y = e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
     V at = e_add(e, e_muli(e, e_divi(e, tile, p->tiles_y * p->tiles_x), view->n), e_muli(e, e_divi(e, item, p->block), view->cb));
-    at = e_at(e, image, e_add(e, at, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    enum dtype dt = conv_view_dtype(view);
+    int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
+    at = e_at_d(e, dt, image, e_add(e, at, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
     for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->m * e->v; j += LINE) e_prefetch(e, e_ati(e, at, i * view->h + j));
+        for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, i * view->h + j));
 }
 
 /* Before product number NUMBER of the block: the pixels come from the outer caches while the products keep the multipliers busy. */
@@ -336,8 +340,8 @@ static struct piece piece_of(struct wino *c, V number)
     V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups), ogroup = e_remi(e, rest, p->ogroups);
     V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
     struct piece r = {.slot = e_divi(e, rest, p->ogroups)};
-    r.x = e_at(e, c->x, e_muli(e, ib, p->x.cb));
-    r.dy = e_at(e, c->dy, e_muli(e, ob, p->dy.cb));
+    r.x = e_at_d(e, conv_view_dtype(&p->x), c->x, e_muli(e, ib, p->x.cb));
+    r.dy = e_at_d(e, conv_view_dtype(&p->dy), c->dy, e_muli(e, ob, p->dy.cb));
     r.dw = e_at(e, c->dw, e_add(e, e_muli(e, r.slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
     r.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
     r.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
