@@ -9,7 +9,7 @@
 #include "op/philox.h"
 
 /* args: table {channel blocks, vectors in a piece, C}, x, y */
-struct dropout_params { uint64_t hash, threshold; double scale; };
+struct dropout_params { uint64_t hash, threshold; double scale; int32_t from, to; /* the dtypes of x and y */ };
 
 static LLVMTypeRef wide_type(const struct emit *e) { return LLVMVectorType(e->i64, (unsigned)e->v); }
 
@@ -87,6 +87,7 @@ static V lane_offsets(struct emit *e, V hw)
 static void emit_dropout(struct emit *e, const void *params)
 {
     const struct dropout_params *p = params;
+    enum dtype from_dt = (enum dtype)p->from, to_dt = (enum dtype)p->to;
     V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * PHILOX_ROUNDS], step = e_run_step(e);
     V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2), offsets = lane_offsets(e, hw);
     struct loop piece, l;
@@ -96,7 +97,7 @@ static void emit_dropout(struct emit *e, const void *params)
     V first = e_mul(e, channel, hw), from = e_muli(e, e_mul(e, piece.iv, hw), e->v);
     V first_lanes = LLVMBuildAdd(e->b, broadcast(e, first, wide_type(e)), offsets, "");
     loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
-    V at = e_add(e, from, e_muli(e, l.iv, e->v)), value = e_fmul(e, e_load_v(e, e_at(e, x, at)), e_splatc(e, p->scale));
+    V at = e_add(e, from, e_muli(e, l.iv, e->v)), value = e_fmul(e, e_load_vd(e, from_dt, e_at_d(e, from_dt, x, at)), e_splatc(e, p->scale));
     if (p->threshold > UINT32_MAX) {
         value = e_zero(e);
     } else {
@@ -104,7 +105,7 @@ static void emit_dropout(struct emit *e, const void *params)
         V kept = e_cmp(e, LLVMIntUGE, word, constant(e, e->i32, p->threshold));
         value = e_select(e, kept, value, e_zero(e));
     }
-    e_store_v(e, value, e_at(e, y, at));
+    e_store_vd(e, to_dt, value, e_at_d(e, to_dt, y, at));
     loop_end(e, &l, NULL);
     loop_end(e, &piece, NULL);
 }
@@ -118,6 +119,8 @@ void lower_dropout(struct lower *lo, const struct node *n)
     p.hash = philox_hash(node_text(n, "key"));
     p.threshold = philox_threshold(node_float(n, "p"));
     p.scale = philox_scale(node_float(n, "p"));
+    p.from = (int32_t)n->in[0]->type.dtype;
+    p.to = (int32_t)t->dtype;
     int64_t blocks = div_up(t->dim[1], t->v), table[] = {blocks, t->rank == 4 ? t->dim[2] * t->dim[3] : 1, t->dim[1]};
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "dropout", emit_dropout, &p, sizeof p), blocks, true, args, 3);

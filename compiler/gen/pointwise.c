@@ -22,6 +22,7 @@ struct pointwise_params {
     int32_t mask;    /* CHANNEL: lanes past C must be cleared */
     int32_t tail;    /* FLAT: the length may be no multiple of v */
     int32_t single;  /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
+    uint8_t dtype[MAX_OUTS]; /* of each result: f32 or bf16 */
 };
 
 struct operands { V table, out[MAX_OUTS], in[16]; };
@@ -35,23 +36,27 @@ static void load_args(struct emit *e, const struct gen_body *b, struct operands 
 }
 
 /* COUNT vectors from float INDEX on: all loads, then all arithmetic, then all stores, since results may overwrite operands. */
-static void apply_vectors(struct emit *e, const struct gen_body *b, const struct body_state *s, const struct operands *o, V index, int count,
+static void apply_vectors(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V index, int count,
                           V lanes, V tail)
 {
+    const struct gen_body *b = &p->body;
     V full[4][16] = {{NULL}}, result[4][MAX_OUTS];
     assert(count <= 4);
     for (int u = 0; u < count; u++)
         for (int k = 0; k < b->noperands; k++) {
             if (b->operand[k].shape != OPERAND_FULL) continue;
-            V p = e_ati(e, e_at(e, o->in[k], index), (int64_t)u * e->v);
-            full[u][k] = tail ? e_load_masked(e, p, tail) : e_load_v(e, p);
+            enum dtype dt = b->operand[k].dtype;
+            V at = e_ati_d(e, dt, e_at_d(e, dt, o->in[k], index), (int64_t)u * e->v);
+            full[u][k] = tail ? e_load_masked(e, at, tail) : dt == DT_BF16 ? e_load_vd(e, dt, at) : e_load_v(e, at);
         }
     for (int u = 0; u < count; u++) body_apply(e, s, NULL, full[u], lanes, result[u]);
     for (int u = 0; u < count; u++)
         for (int k = 0; k < b->nout; k++) {
-            V p = e_ati(e, e_at(e, o->out[k], index), (int64_t)u * e->v);
-            if (tail) e_store_masked(e, result[u][k], p, tail);
-            else e_store_v(e, result[u][k], p);
+            enum dtype dt = p->dtype[k];
+            V at = e_ati_d(e, dt, e_at_d(e, dt, o->out[k], index), (int64_t)u * e->v);
+            if (tail) e_store_masked(e, result[u][k], at, tail);
+            else if (dt == DT_BF16) e_store_vd(e, dt, result[u][k], at);
+            else e_store_v(e, result[u][k], at);
         }
 }
 
@@ -70,18 +75,18 @@ static void emit_run(struct emit *e, const struct pointwise_params *p, const str
         int64_t step = (int64_t)p->unroll * e->v;
         V to = e_add(e, lo, e_muli(e, e_divi(e, length, step), step));
         loop_begin(e, &l, from, to, step, 0, NULL);
-        apply_vectors(e, &p->body, s, o, l.iv, p->unroll, lanes, NULL);
+        apply_vectors(e, p, s, o, l.iv, p->unroll, lanes, NULL);
         loop_end(e, &l, NULL);
         from = to;
     }
     V to = p->tail ? e_add(e, lo, e_muli(e, e_divi(e, length, e->v), e->v)) : hi;
     loop_begin(e, &l, from, to, e->v, 0, NULL);
-    apply_vectors(e, &p->body, s, o, l.iv, 1, lanes, NULL);
+    apply_vectors(e, p, s, o, l.iv, 1, lanes, NULL);
     loop_end(e, &l, NULL);
     if (!p->tail) return;
     struct branch f;
     if_begin(e, &f, e_cmp(e, LLVMIntSLT, to, hi));
-    apply_vectors(e, &p->body, s, o, to, 1, lanes, e_sub(e, hi, to));
+    apply_vectors(e, p, s, o, to, 1, lanes, e_sub(e, hi, to));
     if_end(e, &f);
 }
 
@@ -95,7 +100,7 @@ static void emit_flat(struct emit *e, const struct pointwise_params *p)
     body_begin(e, &s, &p->body, operand);
     V chunk = table_i64(e, o.table, 0), total = table_i64(e, o.table, 1);
     if (p->single) {
-        apply_vectors(e, &p->body, &s, &o, e_int(e, 0), 1, NULL, total);
+        apply_vectors(e, p, &s, &o, e_int(e, 0), 1, NULL, total);
         return;
     }
     emit_run(e, p, &s, &o, e_mul(e, e->begin, chunk), e_min(e, e_mul(e, e->end, chunk), total), NULL);
@@ -117,7 +122,7 @@ static void emit_channel(struct emit *e, const struct pointwise_params *p)
     V lanes = p->mask ? e_lane_mask(e, e_sub(e, c, first)) : NULL;
     body_begin(e, &s, &p->body, operand);
     V lo = e_mul(e, l.iv, size);
-    if (p->single) apply_vectors(e, &p->body, &s, &o, lo, 1, lanes, NULL);
+    if (p->single) apply_vectors(e, p, &s, &o, lo, 1, lanes, NULL);
     else emit_run(e, p, &s, &o, lo, e_add(e, lo, size), lanes);
     loop_end(e, &l, NULL);
 }
@@ -169,6 +174,7 @@ static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_
     p->kind = FLAT;
     p->tail = total % lower_target(lo)->lanes != 0 || chunk % lower_target(lo)->lanes != 0;
     p->single = !samples && total < lower_target(lo)->lanes;
+    for (int k = 0; k < p->body.nout; k++) assert(!p->tail || p->dtype[k] == DT_F32);
     if (p->single) p->unroll = 1;
     add_step(lo, n, p, (int64_t[3]){chunk, total, 0}, pieces, samples);
 }
@@ -200,6 +206,7 @@ void lower_pointwise(struct lower *lo, const struct node *n)
     int64_t c = t->rank == 0 ? 1 : t->rank == 1 ? t->dim[0] : t->dim[1];
     p.mask = blocked && c % t->v != 0 && !body_keeps_zero(&p.body);
     p.unroll = unroll_of(&p.body, lower_target(lo));
+    for (int k = 0; k < p.body.nout; k++) p.dtype[k] = (uint8_t)n->out[k]->type.dtype;
     if (channel || p.mask) lower_channel(lo, n, &p);
     else lower_flat(lo, n, &p);
 }

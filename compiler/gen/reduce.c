@@ -16,12 +16,13 @@ struct reduce_params {
     int32_t kind;
     int32_t single; /* one vector in a plane (rank 2) */
     float eps;      /* BN_GRAD */
+    uint8_t x, dy;  /* dtypes */
 };
 
 /* The constant table, all i64. */
 enum { T_BLOCKS, T_HW, T_SLOTS, T_ENTRIES };
 
-struct reduce { V ws, table, blocks, hw, slots, n, x, dy, mean; };
+struct reduce { const struct reduce_params *p; V ws, table, blocks, hw, slots, n, x, dy, mean; };
 
 static void load_table(struct emit *e, struct reduce *r, int arg)
 {
@@ -64,28 +65,29 @@ static void sum_run(struct emit *e, V from, V to, int nsums, add_fn *add, const 
         sum[k] = e_fadd(e, e_fadd(e, rest.out[k], l.out[nsums + k]), e_fadd(e, l.out[2 * nsums + k], l.out[3 * nsums + k]));
 }
 
-struct plane { V x, dy, mean; };
+struct plane { const struct reduce_params *p; V x, dy, mean; };
 
-static V vector_at(struct emit *e, V base, V index) { return e_load_v(e, e_at(e, base, e_muli(e, index, e->v))); }
+static V vector_at(struct emit *e, enum dtype dt, V base, V index) { return e_load_vd(e, dt, e_at_d(e, dt, base, e_muli(e, index, e->v))); }
+static V x_at(struct emit *e, const struct plane *p, V index) { return vector_at(e, p->p->x, p->x, index); }
 
 static void add_sum(struct emit *e, const void *cx, V index, V *sum)
 {
     const struct plane *p = cx;
-    sum[0] = e_fadd(e, sum[0], vector_at(e, p->x, index));
+    sum[0] = e_fadd(e, sum[0], x_at(e, p, index));
 }
 
 static void add_square(struct emit *e, const void *cx, V index, V *sum)
 {
     const struct plane *p = cx;
-    V d = e_fsub(e, vector_at(e, p->x, index), p->mean);
+    V d = e_fsub(e, x_at(e, p, index), p->mean);
     sum[0] = e_fma(e, d, d, sum[0]);
 }
 
 static void add_grad(struct emit *e, const void *cx, V index, V *sum)
 {
     const struct plane *p = cx;
-    V dy = vector_at(e, p->dy, index);
-    sum[0] = e_fma(e, dy, e_fsub(e, vector_at(e, p->x, index), p->mean), sum[0]);
+    V dy = vector_at(e, p->p->dy, p->dy, index);
+    sum[0] = e_fma(e, dy, e_fsub(e, x_at(e, p, index), p->mean), sum[0]);
     sum[1] = e_fadd(e, sum[1], dy);
 }
 
@@ -106,7 +108,7 @@ static void merge(struct emit *e, V count_a, V *mean, V *m2, V count_b, V mean_b
 static void plane_stats(struct emit *e, const struct reduce *r, V x, V *state)
 {
     struct loop l;
-    struct plane p = {.x = x};
+    struct plane p = {.p = r->p, .x = x};
     loop_begin_once(e, &l, e_int(e, 0), r->hw, CHUNK, 3, state);
     V to = e_min(e, e_addi(e, l.iv, CHUNK), r->hw), count = e_sub(e, to, l.iv), sum, m2;
     sum_run(e, l.iv, to, 1, add_sum, &p, &sum);
@@ -118,10 +120,10 @@ static void plane_stats(struct emit *e, const struct reduce *r, V x, V *state)
     memcpy(state, l.out, 3 * sizeof *state);
 }
 
-/* One sample's single vector into STATE (Welford). */
-static void vector_stats(struct emit *e, V x, V *state)
+/* One sample's single vector V into STATE (Welford). */
+static void vector_stats(struct emit *e, V v, V *state)
 {
-    V v = e_load_v(e, x), mean = state[1], m2 = state[2], one = e_int(e, 1);
+    V mean = state[1], m2 = state[2], one = e_int(e, 1);
     merge(e, state[0], &mean, &m2, one, v, e_zero(e));
     state[0] = e_add(e, state[0], one);
     state[1] = mean;
@@ -130,14 +132,14 @@ static void vector_stats(struct emit *e, V x, V *state)
 
 static void sample_partial(struct emit *e, const struct reduce_params *p, const struct reduce *r, V plane, V mean, V *state)
 {
-    V x = e_at(e, r->x, plane), sum[2];
+    V x = e_at_d(e, p->x, r->x, plane), sum[2];
     if (p->kind == BN_STATS) {
-        if (p->single) vector_stats(e, x, state);
+        if (p->single) vector_stats(e, e_load_vd(e, p->x, x), state);
         else plane_stats(e, r, x, state);
         return;
     }
     int nsums = p->kind == BN_GRAD ? 2 : 1;
-    struct plane pl = {.x = x, .dy = r->dy ? e_at(e, r->dy, plane) : NULL, .mean = mean};
+    struct plane pl = {.p = p, .x = x, .dy = r->dy ? e_at_d(e, p->dy, r->dy, plane) : NULL, .mean = mean};
     add_fn *add = p->kind == BN_GRAD ? add_grad : add_sum;
     if (p->single) {
         add(e, &pl, e_int(e, 0), state);
@@ -151,7 +153,7 @@ static void sample_partial(struct emit *e, const struct reduce_params *p, const 
 static void emit_partial(struct emit *e, const void *params)
 {
     const struct reduce_params *p = params;
-    struct reduce r = {0};
+    struct reduce r = {.p = p};
     struct loop piece, sample;
     load_table(e, &r, 0);
     r.ws = e_arg(e, 1);
@@ -232,9 +234,11 @@ static void add_steps(struct lower *lo, const struct node *n, struct reduce_para
 {
     const struct type *t = &x->type;
     const struct value *ws = node_workspace(n);
-    assert(ws && t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2) && t->dtype == DT_F32);
+    assert(ws && t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
     int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1, slots = reduce_slots(t->dim[0]);
     p->single = hw == 1;
+    p->x = (uint8_t)t->dtype;
+    p->dy = (uint8_t)(dy ? dy->type.dtype : DT_F32);
     int64_t table[T_ENTRIES] = {blocks, hw, slots};
     struct lower_arg tab = arg_data(lo, table, sizeof table);
     struct lower_arg first[] = {tab, arg_value(ws), arg_value(x), dy ? arg_value(dy) : arg_none(), mean ? arg_value(mean) : arg_none()};
@@ -242,6 +246,7 @@ static void add_steps(struct lower *lo, const struct node *n, struct reduce_para
     struct lower_arg second[] = {tab, arg_value(ws), arg_value(n->out[0]), p->kind == CHANNEL_SUM ? arg_none() : arg_value(n->out[1]),
                                  var ? arg_value(var) : arg_none()};
     p->single = 0;
+    p->x = p->dy = 0;
     lower_step(lo, lower_kernel(lo, "reduce_combine", emit_combine, p, sizeof *p), blocks, false, second, 5);
 }
 

@@ -437,6 +437,7 @@ static struct node *make_node(struct parser *p, const struct draft *t)
 static bool check_types(struct parser *p, struct node *n, const struct type *written, const size_t (*type_at)[2], size_t op_at)
 {
     struct op_error e = { p->arena, NULL, NULL };
+    for (int i = 0; i < n->nout; i++) n->out[i]->type = written[i]; /* a result may be declared bf16 */
     if (!op_infer(n, &e)) {
         struct diag *d = diag_error(p->diags, lex_span(p, op_at, op_at + strlen(n->op->name)), "%s: %s", n->op->name,
                                     e.message ? e.message : "the operands do not fit");

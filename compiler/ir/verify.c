@@ -135,7 +135,26 @@ static bool verify_body(struct verifier *w, const struct node *n)
     for (int i = 0; i < b->ninsn; i++)
         if (!verify_insn(w, n, i)) return false;
     for (int i = n->nanchor; i < n->nin; i++)
-        if (n->in[i] && n->in[i]->type.dtype != DT_F32) return wrong(w, n, "%%%s: operands of a body are f32", n->in[i]->name);
+        if (n->in[i] && n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)
+            return wrong(w, n, "%%%s: operands of a body are f32 or bf16", n->in[i]->name);
+    return true;
+}
+
+/* Images and packed weights may be stored as bf16, by operators that know it. */
+static bool verify_bf16(struct verifier *w, const struct node *n, const struct value *v)
+{
+    if (!v || v->type.dtype != DT_BF16) return true;
+    if (!op_bf16(n->op) && strcmp(n->op->name, "repack") != 0) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
+    if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as bf16", v->name);
+    return v->kind == VALUE_NODE || v->kind == VALUE_PARAM || wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
+}
+
+static bool verify_dtypes(struct verifier *w, const struct node *n)
+{
+    for (int i = 0; i < n->nin; i++)
+        if (!verify_bf16(w, n, n->in[i])) return false;
+    for (int i = 0; i < n->nout; i++)
+        if (!verify_bf16(w, n, n->out[i])) return false;
     return true;
 }
 
@@ -190,17 +209,23 @@ static bool verify_conv_layout(struct verifier *w, const struct node *n)
         || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }
 
+static bool same_dims(const struct type *a, const struct type *b)
+{
+    return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->rank);
+}
+
+static bool same_layout(const struct type *a, const struct type *b) { return a->layout == b->layout && a->v == b->v && a->iv == b->iv; }
+
 /* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked channels
    beside blocked results. */
 static bool verify_elementwise(struct verifier *w, const struct node *n, int from)
 {
     const struct type *r = &n->out[0]->type;
     for (int i = 1; i < n->nout; i++)
-        if (type_same_shape(&n->out[i]->type, r) && !type_equal(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
+        if (same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
     for (int i = from; i < n->nin; i++) {
         const struct type *t = &n->in[i]->type;
-        bool full = t->rank == r->rank && !memcmp(t->dim, r->dim, sizeof *t->dim * (size_t)t->rank);
-        bool same = t->layout == r->layout && t->v == r->v && t->iv == r->iv;
+        bool full = same_dims(t, r), same = same_layout(t, r);
         bool channel = t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
         if (t->rank && !(full && same) && !channel) return wrong(w, n, "%%%s does not lie like the result", n->in[i]->name);
     }
@@ -229,7 +254,7 @@ static bool verify_borders(struct verifier *w)
     const char **use = ARENA_ARRAY(w->arena, const char *, g->nvalues + 1);
     for (int i = 0; i < g->noutputs; i++) {
         const struct value *v = g->outputs[i].value;
-        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && !use[v->id];
+        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && v->type.dtype != DT_BF16 && !use[v->id];
         if (!own) return wrong(w, v->def, "the output \"%s\" is not a plain value of its own", g->outputs[i].label);
         use[v->id] = "output";
     }
@@ -373,7 +398,7 @@ static bool verify_nodes(struct verifier *w)
 {
     GRAPH_EACH(w->g, n) {
         if (n->body && !verify_body(w, n)) return false;
-        if (!verify_shapes(w, n)) return false;
+        if (!verify_dtypes(w, n) || !verify_shapes(w, n)) return false;
         if (w->g->stage >= STAGE_LAYOUT && !verify_layout(w, n)) return false;
     }
     return true;

@@ -2,6 +2,7 @@
 #include "op/eval.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,28 @@ void eval_set_f32(struct eval *e, const struct value *v, const float *data)
     for (int64_t i = 0; i < count; i++) d[i] = data[i];
 }
 
+/* The nearest bf16 number, ties to even. */
+static double rounded(double x)
+{
+    float f = (float)x;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    if (!isfinite(f)) return (double)f;
+    u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000;
+    memcpy(&f, &u, sizeof f);
+    return (double)f;
+}
+
+void eval_round(struct eval *e, const struct value *v)
+{
+    double *d = eval_data(e, v);
+    int64_t count = type_elements(&v->type);
+    for (int64_t i = 0; i < count; i++) d[i] = rounded(d[i]);
+}
+
+/* A value's type as references know it: plain, and not how it is stored. */
+static struct type reference_type(const struct type *t) { return type_make(t->dtype == DT_BF16 ? DT_F32 : t->dtype, t->rank, t->dim); }
+
 static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer, const struct ref_tensor *in, int nin,
                      struct ref_tensor *out, int nout)
 {
@@ -78,7 +101,7 @@ struct temp { struct type type; double *data; bool owned; };
 
 static struct temp temp_new(struct eval *e, const struct type *t)
 {
-    return (struct temp){.type = type_make(t->dtype, t->rank, t->dim), .data = take(e, type_elements(t)), .owned = true};
+    return (struct temp){.type = reference_type(t), .data = take(e, type_elements(t)), .owned = true};
 }
 
 static void temp_free(struct temp *t)
@@ -139,7 +162,7 @@ static struct temp resolve(struct eval *e, const struct node *n, const struct bo
     else if (r->source == BODY_INSN) t = insn[r->index];
     else {
         const struct value *v = n->in[r->index];
-        t = (struct temp){.type = type_make(v->type.dtype, v->type.rank, v->type.dim), .data = eval_data(e, v)};
+        t = (struct temp){.type = reference_type(&v->type), .data = eval_data(e, v)};
     }
     t.owned = false;
     return t;
@@ -190,7 +213,7 @@ static void eval_anchor(struct eval *e, const struct node *n, struct ref_tensor 
     if (!type || !in) take(e, INT64_MAX / 16);
     for (int i = 0; i < nin; i++) {
         const struct value *v = n->in[i];
-        type[i] = v ? type_make(v->type.dtype, v->type.rank, v->type.dim) : (struct type){.rank = -1};
+        type[i] = v ? reference_type(&v->type) : (struct type){.rank = -1};
         in[i] = (struct ref_tensor){&type[i], v ? eval_data(e, v) : NULL};
     }
     call_ref(e, n->op, n->attr, n->layer, in, nin, out, nout);
@@ -204,8 +227,7 @@ static void eval_plain(struct eval *e, const struct node *n)
     struct ref_tensor out[MAX_OUTS];
     int nout = n->op->nouts < n->nout ? n->op->nouts : n->nout; /* without the workspace */
     for (int i = 0; i < nout; i++) {
-        const struct type *t = &n->out[i]->type;
-        type[i] = type_make(t->dtype, t->rank, t->dim);
+        type[i] = reference_type(&n->out[i]->type);
         out[i] = (struct ref_tensor){&type[i], eval_data(e, n->out[i])};
     }
     eval_anchor(e, n, out, nout);
@@ -220,7 +242,7 @@ static void eval_fused(struct eval *e, const struct node *n)
         struct type out[MAX_OUTS];
         struct ref_tensor ref[MAX_OUTS];
         assert(n->nanchor <= MAX_IN);
-        for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? n->in[i]->type : (struct type){.rank = -1};
+        for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? reference_type(&n->in[i]->type) : (struct type){.rank = -1};
         memset(out, 0, sizeof out);
         bool ok = n->op->infer(in, n->nanchor, n->attr, out, NULL);
         assert(ok);
@@ -241,6 +263,8 @@ void eval_node(struct eval *e, const struct node *n)
 {
     if (n->body) eval_fused(e, n);
     else eval_plain(e, n);
+    for (int i = 0; i < n->nout; i++)
+        if (n->out[i]->type.dtype == DT_BF16) eval_round(e, n->out[i]);
 }
 
 /* Counts a use less of each input and drops those that have none left; arguments stay. */

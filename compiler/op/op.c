@@ -334,6 +334,16 @@ static bool check_arity(const struct op_def *op, int nin, struct value *const *i
     return true;
 }
 
+bool op_bf16(const struct op_def *op) { return op->bf16 || op->family == KERNEL_POINTWISE; }
+
+/* T as a shape rule sees it. */
+static struct type computed(const struct type *t)
+{
+    struct type r = *t;
+    if (r.dtype == DT_BF16) r.dtype = DT_F32;
+    return r;
+}
+
 /* The types of the operator's own results, before any body. */
 static bool infer_anchor(const struct node *n, struct type *out, struct op_error *e)
 {
@@ -341,7 +351,7 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
     if (!check_arity(n->op, nin, n->in, e)) return false;
     if (nin > MAX_IN) return op_fail(e, "%s takes at most %d operands, not %d", n->op->name, MAX_IN, nin);
     struct type in[MAX_IN];
-    for (int i = 0; i < nin; i++) in[i] = n->in[i] ? n->in[i]->type : (struct type){ .rank = -1 };
+    for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){ .rank = -1 };
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
     return n->op->infer(in, nin, n->attr, out, e);
 }
@@ -398,10 +408,11 @@ static bool check_body(const struct node *n, const struct type *full, struct op_
     return true;
 }
 
-/* A result keeps its layout where the shape is what it was. */
+/* A result keeps its layout, and that it is stored as bf16, where the shape is what it was. */
 static void set_type(struct value *v, const struct type *t)
 {
-    if (!type_same_shape(&v->type, t) || v->type.rank != t->rank) v->type = *t;
+    struct type is = computed(&v->type);
+    if (!type_same_shape(&is, t) || (v->type.dtype == DT_BF16 && t->rank != 4)) v->type = *t;
 }
 
 bool op_infer(struct node *n, struct op_error *e)

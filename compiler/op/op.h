@@ -113,6 +113,7 @@ struct op_def {
        `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none. */
     size_t (*workspace)(const struct node *n, int lanes);
     bool inplace;                         /* result 0 may overwrite an input of the same size that dies here */
+    bool bf16;                            /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of KERNEL_POINTWISE do */
     void (*ref)(struct ref_call *c);      /* naive, double accumulators, written independently of the kernel */
     const struct op_test *tests; int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
 };
@@ -124,6 +125,9 @@ int op_attr_index(const struct op_def *op, const char *name); /* or -1 */
 /* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for fused nodes.
    False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);
+/* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a result of rank 4 that is
+   declared bf16 stays so ("stored rounded"). */
+bool op_bf16(const struct op_def *op);
 int64_t op_macs(const struct node *n);                   /* 0 where the operator has none; includes nothing of the body */
 
 /* The workspace result that the pass `workspace` added, or NULL. */

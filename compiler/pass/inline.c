@@ -10,7 +10,7 @@ static int instructions(const struct node *n)
 {
     if (n->op->family != KERNEL_POINTWISE || n->prepare || n->nin > MAX_OPERANDS) return 0;
     for (int i = 0; i < n->nin; i++)
-        if (!n->in[i] || n->in[i]->type.dtype != DT_F32) return 0;
+        if (!n->in[i] || (n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)) return 0;
     if (n->body) return n->body->ninsn;
     return n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands && n->nin <= MAX_BODY_ARGS;
 }
@@ -28,7 +28,9 @@ bool inline_fits(const struct node *reader, const struct value *v, const struct 
     int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def), anchors = conv ? reader->nanchor : 0;
     if (!own || !more || own + more > MAX_BODY || def->nout != 1 || reader->prepare) return false;
     if (conv && among_anchors(reader, v)) return false;
-    return type_equal(&v->type, &reader->out[0]->type) && reader->nin - anchors - 1 + def->nin <= MAX_OPERANDS;
+    struct type in = v->type, out = reader->out[0]->type;
+    in.dtype = out.dtype = DT_F32; /* in the reader's registers */
+    return type_equal(&in, &out) && reader->nin - anchors - 1 + def->nin <= MAX_OPERANDS;
 }
 
 /* What node N computes, as a body whose operands are N's. */

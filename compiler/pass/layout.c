@@ -21,7 +21,7 @@ struct laying {
 static bool blockable(const struct type *t)
 {
     if (t->dtype == DT_U8) return t->rank == 4;
-    return t->dtype == DT_F32 && (t->rank == 4 || t->rank == 2 || t->rank == 1);
+    return (t->dtype == DT_F32 || t->dtype == DT_BF16) && (t->rank == 4 || t->rank == 2 || t->rank == 1);
 }
 
 static struct type in_layout(const struct type *t, enum layout layout, int v, int iv)
@@ -203,6 +203,14 @@ static void layout_view(struct laying *l, struct node *n)
     }
 }
 
+static bool same_dims(const struct type *a, const struct type *b)
+{
+    return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]);
+}
+
+/* T arranged as LIKE is. */
+static struct type laid_like(const struct type *t, const struct type *like) { return in_layout(t, like->layout, like->v, like->iv); }
+
 /* What goes element by element lies like its first operand of the result's shape whose layout is settled: weight gradients and
    updates like the weights, everything else blocked. */
 static void layout_pointwise(struct laying *l, struct node *n)
@@ -213,7 +221,7 @@ static void layout_pointwise(struct laying *l, struct node *n)
     for (int i = 0; i < n->nin; i++) {
         const struct value *v = n->in[i];
         bool settled = v && ((v->kind == VALUE_NODE && !is_prepared(v)) || l->fixed[v->id]);
-        if (!settled || !type_same_shape(&v->type, r)) continue;
+        if (!settled || !same_dims(&v->type, r)) continue;
         if (v->type.layout == LAYOUT_PLAIN && v->def && (node_is(v->def, "flatten") || node_is(v->def, "unflatten"))) continue;
         type = v->type;
         break;
@@ -221,11 +229,10 @@ static void layout_pointwise(struct laying *l, struct node *n)
     for (int i = 0; i < n->nin; i++) {
         struct value *v = n->in[i];
         if (!v) continue;
-        bool full = type_same_shape(&v->type, r);
-        n->in[i] = full ? convert(l, v, type, n) : convert_blocked(l, v, n);
+        n->in[i] = same_dims(&v->type, r) ? convert(l, v, laid_like(&v->type, &type), n) : convert_blocked(l, v, n);
     }
     for (int i = 0; i < n->nout; i++)
-        n->out[i]->type = type_same_shape(&n->out[i]->type, r) ? type : blocked(l, &n->out[i]->type);
+        n->out[i]->type = same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
 }
 
 static void layout_other(struct laying *l, struct node *n)

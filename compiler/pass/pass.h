@@ -39,6 +39,7 @@ struct pass_context {
     struct diags *diags;
     size_t memory_budget;  /* bytes, MEMORY_AUTO or MEMORY_KEEP */
     struct target target;
+    enum dtype dtype;      /* how images and their gradients are stored: DT_F32 or DT_BF16 */
     struct train_options train;
     int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 6 wherever one is legal */
     double accuracy;       /* the error budget of a layer's algorithm: rms, relative to double; 0: ACCURACY_DEFAULT. --winograd f… overrides it */
@@ -60,8 +61,8 @@ const struct pass *pass_find(const char *name);
 bool pass_run(struct graph *g, struct pass_context *c, const char *passes);
 
 /* The standard pipelines, ready for gen. */
-extern const char pass_pipeline_infer[]; /* simplify,fold,fuse,algorithm,layout,workspace,schedule,plan */
-extern const char pass_pipeline_train[]; /* autodiff,simplify,fuse,algorithm,layout,workspace,recompute,schedule,plan */
+extern const char pass_pipeline_infer[]; /* simplify,fold,fuse,precision,algorithm,layout,workspace,schedule,plan */
+extern const char pass_pipeline_train[]; /* autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,schedule,plan */
 
 /* Storage of a value in the plan: follows alias chains. */
 const struct value *value_storage(const struct value *v);

@@ -166,6 +166,59 @@ struct opcase *opcase_new(struct arena *a, const struct op_def *op, const char *
     return c;
 }
 
+/* ---- values stored as bf16 */
+
+static bool is_image(const struct value *v) { return v && v->type.rank == 4 && v->type.dtype == DT_F32; }
+
+/* V as it is, by a node of its own. */
+static struct value *copy_of(struct graph *g, struct node *before, struct value *v)
+{
+    struct node *n = graph_node(g, before, op_find("pointwise"), &v, 1, 1);
+    n->nanchor = 0;
+    n->body = ARENA_NEW(g->arena, struct body);
+    *n->body = (struct body){.nout = 1, .out = {{BODY_OPERAND, 0}}};
+    n->out[0]->type = v->type;
+    n->out[0]->type.dtype = DT_F32;
+    return n->out[0];
+}
+
+static int narrow_operands(struct opcase *c, bool first)
+{
+    int count = 0;
+    for (int i = first ? 0 : 1; i < c->node->nin; i++) {
+        struct value *v = c->node->in[i];
+        if (!is_image(v) || v->kind != VALUE_INPUT) continue;
+        c->node->in[i] = copy_of(c->graph, c->node, v);
+        c->node->in[i]->type.dtype = DT_BF16;
+        count++;
+    }
+    return count;
+}
+
+static int narrow_results(struct opcase *c)
+{
+    int count = 0;
+    for (int i = 0; i < c->node->nout; i++) {
+        struct value *v = c->node->out[i];
+        if (!is_image(v) || c->op->family == KERNEL_WGRAD) continue;
+        struct value *y = copy_of(c->graph, NULL, v);
+        v->type.dtype = DT_BF16;
+        c->graph->outputs[i].value = y;
+        count++;
+    }
+    return count;
+}
+
+bool opcase_narrow(struct opcase *c, enum opcase_mode mode)
+{
+    bool first = is_image(c->node->in[0]) && c->node->in[0]->kind == VALUE_INPUT;
+    if (!has_batch(c->op) || (mode == OPCASE_FROM_F32 && !first)) return false;
+    int operands = narrow_operands(c, mode != OPCASE_FROM_F32), results = mode == OPCASE_TO_F32 ? 0 : narrow_results(c);
+    bool further = c->node->nout > 0 && is_image(c->node->out[0]) && c->op->family != KERNEL_WGRAD;
+    c->bf16 = true;
+    return mode == OPCASE_TO_F32 ? operands > 0 && further : operands + results > 0;
+}
+
 /* ---- data */
 
 /* Labels from 0 to the number of classes. */
@@ -211,12 +264,14 @@ void opcase_fill(const struct opcase *c, struct eval *e)
 {
     for (int i = 0; i < c->node->nin; i++) {
         const struct value *v = c->node->in[i];
-        if (!v || v->kind == VALUE_NODE) continue;
+        if (v && v->kind == VALUE_NODE) v = v->def->in[0]; /* copied to be bf16 */
+        if (!v) continue;
         uint64_t state = random_seed(c->text, v->name);
         double low, high, *data = eval_data(e, v);
         range_of(c, v, &low, &high);
         if (v->type.dtype == DT_I64) fill_labels(c, v, data, &state);
         else if (v->type.dtype == DT_U8) fill_positions(c, v, data, &state);
         else random_distinct(data, type_elements(&v->type), low, high, &state);
+        if (c->bf16 && v->kind == VALUE_PARAM && v->type.rank == 4) eval_round(e, v);
     }
 }

@@ -16,11 +16,17 @@ struct opcase {
     struct node *node;
     int64_t batch;         /* 1 where nothing has a batch dimension */
     double low, high;
+    bool bf16;             /* some values are stored as bf16, and the weights are bf16 numbers */
     const char *error;     /* the row cannot be built: why */
 };
 
 /* Never NULL; see error. Memory is the arena's. */
 struct opcase *opcase_new(struct arena *a, const struct op_def *op, const char *text);
+/* The same case with images stored as bf16: x -> [copy] -> bf16 -> operator -> bf16 -> [copy] -> output. FROM_F32: but for the first
+   operand, which is read from the caller's fp32 (by a convolution with few channels as a stem does); TO_F32: but for the results. False: there
+   is nothing to store so, or as little as in another mode. */
+enum opcase_mode { OPCASE_BF16, OPCASE_FROM_F32, OPCASE_TO_F32, OPCASE_MODES };
+bool opcase_narrow(struct opcase *c, enum opcase_mode mode);
 /* Numbers for every argument, the same at every call: floats, distinct within a tensor, away from 0 and 6. Those of the graph that
    the node's own inputs came from; labels and window positions are in range. */
 void opcase_fill(const struct opcase *c, struct eval *e);

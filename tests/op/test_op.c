@@ -5,7 +5,8 @@
        build/tests/op/test_op "conv2d x=1,3,7,7 weight=5,3,3,3"     a row that is in no table
 
    Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule agrees with finite
-   differences; compiled code agrees with the reference. Each operator runs in a process of its own, so that one that crashes is one failure. */
+   differences; compiled code agrees with the reference. If the operator takes bf16, three more: compiled code on images stored as bf16, on a
+   first operand and with results of fp32 beside them (opcase_narrow). Each operator runs in a process of its own, so that one that crashes is one failure. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,10 +66,9 @@ static const char *test_reference(struct arena *a, const struct op_def *op, cons
 }
 
 /* The passes that one operator needs: none that would take it away, or choose anew where the row says which algorithm it wants. */
-static const char *test_compiled(const struct testing *t, struct arena *a, const struct op_def *op, const struct op_test *row)
+static const char *test_compiled(const struct testing *t, struct arena *a, const struct opcase *c, const struct op_test *row)
 {
     const char *const left_out[] = {"simplify", "fold", strstr(row->text, "algorithm=") ? "algorithm" : NULL, NULL};
-    struct opcase *c = opcase_new(a, op, row->text);
     if (c->error) return c->error;
     struct ref_run runs[] = {{.n = c->batch, .lr = 0.1, .step = 3, .seed = 7}, {.n = c->batch - 1, .lr = 0.2, .step = 1, .seed = (uint64_t)1 << 60}};
     struct comparison_plan plan = {
@@ -78,13 +78,28 @@ static const char *test_compiled(const struct testing *t, struct arena *a, const
     return compare_compiled(a, &plan);
 }
 
+/* NULL with *RAN false: the row has nothing to do in that mode. */
+static const char *test_bf16(const struct testing *t, struct arena *a, const struct op_def *op, const struct op_test *row, enum opcase_mode mode, bool *ran)
+{
+    struct opcase *c = opcase_new(a, op, row->text);
+    *ran = opcase_narrow(c, mode);
+    return *ran ? test_compiled(t, a, c, row) : NULL;
+}
+
 static void test_row(struct testing *t, const struct row *r)
 {
     struct arena *a = arena_new();
     const char *text = r->test->text, *error = test_reference(a, r->op, text);
     report(t, r, "reference", error);
     if (!error && r->op->grad) report(t, r, "gradient", gradient_check(a, r->op, text));
-    if (!error && r->op->family != KERNEL_NONE && r->op->family != KERNEL_PREPARE) report(t, r, "compiled", test_compiled(t, a, r->op, r->test));
+    if (!error && r->op->family != KERNEL_NONE && r->op->family != KERNEL_PREPARE)
+        report(t, r, "compiled", test_compiled(t, a, opcase_new(a, r->op, text), r->test));
+    for (int mode = 0; mode < OPCASE_MODES && !error && op_bf16(r->op); mode++) {
+        static const char *const kinds[] = {"compiled, bf16", "compiled, bf16 from f32", "compiled, bf16 to f32"};
+        bool ran;
+        const char *wrong = test_bf16(t, a, r->op, r->test, mode, &ran);
+        if (ran) report(t, r, kinds[mode], wrong);
+    }
     arena_free(a);
 }
 

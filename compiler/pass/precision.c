@@ -1,0 +1,99 @@
+/* precision.c: images and their gradients are stored as bf16 where all who make and read them can; sums, bodies, parameters, their
+   gradients and what the caller gets stay fp32. No conversions are inserted: a value that one of its neighbours needs in fp32 is fp32. */
+#include "pass/passes.h"
+
+#include <string.h>
+#include "op/op.h"
+
+struct precision {
+    struct graph *g;
+    bool *fixed;             /* by id: an output, a new state, a weight or what is made of weights alone */
+    const char *blocker[64]; /* operators that keep images in fp32, each once */
+    int nblockers, images, narrow;
+    size_t before, after;    /* bytes of all images */
+};
+
+/* Weights, their gradients and what is computed of these element by element have the rank of an image, but are none. */
+static void mark_weights(struct precision *p)
+{
+    for (int i = 0; i < p->g->nvalues; i++) p->fixed[i] = p->g->values[i]->kind != VALUE_NODE;
+    GRAPH_EACH(p->g, n) {
+        bool weights = n->prepare || n->op->family == KERNEL_WGRAD, rearranges = n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE;
+        for (int i = 0; i < n->nin && rearranges; i++) {
+            const struct value *v = n->in[i];
+            weights |= v && v->type.rank == 4 && p->fixed[v->id] && v->kind != VALUE_INPUT && v->kind != VALUE_TARGET;
+        }
+        for (int i = 0; i < n->nout && weights; i++) p->fixed[n->out[i]->id] = true;
+    }
+}
+
+/* What the caller gets, and what replaces a state. */
+static void mark_borders(struct precision *p)
+{
+    for (int i = 0; i < p->g->noutputs; i++) p->fixed[p->g->outputs[i].value->id] = true;
+    for (int i = 0; i < p->g->nupdates; i++) p->fixed[p->g->updates[i].value->id] = true;
+}
+
+static void blame(struct precision *p, const struct op_def *op)
+{
+    for (int i = 0; i < p->nblockers; i++)
+        if (p->blocker[i] == op->name) return;
+    if (p->nblockers < (int)(sizeof p->blocker / sizeof p->blocker[0])) p->blocker[p->nblockers++] = op->name;
+}
+
+static bool can_be_narrow(struct precision *p, const struct uses *u, const struct value *v)
+{
+    bool ok = op_bf16(v->def->op);
+    if (!ok) blame(p, v->def->op);
+    for (int k = u->start[v->id]; k < u->start[v->id + 1]; k++) {
+        const struct op_def *reader = u->item[k].node->op;
+        if (op_bf16(reader)) continue;
+        blame(p, reader);
+        ok = false;
+    }
+    return ok;
+}
+
+static void choose(struct precision *p, const struct uses *u, struct value *v)
+{
+    p->images++;
+    p->before += type_bytes(&v->type);
+    if (can_be_narrow(p, u, v)) {
+        v->type.dtype = DT_BF16;
+        p->narrow++;
+    }
+    p->after += type_bytes(&v->type);
+}
+
+static void summarise(const struct precision *p, struct buf *summary)
+{
+    const double mib = 1024.0 * 1024.0;
+    buf_printf(summary, "%d of %d images are bf16: %.1f MiB instead of %.1f", p->narrow, p->images, (double)p->after / mib, (double)p->before / mib);
+    for (int i = 0; i < p->nblockers; i++) {
+        if (summary->len > 90) {
+            buf_puts(summary, ", …");
+            break;
+        }
+        buf_printf(summary, "%s%s", i ? ", " : "; fp32 for ", p->blocker[i]);
+    }
+}
+
+static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
+{
+    if (c->dtype != DT_BF16) {
+        buf_puts(summary, "all in fp32");
+        return true;
+    }
+    struct precision p = { .g = g, .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1) };
+    const struct uses u = uses_of(g, g->arena);
+    mark_weights(&p);
+    mark_borders(&p);
+    for (int i = 0; i < g->nvalues; i++) {
+        struct value *v = g->values[i];
+        if (v->kind == VALUE_NODE && v->def && v->type.rank == 4 && v->type.dtype == DT_F32 && !p.fixed[i]) choose(&p, &u, v);
+    }
+    summarise(&p, summary);
+    return true;
+}
+
+const struct pass pass_precision = { "precision", "--dtype bf16: store images and their gradients as bf16", run };
