@@ -10,6 +10,11 @@
 #include "op/resize.h"
 #include "pass/pass.h"
 
+/* Vector INDEX of an image, whose planes and rows are counted in vectors. */
+static V vector_at(struct emit *e, int32_t dtype, V image, V index) { return e_at_d(e, (enum dtype)dtype, image, e_muli(e, index, e->v)); }
+static V load_at(struct emit *e, int32_t dtype, V image, V index) { return e_load_vd(e, (enum dtype)dtype, vector_at(e, dtype, image, index)); }
+static void store_at(struct emit *e, int32_t dtype, V x, V image, V index) { e_store_vd(e, (enum dtype)dtype, x, vector_at(e, dtype, image, index)); }
+
 /* ---- windows: concat, pad, slice
 
    dst[d, h, w] = src[d + delta, h + dh, w + dw] for d in [d0, d1), h in [h0, h1), w in [w0, w1). What lies outside is zero, but for
@@ -20,6 +25,7 @@ struct window_params {
     int32_t lanes; /* some vector has lanes outside [d0, d1) that are not zero in the source */
     int32_t keep;
     int32_t edges; /* [h0, h1) × [w0, w1) is not the whole image */
+    int32_t from, to; /* dtypes of source and result */
 };
 
 enum { W_ROWS, W_WIDTH, W_FIRST_BLOCK, W_BLOCKS, W_SRC_ROWS, W_SRC_WIDTH, W_SRC_BLOCKS, W_DST_BLOCKS, W_BLOCK_DELTA, W_D0, W_D1, W_H0, W_H1,
@@ -32,23 +38,26 @@ struct window {
     V value, store;  /* masks: lanes with a value, lanes to write; NULL: all */
 };
 
-static void store_lanes(struct emit *e, V x, V ptr, V mask)
+/* Vector COLUMN of ROW; lanes outside the mask keep what is there. */
+static void store_lanes(struct emit *e, const struct window *c, V x, V row, V column)
 {
+    V ptr = vector_at(e, c->p->to, row, column), mask = c->store;
     if (!mask) {
-        e_store_v(e, x, ptr);
+        e_store_vd(e, (enum dtype)c->p->to, x, ptr);
         return;
     }
     unsigned id = LLVMLookupIntrinsicID("llvm.masked.store", sizeof "llvm.masked.store" - 1);
-    LLVMTypeRef types[2] = {e->vf, e->ptr};
-    V f = LLVMGetIntrinsicDeclaration(e->mod, id, types, 2), args[4] = {x, ptr, LLVMConstInt(e->i32, 4, 0), mask};
+    if (c->p->to == DT_BF16) x = e_narrow(e, x);
+    LLVMTypeRef types[2] = {LLVMTypeOf(x), e->ptr};
+    V f = LLVMGetIntrinsicDeclaration(e->mod, id, types, 2), args[4] = {x, ptr, LLVMConstInt(e->i32, c->p->to == DT_BF16 ? 2 : 4, 0), mask};
     LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, types, 2), f, args, 4, "");
 }
 
 static V load_window(struct emit *e, const struct window *c, V column)
 {
-    V at = e_muli(e, column, e->v), x = e_load_v(e, e_at(e, c->low, at));
+    V x = load_at(e, c->p->from, c->low, column);
     if (c->p->shift) {
-        V next = e_load_v(e, e_at(e, c->high, at)), lanes[64];
+        V next = load_at(e, c->p->from, c->high, column), lanes[64];
         for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned long long)(i + c->p->shift), 0);
         x = LLVMBuildShuffleVector(e->b, x, next, LLVMConstVector(lanes, (unsigned)e->v), "");
     }
@@ -59,7 +68,7 @@ static void fill_zero(struct emit *e, const struct window *c, V row, V from, V t
 {
     struct loop l;
     loop_begin(e, &l, from, to, 1, 0, NULL);
-    store_lanes(e, e_zero(e), e_at(e, row, e_muli(e, l.iv, e->v)), c->store);
+    store_lanes(e, c, e_zero(e), row, l.iv);
     loop_end(e, &l, NULL);
 }
 
@@ -71,10 +80,10 @@ static void copy_columns(struct emit *e, const struct window *c, V row)
     V middle = e_add(e, from, e_muli(e, e_divi(e, e_sub(e, to, from), UNROLL), UNROLL));
     loop_begin(e, &l, from, middle, UNROLL, 0, NULL);
     for (int i = 0; i < UNROLL; i++) x[i] = load_window(e, c, e_add(e, e_addi(e, l.iv, i), c->t[W_DW]));
-    for (int i = 0; i < UNROLL; i++) store_lanes(e, x[i], e_at(e, row, e_muli(e, e_addi(e, l.iv, i), e->v)), c->store);
+    for (int i = 0; i < UNROLL; i++) store_lanes(e, c, x[i], row, e_addi(e, l.iv, i));
     loop_end(e, &l, NULL);
     loop_begin(e, &rest, middle, to, 1, 0, NULL);
-    store_lanes(e, load_window(e, c, e_add(e, rest.iv, c->t[W_DW])), e_at(e, row, e_muli(e, rest.iv, e->v)), c->store);
+    store_lanes(e, c, load_window(e, c, e_add(e, rest.iv, c->t[W_DW])), row, rest.iv);
     loop_end(e, &rest, NULL);
 }
 
@@ -89,7 +98,7 @@ static void window_row(struct emit *e, struct window *c, V n, V block, V h)
 {
     const V *t = c->t;
     V first = e_muli(e, block, e->v), from = e_sub(e, t[W_D0], first), to = e_sub(e, t[W_D1], first), zero = e_int(e, 0);
-    V row = e_at(e, c->dst, e_muli(e, e_mul(e, e_add(e, e_mul(e, e_add(e, e_mul(e, n, t[W_DST_BLOCKS]), block), t[W_ROWS]), h), t[W_WIDTH]), e->v));
+    V row = vector_at(e, c->p->to, c->dst, e_mul(e, e_add(e, e_mul(e, e_add(e, e_mul(e, n, t[W_DST_BLOCKS]), block), t[W_ROWS]), h), t[W_WIDTH]));
     V below = c->p->lanes || c->p->keep ? LLVMBuildNot(e->b, e_lane_mask(e, from), "") : NULL;
     c->value = c->p->lanes ? LLVMBuildAnd(e->b, below, e_lane_mask(e, to), "") : NULL;
     c->store = c->p->keep ? below : NULL;
@@ -101,7 +110,7 @@ static void window_row(struct emit *e, struct window *c, V n, V block, V h)
     V *rows[2] = {&c->low, &c->high};
     for (int i = 0; i < 2; i++) {
         V b = e_add(e, e_mul(e, n, t[W_SRC_BLOCKS]), clamp(e, e_addi(e, source, i), t[W_SRC_BLOCKS]));
-        *rows[i] = e_at(e, c->src, e_muli(e, e_mul(e, e_add(e, e_mul(e, b, t[W_SRC_ROWS]), sh), t[W_SRC_WIDTH]), e->v));
+        *rows[i] = vector_at(e, c->p->from, c->src, e_mul(e, e_add(e, e_mul(e, b, t[W_SRC_ROWS]), sh), t[W_SRC_WIDTH]));
     }
     if (c->p->edges) fill_zero(e, c, row, zero, t[W_W0]);
     copy_columns(e, c, row);
@@ -136,9 +145,11 @@ static void lower_window(struct lower *lo, const struct node *n, const struct va
 {
     const struct type *s = &src->type, *d = &n->out[0]->type;
     int64_t v = d->v, rows = rows_of(d), width = width_of(d), srows = rows_of(s), swidth = width_of(s);
-    assert(d->layout == LAYOUT_BLOCKED && s->layout == LAYOUT_BLOCKED && s->v == d->v && d->dtype == DT_F32);
+    assert(d->layout == LAYOUT_BLOCKED && s->layout == LAYOUT_BLOCKED && s->v == d->v);
     struct window_params p;
     memset(&p, 0, sizeof p);
+    p.from = (int32_t)s->dtype;
+    p.to = (int32_t)d->dtype;
     p.edges = r.rows != rows || r.width != width;
     if (!p.edges && srows == rows && swidth == width) { /* whole planes: as one row */
         r.width = width = swidth = rows * width;
@@ -190,30 +201,28 @@ static void lower_pad(struct lower *lo, const struct node *n)
 
 /* ---- subsample and its gradient. args: table, in, out */
 
-struct subsample_params { int32_t grad; };
+struct subsample_params { int32_t grad, from, to; };
 enum { S_ROWS, S_WIDTH, S_SRC_ROWS, S_SRC_WIDTH, S_STRIDE_H, S_STRIDE_W, S_ENTRIES };
 
-static void subsample_row(struct emit *e, const V *t, V src, V dst)
+static void subsample_row(struct emit *e, const struct subsample_params *p, const V *t, V src, V dst)
 {
     struct loop l;
-    V step = e_muli(e, t[S_STRIDE_W], e->v);
     loop_begin_once(e, &l, e_int(e, 0), t[S_WIDTH], 1, 0, NULL);
-    e_store_v(e, e_load_v(e, e_at(e, src, e_mul(e, l.iv, step))), e_at(e, dst, e_muli(e, l.iv, e->v)));
+    store_at(e, p->to, load_at(e, p->from, src, e_mul(e, l.iv, t[S_STRIDE_W])), dst, l.iv);
     loop_end(e, &l, NULL);
 }
 
 /* Zeroes a row of dx; then, where a row of dy belongs to it, puts that in. */
-static void subsample_grad_row(struct emit *e, const V *t, V src, V dst, V hit)
+static void subsample_grad_row(struct emit *e, const struct subsample_params *p, const V *t, V src, V dst, V hit)
 {
     struct loop l;
     struct branch f;
-    V step = e_muli(e, t[S_STRIDE_W], e->v);
     loop_begin_once(e, &l, e_int(e, 0), t[S_WIDTH], 1, 0, NULL);
-    e_store_v(e, e_zero(e), e_at(e, dst, e_muli(e, l.iv, e->v)));
+    store_at(e, p->to, e_zero(e), dst, l.iv);
     loop_end(e, &l, NULL);
     if_begin(e, &f, hit);
     loop_begin_once(e, &l, e_int(e, 0), t[S_SRC_WIDTH], 1, 0, NULL);
-    e_store_v(e, e_load_v(e, e_at(e, src, e_muli(e, l.iv, e->v))), e_at(e, dst, e_mul(e, l.iv, step)));
+    store_at(e, p->to, load_at(e, p->from, src, l.iv), dst, e_mul(e, l.iv, t[S_STRIDE_W]));
     loop_end(e, &l, NULL);
     if_end(e, &f);
 }
@@ -227,10 +236,10 @@ static void emit_subsample(struct emit *e, const void *params)
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
     V plane = e_div(e, piece.iv, t[S_ROWS]), h = e_rem(e, piece.iv, t[S_ROWS]);
     V sh = p->grad ? e_div(e, h, t[S_STRIDE_H]) : e_mul(e, h, t[S_STRIDE_H]);
-    V from = e_at(e, src, e_muli(e, e_mul(e, e_add(e, e_mul(e, plane, t[S_SRC_ROWS]), sh), t[S_SRC_WIDTH]), e->v));
-    V to = e_at(e, dst, e_muli(e, e_mul(e, piece.iv, t[S_WIDTH]), e->v));
-    if (p->grad) subsample_grad_row(e, t, from, to, e_cmp(e, LLVMIntEQ, e_rem(e, h, t[S_STRIDE_H]), e_int(e, 0)));
-    else subsample_row(e, t, from, to);
+    V from = vector_at(e, p->from, src, e_mul(e, e_add(e, e_mul(e, plane, t[S_SRC_ROWS]), sh), t[S_SRC_WIDTH]));
+    V to = vector_at(e, p->to, dst, e_mul(e, piece.iv, t[S_WIDTH]));
+    if (p->grad) subsample_grad_row(e, p, t, from, to, e_cmp(e, LLVMIntEQ, e_rem(e, h, t[S_STRIDE_H]), e_int(e, 0)));
+    else subsample_row(e, p, t, from, to);
     loop_end(e, &piece, NULL);
 }
 
@@ -239,15 +248,15 @@ static void lower_subsample(struct lower *lo, const struct node *n, bool grad)
     const struct type *s = &n->in[0]->type, *d = &n->out[0]->type;
     const int64_t *stride = node_ints(n, "stride");
     assert(s->layout == LAYOUT_BLOCKED && d->layout == LAYOUT_BLOCKED);
-    struct subsample_params p = {grad};
+    struct subsample_params p = {grad, (int32_t)s->dtype, (int32_t)d->dtype};
     int64_t t[S_ENTRIES] = {d->dim[2], d->dim[3], s->dim[2], s->dim[3], stride[0], stride[1]};
     struct lower_arg args[] = {arg_data(lo, t, sizeof t), arg_value(n->in[0]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, n->op->name, emit_subsample, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2], true, args, 3);
 }
 
-/* ---- resize. args: sizes, rows' taps, columns' taps, x, y. Offsets in floats, so that the loops only add. */
+/* ---- resize. args: sizes, rows' taps, columns' taps, x, y. Offsets in elements, so that the loops only add. */
 
-struct resize_params { int32_t bilinear; };
+struct resize_params { int32_t bilinear, from, to; };
 enum { Z_ROWS, Z_WIDTH, Z_PLANE, Z_ENTRIES };
 struct axis_tap { int64_t low, high; float weight, rest; };
 
@@ -272,9 +281,9 @@ static struct tap_values load_tap(struct emit *e, V table, V i)
     return t;
 }
 
-static V mix(struct emit *e, V row, const struct tap_values *u)
+static V mix(struct emit *e, enum dtype dt, V row, const struct tap_values *u)
 {
-    V low = e_load_v(e, e_at(e, row, u->low)), high = e_load_v(e, e_at(e, row, u->high));
+    V low = e_load_vd(e, dt, e_at_d(e, dt, row, u->low)), high = e_load_vd(e, dt, e_at_d(e, dt, row, u->high));
     return e_fma(e, high, u->weight, e_fmul(e, low, u->rest));
 }
 
@@ -285,13 +294,14 @@ static void emit_resize(struct emit *e, const void *params)
     V rows = table_i64(e, sizes, Z_ROWS), width = table_i64(e, sizes, Z_WIDTH), plane = table_i64(e, sizes, Z_PLANE);
     struct loop piece, l;
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V base = e_at(e, x, e_mul(e, e_div(e, piece.iv, rows), plane)), to = e_at(e, y, e_muli(e, e_mul(e, piece.iv, width), e->v));
+    enum dtype dt = (enum dtype)p->from;
+    V base = e_at_d(e, dt, x, e_mul(e, e_div(e, piece.iv, rows), plane)), to = vector_at(e, p->to, y, e_mul(e, piece.iv, width));
     struct tap_values v = load_tap(e, row_taps, e_rem(e, piece.iv, rows));
-    V low = e_at(e, base, v.low), high = e_at(e, base, v.high);
+    V low = e_at_d(e, dt, base, v.low), high = e_at_d(e, dt, base, v.high);
     loop_begin_once(e, &l, e_int(e, 0), width, 1, 0, NULL);
     struct tap_values u = load_tap(e, col_taps, l.iv);
-    V r = p->bilinear ? e_fma(e, mix(e, high, &u), v.weight, e_fmul(e, mix(e, low, &u), v.rest)) : e_load_v(e, e_at(e, low, u.low));
-    e_store_v(e, r, e_at(e, to, e_muli(e, l.iv, e->v)));
+    V r = p->bilinear ? e_fma(e, mix(e, dt, high, &u), v.weight, e_fmul(e, mix(e, dt, low, &u), v.rest)) : e_load_vd(e, dt, e_at_d(e, dt, low, u.low));
+    store_at(e, p->to, r, to, l.iv);
     loop_end(e, &l, NULL);
     loop_end(e, &piece, NULL);
 }
@@ -300,7 +310,7 @@ static void lower_resize(struct lower *lo, const struct node *n)
 {
     const struct type *s = &n->in[0]->type, *d = &n->out[0]->type;
     struct arena *a = lower_graph(lo)->arena;
-    struct resize_params p = {node_int(n, "mode") == RESIZE_BILINEAR};
+    struct resize_params p = {node_int(n, "mode") == RESIZE_BILINEAR, (int32_t)s->dtype, (int32_t)d->dtype};
     int64_t v = d->v, t[Z_ENTRIES] = {d->dim[2], d->dim[3], s->dim[2] * s->dim[3] * v};
     assert(s->layout == LAYOUT_BLOCKED && d->layout == LAYOUT_BLOCKED);
     struct axis_tap *rows = axis_taps(a, n, s->dim[2], d->dim[2], s->dim[3] * v), *cols = axis_taps(a, n, s->dim[3], d->dim[3], v);
@@ -351,25 +361,26 @@ static struct gather load_range(struct emit *e, V ranges, V weights, V i)
 
 static void emit_resize_grad(struct emit *e, const void *params)
 {
-    (void)params;
+    const struct resize_params *p = params;
+    enum dtype dt = (enum dtype)p->from;
     V sizes = e_arg(e, 0), row_ranges = e_arg(e, 1), col_ranges = e_arg(e, 2), row_weights = e_arg(e, 3), col_weights = e_arg(e, 4);
     V dy = e_arg(e, 5), dx = e_arg(e, 6), rows = table_i64(e, sizes, 0), width = table_i64(e, sizes, 1), plane = table_i64(e, sizes, 2);
     V source_width = table_i64(e, sizes, 3), zero = e_zero(e);
     struct loop piece, l, h, w;
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V base = e_at(e, dy, e_mul(e, e_div(e, piece.iv, rows), plane)), to = e_at(e, dx, e_muli(e, e_mul(e, piece.iv, width), e->v));
+    V base = e_at_d(e, dt, dy, e_mul(e, e_div(e, piece.iv, rows), plane)), to = vector_at(e, p->to, dx, e_mul(e, piece.iv, width));
     struct gather v = load_range(e, row_ranges, row_weights, e_rem(e, piece.iv, rows));
     loop_begin_once(e, &l, e_int(e, 0), width, 1, 0, NULL);
     struct gather u = load_range(e, col_ranges, col_weights, l.iv);
     loop_begin(e, &h, v.from, v.to, 1, 1, &zero);
-    V row = e_at(e, base, e_muli(e, e_mul(e, h.iv, source_width), e->v));
+    V row = vector_at(e, p->from, base, e_mul(e, h.iv, source_width));
     loop_begin(e, &w, u.from, u.to, 1, 1, &zero);
     V weight = e_splat(e, e_load(e, e_at(e, u.weights, w.iv)));
-    V sum = e_fma(e, e_load_v(e, e_at(e, row, e_muli(e, w.iv, e->v))), weight, w.phi[0]);
+    V sum = e_fma(e, load_at(e, p->from, row, w.iv), weight, w.phi[0]);
     loop_end(e, &w, &sum);
     V all = e_fma(e, w.out[0], e_splat(e, e_load(e, e_at(e, v.weights, h.iv))), h.phi[0]);
     loop_end(e, &h, &all);
-    e_store_v(e, h.out[0], e_at(e, to, e_muli(e, l.iv, e->v)));
+    store_at(e, p->to, h.out[0], to, l.iv);
     loop_end(e, &l, NULL);
     loop_end(e, &piece, NULL);
 }
@@ -390,7 +401,7 @@ static void lower_resize_grad(struct lower *lo, const struct node *n)
                                arg_data(lo, ranges[0], (size_t)d->dim[2] * sizeof *ranges[0]), arg_data(lo, ranges[1], (size_t)d->dim[3] * sizeof *ranges[1]),
                                arg_data(lo, weights[0], (size_t)(count[0] + 1) * sizeof *weights[0]),
                                arg_data(lo, weights[1], (size_t)(count[1] + 1) * sizeof *weights[1]), arg_value(n->in[0]), arg_value(n->out[0])};
-    struct resize_params p = {0};
+    struct resize_params p = {0, (int32_t)s->dtype, (int32_t)d->dtype};
     lower_step(lo, lower_kernel(lo, "resize_grad", emit_resize_grad, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2], true, args, 7);
 }
 

@@ -14,7 +14,7 @@ enum pool_kind { MAX, MAX_INDEX, AVG, MAX_GRAD, AVG_GRAD };
 enum { MAX_TILE = 8, MAX_UNROLL = 16 };
 
 /* SIZE: of x and dx; OUT: of y and dy. Index 0 is height. */
-struct pool_params { int32_t kind, kernel[2], stride[2], before[2], size[2], out[2]; };
+struct pool_params { int32_t kind, kernel[2], stride[2], before[2], size[2], out[2], from, to; /* dtypes of what is read and written */ };
 
 /* args: maxima: x, y, index; means: x, y, table; gradients: dy, dx, index or table. The table: for each row, then for each column of
    the windows, 1 / (how many of its elements count), f32. */
@@ -66,6 +66,17 @@ static void visit(struct emit *e, const struct pool_params *p, struct state *s, 
 
 static V vector_index(struct emit *e, V index) { return e_muli(e, index, e->v); }
 
+/* Vector INDEX of an image. */
+static V image_load(struct emit *e, int32_t dtype, V image, V index)
+{
+    return e_load_vd(e, (enum dtype)dtype, e_at_d(e, (enum dtype)dtype, image, vector_index(e, index)));
+}
+
+static void image_store(struct emit *e, int32_t dtype, V x, V image, V index)
+{
+    e_store_vd(e, (enum dtype)dtype, x, e_at_d(e, (enum dtype)dtype, image, vector_index(e, index)));
+}
+
 /* ---- forward */
 
 /* The rows of the input under row OH of the windows: kernel rows [from, to), the first of which is image row TOP. */
@@ -83,14 +94,14 @@ static struct clip window_span(struct emit *e, const struct pool_params *p, int 
 static void finish(struct emit *e, const struct pool *c, const struct state *s, V oh, V ow)
 {
     const struct pool_params *p = c->p;
-    V at = vector_index(e, e_add(e, c->row, ow)), y = s->best;
+    V at = e_add(e, c->row, ow), y = s->best;
     if (p->kind == AVG) {
         V rows = e_load(e, e_at(e, c->extra, oh)), cols = e_load(e, e_at(e, c->extra, e_addi(e, ow, p->out[0])));
         y = e_fmul(e, y, e_splat(e, e_fmul(e, rows, cols)));
     }
-    e_store_v(e, y, e_at(e, c->out, at));
+    image_store(e, p->to, y, c->out, at);
     if (p->kind == MAX_INDEX)
-        e_store_align(e, LLVMBuildTrunc(e->b, s->position, e->vi8, ""), e_at_bytes(e, c->extra, at), 1);
+        e_store_align(e, LLVMBuildTrunc(e->b, s->position, e->vi8, ""), e_at_bytes(e, c->extra, vector_index(e, at)), 1);
 }
 
 /* One pixel with run-time bounds. PLANE: the input plane's first vector. */
@@ -107,7 +118,7 @@ static void window_any(struct emit *e, const struct pool *c, V plane, const stru
     V line = e_add(e, plane, e_muli(e, e_add(e, rows->first, h.iv), p->size[1])), position = e_muli(e, h.iv, p->kernel[1]);
     loop_begin_once(e, &w, cols.from, cols.to, 1, ns, h.phi);
     state_get(p, &s, w.phi);
-    V x = e_load_v(e, e_at(e, c->in, vector_index(e, e_add(e, line, e_add(e, cols.first, w.iv)))));
+    V x = image_load(e, p->from, c->in, e_add(e, line, e_add(e, cols.first, w.iv)));
     visit(e, p, &s, x, e_add(e, position, w.iv));
     state_put(p, &s, v);
     loop_end(e, &w, v);
@@ -132,10 +143,11 @@ static void window_tile(struct emit *e, const struct pool *c, V plane, const str
     loop_begin_once(e, &h, rows->from, rows->to, 1, tile * ns, v);
     for (int t = 0; t < tile; t++) state_get(p, &s[t], h.phi + t * ns);
     V line = e_add(e, plane, e_add(e, e_muli(e, e_add(e, rows->first, h.iv), p->size[1]), left)), position = e_muli(e, h.iv, p->kernel[1]);
-    V base = e_at(e, c->in, vector_index(e, line));
+    enum dtype dt = (enum dtype)p->from;
+    V base = e_at_d(e, dt, c->in, vector_index(e, line));
     for (int kw = 0; kw < p->kernel[1]; kw++)
         for (int t = 0; t < tile; t++)
-            visit(e, p, &s[t], e_load_v(e, e_ati(e, base, (int64_t)(t * p->stride[1] + kw) * e->v)), e_addi(e, position, kw));
+            visit(e, p, &s[t], e_load_vd(e, dt, e_ati_d(e, dt, base, (int64_t)(t * p->stride[1] + kw) * e->v)), e_addi(e, position, kw));
     for (int t = 0; t < tile; t++) state_put(p, &s[t], v + t * ns);
     loop_end(e, &h, v);
     for (int t = 0; t < tile; t++) {
@@ -207,9 +219,9 @@ struct tap { V dy, index; };
 
 static struct tap load_tap(struct emit *e, const struct pool *c, V at, V ow, V scale)
 {
-    struct tap t = {.dy = e_load_v(e, e_at(e, c->in, at))};
+    struct tap t = {.dy = image_load(e, c->p->from, c->in, at)};
     if (c->p->kind == MAX_GRAD) {
-        t.index = LLVMBuildZExt(e->b, e_load_t(e, e->vi8, e_at_bytes(e, c->extra, at), 1), e->vi32, "");
+        t.index = LLVMBuildZExt(e->b, e_load_t(e, e->vi8, e_at_bytes(e, c->extra, vector_index(e, at)), 1), e->vi32, "");
         return t;
     }
     V cols = e_load(e, e_at(e, c->extra, e_addi(e, ow, c->p->out[0])));
@@ -239,11 +251,11 @@ static void gather_any(struct emit *e, const struct pool *c, V plane, V ih, V ro
     V line = e_add(e, plane, e_muli(e, h.iv, p->out[1])), scale = row_scale(e, c, h.iv);
     V position = e_add(e, e_muli(e, kh, p->kernel[1]), e_addi(e, iw, p->before[1]));
     loop_begin(e, &w, from, to, 1, 1, h.phi);
-    struct tap t = load_tap(e, c, vector_index(e, e_add(e, line, w.iv)), w.iv, scale);
+    struct tap t = load_tap(e, c, e_add(e, line, w.iv), w.iv, scale);
     V sum = add_tap(e, c, w.phi[0], &t, e_sub(e, position, e_muli(e, w.iv, p->stride[1])));
     loop_end(e, &w, &sum);
     loop_end(e, &h, w.out);
-    e_store_v(e, h.out[0], e_at(e, c->out, vector_index(e, e_add(e, c->row, iw))));
+    image_store(e, p->to, h.out[0], c->out, e_add(e, c->row, iw));
 }
 
 /* Tiles of GROUPS·stride columns: iw = stride·(q + …) − before, q in [q_from, q_from + groups·count). */
@@ -274,7 +286,7 @@ static void gather_tile(struct emit *e, const struct pool *c, V plane, V ih, V r
     V line = e_add(e, plane, e_muli(e, h.iv, p->out[1])), scale = row_scale(e, c, h.iv), left = e_addi(e, q, -reach);
     for (int t = 0; t < reach + groups; t++) {
         V ow = e_addi(e, left, t);
-        taps[t] = load_tap(e, c, vector_index(e, e_add(e, line, ow)), ow, scale);
+        taps[t] = load_tap(e, c, e_add(e, line, ow), ow, scale);
     }
     for (int j = 0; j < width; j++)
         for (int t = 0; t < reach + groups; t++) {
@@ -282,8 +294,9 @@ static void gather_tile(struct emit *e, const struct pool *c, V plane, V ih, V r
             if (kw >= 0 && kw < p->kernel[1]) sum[j] = add_tap(e, c, sum[j], &taps[t], e_addi(e, position, kw));
         }
     loop_end(e, &h, sum);
-    V iw = e_addi(e, e_muli(e, q, s), -p->before[1]), at = e_at(e, c->out, vector_index(e, e_add(e, c->row, iw)));
-    for (int j = 0; j < width; j++) e_store_v(e, h.out[j], e_ati(e, at, (int64_t)j * e->v));
+    enum dtype dt = (enum dtype)p->to;
+    V iw = e_addi(e, e_muli(e, q, s), -p->before[1]), at = e_at_d(e, dt, c->out, vector_index(e, e_add(e, c->row, iw)));
+    for (int j = 0; j < width; j++) e_store_vd(e, dt, h.out[j], e_ati_d(e, dt, at, (int64_t)j * e->v));
 }
 
 static void emit_gradient(struct emit *e, const void *params)
@@ -317,9 +330,9 @@ static void emit_gradient(struct emit *e, const void *params)
 
 /* ---- global average. args: table {vectors in a plane}, in, out */
 
-struct global_params { int32_t grad; };
+struct global_params { int32_t grad, dtype; /* the image's; features are f32 */ };
 
-static V plane_sum(struct emit *e, V base, V count)
+static V plane_sum(struct emit *e, enum dtype dt, V base, V count)
 {
     enum { A = 4 };
     struct loop l, rest;
@@ -327,10 +340,10 @@ static V plane_sum(struct emit *e, V base, V count)
     for (int i = 0; i < A; i++) acc[i] = e_zero(e);
     V middle = e_muli(e, e_divi(e, count, A), A);
     loop_begin(e, &l, e_int(e, 0), middle, A, A, acc);
-    for (int i = 0; i < A; i++) acc[i] = e_fadd(e, l.phi[i], e_load_v(e, e_ati(e, e_at(e, base, vector_index(e, l.iv)), (int64_t)i * e->v)));
+    for (int i = 0; i < A; i++) acc[i] = e_fadd(e, l.phi[i], e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, base, vector_index(e, l.iv)), (int64_t)i * e->v)));
     loop_end(e, &l, acc);
     loop_begin(e, &rest, middle, count, 1, 1, l.out);
-    acc[0] = e_fadd(e, rest.phi[0], e_load_v(e, e_at(e, base, vector_index(e, rest.iv))));
+    acc[0] = e_fadd(e, rest.phi[0], image_load(e, (int32_t)dt, base, rest.iv));
     loop_end(e, &rest, acc);
     return e_fadd(e, e_fadd(e, rest.out[0], l.out[1]), e_fadd(e, l.out[2], l.out[3]));
 }
@@ -342,13 +355,14 @@ static void emit_global(struct emit *e, const void *params)
     V table = e_arg(e, 0), in = e_arg(e, 1), out = e_arg(e, 2), hw = e_load_t(e, e->i64, table, 8);
     V scale = e_splat(e, e_fdiv(e, e_f32(e, 1), LLVMBuildSIToFP(e->b, hw, e->f32, "")));
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V one = vector_index(e, piece.iv), all = e_mul(e, one, hw);
+    enum dtype dt = (enum dtype)p->dtype;
+    V one = vector_index(e, piece.iv), all = e_mul(e, piece.iv, hw);
     if (!p->grad) {
-        e_store_v(e, e_fmul(e, plane_sum(e, e_at(e, in, all), hw), scale), e_at(e, out, one));
+        e_store_v(e, e_fmul(e, plane_sum(e, dt, e_at_d(e, dt, in, vector_index(e, all)), hw), scale), e_at(e, out, one));
     } else {
         V dx = e_fmul(e, e_load_v(e, e_at(e, in, one)), scale);
         loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
-        e_store_v(e, dx, e_at(e, out, e_add(e, all, vector_index(e, l.iv))));
+        image_store(e, p->dtype, dx, out, e_add(e, all, l.iv));
         loop_end(e, &l, NULL);
     }
     loop_end(e, &piece, NULL);
@@ -359,7 +373,7 @@ static void emit_global(struct emit *e, const void *params)
 static void lower_global(struct lower *lo, const struct node *n, bool grad)
 {
     const struct type *image = grad ? &n->out[0]->type : &n->in[0]->type;
-    struct global_params p = {.grad = grad};
+    struct global_params p = {.grad = grad, .dtype = (int32_t)image->dtype};
     assert(image->layout == LAYOUT_BLOCKED);
     int64_t hw = image->dim[2] * image->dim[3];
     struct lower_arg args[] = {arg_data(lo, &hw, sizeof hw), arg_value(n->in[0]), arg_value(n->out[0])};
@@ -401,6 +415,8 @@ void lower_pool(struct lower *lo, const struct node *n)
     struct pool_params p;
     memset(&p, 0, sizeof p);
     p.kind = (int32_t)kind;
+    p.from = (int32_t)n->in[0]->type.dtype;
+    p.to = (int32_t)n->out[0]->type.dtype;
     for (int a = 0; a < 2; a++) {
         p.kernel[a] = (int32_t)w.kernel[a];
         p.stride[a] = (int32_t)w.stride[a];

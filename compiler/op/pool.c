@@ -336,7 +336,7 @@ static const struct op_test tests_global_grad[] = {
 
 /* ---- rows */
 
-#define POOL(C, F) .class_ = C, .family = KERNEL_POOL, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define POOL(C, F) .class_ = C, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
@@ -345,7 +345,7 @@ const struct op_def op_pool_rows[] = {
     {.name = "avg_pool", .help = "mean of each window", POOL(OP_LAYER, avg), ATTRS(attrs_avg), OPERANDS(operand_x), .nouts = 1, .grad = grad_avg},
     {.name = "global_avg_pool", .help = "mean of each channel: features of an image", POOL(OP_LAYER, global), OPERANDS(operand_x), .nouts = 1,
      .grad = grad_global},
-    {.name = "max_pool_index", .help = "max_pool, and where in each window the maximum was", .class_ = OP_INTERNAL, .family = KERNEL_POOL,
+    {.name = "max_pool_index", .help = "max_pool, and where in each window the maximum was", .class_ = OP_INTERNAL, .family = KERNEL_POOL, .bf16 = true,
      .infer = infer_max_index, .ref = ref_max, .tests = tests_max, .ntests = COUNT_OF(tests_max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 2,
      .grad = grad_max_index},
     {.name = "max_pool_grad", .help = "gradient of max_pool", POOL(OP_INTERNAL, max_grad), ATTRS(attrs_max_grad), OPERANDS(operands_dy_index), .nouts = 1},

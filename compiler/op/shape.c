@@ -340,19 +340,19 @@ static const struct op_test tests_repack[] = {{"x=2,3,7,7", 1e-6}, {"x=3,17", 1e
 
 const struct op_def op_shape_rows[] = {
     {.name = "concat", .help = "joins values along their channels", MOVE(OP_LAYER, concat), OPERANDS(operands_ab), .variadic = true,
-     .grad = grad_concat, .ref = ref_concat},
+     .bf16 = true, .grad = grad_concat, .ref = ref_concat},
     {.name = "flatten", .help = "features from an image, in the order C, H, W", MOVE(OP_LAYER, flatten), OPERANDS(operand_x),
      .grad = grad_flatten, .ref = ref_copy},
     {.name = "pad", .help = "adds channels, rows or columns of zeros", MOVE(OP_LAYER, pad), OPERANDS(operand_x), ATTRS(attrs_pad),
-     .grad = grad_pad, .ref = ref_pad},
+     .bf16 = true, .grad = grad_pad, .ref = ref_pad},
     {.name = "subsample", .help = "every stride-th row and column", MOVE(OP_LAYER, subsample), OPERANDS(operand_x), ATTRS(attrs_subsample),
-     .grad = grad_subsample, .ref = ref_subsample},
+     .bf16 = true, .grad = grad_subsample, .ref = ref_subsample},
     {.name = "unflatten", .help = "an image from features: the reverse of flatten", MOVE(OP_INTERNAL, unflatten), OPERANDS(operand_x),
      ATTRS(attrs_unflatten), .grad = grad_unflatten, .ref = ref_copy},
     {.name = "slice", .help = "some channels, rows and columns", MOVE(OP_INTERNAL, slice), OPERANDS(operand_x), ATTRS(attrs_slice),
-     .grad = grad_slice, .ref = ref_slice},
+     .bf16 = true, .grad = grad_slice, .ref = ref_slice},
     {.name = "subsample_grad", .help = "gradient of subsample", MOVE(OP_INTERNAL, subsample_grad), OPERANDS(operand_dy), ATTRS(attrs_subsample_grad),
-     .ref = ref_subsample_grad},
+     .bf16 = true, .ref = ref_subsample_grad},
     {.name = "repack", .help = "the same value in another layout", MOVE(OP_INTERNAL, repack), OPERANDS(operand_x), .ref = ref_copy},
 };
 const int op_shape_nrows = COUNT_OF(op_shape_rows);

@@ -99,9 +99,9 @@ static int64_t real_elements(const struct comparing *c, const struct rnc_type *t
 }
 
 /* What may be added to a relative error of E by rounding both sides to bf16, whose numbers lie 2^-8 to 2^-7 apart: an element that is off by
-   d is rounded the other way with probability d/step and is then off by a whole step, so the squares add up to e·2^-7; in a small tensor one
-   such element, the largest (LARGEST, of norm 1), is always allowed. */
-static double rounding_error(double e, double largest) { return sqrt(e * 0x1p-7 + largest * largest * 0x1p-14); }
+   d is rounded the other way with probability d/step and is then off by a whole step, so the squares add up to e·2^-7. Means of few bf16
+   numbers do lie in the middle of two: four such elements, as large as the largest (LARGEST, of norm 1), are always allowed. */
+static double rounding_error(double e, double largest) { return sqrt(e * 0x1p-7 + 4 * largest * largest * 0x1p-14); }
 
 static void compare_tensor(struct comparing *c, const char *what, const char *name, const struct rnc_type *t, const void *got, const double *want, double tolerance,
                            bool rounded)
