@@ -84,6 +84,8 @@ static bool same_body(const struct body *a, const struct body *b)
 static bool same_node(const struct node *a, const struct node *b)
 {
     if (a->op != b->op || a->nin != b->nin || a->nanchor != b->nanchor || a->nout != b->nout || !same_body(a->body, b->body)) return false;
+    for (int k = 0; k < MAX_PRE; k++)
+        if (!same_body(a->pre[k], b->pre[k])) return false;
     for (int i = 0; i < a->nin; i++) {
         if (!a->in[i] != !b->in[i]) return false;
         if (a->in[i] && !type_equal(&a->in[i]->type, &b->in[i]->type)) return false;
@@ -117,7 +119,7 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
 {
     if (n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE && n->op->family != KERNEL_CONV) return 0;
     double size = sqrt((double)type_elements(&out->type)), terms = 1;
-    int anchors = n->body ? n->nanchor : n->nin;
+    int anchors = node_anchors(n);
     for (int i = 0; i < anchors && i < 2; i++) {
         const struct value *v = n->in[i];
         if (!v || v->type.dtype != DT_F32 || (n->op->family == KERNEL_REDUCE && i > 0)) continue;

@@ -328,6 +328,19 @@ int graph_remove_dead(struct graph *g)
 
 static struct value *mapped(struct value *const *map, const struct value *v) { return v ? map[v->id] : NULL; }
 
+static struct body *clone_body(struct arena *a, const struct body *from)
+{
+    struct body *to = ARENA_NEW(a, struct body);
+    *to = *from;
+    for (int i = 0; i < to->ninsn; i++) {
+        struct body_insn *b = &to->insn[i];
+        struct attr *attr = ARENA_ARRAY(a, struct attr, b->op->nattr ? b->op->nattr : 1);
+        memcpy(attr, b->attr, (size_t)b->op->nattr * sizeof *attr);
+        b->attr = attr;
+    }
+    return to;
+}
+
 static void clone_node(struct graph *c, const struct node *n, struct value **map)
 {
     struct node *m = graph_node(c, NULL, n->op, NULL, 0, 0);
@@ -342,16 +355,9 @@ static void clone_node(struct graph *c, const struct node *n, struct value **map
         m->out[i] = map[n->out[i]->id];
         m->out[i]->def = m;
     }
-    if (n->body) {
-        m->body = ARENA_NEW(c->arena, struct body);
-        *m->body = *n->body;
-        for (int i = 0; i < m->body->ninsn; i++) {
-            struct body_insn *b = &m->body->insn[i];
-            struct attr *attr = ARENA_ARRAY(c->arena, struct attr, b->op->nattr ? b->op->nattr : 1);
-            memcpy(attr, b->attr, (size_t)b->op->nattr * sizeof *attr);
-            b->attr = attr;
-        }
-    }
+    if (n->body) m->body = clone_body(c->arena, n->body);
+    for (int k = 0; k < MAX_PRE; k++)
+        if (n->pre[k]) m->pre[k] = clone_body(c->arena, n->pre[k]);
     m->layer = n->layer;
     m->span = n->span;
     m->prepare = n->prepare;
@@ -384,6 +390,27 @@ struct graph *graph_clone(struct arena *a, const struct graph *g)
     for (int i = 0; i < g->noutputs; i++) graph_output(c, g->outputs[i].label, mapped(map, g->outputs[i].value));
     for (int i = 0; i < g->nupdates; i++) graph_set_update(c, map[g->updates[i].state->id], map[g->updates[i].value->id]);
     return c;
+}
+
+/* ---- bodies */
+
+bool node_has_pre(const struct node *n)
+{
+    for (int k = 0; k < MAX_PRE; k++)
+        if (n->pre[k]) return true;
+    return false;
+}
+
+int node_anchors(const struct node *n) { return n->body || node_has_pre(n) ? n->nanchor : n->nin; }
+
+bool body_reads(const struct body *b, int operand)
+{
+    for (int i = 0; b && i < b->ninsn; i++)
+        for (int k = 0; k < b->insn[i].narg; k++)
+            if (b->insn[i].arg[k].source == BODY_OPERAND && b->insn[i].arg[k].index == operand) return true;
+    for (int i = 0; b && i < b->nout; i++)
+        if (b->out[i].source == BODY_OPERAND && b->out[i].index == operand) return true;
+    return false;
 }
 
 /* ---- attributes */

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 
-enum { MAX_RANK = 4, MAX_OUTS = 4, MAX_BODY = 24, MAX_BODY_ARGS = 8 };
+enum { MAX_RANK = 4, MAX_OUTS = 4, MAX_BODY = 24, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
 
 enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
 
@@ -117,11 +117,13 @@ struct body {
 struct node {
     const struct op_def *op;
     struct attr *attr;     /* op->nattr of them, in the table's order */
-    int nin, nanchor;      /* nanchor: how many of the inputs the operator itself takes; the rest feed the body */
+    int nin, nanchor;      /* nanchor: how many of the inputs the operator itself takes; the rest feed the bodies */
     struct value **in;     /* an optional input that is absent is NULL */
     int nout;
     struct value *out[MAX_OUTS];
     struct body *body;     /* NULL: none. With a body, out[] are the body's results */
+    struct body *pre[MAX_PRE]; /* prologues, or NULL: what the operator sees as operand k is pre[k]'s one result, of BODY_ACC 0 = in[k] as it is
+                              stored; its further operands are [C] or of in[k]'s shape. Padding is zero after the prologue */
     const char *layer;     /* "layer1.0.conv1", or NULL */
     struct span span;
     bool prepare;          /* runs once when weights are loaded, not in the step (BN folding, packing) */
@@ -182,6 +184,11 @@ int *graph_use_counts(const struct graph *g, struct arena *a);
 /* Removes nodes none of whose results is used, until none is left. Returns how many. */
 int graph_remove_dead(struct graph *g);
 struct graph *graph_clone(struct arena *a, const struct graph *g);
+bool node_has_pre(const struct node *n);
+/* How many of the inputs are the operator's own: nanchor where there is a body or a prologue, else all. */
+int node_anchors(const struct node *n);
+/* Does the body (or NULL) read the node's input number OPERAND? */
+bool body_reads(const struct body *b, int operand);
 
 #define GRAPH_EACH(g, n) for (struct node *n = (g)->first; n; n = n->next)
 /* Safe when the body removes n. */

@@ -232,7 +232,8 @@ struct draft { /* a node as it is read */
     int nin, nanchor;   /* nanchor -1: no '|' */
     struct value *in[MAX_INPUTS];
     struct attr *attr;
-    struct body *body;
+    struct body *body, *pre[MAX_PRE];
+    struct body *reading; /* the one of them that is being read */
 };
 
 static const struct op_def *parse_op(struct parser *p)
@@ -325,7 +326,7 @@ static bool parse_ref(struct parser *p, const struct draft *t, const struct name
     const char *w = lex_word(p);
     if (!w) return FAIL(p, begin, "expected acc, a result of the body or a value");
     int acc = acc_index(w);
-    if (acc >= 0 && acc < t->op->nouts && t->nanchor > 0) {
+    if (acc >= 0 && acc < (t->reading == t->body ? t->op->nouts : 1) && t->nanchor > 0) {
         *r = (struct body_ref){ BODY_ACC, (uint8_t)acc };
         return true;
     }
@@ -334,6 +335,7 @@ static bool parse_ref(struct parser *p, const struct draft *t, const struct name
             *r = (struct body_ref){ BODY_INSN, (uint8_t)i };
             return true;
         }
+    if (acc >= 0 && t->reading != t->body) return FAIL(p, begin, "a prologue has one operand, 'acc'");
     if (acc >= 0) return FAIL(p, begin, "%s has no result '%s'", t->op->name, w);
     return FAIL(p, begin, "'%s' is not computed above in this body", w);
 }
@@ -351,7 +353,7 @@ static bool parse_insn(struct parser *p, const struct draft *t, struct names *na
     if (!lex_expect(p, '=', "the name")) return false;
     lex_skip_space(p);
     begin = p->pos;
-    struct body_insn *insn = &t->body->insn[names->count];
+    struct body_insn *insn = &t->reading->insn[names->count];
     insn->op = parse_op(p);
     if (!insn->op) return false;
     if (insn->op->family != KERNEL_POINTWISE || insn->op->nouts != 1 || !insn->op->expr)
@@ -380,21 +382,41 @@ static bool at_arrow(struct parser *p)
     return true;
 }
 
-static bool parse_body(struct parser *p, struct draft *t)
+/* Behind its '['. */
+static bool parse_body(struct parser *p, struct draft *t, struct body **to)
 {
     struct names names = { 0 };
-    t->body = ARENA_NEW(p->arena, struct body);
+    if (t->nanchor < 0) t->nanchor = t->nin;
+    t->reading = *to = ARENA_NEW(p->arena, struct body);
     while (!at_arrow(p)) {
         if (!parse_insn(p, t, &names)) return false;
         lex_accept(p, ',');
     }
-    t->body->ninsn = names.count;
+    t->reading->ninsn = names.count;
     do {
         lex_skip_space(p);
-        if (t->body->nout == MAX_OUTS) return FAIL(p, p->pos, "a body has at most %d results", MAX_OUTS);
-        if (!parse_ref(p, t, &names, &t->body->out[t->body->nout++])) return false;
+        if (t->reading->nout == MAX_OUTS) return FAIL(p, p->pos, "a body has at most %d results", MAX_OUTS);
+        if (!parse_ref(p, t, &names, &t->reading->out[t->reading->nout++])) return false;
     } while (lex_accept(p, ','));
     return lex_expect(p, ']', "the body's results");
+}
+
+static bool parse_bodies(struct parser *p, struct draft *t)
+{
+    static const char *const words[MAX_PRE] = { "pre0", "pre1" };
+    if (lex_accept(p, '[') && !parse_body(p, t, &t->body)) return false;
+    for (int k = 0; k < MAX_PRE; k++) {
+        size_t end = p->pos;
+        if (!lex_accept_word(p, words[k])) {
+            p->pos = end;
+            continue;
+        }
+        size_t begin = p->pos - strlen(words[k]);
+        if (k >= t->op->prologues) return FAIL(p, begin, "%s takes no prologue for operand %d", t->op->name, k);
+        if (!lex_expect(p, '[', words[k]) || !parse_body(p, t, &t->pre[k])) return false;
+        if (t->pre[k]->nout != 1) return FAIL(p, begin, "a prologue has one result");
+    }
+    return true;
 }
 
 static bool is_bare_pointwise(const struct op_def *op) { return !strcmp(op->name, "pointwise"); }
@@ -404,7 +426,7 @@ static bool check_draft(struct parser *p, struct draft *t)
 {
     bool bare = is_bare_pointwise(t->op);
     if (bare && (!t->body || t->nanchor != 0)) return FAIL(p, t->op_at, "pointwise needs a body, and all its operands after '|'");
-    if (!bare && t->nanchor >= 0 && !t->body) return FAIL(p, t->op_at, "operands after '|' need a body");
+    if (!bare && t->nanchor >= 0 && !t->reading) return FAIL(p, t->op_at, "operands after '|' need a body");
     if (!bare && t->body && t->op->family != KERNEL_CONV) return FAIL(p, t->op_at, "%s takes no body", t->op->name);
     int nanchor = t->nanchor < 0 ? t->nin : t->nanchor;
     const char *problem = bare ? NULL : verify_arity(p->arena, t->op, nanchor, t->in);
@@ -423,6 +445,7 @@ static struct node *make_node(struct parser *p, const struct draft *t)
     n->again = t->again;
     n->attr = t->attr;
     n->body = t->body;
+    memcpy(n->pre, t->pre, sizeof n->pre);
     n->nanchor = t->nanchor < 0 ? t->nin : t->nanchor;
     for (int i = 0; i < n->nout; i++) {
         struct value *other = graph_find(p->graph, t->out[i]); /* a later result's automatic name */
@@ -501,11 +524,7 @@ static bool parse_node(struct parser *p, bool prepare, bool again)
     t.attr = ARENA_ARRAY(p->arena, struct attr, t.op->nattr + 1);
     for (int i = 0; i < t.op->nattr; i++) t.attr[i] = t.op->attrs[i].def;
     if (!parse_attrs(p, t.op, t.attr)) return false;
-    if (lex_accept(p, '[')) {
-        if (t.nanchor < 0) t.nanchor = t.nin;
-        if (!parse_body(p, &t)) return false;
-    }
-    if (!check_draft(p, &t)) return false;
+    if (!parse_bodies(p, &t) || !check_draft(p, &t)) return false;
     struct node *n = make_node(p, &t);
     return parse_types(p, n, t.op_at) && parse_node_end(p, n);
 }

@@ -84,9 +84,8 @@ static void print_ref(struct buf *out, const struct node *n, struct body_ref r)
     }
 }
 
-static void print_body(struct buf *out, const struct node *n)
+static void print_body(struct buf *out, const struct node *n, const struct body *b)
 {
-    const struct body *b = n->body;
     buf_puts(out, " [");
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *insn = &b->insn[i];
@@ -114,7 +113,7 @@ static void print_inputs(struct buf *out, const struct node *n)
 {
     buf_putc(out, '(');
     for (int i = 0; i < n->nin; i++) {
-        if (n->body && i == n->nanchor) buf_puts(out, i ? " | " : "| ");
+        if (i == n->nanchor && (n->body || node_has_pre(n))) buf_puts(out, i ? " | " : "| ");
         else if (i) buf_puts(out, ", ");
         print_value(out, n->in[i]);
     }
@@ -159,7 +158,12 @@ static void print_node(struct buf *out, const struct node *n)
     buf_printf(out, "%s%s", n->nout ? " = " : "", n->op->name);
     print_inputs(out, n);
     print_attrs(out, n->op, n->attr);
-    if (n->body) print_body(out, n);
+    if (n->body) print_body(out, n, n->body);
+    for (int k = 0; k < MAX_PRE; k++) {
+        if (!n->pre[k]) continue;
+        buf_printf(out, " pre%d", k);
+        print_body(out, n, n->pre[k]);
+    }
     for (int i = 0; i < n->nout; i++) print_result(out, n, i);
     print_layers(out, n);
     print_loc(out, n->span);

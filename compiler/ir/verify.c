@@ -120,20 +120,19 @@ static bool verify_order(struct verifier *w)
 
 /* ---- one node: operands, body, types */
 
-static bool verify_insn(struct verifier *w, const struct node *n, int k)
+static bool verify_insn(struct verifier *w, const struct node *n, const struct body *body, int k)
 {
-    const struct body_insn *b = &n->body->insn[k];
+    const struct body_insn *b = &body->insn[k];
     if (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1) return wrong(w, n, "%s cannot stand in a body", b->op->name);
     if (b->narg != b->op->noperands) return wrong(w, n, "t%d: %s takes %d operands", k, b->op->name, b->op->noperands);
     return true;
 }
 
-static bool verify_body(struct verifier *w, const struct node *n)
+static bool verify_body(struct verifier *w, const struct node *n, const struct body *b)
 {
-    const struct body *b = n->body;
     if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS) return wrong(w, n, "the body is too large");
     for (int i = 0; i < b->ninsn; i++)
-        if (!verify_insn(w, n, i)) return false;
+        if (!verify_insn(w, n, b, i)) return false;
     for (int i = n->nanchor; i < n->nin; i++)
         if (n->in[i] && n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)
             return wrong(w, n, "%%%s: operands of a body are f32 or bf16", n->in[i]->name);
@@ -155,6 +154,29 @@ static bool verify_dtypes(struct verifier *w, const struct node *n)
         if (!verify_bf16(w, n, n->in[i])) return false;
     for (int i = 0; i < n->nout; i++)
         if (!verify_bf16(w, n, n->out[i])) return false;
+    return true;
+}
+
+static bool same_dims(const struct type *a, const struct type *b)
+{
+    return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->rank);
+}
+
+static bool same_layout(const struct type *a, const struct type *b) { return a->layout == b->layout && a->v == b->v && a->iv == b->iv; }
+
+/* What a prologue reads lies like the operand it stands before: the same layout for the same shape, blocked channels. */
+static bool verify_pre(struct verifier *w, const struct node *n, int k)
+{
+    const struct type *x = &n->in[k]->type;
+    if (!verify_body(w, n, n->pre[k])) return false;
+    if (w->g->stage == STAGE_RAW) return true;
+    if (!op_takes_pre(n, k)) return wrong(w, n, "its kernel takes no prologue for operand %d", k);
+    for (int i = n->nanchor; i < n->nin; i++) {
+        const struct type *t = &n->in[i]->type;
+        bool channel = t->rank == 1 && t->layout == LAYOUT_BLOCKED;
+        if (body_reads(n->pre[k], i) && t->rank && !channel && !(same_dims(t, x) && same_layout(t, x)))
+            return wrong(w, n, "%%%s does not lie like %%%s", n->in[i]->name, n->in[k]->name);
+    }
     return true;
 }
 
@@ -209,21 +231,16 @@ static bool verify_conv_layout(struct verifier *w, const struct node *n)
         || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }
 
-static bool same_dims(const struct type *a, const struct type *b)
-{
-    return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->rank);
-}
-
-static bool same_layout(const struct type *a, const struct type *b) { return a->layout == b->layout && a->v == b->v && a->iv == b->iv; }
-
 /* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked channels
    beside blocked results. */
 static bool verify_elementwise(struct verifier *w, const struct node *n, int from)
 {
+    bool pre = node_has_pre(n);
     const struct type *r = &n->out[0]->type;
     for (int i = 1; i < n->nout; i++)
         if (same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
     for (int i = from; i < n->nin; i++) {
+        if (pre && !body_reads(n->body, i)) continue; /* the prologues' */
         const struct type *t = &n->in[i]->type;
         bool full = same_dims(t, r), same = same_layout(t, r);
         bool channel = t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
@@ -397,8 +414,10 @@ static bool verify_plan(struct verifier *w)
 static bool verify_nodes(struct verifier *w)
 {
     GRAPH_EACH(w->g, n) {
-        if (n->body && !verify_body(w, n)) return false;
+        if (n->body && !verify_body(w, n, n->body)) return false;
         if (!verify_dtypes(w, n) || !verify_shapes(w, n)) return false;
+        for (int k = 0; k < MAX_PRE; k++)
+            if (n->pre[k] && !verify_pre(w, n, k)) return false;
         if (w->g->stage >= STAGE_LAYOUT && !verify_layout(w, n)) return false;
     }
     return true;

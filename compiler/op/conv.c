@@ -301,6 +301,13 @@ static int64_t input_macs(const struct node *n) { return pixels_times_weight(&n-
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
 
 /* The transformed input and the products, where several pieces share them. */
+bool op_takes_pre(const struct node *n, int k)
+{
+    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED) return false;
+    if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
+    return n->in[1]->type.layout == LAYOUT_WINOGRAD || n->in[1]->type.layout == LAYOUT_WINOGRAD_T;
+}
+
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
     int64_t m = 2 * node_int(n, "algorithm");
@@ -465,7 +472,7 @@ const struct op_def op_conv_rows[] = {
     {.name = "conv2d", .help = "2-d convolution (cross-correlation, as the field has it)",
      .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
      .attrs = conv_attrs, .nattr = COUNT(conv_attrs), .params = conv_params, .infer = conv_infer, .grad = conv_grad, .macs = conv_macs,
-     .workspace = winograd_workspace,
+     .prologues = 1, .workspace = winograd_workspace,
      .ref = ref_conv, .tests = conv_tests, .ntests = COUNT(conv_tests)},
     {.name = "conv_transpose2d", .help = "transposed 2-d convolution: learned upsampling",
      .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
@@ -473,11 +480,11 @@ const struct op_def op_conv_rows[] = {
      .grad = transpose_grad, .macs = input_macs, .ref = ref_transpose, .tests = transpose_tests, .ntests = COUNT(transpose_tests)},
     {.name = "conv2d_dgrad", .help = "gradient of conv2d by its input",
      .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
-     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs, .workspace = winograd_workspace,
+     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs, .prologues = 1, .workspace = winograd_workspace,
      .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests)},
     {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
      .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
-     .attrs = wgrad_attrs, .nattr = COUNT(wgrad_attrs), .infer = wgrad_infer, .macs = wgrad_macs, .workspace = conv_wgrad_workspace,
+     .attrs = wgrad_attrs, .nattr = COUNT(wgrad_attrs), .infer = wgrad_infer, .macs = wgrad_macs, .prologues = 2, .workspace = conv_wgrad_workspace,
      .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests)},
 };
 const int op_conv_nrows = COUNT(op_conv_rows);

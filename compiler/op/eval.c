@@ -168,9 +168,9 @@ static struct temp resolve(struct eval *e, const struct node *n, const struct bo
     return t;
 }
 
-static void eval_body(struct eval *e, const struct node *n, struct temp *acc, const struct type *full)
+/* The body or a prologue B of N, on values of type FULL: result i goes to OUT[i]. */
+static void eval_body(struct eval *e, const struct node *n, const struct body *b, struct temp *acc, const struct type *full, const struct ref_tensor *out)
 {
-    const struct body *b = n->body;
     struct temp insn[MAX_BODY];
     for (int i = 0; i < b->ninsn; i++) {
         struct temp arg[MAX_BODY_ARGS];
@@ -179,7 +179,7 @@ static void eval_body(struct eval *e, const struct node *n, struct temp *acc, co
     }
     for (int i = 0; i < b->nout; i++) {
         struct temp t = resolve(e, n, &b->out[i], acc, insn);
-        spread(&t, &n->out[i]->type, eval_data(e, n->out[i]));
+        spread(&t, out[i].type, out[i].data);
     }
     for (int i = 0; i < b->ninsn; i++) temp_free(&insn[i]);
 }
@@ -203,20 +203,33 @@ static bool passes_on(struct eval *e, const struct node *n, struct ref_tensor *o
     return true;
 }
 
+/* Operand K as the operator sees it: behind its prologue. */
+static struct temp eval_pre(struct eval *e, const struct node *n, int k, const struct type *type)
+{
+    struct temp seen = temp_new(e, type), stored = {.type = *type, .data = eval_data(e, n->in[k])};
+    struct ref_tensor to = {&seen.type, seen.data};
+    eval_body(e, n, n->pre[k], &stored, type, &to);
+    return seen;
+}
+
 /* The operator itself, on the inputs that are its own, into OUT. */
 static void eval_anchor(struct eval *e, const struct node *n, struct ref_tensor *out, int nout)
 {
-    int nin = n->body ? n->nanchor : n->nin;
+    int nin = node_anchors(n);
+    struct temp seen[MAX_PRE];
     if (passes_on(e, n, out)) return;
+    memset(seen, 0, sizeof seen);
     struct type *type = calloc((size_t)nin + 1, sizeof *type); /* plain: references know no layout */
     struct ref_tensor *in = calloc((size_t)nin + 1, sizeof *in);
     if (!type || !in) take(e, INT64_MAX / 16);
     for (int i = 0; i < nin; i++) {
         const struct value *v = n->in[i];
         type[i] = v ? reference_type(&v->type) : (struct type){.rank = -1};
-        in[i] = (struct ref_tensor){&type[i], v ? eval_data(e, v) : NULL};
+        if (i < MAX_PRE && n->pre[i]) seen[i] = eval_pre(e, n, i, &type[i]);
+        in[i] = (struct ref_tensor){&type[i], i < MAX_PRE && n->pre[i] ? seen[i].data : v ? eval_data(e, v) : NULL};
     }
     call_ref(e, n->op, n->attr, n->layer, in, nin, out, nout);
+    for (int i = 0; i < MAX_PRE; i++) temp_free(&seen[i]);
     free(in);
     free(type);
 }
@@ -255,7 +268,9 @@ static void eval_fused(struct eval *e, const struct node *n)
         eval_anchor(e, n, ref, nacc);
         full = acc[0].type;
     } else full = widest(n);
-    eval_body(e, n, acc, &full);
+    struct ref_tensor to[MAX_OUTS] = {0};
+    for (int i = 0; i < n->body->nout; i++) to[i] = (struct ref_tensor){&n->out[i]->type, eval_data(e, n->out[i])};
+    eval_body(e, n, n->body, acc, &full, to);
     for (int i = 0; i < nacc; i++) temp_free(&acc[i]);
 }
 

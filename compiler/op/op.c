@@ -347,7 +347,7 @@ static struct type computed(const struct type *t)
 /* The types of the operator's own results, before any body. */
 static bool infer_anchor(const struct node *n, struct type *out, struct op_error *e)
 {
-    int nin = n->body ? n->nanchor : n->nin;
+    int nin = node_anchors(n);
     if (!check_arity(n->op, nin, n->in, e)) return false;
     if (nin > MAX_IN) return op_fail(e, "%s takes at most %d operands, not %d", n->op->name, MAX_IN, nin);
     struct type in[MAX_IN];
@@ -380,31 +380,51 @@ static bool body_shape(const struct node *n, const struct type *acc, struct type
     return true;
 }
 
-static bool check_ref(const struct node *n, int ninsn, const struct body_ref *r, struct op_error *e)
+static bool check_ref(const struct node *n, int nacc, int ninsn, const struct body_ref *r, struct op_error *e)
 {
     bool ok = r->source == BODY_INSN ? r->index < ninsn
-            : r->source == BODY_ACC ? n->nanchor > 0 && r->index < n->op->nouts
+            : r->source == BODY_ACC ? r->index < nacc
                                     : r->index >= n->nanchor && r->index < n->nin;
     return ok || op_fail(e, "the body of %s refers to something that is not there", n->op->name);
 }
 
-static bool check_body(const struct node *n, const struct type *full, struct op_error *e)
+/* Only a prologue reads the input: whether it fits is a matter of that one. */
+static bool of_prologues_alone(const struct node *n, int operand)
+{
+    bool pre = false;
+    for (int k = 0; k < MAX_PRE; k++) pre = pre || body_reads(n->pre[k], operand);
+    return pre && !body_reads(n->body, operand);
+}
+
+/* B, the body of N or (PRE) a prologue, works on values of type FULL, of which the anchor hands it NACC. */
+static bool check_body(const struct node *n, const struct body *b, bool pre, int nacc, const struct type *full, struct op_error *e)
 {
     for (int i = n->nanchor; i < n->nin; i++) {
         if (!n->in[i]) return op_fail(e, "a body operand of %s is absent", n->op->name);
+        if (pre ? !body_reads(b, i) : of_prologues_alone(n, i)) continue;
         if (!operand_fits(&n->in[i]->type, full))
             return op_fail(e, "a body operand of shape %s does not go with %s", shape_text(e, &n->in[i]->type), shape_text(e, full));
     }
-    const struct body *b = n->body;
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];
         if (in->op->family != KERNEL_POINTWISE && in->op->family != KERNEL_NONE)
             return op_fail(e, "%s is not pointwise and can't stand in a body", in->op->name);
         for (int k = 0; k < in->narg; k++)
-            if (!check_ref(n, i, &in->arg[k], e)) return false;
+            if (!check_ref(n, nacc, i, &in->arg[k], e)) return false;
     }
     for (int i = 0; i < b->nout; i++)
-        if (!check_ref(n, b->ninsn, &b->out[i], e)) return false;
+        if (!check_ref(n, nacc, b->ninsn, &b->out[i], e)) return false;
+    return true;
+}
+
+static bool check_pre(const struct node *n, struct op_error *e)
+{
+    for (int k = 0; k < MAX_PRE; k++) {
+        if (!n->pre[k]) continue;
+        if (k >= n->op->prologues || k >= n->nanchor) return op_fail(e, "%s takes no prologue for operand %d", n->op->name, k);
+        if (n->pre[k]->nout != 1) return op_fail(e, "a prologue has one result, not %d", n->pre[k]->nout);
+        if (!check_body(n, n->pre[k], true, 1, &n->in[k]->type, e)) return false;
+    }
     return true;
 }
 
@@ -420,14 +440,14 @@ bool op_infer(struct node *n, struct op_error *e)
     struct type acc[MAX_OUTS], full;
     memset(acc, 0, sizeof acc);
     bool anchored = !n->body || n->nanchor > 0;
-    if (anchored && !infer_anchor(n, acc, e)) return false;
+    if (anchored && (!infer_anchor(n, acc, e) || !check_pre(n, e))) return false;
     int nout = n->body ? n->body->nout : n->op->nouts;
     if (n->nout < nout) return op_fail(e, "%s has %d results, not %d", n->op->name, nout, n->nout);
     if (!n->body) {
         for (int i = 0; i < nout; i++) set_type(n->out[i], &acc[i]);
         return true;
     }
-    if (!body_shape(n, acc, &full, e) || !check_body(n, &full, e)) return false;
+    if (!body_shape(n, acc, &full, e) || !check_body(n, n->body, false, anchored ? n->op->nouts : 0, &full, e)) return false;
     for (int i = 0; i < nout; i++) {
         const struct body_ref *r = &n->body->out[i];
         set_type(n->out[i], r->source == BODY_ACC ? &acc[r->index] : &full);

@@ -112,6 +112,7 @@ struct op_def {
     /* Bytes of arena the kernels of this node need while it runs (partial sums …), or 0; decided from types alone. The pass
        `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none. */
     size_t (*workspace)(const struct node *n, int lanes);
+    int prologues;                        /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's */
     bool inplace;                         /* result 0 may overwrite an input of the same size that dies here */
     bool bf16;                            /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of KERNEL_POINTWISE do */
     void (*ref)(struct ref_call *c);      /* naive, double accumulators, written independently of the kernel */
@@ -130,6 +131,8 @@ bool op_infer(struct node *n, struct op_error *e);
 bool op_bf16(const struct op_def *op);
 int64_t op_macs(const struct node *n);                   /* 0 where the operator has none; includes nothing of the body */
 
+/* Can the node's kernel, as it is after the pass `layout`, apply a prologue to operand K? */
+bool op_takes_pre(const struct node *n, int k);
 /* The workspace result that the pass `workspace` added, or NULL. */
 struct value *node_workspace(const struct node *n);
 

@@ -243,7 +243,7 @@ static size_t taken_over(const struct footprint *m, const struct node *n, const 
         for (int i = 0, k = 0; bytes && i < n->nin; i++) {
             if (!n->in[i]) continue;
             int at = reads[k++];
-            if (at < 0 || i < plan_elementwise_from(n) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            if (at < 0 || i < plan_elementwise_from(n) || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
             bool free = !m->storage[at].left && m->storage[at].bytes == bytes;
             for (int t = 0; t < ntaken; t++) free = free && taken[t] != at;
             for (int t = 0, j = 0; t < anchors; t++)
@@ -326,6 +326,7 @@ static void make_again(const struct footprint *m, const struct node *n, struct n
     struct node *c = graph_node(g, before, n->op, n->in, n->nin, n->nout);
     c->attr = n->attr;
     c->body = n->body;
+    memcpy(c->pre, n->pre, sizeof c->pre);
     c->nanchor = n->nanchor;
     c->layer = n->layer;
     c->span = n->span;

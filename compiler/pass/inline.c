@@ -22,12 +22,19 @@ static bool among_anchors(const struct node *n, const struct value *v)
     return false;
 }
 
+static bool read_ahead(const struct node *n, const struct value *v)
+{
+    for (int i = n->nanchor; i < n->nin; i++)
+        if (n->in[i] == v && plan_reads_ahead(n, i)) return true;
+    return false;
+}
+
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def)
 {
     bool conv = reader->op->family == KERNEL_CONV && reader->body;
     int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def), anchors = conv ? reader->nanchor : 0;
     if (!own || !more || own + more > MAX_BODY || def->nout != 1 || reader->prepare) return false;
-    if (conv && among_anchors(reader, v)) return false;
+    if (conv && (among_anchors(reader, v) || read_ahead(reader, v))) return false;
     struct type in = v->type, out = reader->out[0]->type;
     in.dtype = out.dtype = DT_F32; /* in the reader's registers */
     return type_equal(&in, &out) && reader->nin - anchors - 1 + def->nin <= MAX_OPERANDS;
@@ -69,6 +76,16 @@ static void append(struct body *to, const struct body *from, const struct body_r
     }
 }
 
+/* B with OPERAND[i] in the place of the reference to input i. */
+static struct body *renumbered(struct graph *g, const struct body *b, const struct body_ref *operand)
+{
+    struct body *to = ARENA_NEW(g->arena, struct body);
+    append(to, b, operand);
+    to->nout = b->nout;
+    for (int i = 0; i < b->nout; i++) to->out[i] = moved(b->out[i], operand, 0);
+    return to;
+}
+
 void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in)
 {
     bool conv = reader->op->family == KERNEL_CONV;
@@ -92,6 +109,8 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
         reader->attr = ARENA_ARRAY(g->arena, struct attr, 1);
         reader->nanchor = 0;
     }
+    for (int k = 0; k < MAX_PRE; k++)
+        if (reader->pre[k]) reader->pre[k] = renumbered(g, reader->pre[k], operand);
     assert(count - anchors <= MAX_OPERANDS);
     node_set_in(g, reader, in, count);
     reader->body = b;

@@ -41,6 +41,8 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
 /* The operands from which on each element is read only to compute the result's same element, so that the result may overwrite one:
    the body's, or all; nin: none. */
 int plan_elementwise_from(const struct node *n);
+/* A prologue reads it, at other elements than the result's. */
+bool plan_reads_ahead(const struct node *n, int operand);
 /* One storage seen in two shapes. */
 bool plan_is_view(const struct node *n);
 

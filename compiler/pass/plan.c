@@ -99,7 +99,14 @@ static void share(struct planner *p, struct value *v, struct value *with)
 static bool read_otherwise(const struct node *n, const struct value *v, int from)
 {
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i] && root_id(n->in[i]) == root_id(v) && (i < from || !type_equal(&n->in[i]->type, &v->type))) return true;
+        if (n->in[i] && root_id(n->in[i]) == root_id(v) && (i < from || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &v->type))) return true;
+    return false;
+}
+
+bool plan_reads_ahead(const struct node *n, int operand)
+{
+    for (int k = 0; k < MAX_PRE; k++)
+        if (body_reads(n->pre[k], operand)) return true;
     return false;
 }
 

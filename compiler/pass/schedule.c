@@ -87,7 +87,7 @@ static size_t taken_over(const struct schedule *s, const struct node *n, const i
     for (int r = 0; r < n->nout; r++) {
         size_t bytes = s->bytes[n->out[r]->id];
         for (int i = plan_elementwise_from(n); bytes && i < n->nin; i++) {
-            if (!n->in[i] || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            if (!n->in[i] || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
             int id = s->root[n->in[i]->id];
             bool free = left[id] == 1 && s->bytes[id] == bytes;
             for (int k = 0; k < ntaken; k++) free = free && taken[k] != id;

@@ -210,6 +210,47 @@ static void odd_names_round_trip(void **state)
     arena_free(a);
 }
 
+/* Two conv2d, a dgrad and a wgrad whose operands come from pointwise nodes, and the same with prologues. */
+static const char arguments[] =
+    "graph @g batch=2 train { input %x : f32[2,3,6,6] input %z : f32[2,3,6,6] input %dy : f32[2,5,6,6] param %w : f32[5,3,3,3] init=zeros"
+    " param %a : f32[3] init=zeros param %b : f32[3] init=zeros param %m : f32[3] init=zeros param %v : f32[3] init=zeros\n";
+static const char outputs[] = "output \"y\" %y output \"dw\" %dw output \"dx\" %dx }";
+static const char apart[] =
+    "%bn = bn_apply(%x, %m, %v, %b, %a) : f32[2,3,6,6] %s = add(%bn, %z) : f32[2,3,6,6] %r = sigmoid(%s) : f32[2,3,6,6] %g = relu(%dy) : f32[2,5,6,6]\n"
+    "%y = conv2d(%r, %w) {pad=[1, 1, 1, 1]} : f32[2,5,6,6]\n"
+    "%dw = conv2d_wgrad(%r, %g) {pad=[1, 1, 1, 1], kernel=[3, 3]} : f32[5,3,3,3]\n"
+    "%dx = conv2d_dgrad(%g, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] : f32[2,3,6,6]\n";
+#define SIGMOID "pre0 [t0 = bn_apply(acc, %m, %v, %b, %a), t1 = add(t0, %z), t2 = sigmoid(t1) -> t2]"
+static const char within[] =
+    "%y = conv2d(%x, %w | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1]} " SIGMOID " : f32[2,5,6,6]\n"
+    "%dw = conv2d_wgrad(%x, %dy | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1], kernel=[3, 3]} " SIGMOID " pre1 [t0 = relu(acc) -> t0] : f32[5,3,3,3]\n"
+    "%dx = conv2d_dgrad(%dy, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] pre0 [t0 = relu(acc) -> t0] : f32[2,3,6,6]\n";
+
+static void prologues_mean_what_nodes_do(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    struct graph *g = parsed(a, arena_printf(a, "%s%s%s", arguments, apart, outputs)), *h = parsed(a, arena_printf(a, "%s%s%s", arguments, within, outputs));
+    assert_non_null(g);
+    assert_non_null(h);
+    assert_null(graph_verify(h));
+    h = graph_clone(a, h);
+    assert_null(graph_verify(h));
+    struct ref_run run = { .n = 2, .step = 1 };
+    struct eval *e = eval_new(g, run), *f = eval_new(h, run);
+    random_fill(e, g, 7);
+    random_fill(f, h, 7);
+    eval_run(e, false);
+    eval_run(f, false);
+    for (int i = 0; i < g->noutputs; i++) {
+        const struct value *v = g->outputs[i].value, *w = h->outputs[i].value;
+        assert_memory_equal(eval_data(e, v), eval_data(f, w), (size_t)type_elements(&v->type) * sizeof(double));
+    }
+    eval_free(e);
+    eval_free(f);
+    arena_free(a);
+}
+
 /* What a parsed graph means is what the graph meant: the same bits from the reference interpreter. */
 static void meaning_survives_the_text(void **state)
 {
@@ -269,7 +310,8 @@ int main(void)
         cmocka_unit_test(types_know_their_bytes),  cmocka_unit_test(names_are_found_after_renames),
         cmocka_unit_test(nodes_move_and_go),       cmocka_unit_test(updates_are_replaced),
         cmocka_unit_test(a_clone_is_apart),        cmocka_unit_test(random_graphs_round_trip),
-        cmocka_unit_test(odd_names_round_trip),    cmocka_unit_test(meaning_survives_the_text),
+        cmocka_unit_test(odd_names_round_trip),    cmocka_unit_test(prologues_mean_what_nodes_do),
+        cmocka_unit_test(meaning_survives_the_text),
         cmocka_unit_test(the_verifier_finds_damage),
     };
     return cmocka_run_group_tests_name("ir", tests, NULL, NULL);

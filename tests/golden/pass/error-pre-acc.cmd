@@ -1,0 +1,1 @@
+opt --passes= error-pre-acc.ir
