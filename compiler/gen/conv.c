@@ -8,6 +8,8 @@
 #include "gen/grouped.h"
 #include "gen/winograd.h"
 
+enum { LINE_BYTES = 64 };
+
 /* The geometry of one convolution, from the side of the forward pass. */
 struct geometry {
     int64_t stride[2], pad[4], dilation[2], groups, kernel[2];
@@ -32,6 +34,17 @@ struct conv_view conv_view_of(const struct type *t)
     if (t->layout == LAYOUT_PLAIN) return (struct conv_view){c * h * w, 0, h * w, w, 1, t->dtype};
     int64_t v = t->v;
     return (struct conv_view){round_up(c, v) * h * w, h * w * v, 1, w * v, v, t->dtype};
+}
+
+struct conv_columns conv_columns(const struct conv_params *p, int64_t width)
+{
+    int64_t taps = (p->kw.count - 1) * p->kw.step, first = min_i64(taps, 0);
+    return (struct conv_columns){first, (width - 1) * p->is_w + max_i64(taps, 0) - first + 1};
+}
+
+int64_t conv_zero_row_bytes(const struct conv_params *p)
+{
+    return p->th > 1 ? round_up(p->iw * p->in.w * (int64_t)dtype_bytes(conv_view_dtype(&p->in)), LINE_BYTES) : 0;
 }
 
 /* ---- register blocking */
@@ -112,12 +125,12 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
-    int64_t row_bytes = p->in.h * p->icb * 4 * p->is;
+    int64_t row_bytes = p->in.h * p->icb * (int64_t)dtype_bytes(conv_view_dtype(&p->in)) * p->is;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
-    int64_t weights = p->ocb * p->icb * p->weight_ib * 4, image = row_bytes * p->rows / p->is_w, half = (int64_t)t->l2_bytes / 2;
+    int64_t weights = p->ocb * p->icb * p->weight_ib * conv_weight_bytes(p), image = row_bytes * p->rows / p->is_w, half = (int64_t)t->l2_bytes / 2;
     if (weights > half || (batch == 1 && image <= half)) p->images = image <= half ? min_i64(batch, half / image) : batch;
 }
 
@@ -147,11 +160,17 @@ static int64_t executed_macs(const struct conv_params *p, int64_t channels)
     return row_taps * col_taps * channels * p->oc;
 }
 
+static size_t scratch_bytes(const struct conv_params *p, int64_t v)
+{
+    int64_t widened = conv_widens(p) ? p->th * conv_columns(p, p->tw).count * v * (int64_t)sizeof(float) : 0;
+    return (size_t)(conv_zero_row_bytes(p) + widened);
+}
+
 static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops)
 {
     const struct target *t = lower_target(lo);
     p->th = tile_rows(t, p);
-    if (p->th > 1) lower_scratch(lo, (size_t)(p->iw * p->in.w) * sizeof(float));
+    lower_scratch(lo, scratch_bytes(p, t->lanes));
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
     else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
@@ -181,6 +200,8 @@ static void common(struct conv_params *p, const struct node *n, const struct geo
     int64_t in_channels = p->depthwise ? v : x->dim[1] / g->groups;
     p->icb = p->depthwise ? 1 : x->layout == LAYOUT_PLAIN ? 1 : div_up(in_channels, v);
     p->ic = x->layout == LAYOUT_PLAIN || in_channels < v ? in_channels : v;
+    p->weight_dtype = w->dtype;
+    if (w->dtype == DT_BF16) p->ic = round_up(p->ic, 2); /* lanes past the last channel are zero */
     int64_t iv = p->depthwise ? 1 : transposed ? v : w->iv;
     p->weight_kw = iv * v;
     p->weight_kh = g->kernel[1] * p->weight_kw;

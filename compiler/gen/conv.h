@@ -30,8 +30,9 @@ struct conv_params {
     int64_t is, os_h, os_w, y0, x0; /* input step; output step and offset (is is separate for h and w below) */
     int64_t is_w;
     struct conv_taps kh, kw;
-    int64_t weight_block, weight_group; /* floats between output blocks of the weights (within a group), between groups */
-    int64_t weight_ib, weight_kh, weight_kw; /* floats between input blocks, taps */
+    int64_t weight_dtype;         /* enum dtype; DT_BF16: pairs of input channels side by side, and the input is bf16 too */
+    int64_t weight_block, weight_group; /* elements between output blocks of the weights (within a group), between groups */
+    int64_t weight_ib, weight_kh, weight_kw; /* elements between input blocks, taps */
     int64_t icb, ic;              /* input blocks to sum over; channels in a block */
     int64_t ocb, oc;              /* output blocks; real output channels */
     int64_t group_ocb;            /* output blocks of a group (ocb when there is one group) */
@@ -42,6 +43,15 @@ struct conv_params {
     int32_t by_sample;            /* dense: the columns are samples, cut at run->n */
     struct gen_body body;
 };
+
+static inline int64_t conv_weight_bytes(const struct conv_params *p) { return p->weight_dtype == DT_BF16 ? 2 : 4; }
+/* bf16 input under f32 weights: a tile's pixels are widened into the scratch before they are multiplied. */
+static inline bool conv_widens(const struct conv_params *p) { return p->in.dtype == DT_BF16 && p->weight_dtype != DT_BF16 && !p->depthwise; }
+/* Columns that a tile of WIDTH pixels may read under its taps, from its first pixel under the first tap on. */
+struct conv_columns { int64_t first, count; };
+struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
+/* The scratch begins with a row of zeros where tiles have two rows; what is widened follows. */
+int64_t conv_zero_row_bytes(const struct conv_params *p);
 
 /* Emits the kernel. Arguments: input, weights, output, then the body's operands, then further outputs of the body. */
 void conv_emit(struct emit *e, const void *params);

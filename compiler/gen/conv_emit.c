@@ -1,13 +1,16 @@
 /* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers over the whole sum;
    each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop bounds; columns out of range are left
-   out of the code of the tiles at the edges, which are the only ones specialised. */
+   out of the code of the tiles at the edges, which are the only ones specialised.
+
+   Of bf16 values a step takes two channels side by side, where the weights are bf16 pairs too; where they are f32, the pixels of a tile
+   are widened into the worker's scratch first, a block of channels at a time, and everything else is as with f32. */
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv.h"
 #include "gen/expr.h"
 
-/* Floats ahead that weights larger than the second-level cache are asked for. */
-enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 2048, LINE = 16 /* floats of a cache line */ };
+/* Bytes ahead that weights larger than the second-level cache are asked for. */
+enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, LINE = 64 /* bytes of a cache line */ };
 
 /* ---- tiles */
 
@@ -76,10 +79,11 @@ struct conv_emitter {
     V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     int64_t unroll;
+    enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
     int64_t th;                           /* rows of the tile at hand */
     V row, tile;                          /* its first output row; tile in it */
     V last_image;                         /* i1: no other image follows for these weights */
-    V next_group;                         /* floats from this group's weights to those of the group that follows */
+    V next_group;                         /* elements from this group's weights to those of the group that follows */
     V ahead;                              /* what to ask for in advance with the tap row at hand */
 };
 
@@ -92,11 +96,11 @@ struct conv_emitter {
 /* Tiles of one image. */
 static int64_t image_tiles(const struct conv_params *p) { return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw); }
 
-/* Lines that a tile asks for with each tap of each input block; 0: nothing is asked for in advance. */
+/* Lines, of v floats' bytes, that a tile asks for with each tap of each input block; 0: nothing is asked for in advance. */
 static int64_t slice_lines(const struct conv_params *p, int64_t v)
 {
     if (!p->images || p->by_sample || p->weight_kw != v * v || p->weight_group != p->group_ocb * p->weight_block || image_tiles(p) < 2) return 0;
-    return div_up(p->ov * v, image_tiles(p));
+    return div_up(p->ov * v * conv_weight_bytes(p) / (int64_t)sizeof(float), image_tiles(p));
 }
 
 /* Where the slice of this tile begins that goes with input block IB and tap row K. */
@@ -107,9 +111,11 @@ static void aim_ahead(struct conv_emitter *c, V ib, V k)
     int64_t lines = slice_lines(p, e->v), each = lines * p->kw.count * e->v;
     if (!lines) return;
     V tile = p->th > 1 ? e_divi(e, c->row, p->th) : e_add(e, e_muli(e, c->row, div_up(p->cols, p->tw)), c->tile);
-    V wanted = LLVMBuildAnd(e->b, c->last_image, e_cmp(e, LLVMIntSLT, tile, e_int(e, div_up(p->ov * e->v, lines))), "");
+    int64_t all = p->ov * e->v * conv_weight_bytes(p) / (int64_t)sizeof(float);
+    V wanted = LLVMBuildAnd(e->b, c->last_image, e_cmp(e, LLVMIntSLT, tile, e_int(e, div_up(all, lines))), "");
     V at = e_muli(e, e_add(e, e_muli(e, e_add(e, e_muli(e, tile, p->icb), ib), p->kh.count), k), each);
-    c->ahead = e_at(e, c->weight, e_select(e, wanted, e_add(e, c->next_group, at), e_int(e, 0)));
+    V group = e_at_d(e, c->weight_dtype, c->weight, e_select(e, wanted, c->next_group, e_int(e, 0)));
+    c->ahead = e_at(e, group, e_select(e, wanted, at, e_int(e, 0)));
 }
 
 static void ask_ahead(struct conv_emitter *c, V tap)
@@ -119,23 +125,28 @@ static void ask_ahead(struct conv_emitter *c, V tap)
     for (int64_t i = 0; i < lines; i++) e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
 }
 
+/* The bf16 values of two channels, in each lane. */
+static V splat_pair(struct emit *e, V ptr) { return LLVMBuildBitCast(e->b, e_splat(e, e_load(e, ptr)), e->vi32, ""); }
+
 /* acc += Σ over UNROLL channels; pixels [from, to) of each row of the tile. */
 static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    for (int64_t u = 0; u < c->unroll; u++) {
+    bool pairs = c->weight_dtype == DT_BF16;
+    for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
         V w[MAX_OV];
         for (int64_t o = 0; o < p->ov; o++) {
-            w[o] = e_load_va(e, e_ati(e, wp, o * p->weight_block + u * e->v));
-            if (p->images && u * e->v % LINE == 0) e_prefetch(e, e_ati(e, wp, o * p->weight_block + u * e->v + PREFETCH));
+            V at = e_ati_d(e, c->weight_dtype, wp, o * p->weight_block + u * e->v);
+            w[o] = e_load_t(e, pairs ? e->vi32 : e->vf, at, 4u * (unsigned)e->v);
+            if (p->images && u * e->v * conv_weight_bytes(p) % LINE == 0) e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
         }
         for (int64_t r = 0; r < c->th; r++)
             for (int64_t t = from; t < to; t++) {
-                V s = e_splat(e, e_load(e, e_ati(e, ip[r], t * p->is_w * p->in.w + u * p->in.c)));
+                V at = e_ati_d(e, c->read_dtype, ip[r], t * p->is_w * p->in.w + u * p->in.c), s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
                 for (int64_t o = 0; o < p->ov; o++) {
                     V *sum = &acc[(o * c->th + r) * width + t];
-                    *sum = e_fma(e, s, w[o], *sum);
+                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o]) : e_fma(e, s, w[o], *sum);
                 }
             }
     }
@@ -145,7 +156,34 @@ static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int
 {
     struct emit *e = c->e;
     V w = e_load_va(e, wp);
-    for (int64_t t = from; t < to; t++) acc[t] = e_fma(e, e_load_va(e, e_ati(e, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
+    for (int64_t t = from; t < to; t++)
+        acc[t] = e_fma(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
+}
+
+/* Does a pixel of the tile lie COLUMN to the right of the tile's first under some tap? */
+static bool reads_column(const struct conv_params *p, const struct conv_run *r, int64_t column)
+{
+    for (int i = 0; i < r->nsegments; i++) {
+        const struct conv_segment *s = &r->segment[i];
+        for (int64_t k = s->first; k < s->first + s->count; k++) {
+            int64_t pixels = column - k * p->kw.step;
+            if (pixels % p->is_w == 0 && pixels / p->is_w >= s->from && pixels / p->is_w < s->to) return true;
+        }
+    }
+    return false;
+}
+
+/* The pixels at IN that a tile reads under a row of taps, as f32 in row R of the scratch. */
+static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64_t r)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    struct conv_columns k = conv_columns(p, run->width);
+    V to = e_at_bytes(e, e->scratch, e_int(e, conv_zero_row_bytes(p) + r * k.count * e->v * (int64_t)sizeof(float)));
+    for (int64_t i = 0; i < k.count; i++)
+        if (reads_column(p, run, k.first + i))
+            e_store_va(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, in, (k.first + i) * p->in.w)), e_ati(e, to, i * e->v));
+    return e_ati(e, to, -k.first * e->v);
 }
 
 /* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop runs over both. */
@@ -156,15 +194,15 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     int64_t nacc = p->ov * c->th * width;
     V ip[MAX_TH];
     bool flat = p->in.c == 1 && p->kw.step * p->in.w == p->ic && p->kw.wstep == 1 && p->weight_kw == p->ic * e->v && !p->depthwise;
-    for (int64_t r = 0; r < c->th; r++) ip[r] = e_ati(e, rows[r], s->first * p->kw.step * p->in.w);
-    wp = e_ati(e, wp, (p->kw.first + s->first * p->kw.wstep) * p->weight_kw);
+    for (int64_t r = 0; r < c->th; r++) ip[r] = e_ati_d(e, c->read_dtype, rows[r], s->first * p->kw.step * p->in.w);
+    wp = e_ati_d(e, c->weight_dtype, wp, (p->kw.first + s->first * p->kw.wstep) * p->weight_kw);
     struct loop taps, chans;
     bool tap_loop = s->count > 1 && !flat;
     if (tap_loop) {
         loop_begin_once(e, &taps, e_int(e, 0), e_int(e, s->count), 1, (int)nacc, acc);
         memcpy(acc, taps.phi, (size_t)nacc * sizeof *acc);
-        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at(e, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
-        wp = e_at(e, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
+        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
+        wp = e_at_d(e, c->weight_dtype, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
     ask_ahead(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
@@ -173,8 +211,8 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at(e, ip[r], e_muli(e, chans.iv, p->in.c));
-        step(c, ip, e_at(e, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
+        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, chans.iv, p->in.c));
+        step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
     }
@@ -220,7 +258,7 @@ static void row_pair(struct conv_emitter *c, V in_row, V in, V zeros, V *ip)
     for (int64_t r = 0; r < c->th; r++) {
         V row = e_addi(e, in_row, r * p->is);
         V inside = LLVMBuildICmp(e->b, LLVMIntULT, row, e_int(e, p->ih), "");
-        ip[r] = e_select(e, inside, e_at(e, in, e_muli(e, row, p->in.h)), zeros);
+        ip[r] = e_select(e, inside, e_at_d(e, c->in_dtype, in, e_muli(e, row, p->in.h)), zeros);
     }
 }
 
@@ -231,7 +269,8 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     int64_t nacc = p->ov * c->th * r->width;
     for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
     if (r->nsegments == 0 || p->kh.count == 0) return;
-    V ip0 = e_at(e, c->in, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w));
+    const enum dtype in = c->in_dtype, wt = c->weight_dtype;
+    V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w), ip0 = e_at_d(e, in, c->in, first);
     struct loop blocks, rows;
     bool block_loop = p->icb > 1, row_loop = p->kh.count > 1 || !rows_inside(p);
     V ib = e_int(e, 0), k = e_int(e, 0);
@@ -240,16 +279,18 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
         ib = blocks.iv;
     }
-    V ip1 = e_at(e, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at(e, c->weight, e_muli(e, ib, p->weight_ib));
+    V ip1 = e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
         (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, k0, k1, 1, (int)nacc, acc);
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
         k = rows.iv;
     }
     aim_ahead(c, ib, k);
-    V in_row = e_add(e, base, e_muli(e, k, p->kh.step)), ip[MAX_TH] = {e_at(e, ip1, e_muli(e, in_row, p->in.h))};
-    if (c->th > 1) row_pair(c, in_row, ip1, e_at(e, e->scratch, e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w)), ip);
-    V wp = e_at(e, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
+    V in_row = e_add(e, base, e_muli(e, k, p->kh.step)), ip[MAX_TH] = {e_at_d(e, in, ip1, e_muli(e, in_row, p->in.h))};
+    if (c->th > 1) row_pair(c, in_row, ip1, e_at_d(e, in, e->scratch, first), ip);
+    if (conv_widens(p))
+        for (int64_t i = 0; i < c->th; i++) ip[i] = widened(c, r, ip[i], i);
+    V wp = e_at_d(e, wt, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
     for (int i = 0; i < r->nsegments; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
     if (row_loop) {
         loop_end(e, &rows, acc);
@@ -260,6 +301,9 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
     }
 }
+
+static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
+static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
 
 /* The tile through the body into memory, while it is still in registers. */
 static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V y, const V *acc)
@@ -273,9 +317,11 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
             int64_t offset = o * p->out.cb + i / r->width * p->os_h * p->out.h + i % r->width * p->os_w * p->out.w;
             V full[16] = {0}, result[MAX_OUTS];
             for (int k = 0; k < p->body.noperands; k++)
-                if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_ati(e, e_at(e, c->operand[k], at), offset));
+                if (p->body.operand[k].shape == OPERAND_FULL)
+                    full[k] = e_load_vd(e, operand_dtype(p, k), e_ati_d(e, operand_dtype(p, k), e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
             body_apply(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result);
-            for (int k = 0; k < p->body.nout; k++) e_store_va(e, result[k], e_ati(e, e_at(e, c->result[k], at), offset));
+            for (int k = 0; k < p->body.nout; k++)
+                e_store_vd(e, result_dtype(p, k), result[k], e_ati_d(e, result_dtype(p, k), e_at_d(e, result_dtype(p, k), c->result[k], at), offset));
         }
     }
 }
@@ -357,16 +403,16 @@ static void open_piece(struct conv_emitter *c, V og, V n)
     V in_block = p->group_ocb == p->ocb ? e_int(e, 0)
                : p->depthwise          ? c->ob
                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
-    c->in = e_at(e, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
+    c->in = e_at_d(e, c->in_dtype, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
     V weights = p->group_ocb * p->weight_block == p->weight_group
               ? e_muli(e, c->ob, p->weight_block)
               : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block), e_muli(e, e_divi(e, c->ob, p->group_ocb), p->weight_group));
-    c->weight = e_at(e, e_arg(e, 1), weights);
+    c->weight = e_at_d(e, c->weight_dtype, e_arg(e, 1), weights);
     V at = e_add(e, e_muli(e, n, p->out.n), e_muli(e, c->ob, p->out.cb));
-    for (int k = 0; k < p->body.nout; k++) c->result[k] = e_at(e, e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
+    for (int k = 0; k < p->body.nout; k++) c->result[k] = e_at_d(e, result_dtype(p, k), e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
     for (int k = 0; k < p->body.noperands; k++) {
         c->operand[k] = e_arg(e, 3 + k);
-        if (p->body.operand[k].shape == OPERAND_FULL) c->operand[k] = e_at(e, c->operand[k], at);
+        if (p->body.operand[k].shape == OPERAND_FULL) c->operand[k] = e_at_d(e, operand_dtype(p, k), c->operand[k], at);
     }
     begin_bodies(c);
 }
@@ -403,7 +449,7 @@ static void zero_row(struct conv_emitter *c)
     struct emit *e = c->e;
     struct loop l;
     loop_begin_once(e, &l, e_int(e, 0), e_int(e, c->p->iw * c->p->in.w), e->v, 0, NULL);
-    e_store_va(e, e_zero(e), e_at(e, e->scratch, l.iv));
+    e_store_vd(e, c->in_dtype, e_zero(e), e_at_d(e, c->in_dtype, e->scratch, l.iv));
     loop_end(e, &l, NULL);
 }
 
@@ -426,7 +472,11 @@ void conv_emit(struct emit *e, const void *params)
 {
     struct conv_emitter c = {.e = e, .p = params};
     const struct conv_params *p = c.p;
-    c.unroll = p->ic % 8 == 0 && e->target->registers < 32 ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
+    c.in_dtype = conv_view_dtype(&p->in);
+    c.read_dtype = conv_widens(p) ? DT_F32 : c.in_dtype;
+    c.weight_dtype = (enum dtype)p->weight_dtype;
+    bool many = e->target->registers < 32 || c.weight_dtype == DT_BF16;
+    c.unroll = p->ic % 8 == 0 && many ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
     struct loop pieces;
     c.th = 1;
     if (p->th > 1) zero_row(&c);

@@ -164,6 +164,13 @@ V e_narrow(struct emit *e, V x)
     return LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, kept, splat_i32(e, 16), ""), half_vector(e), "");
 }
 
+V e_load_d(struct emit *e, enum dtype dt, V ptr)
+{
+    if (dt != DT_BF16) return e_load(e, ptr);
+    V wide = LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), ptr, 2), e->i32, "");
+    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, LLVMConstInt(e->i32, 16, 0), ""), e->f32, "");
+}
+
 V e_load_vd(struct emit *e, enum dtype dt, V ptr)
 {
     return dt == DT_BF16 ? e_widen(e, e_load_t(e, half_vector(e), ptr, 2u * (unsigned)e->v)) : e_load_va(e, ptr);

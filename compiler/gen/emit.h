@@ -64,6 +64,7 @@ void e_store_align(struct emit *e, V x, V ptr, unsigned align);
 V e_at_d(struct emit *e, enum dtype dt, V ptr, V index);
 V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index);
 LLVMTypeRef e_stored(struct emit *e, enum dtype dt);    /* v elements as they lie in memory: vf or <v x i16> */
+V e_load_d(struct emit *e, enum dtype dt, V ptr);       /* one element, as f32 */
 V e_load_vd(struct emit *e, enum dtype dt, V ptr);      /* v elements, aligned to their size together; exact */
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
 V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */

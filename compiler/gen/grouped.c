@@ -10,6 +10,7 @@ struct grouped_params {
     int64_t ih, iw, oh, ow, ic, oc, groups;
     int64_t stride[2], pad[2], dilation[2], kernel[2];
     int64_t weight_layout, wv, wiv;     /* enum layout; block sizes */
+    int64_t weight_dtype;               /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side (gen/conv.h) */
     int64_t transposed, v;
     struct gen_body body;
 };
@@ -25,6 +26,7 @@ static void set_geometry(struct grouped_params *p, const struct node *n, const s
     p->weight_layout = w->layout;
     p->wv = w->v ? w->v : 1;
     p->wiv = w->iv ? w->iv : p->wv;
+    p->weight_dtype = w->dtype;
 }
 
 static void set_images(struct grouped_params *p, const struct type *x, const struct type *y)
@@ -39,14 +41,14 @@ static void set_images(struct grouped_params *p, const struct type *x, const str
     p->ow = y->dim[3];
 }
 
-/* Floats from the start of an image to channel C of it. */
+/* Elements from the start of an image to channel C of it. */
 static V channel_at(struct emit *e, const struct conv_view *w, int64_t v, V c)
 {
     if (w->c != 1) return e_muli(e, c, w->c);
     return e_add(e, e_muli(e, e_divi(e, c, v), w->cb), e_remi(e, c, v));
 }
 
-/* Floats to weight [o, i (within the group), kh, kw]. */
+/* Elements to weight [o, i (within the group), kh, kw]. */
 static V weight_at(struct emit *e, const struct grouped_params *p, V o, V i, V kh, V kw)
 {
     int64_t ig = p->ic / p->groups, taps = p->kernel[0] * p->kernel[1];
@@ -58,8 +60,10 @@ static V weight_at(struct emit *e, const struct grouped_params *p, V o, V i, V k
     V outer = t ? i : o, inner = t ? o : i; /* blocks of `outer` go outermost, `inner` is the broadcast side */
     int64_t nv = t ? p->wv : p->wiv, blocks = div_up(t ? p->oc : ig, nv);
     V block = e_add(e, e_muli(e, e_divi(e, outer, p->wv), blocks), e_divi(e, inner, nv));
-    V row = e_add(e, e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), e_remi(e, inner, nv));
-    return e_add(e, e_muli(e, row, p->wv), e_remi(e, outer, p->wv));
+    V row = e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), at = e_remi(e, inner, nv), lane = e_remi(e, outer, p->wv);
+    if (p->weight_dtype != DT_BF16) return e_add(e, e_muli(e, e_add(e, row, at), p->wv), lane);
+    V pair = e_add(e, row, e_muli(e, e_divi(e, at, 2), 2));
+    return e_add(e, e_add(e, e_muli(e, pair, p->wv), e_muli(e, lane, 2)), e_remi(e, at, 2));
 }
 
 /* Forward: the row of x that tap K of output row Y reads; transposed: the row of y that reaches x row Y by tap K. VALID: it exists. */
@@ -85,16 +89,17 @@ static V one_output(struct emit *e, const struct grouped_params *p, V src, V wei
     const struct conv_view *in = p->transposed ? &p->y : &p->x;
     int64_t og = p->oc / p->groups, ig = p->ic / p->groups, own = p->transposed ? ig : og, sum = p->transposed ? og : ig;
     V group = e_divi(e, channel, own), within = e_remi(e, channel, own), first = e_muli(e, group, sum), acc = e_f32(e, 0);
+    const enum dtype dt = conv_view_dtype(in), wt = (enum dtype)p->weight_dtype;
     struct loop c, kh, kw;
     loop_begin_once(e, &c, e_int(e, 0), e_int(e, sum), 1, 1, &acc);
-    V other = e_add(e, first, c.iv), plane = e_at(e, src, channel_at(e, in, p->v, other));
+    V other = e_add(e, first, c.iv), plane = e_at_d(e, dt, src, channel_at(e, in, p->v, other));
     loop_begin_once(e, &kh, e_int(e, 0), e_int(e, p->kernel[0]), 1, 1, c.phi);
     V row_ok, row = source_row(e, p, 0, y, kh.iv, &row_ok);
     loop_begin_once(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 1, kh.phi);
     V col_ok, col = source_row(e, p, 1, x, kw.iv, &col_ok);
     V o = p->transposed ? other : channel, i = p->transposed ? within : c.iv;
-    V a = e_load(e, e_at(e, plane, e_add(e, e_muli(e, row, in->h), e_muli(e, col, in->w))));
-    V w = e_load(e, e_at(e, weight, weight_at(e, p, o, i, kh.iv, kw.iv)));
+    V a = e_load_d(e, dt, e_at_d(e, dt, plane, e_add(e, e_muli(e, row, in->h), e_muli(e, col, in->w))));
+    V w = e_load_d(e, wt, e_at_d(e, wt, weight, weight_at(e, p, o, i, kh.iv, kw.iv)));
     V more = e_fma(e, a, w, kw.phi[0]), next = e_select(e, LLVMBuildAnd(e->b, row_ok, col_ok, ""), more, kw.phi[0]);
     loop_end(e, &kw, &next);
     loop_end(e, &kh, kw.out);
@@ -126,17 +131,22 @@ static void grouped_emit(struct emit *e, const void *params)
     for (int k = 0; k < p->body.nout; k++) outs[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V y = e_remi(e, pieces.iv, rows), rest = e_divi(e, pieces.iv, rows), cb = e_remi(e, rest, blocks), n = e_divi(e, rest, blocks);
-    V first = e_muli(e, cb, p->v), src = e_at(e, input, e_muli(e, n, in->n));
+    V first = e_muli(e, cb, p->v), src = e_at_d(e, conv_view_dtype(in), input, e_muli(e, n, in->n));
     V at0 = e_add(e, e_add(e, e_muli(e, n, out->n), e_muli(e, cb, out->cb)), e_muli(e, y, out->h));
     struct body_state state;
     V lanes;
     body_begin_block(e, &state, &p->body, args, channels, cb, &lanes);
     loop_begin_once(e, &xs, e_int(e, 0), e_int(e, cols), 1, 0, NULL);
     V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv), full[16] = {0}, result[MAX_OUTS];
-    for (int k = 0; k < p->body.noperands; k++)
-        if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_va(e, e_at(e, args[k], at));
+    for (int k = 0; k < p->body.noperands; k++) {
+        const enum dtype dt = (enum dtype)p->body.operand[k].dtype;
+        if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_at_d(e, dt, args[k], at));
+    }
     body_apply(e, &state, &acc, full, lanes, result);
-    for (int k = 0; k < p->body.nout; k++) e_store_va(e, result[k], e_at(e, outs[k], at));
+    for (int k = 0; k < p->body.nout; k++) {
+        const enum dtype dt = (enum dtype)p->body.dtype[k];
+        e_store_vd(e, dt, result[k], e_at_d(e, dt, outs[k], at));
+    }
     loop_end(e, &xs, NULL);
     loop_end(e, &pieces, NULL);
 }
@@ -164,6 +174,7 @@ static void grouped_wgrad_emit(struct emit *e, const void *params)
 {
     const struct grouped_params *p = params;
     int64_t ig = p->ic / p->groups, og = p->oc / p->groups;
+    const enum dtype xt = conv_view_dtype(&p->x), yt = conv_view_dtype(&p->y);
     V x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2), n = e_run_n(e);
     struct loop pieces, kh, kw, ns, ys, xs;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
@@ -172,14 +183,14 @@ static void grouped_wgrad_emit(struct emit *e, const void *params)
     loop_begin_once(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 0, NULL);
     V zero = e_f32(e, 0);
     loop_begin(e, &ns, e_int(e, 0), n, 1, 1, &zero);
-    V xn = e_at(e, x, e_add(e, e_muli(e, ns.iv, p->x.n), channel_at(e, &p->x, p->v, c)));
-    V yn = e_at(e, dy, e_add(e, e_muli(e, ns.iv, p->y.n), channel_at(e, &p->y, p->v, o)));
+    V xn = e_at_d(e, xt, x, e_add(e, e_muli(e, ns.iv, p->x.n), channel_at(e, &p->x, p->v, c)));
+    V yn = e_at_d(e, yt, dy, e_add(e, e_muli(e, ns.iv, p->y.n), channel_at(e, &p->y, p->v, o)));
     loop_begin_once(e, &ys, e_int(e, 0), e_int(e, p->oh), 1, 1, ns.phi);
     V row_ok, row = source_row(e, p, 0, ys.iv, kh.iv, &row_ok);
     loop_begin_once(e, &xs, e_int(e, 0), e_int(e, p->ow), 1, 1, ys.phi);
     V col_ok, col = source_row(e, p, 1, xs.iv, kw.iv, &col_ok);
-    V a = e_load(e, e_at(e, xn, e_add(e, e_muli(e, row, p->x.h), e_muli(e, col, p->x.w))));
-    V b = e_load(e, e_at(e, yn, e_add(e, e_muli(e, ys.iv, p->y.h), e_muli(e, xs.iv, p->y.w))));
+    V a = e_load_d(e, xt, e_at_d(e, xt, xn, e_add(e, e_muli(e, row, p->x.h), e_muli(e, col, p->x.w))));
+    V b = e_load_d(e, yt, e_at_d(e, yt, yn, e_add(e, e_muli(e, ys.iv, p->y.h), e_muli(e, xs.iv, p->y.w))));
     V more = e_fma(e, a, b, xs.phi[0]), next = e_select(e, LLVMBuildAnd(e->b, row_ok, col_ok, ""), more, xs.phi[0]);
     loop_end(e, &xs, &next);
     loop_end(e, &ys, xs.out);

@@ -215,7 +215,7 @@ void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, c
     C steps = steps_table(t, kernel_type), tensors = tensors_table(t), prepares = prepares_table(t, &nprepares);
     C values = values_table(t, &nvalues), nodes = nodes_table(t);
     C fields[] = {
-        c32(t, RNC_ABI_VERSION), c32(t, g->train), text(t, g->name), text(t, lo->target->name), c32(t, lo->target->feature_bits),
+        c32(t, RNC_ABI_VERSION), c32(t, g->train), text(t, g->name), text(t, lo->target->name), c32(t, lo->target->feature_bits & FEATURES_CHECKED),
         c32(t, lo->target->lanes), c64(t, (uint64_t)g->batch), steps, c32(t, lo->nsteps), tensors, c32(t, t->ntensors),
         prepares, c32(t, nprepares), nodes, c32(t, lo->nnodes), values, c32(t, nvalues), c32(t, count_inputs(g)), c32(t, g->noutputs),
         c64(t, g->state_bytes), c64(t, g->arena_bytes), c64(t, g->lower_bound_bytes), c64(t, lo->scratch_bytes),
