@@ -54,6 +54,12 @@ static struct runs runs_of(const struct rnc_type *t)
     return r;
 }
 
+/* Number LANE of ROW in a block of weights: rows of v; in bf16 the numbers of two rows side by side, as VDPBF16PS wants them. */
+static int64_t in_block(const struct rnc_type *t, int64_t row, int64_t lane)
+{
+    return t->dtype == RNC_BF16 ? row / 2 * 2 * t->v + lane * 2 + row % 2 : row * t->v + lane;
+}
+
 /* Where the run (a, b) begins in the packed form, in elements. */
 static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_t a, int64_t b)
 {
@@ -61,8 +67,8 @@ static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_
     switch ((enum rnc_layout)t->layout) {
     case RNC_PLAIN: return (a * r->b + b) * r->run;
     case RNC_BLOCKED: return (a * up(r->b, v) + b / v) * r->run * v + b % v;
-    case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + b % iv * v + a % v;
-    case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + a % v * v + b % v;
+    case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + in_block(t, b % iv, a % v);
+    case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + in_block(t, a % v, b % v);
     case RNC_DEPTHWISE: return a / v * r->run * v + a % v;
     case RNC_WINOGRAD: case RNC_WINOGRAD_T: break;
     }

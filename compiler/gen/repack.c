@@ -235,9 +235,66 @@ static void fill_table(int64_t *t, const struct type *from, const struct type *t
     }
 }
 
+/* ---- packed f32 weights as bf16 pairs of the channels that are summed (ir/graph.h) */
+
+struct pairs_params { int32_t transposed; };
+
+/* Of blocks: in a row of the result; source blocks that a step to the next row, the next block means; and taps of one. */
+enum { P_INNER, P_ROW, P_BLOCK, P_TAPS, P_ENTRIES };
+
+/* V × V weights at SRC, to DST. */
+static void pair_block(struct emit *e, bool transposed, V src, V dst)
+{
+    V rows[64], sixteen[64];
+    for (int i = 0; i < e->v; i++) {
+        rows[i] = e_load_va(e, e_ati(e, src, (int64_t)i * e->v));
+        sixteen[i] = LLVMConstInt(e->i32, 16, 0);
+    }
+    if (transposed) lanes_transpose(e, rows);
+    for (int i = 0; i < e->v; i += 2) {
+        V even = LLVMBuildZExt(e->b, e_narrow(e, rows[i]), e->vi32, ""), odd = LLVMBuildZExt(e->b, e_narrow(e, rows[i + 1]), e->vi32, "");
+        V pair = LLVMBuildOr(e->b, even, LLVMBuildShl(e->b, odd, LLVMConstVector(sixteen, (unsigned)e->v), ""), "");
+        e_store_align(e, pair, e_ati_d(e, DT_BF16, dst, (int64_t)i * e->v), 4u * (unsigned)e->v);
+    }
+}
+
+/* args: table, source, result. Pieces: blocks of the result. */
+static void emit_pairs(struct emit *e, const void *params)
+{
+    const struct pairs_params *p = params;
+    const int64_t block = (int64_t)e->v * e->v;
+    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), entry[P_ENTRIES];
+    for (int i = 0; i < P_ENTRIES; i++) entry[i] = table_i64(e, table, i);
+    struct loop piece, tap;
+    loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
+    V row = e_div(e, piece.iv, entry[P_INNER]), in = e_rem(e, piece.iv, entry[P_INNER]);
+    V first = e_mul(e, e_add(e, e_mul(e, row, entry[P_ROW]), e_mul(e, in, entry[P_BLOCK])), entry[P_TAPS]);
+    loop_begin_once(e, &tap, e_int(e, 0), entry[P_TAPS], 1, 0, NULL);
+    V from = e_add(e, first, tap.iv), to = e_add(e, e_mul(e, piece.iv, entry[P_TAPS]), tap.iv);
+    pair_block(e, p->transposed, e_at(e, src, e_muli(e, from, block)), e_at_d(e, DT_BF16, dst, e_muli(e, to, block)));
+    loop_end(e, &tap, NULL);
+    loop_end(e, &piece, NULL);
+}
+
+static void lower_pairs(struct lower *lo, const struct node *n)
+{
+    const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
+    assert(from->dtype == DT_F32 && from->layout == LAYOUT_WEIGHT && from->iv == from->v);
+    assert(to->layout == LAYOUT_WEIGHT_T || (to->layout == LAYOUT_WEIGHT && to->iv == to->v));
+    int64_t o = div_up(to->dim[0], to->v), i = div_up(to->dim[1], to->v), taps = to->rank == 4 ? to->dim[2] * to->dim[3] : 1;
+    struct pairs_params p = {to->layout == LAYOUT_WEIGHT_T};
+    int64_t table[P_ENTRIES] = {[P_INNER] = p.transposed ? o : i, [P_ROW] = p.transposed ? 1 : i, [P_BLOCK] = p.transposed ? i : 1, [P_TAPS] = taps};
+    struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
+    lower_step(lo, lower_kernel(lo, "repack_pairs", emit_pairs, &p, sizeof p), o * i, false, args, 3);
+}
+
 void lower_repack(struct lower *lo, const struct node *n)
 {
     const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
+    if (to->dtype == DT_BF16 && is_weight_layout(to->layout)) {
+        lower_pairs(lo, n);
+        return;
+    }
     if (type_equal(from, to)) {
         lower_copy(lo, n);
         return;

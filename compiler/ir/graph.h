@@ -23,8 +23,9 @@ enum layout {
     LAYOUT_BLOCKED,   /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero. */
     LAYOUT_WEIGHT,    /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
                          Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
-                         weights are widened to a dense block-diagonal first: see gen/conv.h */
-    LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i] */
+                         weights are widened to a dense block-diagonal first: see gen/conv.h.
+                         bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2] */
+    LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
     LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
     LAYOUT_WINOGRAD,  /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/winograd.h) */
     LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */

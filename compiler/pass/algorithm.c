@@ -108,6 +108,12 @@ bool algorithm_allowed(const struct graph *g, const struct node *n, int algorith
 
 static const double STREAM = 3.5;
 
+/* Both operands of a direct sum are bf16, two products of which take the time of one. */
+static bool multiplies_pairs(const struct node *n, const struct target *t)
+{
+    return n->in[0]->type.dtype == DT_BF16 && (t->feature_bits & FEATURE_FAST_BF16) && !is_wgrad(n) && node_int(n, "groups") == 1;
+}
+
 static double slower(double compute, double bytes, const struct target *t)
 {
     double memory = bytes > (double)t->l2_bytes ? bytes / STREAM : 0;
@@ -123,7 +129,7 @@ static double direct_cost(const struct node *n, const struct target *t)
     /* a strided dgrad works for each pixel that it reads */
     const struct type *counted = node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
     double fma = per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]) / (2.0 * t->lanes) / 0.9;
-    return slower(fma, per_channel * 4, t);
+    return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * 2, t) : slower(fma, per_channel * 4, t);
 }
 
 static double winograd_cost(const struct node *n, const struct target *t, int m)
@@ -189,6 +195,7 @@ const char *algorithm_key(struct arena *a, const struct graph *g, const struct n
         if (n->in[i]) print_type(&b, &n->in[i]->type);
     print_attributes(&b, n);
     const struct value *x = node_is(n->in[0]->def, "repack") ? n->in[0]->def->in[0] : n->in[0];
+    if (x->type.dtype == DT_BF16) buf_puts(&b, " bf16");
     if (x->kind == VALUE_INPUT && x->type.dim[1] < 16) buf_puts(&b, " input"); /* few channels are read where the caller has them */
     if (g->train) buf_puts(&b, " train"); /* there the weights are transformed in every step */
     return b.data;

@@ -10,6 +10,7 @@ struct copy { struct value *value; struct copy *next; }; /* the same value in an
 struct laying {
     struct graph *g;
     int v;
+    bool pairs;          /* weights that bf16 images meet are bf16 pairs; where the CPU's products of these are slow, they stay f32 */
     int cap;             /* values that the two arrays have room for */
     bool *fixed;         /* by id: a state or a prepared value whose layout was chosen by its first reader */
     struct copy **copies; /* by id */
@@ -159,14 +160,16 @@ static struct value *weight_operand(struct laying *l, struct node *n)
     struct type type = weight_type(l, &w->type, groups_of(n), reads_plain(l, n));
     int64_t algorithm = algorithm_of(n);
     if (algorithm) return winograd_operand(l, n, type, (int)algorithm * 2);
-    if (!is_dgrad(n) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
+    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16;
+    if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
-    struct type transposed = in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0);
+    struct type read = is_dgrad(n) ? in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0) : type;
+    if (pairs) read.dtype = DT_BF16;
     if (is_state(w) && !l->fixed[w->id]) {
         if (l->g->train) w->type = type; /* else it stays plain: it is only read when weights are loaded */
         l->fixed[w->id] = true;
     }
-    return convert(l, w, transposed, n);
+    return convert(l, w, read, n);
 }
 
 static void layout_conv(struct laying *l, struct node *n)
@@ -280,7 +283,7 @@ static void layout_update(struct laying *l, int k)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    struct laying l = { .g = g, .v = c->target.lanes };
+    struct laying l = { .g = g, .v = c->target.lanes, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0 };
     reserve(&l);
     g->lanes = l.v;
     GRAPH_EACH(g, n) layout_node(&l, n);
