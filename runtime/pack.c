@@ -126,12 +126,16 @@ static void transform_kernel(const struct rnc_winograd *w, const float *g, bool 
         for (int j = 0; j < w->tile; j++) u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
 }
 
-/* One-dimensional inverse of G: its first row is a multiple of g0, its last is g2, and the rows of the points ±1 differ by a multiple of g1. */
+/* One-dimensional inverse of G, from its last row, which is g2, and the first pair of points ±a: in their rows' sum or difference g1 is left,
+   in the other a sum of g0 and g2. Where there is a point 0, its row is a multiple of g0. */
 static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t stride, double *g)
 {
-    g[0] = u[0] / w->g[0][0];
-    g[1] = (u[stride] - u[2 * stride]) / (w->g[1][1] - w->g[2][1]);
+    const double *row = w->g[w->first];
+    double plus = u[w->first * stride], minus = u[(w->first + 1) * stride];
+    if (row[0] != w->g[w->first + 1][0]) minus = -minus;
+    g[1] = (plus - minus) / (2 * row[1]);
     g[2] = u[(w->tile - 1) * stride] / w->g[w->tile - 1][2];
+    g[0] = w->first ? u[0] / w->g[0][0] : ((plus + minus) / 2 - row[2] * g[2]) / row[0];
 }
 
 static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX], bool flip, float *g)

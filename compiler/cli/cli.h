@@ -42,7 +42,7 @@ struct cli {
     int64_t seed;
     const char *cpu;      /* NULL: the host, or the least of the target */
     const char *triple;   /* --target; NULL: that of the CPU */
-    const char *winograd; /* auto, off, f2, f4, f6; NULL: auto */
+    const char *winograd; /* auto, off, f2, f4, f5, f6; NULL: auto */
     bool no_cache;        /* --no-cache */
     double tune;          /* --tune, seconds; less than 0: not given */
     struct tuner *tuner;  /* of this command, for all its models; made by cli_tune */

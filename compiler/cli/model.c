@@ -42,8 +42,8 @@ static const char *pipeline_prefix(struct arena *a, const char *pipeline, const 
 
 static bool winograd_option(struct cli *c, int *out)
 {
-    static const char *const names[] = { "auto", "off", "f2", "f4", "f6" };
-    static const int values[] = { WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 6 };
+    static const char *const names[] = { "auto", "off", "f2", "f4", "f5", "f6" };
+    static const int values[] = { WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 5, 6 };
     const char *given = c->winograd ? c->winograd : "auto";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(given, names[i])) {
@@ -51,7 +51,7 @@ static bool winograd_option(struct cli *c, int *out)
             return true;
         }
     struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--winograd cannot be '%s'", given);
-    diag_note(d, "it is one of auto, off, f2, f4, f6");
+    diag_note(d, "it is one of auto, off, f2, f4, f5, f6");
     return false;
 }
 

@@ -25,7 +25,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "threads", .kind = OPT_INT, .arg = "N", .help = "threads (one for each CPU)", .dest = &c->threads, .min = 1, .max = 1024 };
         out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
         out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)", .dest = &c->cpu };
-        out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4 or f6 (auto)", .dest = &c->winograd };
+        out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4, f5 or f6 (auto)", .dest = &c->winograd };
         out[n++] = (struct option){ .name = "tune", .kind = OPT_SECONDS, .arg = "TIME", .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt", .dest = &c->tune };
         out[n++] = (struct option){ .name = "no-cache", .kind = OPT_FLAG, .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)", .dest = &c->no_cache };
     }

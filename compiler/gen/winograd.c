@@ -70,7 +70,7 @@ static int64_t piece_tiles(const struct winograd_params *p)
 
 void lower_winograd(struct lower *lo, const struct node *n)
 {
-    int64_t m = 2 * node_int(n, "algorithm");
+    int64_t m = op_tile(n);
     struct winograd_plan w = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {

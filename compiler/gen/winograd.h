@@ -1,4 +1,4 @@
-/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 6 (runtime/winograd.h), forward and dgrad.
+/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/winograd.h), forward and dgrad.
 
    A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point and each group of
    ov output vectors a matrix product gives M [tile²][vectors][tiles][v], tiles in registers; M is transformed back, through the body,

@@ -19,32 +19,45 @@ static V scaled_add(struct emit *e, V sum, double c, V x)
     return e_fma(e, x, e_splatc(e, c), sum);
 }
 
-static V weighted(struct emit *e, const double *row, int n, const V *x, int first, int stride)
+/* Σ row[i] / unit · x[i] over i = first, first + stride, … */
+static V weighted(struct emit *e, const double *row, double unit, int n, const V *x, int first, int stride)
 {
     V sum = NULL;
     for (int pass = 0; pass < 2; pass++) /* a term with factor 1 first, if there is one: it costs nothing */
         for (int i = first; i < n; i += stride)
-            if ((row[i] == 1) == (pass == 0)) sum = scaled_add(e, sum, row[i], x[i]);
+            if ((row[i] == unit) == (pass == 0)) sum = scaled_add(e, sum, row[i] / unit, x[i]);
     return sum ? sum : e_zero(e);
 }
 
-/* Rows r and r + 1 of Bᵀ for the points ±a: even columns agree, odd ones differ in sign. */
-static bool mirrored(const double (*bt)[T], int n, int r)
+static int last_of(const double *row, int n, int parity)
 {
+    int last = -1;
+    for (int i = parity; i < n; i += 2)
+        if (row[i] != 0) last = i;
+    return last;
+}
+
+/* Rows r and r + 1 of Bᵀ for the points ±a: columns agree every other place, from the last one on, and differ in sign between. */
+static bool mirrored(const double (*bt)[T], int n, int r, int *parity)
+{
+    *parity = last_of(bt[r], n, 0) > last_of(bt[r], n, 1) ? 0 : 1;
     for (int i = 0; i < n; i++)
-        if (bt[r][i] != (i % 2 ? -bt[r + 1][i] : bt[r + 1][i])) return false;
+        if (bt[r][i] != (i % 2 == *parity ? bt[r + 1][i] : -bt[r + 1][i])) return false;
     return true;
 }
 
 int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, const V *d, int r, V *out)
 {
-    if (r + 1 == w->tile || !mirrored(w->bt, w->tile, r)) {
-        out[0] = weighted(e, w->bt[r], w->tile, d, 0, 1);
+    const double *row = w->bt[r];
+    int parity;
+    if (r + 1 == w->tile || !mirrored(w->bt, w->tile, r, &parity)) {
+        out[0] = weighted(e, row, 1, w->tile, d, 0, 1);
         return 1;
     }
-    V even = weighted(e, w->bt[r], w->tile, d, 0, 2), odd = weighted(e, w->bt[r], w->tile, d, 1, 2);
-    out[0] = e_fadd(e, even, odd);
-    out[1] = e_fsub(e, even, odd);
+    double c = row[last_of(row, w->tile, 1 - parity)];
+    V same = weighted(e, row, 1, w->tile, d, parity, 2), other = weighted(e, row, c, w->tile, d, 1 - parity, 2);
+    out[0] = scaled_add(e, same, c, other);
+    out[1] = c == 1 ? e_fsub(e, same, other) : e_fma(e, LLVMBuildFNeg(e->b, other, ""), e_splatc(e, c), same);
     return 2;
 }
 
@@ -57,28 +70,31 @@ void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, const V *d,
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, const V *m, V *out)
 {
     V sum[T / 2], difference[T / 2];
-    int pairs = (w->tile - 2) / 2;
+    int first = w->first, last = w->tile - 1, pairs = (last - first) / 2;
     for (int k = 0; k < pairs; k++) {
-        sum[k] = e_fadd(e, m[1 + 2 * k], m[2 + 2 * k]);
-        difference[k] = e_fsub(e, m[1 + 2 * k], m[2 + 2 * k]);
+        sum[k] = e_fadd(e, m[first + 2 * k], m[first + 1 + 2 * k]);
+        difference[k] = e_fsub(e, m[first + 2 * k], m[first + 1 + 2 * k]);
     }
     for (int r = 0; r < w->m; r++) {
-        V x = r == 0 ? m[0] : NULL;
-        for (int k = 0; k < pairs; k++) x = scaled_add(e, x, w->at[r][1 + 2 * k], r % 2 ? difference[k] : sum[k]);
-        out[r] = scaled_add(e, x, w->at[r][w->tile - 1], m[w->tile - 1]);
+        V x = r == 0 && first ? m[0] : NULL;
+        if (w->at[r][last] != 0) x = scaled_add(e, x, w->at[r][last], m[last]);
+        for (int k = 0; k < pairs; k++) x = scaled_add(e, x, w->at[r][first + 2 * k], r % 2 ? difference[k] : sum[k]);
+        out[r] = x;
     }
 }
 
+/* The rows of G for ±a differ in the sign of the middle number, or of both others. */
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g, V *out)
 {
     for (int r = 0; r < w->tile; r++) {
-        bool pair = r + 1 < w->tile && w->g[r][0] == w->g[r + 1][0] && w->g[r][1] == -w->g[r + 1][1] && w->g[r][2] == w->g[r + 1][2];
-        if (pair && w->g[r][1] != 0) {
-            V even = weighted(e, w->g[r], 3, g, 0, 2), odd = weighted(e, w->g[r], 3, g, 1, 2);
-            out[r] = e_fadd(e, even, odd);
-            out[r + 1] = e_fsub(e, even, odd);
+        const double *row = w->g[r], *next = r + 1 < w->tile ? w->g[r + 1] : row;
+        double sign = row[1] == -next[1] ? 1 : -1;
+        if (row[1] != 0 && r + 1 < w->tile && row[0] == sign * next[0] && row[1] == -sign * next[1] && row[2] == sign * next[2]) {
+            V outer = weighted(e, row, 1, 3, g, 0, 2), middle = weighted(e, row, 1, 3, g, 1, 2);
+            out[r] = e_fadd(e, outer, middle);
+            out[r + 1] = sign > 0 ? e_fsub(e, outer, middle) : e_fsub(e, middle, outer);
             r++;
-        } else out[r] = weighted(e, w->g[r], 3, g, 0, 1);
+        } else out[r] = weighted(e, row, 1, 3, g, 0, 1);
     }
 }
 

@@ -37,7 +37,7 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
 void lower_winograd_wgrad(struct lower *lo, const struct node *n)
 {
     const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
-    int64_t m = 2 * node_int(n, "algorithm"), v = lower_target(lo)->lanes;
+    int64_t m = op_tile(n), v = lower_target(lo)->lanes;
     struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, (int)v);
     struct winograd_wgrad_params p = params_of(n, &w);
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];

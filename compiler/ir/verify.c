@@ -37,7 +37,7 @@ const char *verify_type(const struct type *t)
     bool wino = t->layout == LAYOUT_WINOGRAD || t->layout == LAYOUT_WINOGRAD_T, two = wino || t->layout == LAYOUT_WEIGHT;
     if (t->v < 1 || t->v > 64 || two != (t->iv > 0)) return "the layout has no such block size";
     if (wino && (t->rank != 4 || t->dim[2] != 3 || t->dim[3] != 3)) return "only 3×3 weights can be transformed";
-    if (wino && t->iv != 2 && t->iv != 4 && t->iv != 6) return "the tile must be 2, 4 or 6";
+    if (wino && (t->iv < 2 || t->iv == 3 || t->iv > 6)) return "the tile must be 2, 4, 5 or 6";
     if (t->dtype == DT_I64) return "i64 values are plain";
     bool fits = t->layout == LAYOUT_BLOCKED ? t->rank == 4 || t->rank == 2 || t->rank == 1
               : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4 : t->rank == 4 || t->rank == 2;
@@ -218,7 +218,7 @@ static bool verify_conv_layout(struct verifier *w, const struct node *n)
     if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
     if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return wrong(w, n, "only a graph's input may be read plainly");
     if (has_layout(weight, transformed)) {
-        bool agree = op_attr_index(n->op, "algorithm") >= 0 && node_int(n, "algorithm") * 2 == weight->type.iv;
+        bool agree = op_tile(n) == weight->type.iv;
         return agree || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
     }
     if (has_layout(weight, packed)) {

@@ -28,8 +28,8 @@ enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
                      .help = "the window: one number or [h, w]"}
 #define ATTR_BIAS {.name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, .help = "adds a number for each output channel"}
 
-/* The algorithm's number is half its output tile. */
-static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd6", NULL};
+/* Winograd's name is followed by its output tile (op_tile), in rising order. */
+static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", "winograd6", NULL};
 #define ATTR_ALGORITHM {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
                         .help = "how it is computed; chosen by the pass `algorithm`"}
 /* F(6)'s error would come near the budget of a gradient: it is not offered. */
@@ -310,7 +310,7 @@ bool op_takes_pre(const struct node *n, int k)
 
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
-    int64_t m = 2 * node_int(n, "algorithm");
+    int64_t m = op_tile(n);
     if (!m) return 0;
     struct winograd_plan p = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lanes);
     return p.split ? (size_t)((m + 2) * (m + 2) * (p.point_v + p.point_m)) * sizeof(float) : 0;

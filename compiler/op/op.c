@@ -76,6 +76,20 @@ int op_attr_index(const struct op_def *op, const char *name)
     return -1;
 }
 
+int op_algorithm_tile(const struct op_def *op, int64_t algorithm)
+{
+    static const char winograd[] = "winograd";
+    int i = op_attr_index(op, "algorithm");
+    const char *name = i < 0 ? "" : op->attrs[i].choices[algorithm];
+    return strncmp(name, winograd, sizeof winograd - 1) == 0 ? atoi(name + sizeof winograd - 1) : 0;
+}
+
+int op_tile(const struct node *n)
+{
+    int i = op_attr_index(n->op, "algorithm");
+    return i < 0 ? 0 : op_algorithm_tile(n->op, n->attr[i].i);
+}
+
 bool op_fail(struct op_error *e, const char *fmt, ...)
 {
     if (!e || !e->arena) return false;

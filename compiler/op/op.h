@@ -123,6 +123,10 @@ struct op_def {
 const struct op_def *const *op_all(void);
 const struct op_def *op_find(const char *name);          /* or NULL */
 int op_attr_index(const struct op_def *op, const char *name); /* or -1 */
+/* What computes an operator is one of the choices of its attribute "algorithm", number 0 is the direct way. The output tile of a choice called
+   "winogradM"; 0 for others. */
+int op_algorithm_tile(const struct op_def *op, int64_t algorithm);
+int op_tile(const struct node *n);                       /* of the one that N has chosen; 0 for operators without a choice, too */
 /* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for fused nodes.
    False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);

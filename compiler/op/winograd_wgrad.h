@@ -34,7 +34,7 @@ enum {
 static inline int64_t winograd_wgrad_tile(const struct node *n)
 {
     bool fits = op_attr_index(n->op, "algorithm") >= 0 && n->in[0]->type.layout == LAYOUT_BLOCKED && n->out[0]->type.layout == LAYOUT_WEIGHT;
-    return fits ? 2 * node_int(n, "algorithm") : 0;
+    return fits ? op_tile(n) : 0;
 }
 
 /* BLOCKS cut into groups of at most MOST, which is a multiple of UNIT, as is the result. */

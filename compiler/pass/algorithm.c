@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
 #include "op/accuracy.h"
@@ -40,9 +39,7 @@ const char *algorithm_name(const struct node *n, int algorithm)
 
 int algorithm_tile(const struct node *n, int algorithm)
 {
-    static const char winograd[] = "winograd";
-    const char *name = algorithm_name(n, algorithm);
-    return strncmp(name, winograd, sizeof winograd - 1) == 0 ? atoi(name + sizeof winograd - 1) : 0;
+    return op_algorithm_tile(n->op, algorithm);
 }
 
 static bool is_wgrad(const struct node *n) { return node_is(n, "conv2d_wgrad"); }
@@ -99,7 +96,7 @@ bool algorithm_allowed(const struct graph *g, const struct node *n, int algorith
 {
     if (algorithm == 0) return true;
     double budget = c->accuracy > 0 ? c->accuracy : ACCURACY_DEFAULT;
-    if (g->train && algorithm_tile(n, algorithm) > 4) return false;
+    if (g->train && algorithm_tile(n, algorithm) > 5) return false;
     return algorithm_error(n, algorithm) <= budget && algorithm_legal(n, algorithm, &c->target);
 }
 
@@ -139,8 +136,8 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
     double points = (m + 2) * (m + 2), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
     double rounded = p.split ? tiles : (double)round_up((int64_t)tiles, p.tw);
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
-    double products = rounded * points * channels / (2.0 * t->lanes) / (m > 4 ? 0.45 : m > 2 ? 0.68 : 0.76);
-    double effort = m > 4 ? 1.8 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
+    double products = rounded * points * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : m > 2 ? 0.68 : 0.76);
+    double effort = m > 5 ? 1.8 : m > 4 ? 1.2 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
     double transforms = tiles * ((double)p.icb * 3.0 + (double)p.ocb * 3.5) * points * effort;
     double passes = points * channels * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
     return slower(products, passes * points * channels * 4, t) + transforms;

@@ -116,15 +116,13 @@ static bool is_dgrad(const struct node *n)
 
 static int64_t groups_of(const struct node *n) { return op_attr_index(n->op, "groups") < 0 ? 1 : node_int(n, "groups"); }
 
-static int64_t algorithm_of(const struct node *n) { return op_attr_index(n->op, "algorithm") < 0 ? 0 : node_int(n, "algorithm"); }
-
 /* A stem reads the caller's few channels where they lie: blocking them would multiply the bytes and the work. (Winograd's transforms read
    blocks.) */
 static bool reads_plain(const struct laying *l, const struct node *n)
 {
     const struct value *x = n->in[0];
     return (node_is(n, "conv2d") || node_is(n, "conv2d_wgrad")) && x->kind == VALUE_INPUT && x->type.dim[1] < l->v && groups_of(n) == 1 &&
-           algorithm_of(n) == 0;
+           op_tile(n) == 0;
 }
 
 /* Weights [O, I/groups, KH, KW] or [O, I] as the forward kernel reads them. */
@@ -158,8 +156,7 @@ static struct value *weight_operand(struct laying *l, struct node *n)
 {
     struct value *w = n->in[1];
     struct type type = weight_type(l, &w->type, groups_of(n), reads_plain(l, n));
-    int64_t algorithm = algorithm_of(n);
-    if (algorithm) return winograd_operand(l, n, type, (int)algorithm * 2);
+    if (op_tile(n)) return winograd_operand(l, n, type, op_tile(n));
     bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16;
     if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);

@@ -41,7 +41,7 @@ struct pass_context {
     struct target target;
     enum dtype dtype;      /* how images and their gradients are stored: DT_F32 or DT_BF16 */
     struct train_options train;
-    int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 6 wherever one is legal */
+    int winograd;          /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 5, 6 wherever one is legal */
     double accuracy;       /* the error budget of a layer's algorithm: rms, relative to double; 0: ACCURACY_DEFAULT. --winograd f… overrides it */
     struct algorithm_cost cost; /* cost NULL: the model's */
     const struct strmap *replay; /* algorithm_key -> name of the algorithm to take where it is legal, whatever the rest says; or NULL */

@@ -15,12 +15,10 @@
 
 /* ---- arithmetic */
 
-static int64_t tile_of(const struct node *n) { return op_attr_index(n->op, "algorithm") < 0 ? 0 : 2 * node_int(n, "algorithm"); }
-
 /* Multiply-adds as executed: Winograd's F(m×m, 3×3) has (m + 2)² products a tile for the 9·m² as written. */
 static int64_t executed_macs(const struct node *n)
 {
-    int64_t macs = op_macs(n), m = tile_of(n);
+    int64_t macs = op_macs(n), m = op_tile(n);
     if (!m || !macs) return macs;
     const int64_t *y = (n->op->family == KERNEL_WGRAD ? n->in[1] : n->out[0])->type.dim;
     return macs / (9 * y[2] * y[3]) * div_up(y[2], m) * div_up(y[3], m) * (m + 2) * (m + 2);
@@ -38,7 +36,7 @@ static double cost_of(const struct node *n)
         const struct value *v = i < n->nin ? n->in[i] : n->out[i - n->nin];
         if (v) bytes += (double)type_bytes(&v->type);
     }
-    return bytes / 4 + (double)executed_macs(n) / 24 * (tile_of(n) ? 1.3 : 1); /* and the transforms */
+    return bytes / 4 + (double)executed_macs(n) / 24 * (op_tile(n) ? 1.3 : 1); /* and the transforms */
 }
 
 static int by_worth(const void *a, const void *b)

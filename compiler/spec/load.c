@@ -176,12 +176,12 @@ static void parse_accuracy(struct spec_file *f, struct spec *s)
     if (t->kind == TREE_TEXT && strcmp(t->text, "exact") == 0) s->accuracy = 0;
     else if (t->kind == TREE_TEXT && t->text[0] != '$' && value_type_of(t) != AST_INT && value_type_of(t) != AST_NUMBER) {
         struct diag *g = file_error(f, t->span, "accuracy is a number or 'exact', not '%s'", t->text);
-        diag_note(g, did_you_mean(t->text, (const char *const[]){"exact"}, 1) ? "did you mean 'exact'?" : "3e-6, the default, allows Winograd's F(2) and F(4)");
+        diag_note(g, did_you_mean(t->text, (const char *const[]){"exact"}, 1) ? "did you mean 'exact'?" : "3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
     } else if (value_eval(&scope, t, AST_NUMBER, &v)) {
         s->accuracy = v.f;
         if (v.f >= least && v.f <= most) return;
         struct diag *g = file_error(f, t->span, "accuracy must be from %g to %g, not %g", least, most, v.f);
-        diag_note(g, v.f <= 0 ? "'exact' allows direct sums only" : "it is an error relative to the result: 3e-6, the default, allows Winograd's F(2) and F(4)");
+        diag_note(g, v.f <= 0 ? "'exact' allows direct sums only" : "it is an error relative to the result: 3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
     }
 }
 

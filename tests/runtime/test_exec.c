@@ -345,6 +345,7 @@ static void loads_by_slabs(void **state)
     static const struct rnc_type types[] = {{.rank = 4, .dim = {O, I, 3, 3}}, {.layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WEIGHT, .v = 8, .iv = 1, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WINOGRAD, .v = 16, .iv = 4, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.layout = RNC_WINOGRAD, .v = 16, .iv = 5, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WINOGRAD_T, .v = 8, .iv = 2, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
     float *x = malloc(COUNT * sizeof *x);
@@ -370,6 +371,24 @@ static void loads_by_slabs(void **state)
     free(x);
 }
 
+/* Transformed weights lead back to the plain ones, but for rounding. */
+static void transformed_weights_back(void **state)
+{
+    (void)state;
+    enum { O = 17, I = 19, COUNT = O * I * 9 };
+    static const int tiles[] = {2, 4, 5, 6};
+    float x[COUNT], y[COUNT];
+    for (int k = 0; k < COUNT; k++) x[k] = (float)((k * 7919) % 257 - 128) / 128;
+    for (int k = 0; k < 8; k++) {
+        struct rnc_type t = {.layout = k % 2 ? RNC_WINOGRAD_T : RNC_WINOGRAD, .v = 16, .iv = (uint8_t)tiles[k / 2], .rank = 4, .dim = {O, I, 3, 3}};
+        float *packed = malloc(rnc_packed_bytes(&t));
+        rnc_pack(&t, x, packed);
+        rnc_unpack(&t, packed, y);
+        for (int i = 0; i < COUNT; i++) assert_true(fabsf(x[i] - y[i]) < 1e-5f);
+        free(packed);
+    }
+}
+
 static void fresh_values_in_parts(void **state)
 {
     (void)state;
@@ -392,7 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_round_trips), cmocka_unit_test(layouts_are_as_documented), cmocka_unit_test(runs_a_model),
         cmocka_unit_test(observes_and_reads_values), cmocka_unit_test(refuses), cmocka_unit_test(initialisation_is_keyed_by_name),
-        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(loads_by_slabs),
+        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(transformed_weights_back), cmocka_unit_test(loads_by_slabs),
         cmocka_unit_test(fresh_values_in_parts),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);

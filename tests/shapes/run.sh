@@ -18,9 +18,10 @@ while read -r spec args; do
 done <<'CASES'
 resnet20 -p n=3 --winograd f4
 resnet18 -p size=64 --winograd f4
+resnet18 -p size=64 --winograd f5
 resnet34 -p size=64 --winograd f2
-resnet50 -p size=64 --winograd f4
-unet -p size=32 -p width=32 --winograd f4
+resnet50 -p size=64 --winograd f5
+unet -p size=32 -p width=32 --winograd f5
 retinanet -p size=128 --batch 1 --winograd f4
 CASES
 echo "$passed passed, $failed failed"
