@@ -240,7 +240,9 @@ static bool check_whole(struct job *j)
         double *got = ARENA_ARRAY(j->c->arena, double, count + 1);
         for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)j->out[t->offset])[k];
         double error = reference_error(got, eval_data(e, v), count, 0);
-        if (!(error <= OUTPUT_TOLERANCE)) ok = refuse(j, t->name, error, OUTPUT_TOLERANCE);
+        double rounding = reference_rounding(j->c, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
+        double limit = rounding > 0 ? fmax(REFERENCE_ROUNDING_FACTOR * rounding, REFERENCE_BF16_STEP) : OUTPUT_TOLERANCE;
+        if (!(error <= limit)) ok = refuse(j, t->name, error, limit);
     }
     eval_free(e);
     return ok;
@@ -252,8 +254,11 @@ static bool check_kernels(struct job *j, int64_t n)
     struct reference_options o = { .distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out };
     struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
     if (!reference_nodes(j->c, &j->built, &j->session, &o, rows)) return false;
-    for (uint32_t i = 0; i < j->built.model->nnodes; i++)
-        if (rows[i].checked && !(rows[i].error <= NODE_TOLERANCE)) return refuse(j, arena_printf(j->c->arena, "%s (%s)", j->built.model->nodes[i].name, j->built.model->nodes[i].op), rows[i].error, NODE_TOLERANCE);
+    for (uint32_t i = 0; i < j->built.model->nnodes; i++) {
+        const struct rnc_node *node = &j->built.model->nodes[i];
+        double limit = reference_limit(&rows[i], NODE_TOLERANCE);
+        if (rows[i].checked && !(rows[i].error <= limit)) return refuse(j, arena_printf(j->c->arena, "%s (%s)", node->name, node->op), rows[i].error, limit);
+    }
     return true;
 }
 
@@ -300,12 +305,14 @@ static double compile_ms(const struct built *b) { return b->parse_ms + b->pass_m
 /* What the model takes beside the idle process. */
 static size_t increment(const struct job *j) { return j->rss.run > j->rss.idle ? j->rss.run - j->rss.idle : 0; }
 
+static const char *dtype_name(const struct job *j) { return j->built.spec->dtype == SPEC_BF16 ? "bf16" : "fp32"; }
+
 static void print_json(struct job *j)
 {
     const struct rnc_model *m = j->built.model;
     const char *cpu = cpu_name(j->c);
     json_t *root = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer", "batch", (json_int_t)m->batch,
-        "threads", j->session.par.workers, "dtype", "fp32", "cpu", cpu ? cpu : m->cpu, "target", m->cpu);
+        "threads", j->session.par.workers, "dtype", dtype_name(j), "cpu", cpu ? cpu : m->cpu, "target", m->cpu);
     json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "median_ms", j->median, "min_ms", j->min, "p95_ms", j->p95,
         "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
     json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
@@ -337,8 +344,8 @@ static void print_report(struct job *j)
     const struct rnc_model *m = j->built.model;
     struct arena *a = j->c->arena;
     const char *cpu = cpu_name(j->c);
-    printf("%s, %s, batch %lld, %d thread%s, fp32, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
-           j->session.par.workers > 1 ? "s" : "", m->cpu, cpu ? " on " : "", cpu ? cpu : "");
+    printf("%s, %s, batch %lld, %d thread%s, %s, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
+           j->session.par.workers > 1 ? "s" : "", dtype_name(j), m->cpu, cpu ? " on " : "", cpu ? cpu : "");
     if (opt_per_layer) layers_print(&j->layers);
     if (opt_per_layer && j->train) layers_print_kinds(&j->layers);
     const char *noise = j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"

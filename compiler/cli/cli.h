@@ -34,7 +34,7 @@ struct cli {
     struct diags *diags;
     bool color;           /* stderr is a terminal (and NO_COLOR is not set) */
     bool json;            /* --json */
-    /* The options that every command taking a SPEC has: -p, --set, --batch, --threads, --seed, --cpu */
+    /* The options that every command taking a SPEC has: -p, --set, --batch, --dtype, --threads, --seed, --cpu */
     struct spec_options spec;
     int64_t batch;        /* 0: not given */
     const char *memory_budget; /* --memory-budget; NULL: not given */
@@ -42,6 +42,8 @@ struct cli {
     int64_t seed;
     const char *cpu;      /* NULL: the host, or the least of the target */
     const char *triple;   /* --target; NULL: that of the CPU */
+    const char *dtype;    /* --dtype; NULL: the spec's */
+    bool told_dtype;      /* what it does on this CPU has been said */
     const char *winograd; /* auto, off, f2, f4, f5, f6; NULL: auto */
     bool no_cache;        /* --no-cache */
     double tune;          /* --tune, seconds; less than 0: not given */
@@ -49,7 +51,7 @@ struct cli {
     const struct strmap *replay; /* algorithm_key -> the algorithm that an earlier run took (pass/algorithm.h); NULL */
 };
 
-enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch; --json; --threads --seed --cpu --winograd --tune --no-cache */
+enum { CLI_SPEC = 1, CLI_JSON = 2, CLI_RUN = 4 }; /* which shared options: -p --set --batch --dtype; --json; --threads --seed --cpu --winograd --tune --no-cache */
 struct command {
     const char *name, *summary;  /* one line for `rnc help` */
     const char *usage;           /* "SPEC [--train] [-o FILE]" */
@@ -94,6 +96,11 @@ void cli_built_free(struct built *b);
 bool cli_target(struct cli *c, struct target *t);
 /* False with a diagnostic: another architecture's code. */
 bool cli_target_runs_here(struct cli *c, const struct target *t);
+
+/* cli/dtype.c: --dtype becomes the spec's `dtype`. False with a diagnostic. */
+bool cli_dtype_option(struct cli *c);
+/* A warning, once a command, where T's CPU has no products of bf16 and S asks for bf16. */
+void cli_dtype_note(struct cli *c, const struct spec *s, const struct target *t);
 
 /* cli/cache.c: whether and where compiled models are kept, by --no-cache and the environment (RNC_CACHE, RNC_CACHE_DIR, RNC_CACHE_SIZE);
    into O's cache_dir and cache_bytes. False with diagnostics. */

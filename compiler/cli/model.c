@@ -76,6 +76,7 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
         }
         pipeline = prefix;
     }
+    pc.dtype = b->spec->dtype == SPEC_BF16 ? DT_BF16 : DT_F32;
     pc.accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT;
     if (!cli_tune(c, &b->target, &pc)) return false;
     double start = now_ms();
@@ -94,6 +95,7 @@ bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, s
     if (!b->spec) return false;
     int64_t batch = o->batch ? o->batch : c->batch ? c->batch : o->mode == MODEL_INFER ? 1 : b->spec->train.batch;
     struct build_options bo = { .batch = batch, .losses = o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump };
+    cli_dtype_note(c, b->spec, &b->target);
     b->graph = build_graph(c->arena, c->diags, b->spec, &bo);
     if (!b->graph) return false;
     b->raw = graph_clone(c->arena, b->graph);

@@ -7,7 +7,7 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 
-static const char *opt_passes = "", *opt_cpu, *opt_update = "none";
+static const char *opt_passes = "", *opt_cpu, *opt_update = "none", *opt_dtype = "f32";
 static bool opt_list, opt_report, opt_time;
 static double opt_momentum = 0.9;
 static const char *opt_memory;
@@ -93,6 +93,9 @@ static bool transform(struct cli *c, const char *path)
     if (!cli_target(c, &pc.target)) return false;
     if (!set_update(c, &pc.train)) return false;
     c->memory_budget = opt_memory;
+    c->dtype = opt_dtype;
+    if (!cli_dtype_option(c)) return false;
+    pc.dtype = strcmp(opt_dtype, "bf16") == 0 ? DT_BF16 : DT_F32;
     if (!cli_memory(c, &pc.memory_budget)) return false;
     struct graph *g = graph_parse(c->arena, c->diags, src);
     if (!g) return false;
@@ -124,6 +127,7 @@ static const struct option options[] = {
     { .name = "update", .kind = OPT_TEXT, .arg = "RULE", .help = "autodiff: none, sgd, adam or adamw", .dest = &opt_update },
     { .name = "momentum", .kind = OPT_FLOAT, .arg = "X", .help = "autodiff: sgd's momentum (0.9)", .dest = &opt_momentum },
     { .name = "memory-budget", .kind = OPT_TEXT, .arg = "SIZE", .help = "recompute: what the step may take, or none", .dest = &opt_memory },
+    { .name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "precision: f32 or bf16 (f32)", .dest = &opt_dtype },
     { .name = "report", .kind = OPT_FLAG, .help = "say on stderr what each pass did", .dest = &opt_report },
     { .name = "time", .kind = OPT_FLAG, .help = "and how long it took", .dest = &opt_time },
 };

@@ -36,6 +36,24 @@ double reference_error(const double *a, const double *b, int64_t count, double f
     return sqrt(sum) / fmax(fmax(norm, floor), 1e-30);
 }
 
+double reference_limit(const struct reference_row *r, double tolerance)
+{
+    return r->largest > 0 ? tolerance + sqrt(tolerance * REFERENCE_BF16_STEP + 4 * pow(r->largest * REFERENCE_BF16_STEP, 2)) : tolerance;
+}
+
+double reference_rounding(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
+                          const double *want, int64_t count)
+{
+    if (b->spec->dtype != SPEC_BF16) return 0;
+    double error = 0;
+    struct eval *e = reference_eval(c, b->graph, s, o);
+    eval_run(e, true);
+    for (int i = 0; i < b->graph->noutputs; i++)
+        if (strcmp(b->graph->outputs[i].label, label) == 0) error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
+    eval_free(e);
+    return error;
+}
+
 /* ---- arguments */
 
 static void set_argument(struct eval *e, const struct value *v, const void *plain, int64_t count)
@@ -122,7 +140,7 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
     int anchors = node_anchors(n);
     for (int i = 0; i < anchors && i < 2; i++) {
         const struct value *v = n->in[i];
-        if (!v || v->type.dtype != DT_F32 || (n->op->family == KERNEL_REDUCE && i > 0)) continue;
+        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family == KERNEL_REDUCE && i > 0)) continue;
         int64_t count = real_elements(w, v);
         if (count <= 0) continue;
         size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
@@ -154,6 +172,16 @@ static double result_error(struct walk *w, const struct node *n, const struct va
     return reference_error(got, want, count, 0.1 * natural_size(w, n, v));
 }
 
+/* For reference_limit. */
+static double largest_share(struct walk *w, const struct value *v)
+{
+    const double *x = eval_data(w->eval, v);
+    int64_t count = real_elements(w, v);
+    double largest = 0, norm = v->type.dtype == DT_BF16 ? reference_norm(x, count) : 0;
+    for (int64_t i = 0; i < count && norm > 0; i++) largest = fmax(largest, fabs(x[i]));
+    return norm > 0 ? largest / norm : 0;
+}
+
 static void drop_dead(struct walk *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
@@ -178,6 +206,7 @@ static void check_node(struct walk *w, uint32_t index)
         if (read_result(w, n->out[i], got)) {
             if (row->checked) {
                 double error = result_error(w, n, n->out[i], got);
+                row->largest = fmax(row->largest, largest_share(w, n->out[i]));
                 if (row->error == row->error && !(error <= row->error)) row->error = error; /* a NaN stays */
             }
             memcpy(eval_data(w->eval, n->out[i]), got, (size_t)type_elements(&n->out[i]->type) * sizeof *got);

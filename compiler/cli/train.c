@@ -111,7 +111,7 @@ struct training {
     struct rnc_pool *pool;
     struct rnc_parallel par;
     struct display display;
-    struct rnc_st_meta meta[DATASET_META + 1];
+    struct rnc_st_meta meta[DATASET_META + 2];
 };
 
 static struct rnc_schedule schedule_of(const struct spec_train *t)
@@ -142,7 +142,7 @@ static bool spec_hash(struct training *t, uint64_t *hash)
 }
 
 /* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the validation. */
-static const char choices_key[] = "rnc.choices";
+static const char choices_key[] = "rnc.choices", dtype_key[] = "rnc.dtype"; /* and how activations were stored */
 
 /* Going on with the same bits needs the same algorithms, whatever the model of their costs or the tuner would say now. A checkpoint that
    cannot be read is rnc_train's to report. */
@@ -157,6 +157,11 @@ static void replay_choices(struct training *t)
         algorithm_replay(choices, map);
         t->c->replay = map;
         t->c->tune = -1;
+    }
+    const char *dtype = f ? rnc_st_meta(f, dtype_key) : NULL;
+    if (dtype && !t->c->dtype) {
+        t->c->dtype = arena_strdup(t->c->arena, dtype);
+        cli_dtype_option(t->c);
     }
     rnc_st_close(f);
 }
@@ -193,8 +198,8 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     const struct built *b = &t->train;
     if (t->c->json) return;
     printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s; %d thread%s, compiled for %s in %.1f s; %s\n", (long long)b->model->batch, (long long)k->epochs,
-           k->epochs == 1 ? "" : "s", k->schedule.lr, normalised, rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s%s; %d thread%s, compiled for %s in %.1f s; %s\n", (long long)b->model->batch, (long long)k->epochs,
+           k->epochs == 1 ? "" : "s", k->schedule.lr, normalised, b->spec->dtype == SPEC_BF16 ? "; bf16" : "", rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) / 1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
     fflush(stdout);
@@ -261,6 +266,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     if (!spec_hash(t, &k.spec_hash)) return false;
     k.nmeta = dataset_meta(t->c, &loader, &t->data, t->meta);
     t->meta[k.nmeta++] = (struct rnc_st_meta){ choices_key, choices_text(t) };
+    t->meta[k.nmeta++] = (struct rnc_st_meta){ dtype_key, spec_dtypes[t->train.spec->dtype] };
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"), t->data.description);
     t->display.metrics = k.metrics;
     print_start(t, &k, normalised);
@@ -324,7 +330,7 @@ const struct command command_train = {
                "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
                "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
                "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not been interrupted: with the\n"
-               "algorithms that the checkpoint names, so --tune is not needed again, and does nothing.",
+               "algorithms and the dtype that the checkpoint names, so --tune is not needed again, and does nothing.",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,
 };

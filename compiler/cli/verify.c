@@ -106,8 +106,12 @@ static double rounding_of(struct job *j, const struct whole *w, const struct val
 }
 
 /* What the compiled network's output V, a training step's or inference's, may be off by; ERROR is what it is. */
-static double output_limit(struct job *j, const struct whole *w, const struct value *v, double error)
+static double output_limit(struct job *j, const struct whole *w, const char *label, const struct value *v, double error)
 {
+    if (w->b->spec->dtype == SPEC_BF16) {
+        double rounding = reference_rounding(j->c, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
+        return fmax(REFERENCE_ROUNDING_FACTOR * rounding, REFERENCE_BF16_STEP);
+    }
     if (!w->needed) return opt_forward;
     double limit = opt_forward * TRAINING_FACTOR;
     return error <= limit ? limit : fmax(limit, ROUNDING_FACTOR * rounding_of(j, w, v));
@@ -132,7 +136,7 @@ static void compare_outputs(struct job *j, const struct whole *w)
                     native == native ? reference_error(eval_data(w->planned, after), eval_data(w->e, v), count, floor) : NAN, opt_passes);
         else
             add_row(j, &j->outputs, t->name, w->needed ? "training" : "inference", arena_printf(scratch, "%.1e", native), native,
-                    output_limit(j, w, v, native));
+                    output_limit(j, w, t->name, v, native));
         arena_free(scratch);
     }
 }
@@ -141,7 +145,7 @@ static void node_rows(struct job *j, const struct built *b, const struct referen
 {
     for (uint32_t i = 0; i < b->model->nnodes; i++) {
         const struct rnc_node *n = &b->model->nodes[i];
-        if (rows[i].checked) add_row(j, &j->nodes, n->name, n->op, n->algorithm, rows[i].error, opt_tolerance);
+        if (rows[i].checked) add_row(j, &j->nodes, n->name, n->op, n->algorithm, rows[i].error, reference_limit(&rows[i], opt_tolerance));
     }
 }
 
@@ -328,6 +332,7 @@ static bool check_gradients(struct job *j, struct session *s, const struct built
     struct eval *planned = reference_eval(j->c, b->graph, s, &ro);
     d.needed = mark_needed(j->c, g, d.loss);
     run_keeping_forward(&d, j->c);
+    eval_exact(planned); /* the passes are what this is to check */
     eval_run(planned, true);
     bool ok = check_nodes(j, b, s, &ro);
     if (ok) compare_outputs(j, &(struct whole){ b, s, &ro, g, d.e, planned, d.needed });
@@ -414,7 +419,7 @@ static const struct option options[] = {
     { .name = "infer", .kind = OPT_FLAG, .help = "inference only, for specs without a loss", .dest = &opt_infer },
     { .name = "samples", .kind = OPT_INT, .arg = "N", .help = "finite differences at so many parameters (8; 3 where a sample takes more than 10 G multiply-adds)", .dest = &opt_samples, .min = 0, .max = 1 << 20 },
     { .name = "all", .kind = OPT_FLAG, .help = "finite differences at every parameter tensor", .dest = &opt_all },
-    { .name = "tolerance", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of one node (1e-5)", .dest = &opt_tolerance },
+    { .name = "tolerance", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of one node (1e-5), beside what rounding a result to bf16 comes to", .dest = &opt_tolerance },
     { .name = "forward", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of the network's outputs (1e-5; in training ten times that, or 40 times what rounding does)", .dest = &opt_forward },
     { .name = "passes", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of gradients after all passes, in double precision (1e-9)", .dest = &opt_passes },
     { .name = "difference", .kind = OPT_FLOAT, .arg = "E", .help = "relative error of a finite difference (1e-4)", .dest = &opt_difference },
@@ -427,7 +432,8 @@ const struct command command_verify = {
                "node against its operator's reference (with guard pages round the memory plan, and NaN in it before the run); the graph after all passes\n"
                "against the graph before them; its gradients against finite differences. The column \"compiled code\" shows the whole step in fp32 and\n"
                "has no limit for gradients: one ReLU at zero to within the rounding moves all of them. Inputs are random. Two samples, or one where\n"
-               "a sample takes more than 10 G multiply-adds, unless --batch says more; -p size=64 makes large networks quick.\n\n"
+               "a sample takes more than 10 G multiply-adds, unless --batch says more; -p size=64 makes large networks quick. With --dtype bf16 the\n"
+               "references round what is stored; outputs may be off by three times what that does to them, by the same interpretation.\n\n"
                "  rnc verify resnet20 -p n=1\n  rnc verify my.yaml --weights best.safetensors --samples 20\n",
     .shared = CLI_SPEC | CLI_RUN | CLI_JSON, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,

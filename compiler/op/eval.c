@@ -13,6 +13,7 @@ struct eval {
     struct ref_run run;
     struct arena *arena;
     double **data; /* by value id; NULL until touched */
+    bool exact;    /* bf16 values are not rounded */
     int nvalues;
 };
 
@@ -75,6 +76,8 @@ static double rounded(double x)
     memcpy(&f, &u, sizeof f);
     return (double)f;
 }
+
+void eval_exact(struct eval *e) { e->exact = true; }
 
 void eval_round(struct eval *e, const struct value *v)
 {
@@ -279,7 +282,7 @@ void eval_node(struct eval *e, const struct node *n)
     if (n->body) eval_fused(e, n);
     else eval_plain(e, n);
     for (int i = 0; i < n->nout; i++)
-        if (n->out[i]->type.dtype == DT_BF16) eval_round(e, n->out[i]);
+        if (n->out[i]->type.dtype == DT_BF16 && !e->exact) eval_round(e, n->out[i]);
 }
 
 /* Counts a use less of each input and drops those that have none left; arguments stay. */

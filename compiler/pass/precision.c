@@ -9,7 +9,7 @@ struct precision {
     struct graph *g;
     bool *fixed;             /* by id: an output, a new state, a weight or what is made of weights alone */
     const char *blocker[64]; /* operators that keep images in fp32, each once */
-    int nblockers, images, narrow;
+    int nblockers, images, narrow; /* an image: of rank 4, an activation or its gradient */
     size_t before, after;    /* bytes of all images */
 };
 
@@ -67,8 +67,10 @@ static void choose(struct precision *p, const struct uses *u, struct value *v)
 
 static void summarise(const struct precision *p, struct buf *summary)
 {
-    const double mib = 1024.0 * 1024.0;
-    buf_printf(summary, "%d of %d images are bf16: %.1f MiB instead of %.1f", p->narrow, p->images, (double)p->after / mib, (double)p->before / mib);
+    bool small = p->before < 1 << 20;
+    const double unit = small ? 1024 : 1024.0 * 1024;
+    buf_printf(summary, "%d of %d activations and gradients are bf16: %.1f %s instead of %.1f", p->narrow, p->images, (double)p->after / unit,
+               small ? "KiB" : "MiB", (double)p->before / unit);
     for (int i = 0; i < p->nblockers; i++) {
         if (summary->len > 90) {
             buf_puts(summary, ", …");

@@ -10,7 +10,7 @@
 #include "spec/use.h"
 
 static const char *const top_keys[] = {"rnc", "model", "params", "inputs", "targets", "classes", "use", "blocks", "shared",
-                                       "layers", "outputs", "loss", "metrics", "accuracy", "train"};
+                                       "layers", "outputs", "loss", "metrics", "accuracy", "dtype", "train"};
 enum { NTOP = sizeof top_keys / sizeof *top_keys };
 
 /* ---- finding and reading */

@@ -185,6 +185,27 @@ static void parse_accuracy(struct spec_file *f, struct spec *s)
     }
 }
 
+const char *const spec_dtypes[] = {[SPEC_F32] = "f32", [SPEC_BF16] = "bf16", NULL};
+
+static void parse_dtype(struct spec_file *f, struct spec *s)
+{
+    const struct scope scope = file_scope(f, true, NULL);
+    const struct tree *t = tree_get(f->root, "dtype");
+    struct ast_value v;
+    bool ok = true;
+    if (t) t = value_choose(&scope, t, &ok);
+    if (!t || !value_eval(&scope, t, AST_TEXT, &v) || !v.known) return;
+    for (size_t i = 0; spec_dtypes[i]; i++)
+        if (strcmp(v.s, spec_dtypes[i]) == 0) {
+            s->dtype = (enum spec_dtype)i;
+            return;
+        }
+    const char *near = did_you_mean(v.s, spec_dtypes, 2);
+    struct diag *g = file_error(f, t->span, "dtype is f32 or bf16, not '%s'", v.s);
+    if (near) diag_note(g, "did you mean '%s'?", near);
+    else diag_note(g, "it is how activations and their gradients are stored; sums, weights and the optimizer's state are f32 in either case");
+}
+
 static void parse_outputs(struct spec_file *f, const struct scope *s)
 {
     const struct tree *t = tree_get(f->root, "outputs");
@@ -441,6 +462,7 @@ struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *pat
     parse_classes(f, s);
     train_metrics(f, tree_get(root, "metrics"), s);
     parse_accuracy(f, s);
+    parse_dtype(f, s);
     train_parse(f, tree_get(root, "train"), &s->train);
     file_check(f);
     if (f->unknown) return NULL;

@@ -284,7 +284,12 @@ void spec_schema(struct buf *out)
         quote(out, train_metric_names[i]);
     }
     buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], \"description\": \"the largest error of a layer's algorithm: "
-                  "rms, relative to double (3e-6); exact: direct sums only\"},\n    \"train\": ");
+                  "rms, relative to double (3e-6); exact: direct sums only\"},\n    \"dtype\": {\"enum\": [");
+    for (int i = 0; spec_dtypes[i]; i++) {
+        if (i) buf_puts(out, ", ");
+        quote(out, spec_dtypes[i]);
+    }
+    buf_puts(out, "], \"description\": \"how activations and their gradients are stored; sums, weights and the optimizer's state are f32\"},\n    \"train\": ");
     put_train(out);
     buf_puts(out, "\n  },\n  \"$defs\": {\n");
     put_defs(out);

@@ -63,6 +63,9 @@ struct spec_train {
     const struct spec_augment *augment; int naugment;
 };
 
+enum spec_dtype { SPEC_F32, SPEC_BF16 };
+extern const char *const spec_dtypes[]; /* their names, NULL-terminated */
+
 struct spec_param { const char *name, *value; struct span span; }; /* after overrides, as text */
 
 struct ast; /* spec/ast.h */
@@ -75,6 +78,7 @@ struct spec {
     const char *const *classes; int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const enum metric_kind *metrics; int nmetrics;
     double accuracy;                  /* `accuracy:`, the largest rms error relative to double of a layer's algorithm (op/accuracy.h); 0: exact */
+    enum spec_dtype dtype;            /* `dtype:`, how activations and their gradients are stored */
     struct spec_train train;
     struct ast *ast;
 };

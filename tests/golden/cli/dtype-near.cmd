@@ -1,0 +1,1 @@
+"$rnc" bench resnet20 --dtype bf61

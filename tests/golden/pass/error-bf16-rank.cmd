@@ -1,0 +1,1 @@
+opt error-bf16-rank.ir

@@ -1,0 +1,1 @@
+opt --passes=precision --report precision.ir

@@ -1,0 +1,1 @@
+opt --passes=precision --dtype bf16 --report precision.ir

@@ -1,0 +1,1 @@
+opt verify-bf16-input.ir
