@@ -126,6 +126,23 @@ V e_intrinsic(struct emit *e, const char *name, LLVMTypeRef overload, V *args, u
     return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, list, count), f, args, n, "");
 }
 
+static bool can_stream(const struct emit *e) { return e->target->feature_bits & (FEATURE_AVX2 | FEATURE_AVX512); }
+
+void e_stream_va(struct emit *e, V x, V ptr)
+{
+    V store = LLVMBuildStore(e->b, x, ptr);
+    LLVMSetAlignment(store, 4u * (unsigned)e->v);
+    if (!can_stream(e)) return;
+    LLVMMetadataRef one = LLVMValueAsMetadata(LLVMConstInt(e->i32, 1, 0));
+    LLVMSetMetadata(store, LLVMGetMDKindIDInContext(e->cx, "nontemporal", 11), LLVMMetadataAsValue(e->cx, LLVMMDNodeInContext2(e->cx, &one, 1)));
+}
+
+/* Such stores may pass later ones, those that tell other threads that the work is done among them. */
+void e_stream_end(struct emit *e)
+{
+    if (can_stream(e)) e_intrinsic(e, "llvm.x86.sse.sfence", NULL, NULL, 0);
+}
+
 /* ---- bf16: the upper half of an fp32 number */
 
 V e_at_d(struct emit *e, enum dtype dt, V ptr, V index)

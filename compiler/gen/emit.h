@@ -58,6 +58,10 @@ V e_load_va(struct emit *e, V ptr);                     /* v floats, aligned to 
 void e_store(struct emit *e, V x, V ptr);
 void e_store_v(struct emit *e, V x, V ptr);             /* align 4 */
 void e_store_va(struct emit *e, V x, V ptr);
+/* Past the caches, for what is large and not read soon; the parts of a line one right after the other. e_stream_end before the kernel returns:
+   others may read then. */
+void e_stream_va(struct emit *e, V x, V ptr);
+void e_stream_end(struct emit *e);
 V e_load_t(struct emit *e, LLVMTypeRef t, V ptr, unsigned align);
 void e_store_align(struct emit *e, V x, V ptr, unsigned align);
 /* Values that may be stored as bf16 (dtype DT_F32 or DT_BF16); in registers they are vf. Indices count elements. */

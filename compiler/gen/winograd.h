@@ -35,7 +35,7 @@ struct winograd_params {
 /* A conv2d or conv2d_dgrad whose weights lie transformed. */
 void lower_winograd(struct lower *lo, const struct node *n);
 
-/* The repack of packed weights (LAYOUT_WEIGHT, or for dgrad LAYOUT_WEIGHT_T) into transformed ones, in a training step. */
+/* The repack of packed weights (LAYOUT_WEIGHT) into transformed ones, for either direction, in a training step. */
 void lower_winograd_weights(struct lower *lo, const struct node *n);
 
 /* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */

@@ -1,8 +1,9 @@
 /* winograd_weights.c: the one-dimensional transforms as vector code, and the step that transforms weights while they are trained (those
    of inference are transformed by runtime/pack.c when they are loaded). */
+#include <assert.h>
 #include <string.h>
 #include "base/checked.h"
-#include "gen/emit.h"
+#include "gen/lanes.h"
 #include "gen/winograd.h"
 #include "runtime/winograd.h"
 
@@ -83,64 +84,147 @@ void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, const V *m
     }
 }
 
-/* The rows of G for ±a differ in the sign of the middle number, or of both others. */
+/* Row R of G g, and the next where both are those of ±a, which differ in the sign of the middle number, or of both others: how many. What a row has
+   no use for may be NULL in G. */
+static int weight_rows(struct emit *e, const struct rnc_winograd *w, const V *g, int r, V *out)
+{
+    const double *row = w->g[r], *next = r + 1 < w->tile ? w->g[r + 1] : row;
+    double sign = row[1] == -next[1] ? 1 : -1;
+    if (row[1] == 0 || r + 1 == w->tile || row[0] != sign * next[0] || row[1] != -sign * next[1] || row[2] != sign * next[2]) {
+        out[0] = weighted(e, row, 1, 3, g, 0, 1);
+        return 1;
+    }
+    V outer = weighted(e, row, 1, 3, g, 0, 2), middle = weighted(e, row, 1, 3, g, 1, 2);
+    out[0] = e_fadd(e, outer, middle);
+    out[1] = sign > 0 ? e_fsub(e, outer, middle) : e_fsub(e, middle, outer);
+    return 2;
+}
+
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g, V *out)
 {
-    for (int r = 0; r < w->tile; r++) {
-        const double *row = w->g[r], *next = r + 1 < w->tile ? w->g[r + 1] : row;
-        double sign = row[1] == -next[1] ? 1 : -1;
-        if (row[1] != 0 && r + 1 < w->tile && row[0] == sign * next[0] && row[1] == -sign * next[1] && row[2] == sign * next[2]) {
-            V outer = weighted(e, row, 1, 3, g, 0, 2), middle = weighted(e, row, 1, 3, g, 1, 2);
-            out[r] = e_fadd(e, outer, middle);
-            out[r + 1] = sign > 0 ? e_fsub(e, outer, middle) : e_fsub(e, middle, outer);
-            r++;
-        } else out[r] = weighted(e, row, 1, 3, g, 0, 1);
+    for (int r = 0; r < w->tile;) r += weight_rows(e, w, g, r, out + r);
+}
+
+/* ---- weights
+
+   A piece is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point. Two rows of the
+   transform at a time, so that few places are written to at once; the blocks of the next piece are asked for meanwhile. Results larger than
+   the second-level cache by far go past the caches: they would have to be read before they are written, and be gone before they are used. */
+
+enum { TAPS = 9, LINE = 16 /* floats of a cache line */, MAX_STEP = 4, STREAM = 4 /* times the second-level cache */ };
+
+struct weights_params { int64_t m, outer, inner, transpose, flip, stream; };
+
+struct weights_emitter {
+    struct emit *e;
+    const struct weights_params *p;
+    const struct rnc_winograd *w;
+    V from, to;
+    int64_t block; /* floats */
+};
+
+/* The blocks of piece K. */
+static V piece_source(const struct weights_emitter *c, V k)
+{
+    struct emit *e = c->e;
+    const struct weights_params *p = c->p;
+    if (p->transpose) k = e_add(e, e_muli(e, e_remi(e, k, p->inner), p->outer), e_divi(e, k, p->inner));
+    return e_at(e, c->from, e_muli(e, k, TAPS * c->block));
+}
+
+static V piece_result(const struct weights_emitter *c, V k)
+{
+    struct emit *e = c->e;
+    V a = e_divi(e, k, c->p->inner), b = e_remi(e, k, c->p->inner);
+    return e_at(e, c->to, e_add(e, e_muli(e, a, c->w->tile * c->w->tile * c->p->inner * c->block), e_muli(e, b, c->block)));
+}
+
+/* Rows and columns of the nine blocks change places, on their way into the scratch. */
+static V transposed(const struct weights_emitter *c, V src)
+{
+    struct emit *e = c->e;
+    struct loop taps;
+    loop_begin(e, &taps, e_int(e, 0), e_int(e, TAPS), 1, 0, NULL);
+    V rows[64], at = e_muli(e, taps.iv, c->block), from = e_at(e, src, at), to = e_at(e, e->scratch, at);
+    for (int i = 0; i < e->v; i++) rows[i] = e_load_va(e, e_ati(e, from, i * e->v));
+    lanes_transpose(e, rows);
+    for (int i = 0; i < e->v; i++) e_store_va(e, rows[i], e_ati(e, to, i * e->v));
+    loop_end(e, &taps, NULL);
+    return e->scratch;
+}
+
+/* Row R of G g, and the one that it shares work with, for the v kernels at SRC. */
+static int column_rows(const struct weights_emitter *c, V src, int r, V (*t)[3])
+{
+    struct emit *e = c->e;
+    int rows = 0;
+    for (int k = 0; k < 3; k++) {
+        V g[3] = {NULL}, out[2];
+        for (int i = 0; i < 3; i++)
+            if (c->w->g[r][i] != 0) g[i] = e_load_va(e, e_ati(e, src, (c->p->flip ? 8 - (3 * i + k) : 3 * i + k) * c->block));
+        rows = weight_rows(e, c->w, g, r, out);
+        for (int i = 0; i < rows; i++) t[i][k] = out[i];
+    }
+    return rows;
+}
+
+/* The rows that begin at R, of STEP times v kernels. What goes past the caches is written line by line: parts of lines are slower by ten times. */
+static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, int64_t step)
+{
+    struct emit *e = c->e;
+    V t[MAX_STEP][2][3], row[MAX_STEP][T];
+    int n = c->w->tile, rows = 0;
+    for (int64_t u = 0; u < step; u++) rows = column_rows(c, e_ati(e, src, u * e->v), r, t[u]);
+    for (int i = 0; i < rows; i++) {
+        for (int64_t u = 0; u < step; u++) winograd_weight_1d(e, c->w, t[u][i], row[u]);
+        for (int j = 0; j < n; j++)
+            for (int64_t u = 0; u < step; u++)
+                (c->p->stream ? e_stream_va : e_store_va)(e, row[u][j], e_ati(e, dst, ((r + i) * n + j) * c->p->inner * c->block + u * e->v));
+    }
+    return rows;
+}
+
+static void transform_piece(const struct weights_emitter *c, V src, V dst, V next)
+{
+    struct emit *e = c->e;
+    int64_t step = c->p->stream ? LINE / e->v : 1, lines = div_up(TAPS * e->v * step, LINE); /* of the next piece, for each turn of the first loop */
+    for (int r = 0; r < c->w->tile;) {
+        struct loop l;
+        loop_begin(e, &l, e_int(e, 0), e_int(e, e->v), step, 0, NULL);
+        V at = e_muli(e, l.iv, e->v), ask = e_at(e, next, e_muli(e, e_divi(e, l.iv, step), lines * LINE));
+        for (int64_t i = 0; r == 0 && i < lines; i++) e_prefetch(e, e_ati(e, ask, i * LINE));
+        r += transform_rows(c, e_at(e, src, at), e_at(e, dst, at), r, step);
+        loop_end(e, &l, NULL);
     }
 }
 
-/* ---- weights */
-
-struct weights_params { int64_t m, inner, rows, flip; };
-
-/* Arguments: packed [A/v][B/v][9][v b][v a], transformed [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
+/* Arguments: packed [A/v][B/v][9][v b][v a] (transpose: [B/v][A/v][9][v a][v b]), transformed [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
 static void weights_emit(struct emit *e, const void *params)
 {
     const struct weights_params *p = params;
-    const struct rnc_winograd *w = rnc_winograd_of((int)p->m);
-    int n = w->tile;
-    V from = e_arg(e, 0), to = e_arg(e, 1);
-    int64_t block = (int64_t)e->v * e->v;
-    struct loop pieces, lanes;
+    struct weights_emitter c = {.e = e, .p = p, .w = rnc_winograd_of((int)p->m), .from = e_arg(e, 0), .to = e_arg(e, 1), .block = (int64_t)e->v * e->v};
+    struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V a = e_divi(e, pieces.iv, p->inner), b = e_remi(e, pieces.iv, p->inner);
-    V src0 = e_at(e, from, e_muli(e, pieces.iv, 9 * block));
-    V dst0 = e_at(e, to, e_add(e, e_muli(e, a, n * n * p->inner * block), e_muli(e, b, block)));
-    loop_begin_once(e, &lanes, e_int(e, 0), e_int(e, e->v), 1, 0, NULL);
-    V src = e_at(e, src0, e_muli(e, lanes.iv, e->v)), dst = e_at(e, dst0, e_muli(e, lanes.iv, e->v)), t[T][3];
-    for (int c = 0; c < 3; c++) {
-        V g[3], column[T];
-        for (int r = 0; r < 3; r++) g[r] = e_load_va(e, e_ati(e, src, (p->flip ? 8 - (3 * r + c) : 3 * r + c) * block));
-        winograd_weight_1d(e, w, g, column);
-        for (int i = 0; i < n; i++) t[i][c] = column[i];
-    }
-    for (int i = 0; i < n; i++) {
-        V row[T];
-        winograd_weight_1d(e, w, t[i], row);
-        for (int j = 0; j < n; j++) e_store_va(e, row[j], e_ati(e, dst, (i * n + j) * p->inner * block));
-    }
-    loop_end(e, &lanes, NULL);
+    V src = piece_source(&c, pieces.iv), next = piece_source(&c, e_addi(e, pieces.iv, 1));
+    transform_piece(&c, p->transpose ? transposed(&c, src) : src, piece_result(&c, pieces.iv), next);
     loop_end(e, &pieces, NULL);
+    if (p->stream) e_stream_end(e);
 }
 
 void lower_winograd_weights(struct lower *lo, const struct node *n)
 {
-    const struct type *t = &n->out[0]->type;
+    const struct type *from = &n->in[0]->type, *t = &n->out[0]->type;
+    const struct target *target = lower_target(lo);
     struct weights_params p;
     memset(&p, 0, sizeof p);
-    p.flip = t->layout == LAYOUT_WINOGRAD_T;
+    assert(from->layout == LAYOUT_WEIGHT && from->iv == t->v);
+    p.transpose = p.flip = t->layout == LAYOUT_WINOGRAD_T;
     p.m = t->iv;
     p.inner = div_up(t->dim[p.flip ? 0 : 1], t->v);
+    p.outer = div_up(t->dim[p.flip ? 1 : 0], t->v);
+    p.stream = type_bytes(t) > STREAM * target->l2_bytes;
+    if (p.transpose) lower_scratch(lo, (size_t)(TAPS * t->v * t->v) * sizeof(float));
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
     int kernel = lower_kernel(lo, "winograd_weights", weights_emit, &p, sizeof p);
-    lower_step(lo, kernel, div_up(t->dim[p.flip ? 1 : 0], t->v) * p.inner, false, args, 2);
+    lower_step(lo, kernel, p.outer * p.inner, false, args, 2);
 }

@@ -148,7 +148,6 @@ static struct value *winograd_operand(struct laying *l, struct node *n, struct t
         if (l->g->train) w->type = packed;
         l->fixed[w->id] = true;
     }
-    if (is_dgrad(n) && l->g->train) w = convert(l, w, in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0), n);
     return convert(l, w, in_layout(&w->type, is_dgrad(n) ? LAYOUT_WINOGRAD_T : LAYOUT_WINOGRAD, l->v, m), n);
 }
 

@@ -21,11 +21,13 @@ part() {
 case $("$RNC" --version) in
 *" 16 float lanes")
     part op/test_op --cpu=x86-64-v3
+    part op/test_repack --cpu=x86-64-v3
     part diff/test_diff --cpu=x86-64-v3
     part random/test_random --cpu=x86-64-v3
     ;;
 *" 8 float lanes") echo "AVX2 is what the suite itself runs here" ;;
 esac
 part op/test_op --lanes=4
+part op/test_repack --lanes=4
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,0 +1,1 @@
+opt --passes=layout --cpu=x86-64-v4 --report layout-train-winograd.ir
