@@ -444,7 +444,8 @@ const struct command command_bench = {
                "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n"
                "--per-layer marks the nodes that memory bounds: whose bytes take longer at the bandwidth measured beside them than their FLOPs at the\n"
                "peak, and how much of their time that accounts for. With --mode train a second table adds up forward convolutions, dgrad, wgrad, batch\n"
-               "norm, pointwise operators and the update. Memory is what is resident in the runs, and how much more than in the idle process.\n\n"
+               "norm, pointwise operators, what is computed twice to save memory (recompute) and the update. Memory is what is resident in the runs,\n"
+               "and how much more than in the idle process.\n\n"
                "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
     .min_args = 1, .max_args = 1, .run = run,

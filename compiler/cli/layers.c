@@ -8,7 +8,7 @@
 /* ---- kinds */
 
 /* In the order of the table. */
-static const char *const kinds[] = { "convolution", "dgrad", "wgrad", "batch norm", "pointwise", "pool", "loss", "update", "repack", "other" };
+static const char *const kinds[] = { "convolution", "dgrad", "wgrad", "batch norm", "pointwise", "pool", "loss", "recompute", "update", "repack", "other" };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static bool begins(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
@@ -29,7 +29,8 @@ static const struct op_def *leading_op(const struct node *n)
 const char *layer_kind(const struct node *n, const char *phase)
 {
     const struct op_def *op = leading_op(n);
-    bool backward = strcmp(phase, "backward") == 0 && !n->again; /* a transposed convolution's dgrad is a convolution, and the other way round */
+    if (n->again) return "recompute";
+    bool backward = strcmp(phase, "backward") == 0; /* a transposed convolution's dgrad is a convolution, and the other way round */
     if (begins(op->name, "bn_") || begins(op->name, "batch_norm")) return "batch norm";
     if (ends(op->name, "_update")) return "update";
     if (strcmp(op->name, "repack") == 0) return "repack";
