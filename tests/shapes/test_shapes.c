@@ -4,7 +4,7 @@
        build/tests/shapes/test_shapes 3x3/dgrad   the cases whose name begins so; a whole name runs that case alone
        RNC_SHAPES=all                             every combination of sizes (some thousands a family)
 
-   A name is FAMILY/DIRECTION/ALGORITHM/IxO@HxW*N. The algorithms are those of the operators' attribute. For each family, direction and
+   A name is FAMILY/DIRECTION/ALGORITHM/IxO@HxW*N, behind a colon how images are stored where that is not f32: 3x3:bf16/dgrad/…. The algorithms are those of the operators' attribute. For each family, direction and
    algorithm there are as many cases as the longest list of values has, in which each value of each list occurs; what meets what differs
    from one to the next. Every case runs on 1, 2 and 3 threads to the same bits, with full and with partial batches (compiled.h). */
 #include <stdio.h>
@@ -34,6 +34,12 @@ static const struct family { const char *name; int64_t kernel, stride, pad, dila
     {"transposed", 2, 2, 0, 1, DENSE, true},
     {"transposed-3x3", 3, 1, 1, 1, DENSE, true},
 };
+/* How images are stored; PACKED_IN_STEP: weights are packed by the step, as in training, and not when they are loaded. */
+static const struct storage { const char *name; bool narrow; enum opcase_mode mode; bool packed_in_step; } storages[] = {
+    {"", false, OPCASE_BF16, false},
+    {":bf16", true, OPCASE_BF16, true},
+    {":bf16-to-f32", true, OPCASE_TO_F32, false},
+};
 enum direction { FORWARD, DGRAD, WGRAD };
 static const struct { const char *name, *op; } directions[] = {
     [FORWARD] = {"forward", "conv2d"}, [DGRAD] = {"dgrad", "conv2d_dgrad"}, [WGRAD] = {"wgrad", "conv2d_wgrad"},
@@ -41,10 +47,10 @@ static const struct { const char *name, *op; } directions[] = {
 static const int64_t channels[] = {1, 3, 17, 100}, sizes[] = {1, 5, 7, 13, 57}, batches[] = {1, 3};
 /* ‖error‖ / ‖result‖, of numbers from -2 to 2: four times what was measured. An algorithm without a row has the last's. */
 static const struct { const char *algorithm; double tolerance; } tolerances[] = {{"direct", 3e-6}, {"winograd2", 3e-6}, {"winograd4", 1e-5}, {"winograd5", 1e-5}, {"winograd6", 1.6e-5}};
-enum { NFAMILIES = sizeof families / sizeof families[0], NDIRECTIONS = sizeof directions / sizeof directions[0], NCHANNELS = 4, NSIZES = 5, NBATCHES = 2, MOST = 5 };
+enum { NFAMILIES = sizeof families / sizeof families[0], NDIRECTIONS = sizeof directions / sizeof directions[0], NCHANNELS = 4, NSIZES = 5, NBATCHES = 2, MOST = 5, NSTORAGES = sizeof storages / sizeof storages[0] };
 
 struct shape { int64_t i, o, h, w, n; };
-struct group { const struct family *family; enum direction direction; const char *algorithm; int number; };
+struct group { const struct family *family; const struct storage *storage; enum direction direction; const char *algorithm; int number; };
 struct testing {
     const char *program;
     const struct target *target;
@@ -98,7 +104,7 @@ static const struct op_def *case_op(const struct group *g)
 
 static const char *case_name(struct arena *a, const struct group *g, const struct shape *s)
 {
-    return arena_printf(a, "%s/%s/%s/%lldx%lld@%lldx%lld*%lld", g->family->name, directions[g->direction].name, g->algorithm, (long long)s->i, (long long)s->o,
+    return arena_printf(a, "%s%s/%s/%s/%lldx%lld@%lldx%lld*%lld", g->family->name, g->storage->name, directions[g->direction].name, g->algorithm, (long long)s->i, (long long)s->o,
                         (long long)s->h, (long long)s->w, (long long)s->n);
 }
 
@@ -121,6 +127,8 @@ static void run_case(struct testing *t, const struct group *g, const struct shap
     struct opcase *c = opcase_new(a, case_op(g), case_text(a, g, s));
     struct ref_run runs[] = {{.n = s->n, .step = 1}, {.n = s->n - 1, .step = 1}};
     const char *name = case_name(a, g, s), *error = c->error;
+    if (!error && g->storage->narrow && !opcase_narrow(c, g->storage->mode)) error = "it has no image to store as bf16";
+    c->graph->train = g->storage->packed_in_step;
     if (!error)
         error = compare_compiled(a, &(struct comparison_plan){
             .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = t->target, .runs = runs, .nruns = s->n > 1 ? 2 : 1,
@@ -218,8 +226,8 @@ static void run_isolated(struct testing *t, const struct group *g)
         return;
     }
     t->failed++;
-    printf("FAIL %s/%s/%s: the process died\n     alone: %s -v %s/%s/%s\n", g->family->name, directions[g->direction].name, g->algorithm, t->program, g->family->name,
-           directions[g->direction].name, g->algorithm);
+    const char *direction = directions[g->direction].name, *family = g->family->name, *storage = g->storage->name;
+    printf("FAIL %s%s/%s/%s: the process died\n     alone: %s -v %s%s/%s/%s\n", family, storage, direction, g->algorithm, t->program, family, storage, direction, g->algorithm);
 }
 
 static const char *const *algorithms_of(const struct op_def *op)
@@ -234,15 +242,16 @@ static bool is_legal(const struct group *g)
 {
     struct arena *a = arena_new();
     struct shape s = fit(g->family, (struct shape){3, 3, 13, 13, 1});
-    bool legal = opcase_new(a, case_op(g), case_text(a, g, &s))->error == NULL;
+    struct opcase *c = opcase_new(a, case_op(g), case_text(a, g, &s));
+    bool legal = !c->error && (!g->storage->narrow || (op_bf16(c->op) && opcase_narrow(c, g->storage->mode)));
     arena_free(a);
     return legal;
 }
 
-static void run_family(struct testing *t, const struct family *f, int *number)
+static void run_family(struct testing *t, const struct family *f, const struct storage *storage, int *number)
 {
     for (int d = 0; d < NDIRECTIONS; d++) {
-        struct group g = {.family = f, .direction = (enum direction)d, .algorithm = "direct"};
+        struct group g = {.family = f, .storage = storage, .direction = (enum direction)d, .algorithm = "direct"};
         for (const char *const *p = algorithms_of(case_op(&g)); *p; p++) {
             g.algorithm = *p;
             g.number = (*number)++;
@@ -257,7 +266,7 @@ static void check_first_family(struct testing *t)
 {
     for (int d = 0; d < NDIRECTIONS; d++)
         for (const char *const *p = algorithms_of(op_find(directions[d].op)); *p; p++) {
-            struct group g = {.family = &families[0], .direction = (enum direction)d, .algorithm = *p};
+            struct group g = {.family = &families[0], .storage = &storages[0], .direction = (enum direction)d, .algorithm = *p};
             if (is_legal(&g)) continue;
             t->failed++;
             printf("FAIL %s/%s: the algorithm %s is refused, so nothing tests it\n", families[0].name, directions[d].name, *p);
@@ -291,7 +300,8 @@ int main(int argc, char **argv)
         else if (argv[i][0] != '-') t.arg[t.nargs++] = argv[i];
     }
     check_first_family(&t);
-    for (int i = 0, number = 0; i < NFAMILIES; i++) run_family(&t, &families[i], &number);
+    for (int i = 0, number = 0; i < NFAMILIES; i++)
+        for (int k = 0; k < NSTORAGES; k++) run_family(&t, &families[i], &storages[k], &number);
     if (t.verbose) printf("%d combinations of family, direction and algorithm are not possible\n", t.left_out);
     printf("%d passed, %d failed\n", t.passed, t.failed);
     free(t.arg);
