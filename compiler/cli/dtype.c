@@ -24,8 +24,9 @@ bool cli_dtype_option(struct cli *c)
 
 void cli_dtype_note(struct cli *c, const struct spec *s, const struct target *t)
 {
-    if (s->dtype != SPEC_BF16 || (t->feature_bits & FEATURE_AVX512_BF16) || c->told_dtype) return;
+    if (s->dtype != SPEC_BF16 || (t->feature_bits & FEATURE_FAST_BF16) || c->told_dtype) return;
     c->told_dtype = true;
-    struct diag *d = diag_warn(c->diags, (struct span){ 0 }, "products of bf16 are no faster than those of f32 on %s, which has no instruction for them (AVX-512 BF16)", t->name);
-    diag_note(d, "what dtype bf16 gives here: activations and their gradients take half the memory");
+    const char *why = t->feature_bits & FEATURE_AVX512_BF16 ? "whose instruction for them (AVX-512 BF16) does half the work of its fp32 ones in the same time" : "which has no instruction for them (AVX-512 BF16)";
+    struct diag *d = diag_warn(c->diags, (struct span){ 0 }, "products of bf16 are no faster than those of f32 on %s, %s", t->name, why);
+    diag_note(d, "what dtype bf16 gives here: activations and their gradients take half the memory, and are multiplied in fp32");
 }

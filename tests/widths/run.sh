@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests of compiled code once more, for vectors that are not this machine's: AVX2 (where the suite itself runs AVX-512 code), and four
-# lanes, as NEON has, whose layouts and blocking are the same on any machine. tests/cross has the code for aarch64 itself.
+# lanes, as NEON has, whose layouts and blocking are the same on any machine; and with products of bf16 pairs (AMD's)
+# on any CPU that has them. tests/cross has the code for aarch64 itself.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 BUILD=${BUILD:-build} RNC=${RNC:-${BUILD:-build}/rnc}
@@ -27,6 +28,12 @@ case $("$RNC" --version) in
     ;;
 *" 8 float lanes") echo "AVX2 is what the suite itself runs here" ;;
 esac
+if grep -qsw avx512_bf16 /proc/cpuinfo; then
+    part op/test_op --cpu=znver4 conv2d conv_transpose2d conv2d_dgrad conv2d_wgrad
+    part shapes/test_shapes --cpu=znver4 3x3:bf16 1x1:bf16 1x1-stride2:bf16 transposed:bf16 grouped:bf16
+else
+    echo "no AVX-512 BF16 here: products of bf16 pairs are not tested"
+fi
 part op/test_op --lanes=4
 part op/test_repack --lanes=4
 echo "$passed passed, $failed failed"
