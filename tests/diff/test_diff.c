@@ -4,7 +4,7 @@
                                                    --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
 
    Modes: infer (all passes, folding included), sgd and adam (one whole training step: gradients of everything, new state), each at
-   several batch sizes and with batches that are not full. */
+   several batch sizes and with batches that are not full; infer.bf16 and sgd.bf16: activations stored as bf16. */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,14 +19,20 @@
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 
-struct mode { const char *name; int64_t batch, n[2]; int nruns; enum update_kind update; };
+struct mode { const char *name; int64_t batch, n[2]; int nruns; enum update_kind update; bool bf16; };
 static const struct mode modes[] = {
-    {"infer", 3, {3, 2}, 2, UPDATE_NONE},
-    {"infer1", 1, {1}, 1, UPDATE_NONE},
-    {"sgd", 4, {4, 3}, 2, UPDATE_SGD},
-    {"adam", 9, {9, 2}, 2, UPDATE_ADAM},
+    {"infer", 3, {3, 2}, 2, UPDATE_NONE, false},
+    {"infer1", 1, {1}, 1, UPDATE_NONE, false},
+    {"sgd", 4, {4, 3}, 2, UPDATE_SGD, false},
+    {"adam", 9, {9, 2}, 2, UPDATE_ADAM, false},
 };
-enum { NMODES = sizeof modes / sizeof modes[0] };
+static const struct mode bf16_modes[] = {
+    {"infer.bf16", 3, {3, 2}, 2, UPDATE_NONE, true},
+    {"sgd.bf16", 9, {9, 7}, 2, UPDATE_SGD, true},
+};
+enum { NMODES = sizeof modes / sizeof modes[0], NBF16 = sizeof bf16_modes / sizeof bf16_modes[0] };
+/* What rounding does to a result in one order of sums and in another may differ so much: see compare_rounded. */
+#define ROUNDING_FACTOR 4
 
 /* A spec by path or name, with parameters that make it small. */
 struct net { const char *path; struct override params[3]; int nparams; int nmodes; double slack; /* the first modes only (0: all); times what rounding may be (0: 1) */ };
@@ -138,6 +144,11 @@ static const char *test(const struct testing *t, struct arena *a, const struct n
         .graph = g, .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done), .target = t->target,
         .runs = runs, .nruns = m->nruns, .fill = fill, .ctx = g, .tolerance = train ? slack * 2e-5 : 1e-5, .value_tolerance = slack * 2e-5,
     };
+    if (m->bf16) {
+        plan.dtype = DT_BF16;
+        plan.tolerance = ROUNDING_FACTOR;
+        plan.value_tolerance = 0;
+    }
     return compare_compiled(a, &plan);
 }
 
@@ -191,6 +202,8 @@ static void run_modes(struct testing *t, const struct net *net, int argc, char *
 {
     for (int k = 0; k < (net->nmodes ? net->nmodes : NMODES); k++)
         if (wanted(base_name(t->arena, net->path), &modes[k], argc, argv)) run(t, net, &modes[k]);
+    for (int k = 0; k < NBF16; k++)
+        if (wanted(base_name(t->arena, net->path), &bf16_modes[k], argc, argv)) run(t, net, &bf16_modes[k]);
 }
 
 int main(int argc, char **argv)

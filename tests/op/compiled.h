@@ -13,7 +13,9 @@ struct comparison_plan {
     const struct ref_run *runs; int nruns;
     void (*fill)(const void *ctx, struct eval *e); /* the arguments' numbers, all exact as floats */
     const void *ctx;
-    double tolerance;           /* of outputs and updated state: ‖a − b‖ / ‖b‖ */
+    enum dtype dtype;           /* DT_BF16: by `precision` activations are stored as bf16, where the reference rounds, too */
+    double tolerance;           /* of outputs and updated state: ‖a − b‖ / ‖b‖;
+                                   with bf16, whole networks: the multiple of what rounding alone does to a result that it may be off by */
     double value_tolerance;     /* the same of every intermediate value that has its name and shape in GRAPH; 0: not looked at */
 };
 
