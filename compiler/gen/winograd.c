@@ -25,6 +25,9 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     p.tiles_y = w->tiles_y;
     p.tiles_x = w->tiles_x;
     p.block = w->block;
+    p.row = w->row;
+    p.cut_y = w->cut_y;
+    p.cut_x = w->cut_x;
     p.ov = w->ov;
     p.tw = w->tw;
     p.wide = w->wide;
@@ -86,6 +89,5 @@ void lower_winograd(struct lower *lo, const struct node *n)
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
     lower_algorithm(lo, "F(%lld,3) %lldx%lld", (long long)m, (long long)w.ov, (long long)w.tw);
-    int64_t tiles = n->out[0]->type.dim[0] * w.tiles_y * w.tiles_x, points = (m + 2) * (m + 2);
-    lower_executed(lo, 2 * tiles * points * n->in[0]->type.dim[1] * n->out[0]->type.dim[1]);
+    lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * n->in[0]->type.dim[1] * n->out[0]->type.dim[1]);
 }

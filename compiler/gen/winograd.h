@@ -24,7 +24,8 @@ struct winograd_params {
     int64_t m;                   /* output tile */
     int64_t icb, ocb, oc;
     int64_t tiles_y, tiles_x;    /* of an image */
-    int64_t block;               /* tiles of a block */
+    int64_t block, row;          /* tiles of a block; of a vector in V and M */
+    int64_t cut_y, cut_x;        /* op/winograd.h */
     int64_t piece;               /* INPUT, OUTPUT: tiles of a piece */
     int64_t ov, tw, wide;        /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */
     int64_t point_v, point_m;    /* floats of V and M for one point */

@@ -22,6 +22,7 @@ struct wino {
     V operand[16], result[MAX_OUTS];
     V v, mbuf, edge;          /* V and M of the block; one edge tile */
     V first, count;           /* the block's first tile and how many it has */
+    V kind[4];                /* split: where each kind of tiles begins (struct winograd_kinds) */
     struct ask ask[MAX_ASK];  /* what the product at hand asks for */
     int nask;
     V ask_v;                  /* split: where its share of the next point's V begins, ask_v_lines for each input block */
@@ -38,12 +39,38 @@ int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
 
 struct tile_place { V n, ty, tx; };
 
+/* Tile number TILE of kind K. */
+static struct tile_place place_in_kind(struct wino *c, V tile, int k)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    int64_t y = p->tiles_y - p->cut_y, x = p->tiles_x - p->cut_x;
+    bool below = k >= 2, right = k % 3 == 0;
+    int64_t cols = right ? 1 : x, each = max_i64(1, (below ? 1 : y) * cols);
+    V in_image = e_remi(e, tile, each);
+    return (struct tile_place){e_divi(e, tile, each), e_addi(e, e_divi(e, in_image, max_i64(1, cols)), below ? y : 0),
+                               e_addi(e, e_remi(e, in_image, max_i64(1, cols)), right ? x : 0)};
+}
+
 static struct tile_place place_of(struct wino *c, V tile)
 {
     struct emit *e = c->e;
-    int64_t each = c->p->tiles_y * c->p->tiles_x;
-    V in_image = e_remi(e, tile, each);
-    return (struct tile_place){e_divi(e, tile, each), e_divi(e, in_image, c->p->tiles_x), e_remi(e, in_image, c->p->tiles_x)};
+    const struct winograd_params *p = c->p;
+    struct winograd_kinds kinds = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
+    int64_t count[] = {kinds.right, kinds.whole, kinds.below, kinds.corner};
+    struct tile_place at = {NULL};
+    for (int k = 0; k < 4; k++) {
+        if (!count[k]) continue;
+        struct tile_place here = place_in_kind(c, count[k] == p->tiles_y * p->tiles_x ? tile : e_sub(e, tile, c->kind[k]), k);
+        if (at.n) {
+            V reached = e_cmp(e, LLVMIntSGE, tile, c->kind[k]);
+            here.n = e_select(e, reached, here.n, at.n);
+            here.ty = e_select(e, reached, here.ty, at.ty);
+            here.tx = e_select(e, reached, here.tx, at.tx);
+        }
+        at = here;
+    }
+    return at;
 }
 
 /* The part of an edge tile that exists, in a buffer of zeros of the input's type. */
@@ -107,7 +134,7 @@ static void input_phase(struct wino *c, V from, V to)
     V corner = e_add(e, e_muli(e, at.n, p->in.n), e_add(e, e_muli(e, y0, p->in.h), e_muli(e, x0, p->in.w)));
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
     V src = e_at_d(e, conv_view_dtype(&p->in), c->in, e_add(e, corner, e_muli(e, blocks.iv, p->in.cb)));
-    V dst = e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->block), tiles.iv), e->v));
+    V dst = e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->row), tiles.iv), e->v));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
     copy_edge(c, src, y0, x0);
@@ -204,7 +231,7 @@ static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from,
     int64_t lines = div_up(e->v, tile_groups(p)), unroll = 4;
     struct loop blocks, chans;
     loop_begin_once(e, &blocks, from, to, 1, nacc, acc);
-    V vb = e_at(e, v, e_muli(e, blocks.iv, p->block * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
+    V vb = e_at(e, v, e_muli(e, blocks.iv, p->row * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
     ask_block(c, blocks.iv, nb, lines < unroll ? lines : 0);
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
@@ -246,7 +273,7 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
     V first = parts ? e_cmp(e, LLVMIntEQ, from, e_int(e, 0)) : NULL;
     for (int64_t o = 0; o < p->ov; o++)
         for (int64_t t = 0; t < width; t++) {
-            V at = e_ati(e, m, (o * p->block + t) * e->v), sum = acc[o * width + t];
+            V at = e_ati(e, m, (o * p->row + t) * e->v), sum = acc[o * width + t];
             if (parts) sum = e_fadd(e, sum, e_select(e, first, e_zero(e), e_load_va(e, at)));
             e_store_va(e, sum, at);
         }
@@ -268,7 +295,7 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
         ask_output(c, ob, call, c->points * all);
         ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call), p->ocb / p->ov * c->points * all);
     } else {
-        c->ask_v_lines = div_up(p->block, p->ocb / p->ov * all);
+        c->ask_v_lines = div_up(p->row, p->ocb / p->ov * all);
         V call = e_add(e, e_muli(e, e_divi(e, ob, p->ov), all), group);
         c->ask_v = e_at(e, v, e_addi(e, e_muli(e, call, p->icb * c->ask_v_lines * e->v), p->point_v));
     }
@@ -277,16 +304,39 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
     loop_end(e, &tiles, NULL);
 }
 
+/* The tiles that POINT is for: all, unless it is ∞ in one direction or both and tiles are cut there. Of the point's groups those before WIDE have
+   tw tiles, which may go on past TO. */
+struct tile_range { V from, to, wide; };
+
+static struct tile_range tiles_of(struct wino *c, V point)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    struct tile_range r = {e_int(e, 0), c->count, e_int(e, p->wide * p->tw)};
+    if (p->cut_x) {
+        V last = e_cmp(e, LLVMIntEQ, e_remi(e, point, c->w->tile), e_int(e, c->w->tile - 1));
+        r.from = e_select(e, last, c->kind[1], r.from);
+        r.to = e_select(e, last, c->kind[3], r.to);
+        r.wide = e_select(e, last, r.to, r.wide);
+    }
+    if (p->cut_y) {
+        V last = e_cmp(e, LLVMIntSGE, point, e_int(e, c->points - c->w->tile));
+        r.to = e_select(e, last, c->kind[2], r.to);
+        r.wide = e_select(e, last, r.to, r.wide);
+    }
+    return r;
+}
+
 /* One point for the output vectors from OB on, whose products go to M's vectors from MB on. NEXT: from its weights to those that follow. */
 static void point_products(struct wino *c, V point, V ob, V mb, V next)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, point, p->icb * e->v * e->v)));
-    V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->block * e->v)));
-    int64_t wide = p->wide * p->tw;
-    product_groups(c, p->tw, e_int(e, 0), e_min(e, c->count, e_int(e, wide)), 0, ob, v, u, m, next, point);
-    if (wide < p->block) product_groups(c, p->tw - 1, e_int(e, wide), c->count, p->wide, ob, v, u, m, next, point);
+    V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->row * e->v)));
+    struct tile_range r = tiles_of(c, point);
+    product_groups(c, p->tw, r.from, e_min(e, r.to, r.wide), 0, ob, v, u, m, next, point);
+    if (p->wide * p->tw < p->block) product_groups(c, p->tw - 1, r.wide, r.to, p->wide, ob, v, u, m, next, point);
 }
 
 /* Fused: all points for one group of output vectors. Behind the last point of an output block lies the first of the next. */
@@ -389,7 +439,7 @@ static void output_phase(struct wino *c, V ob0, V mb0, V from, V to)
     const struct winograd_params *p = c->p;
     struct loop vectors, tiles;
     loop_begin_once(e, &vectors, e_int(e, 0), e_int(e, p->ov), 1, 0, NULL);
-    V ob = e_add(e, ob0, vectors.iv), lanes, m = e_at(e, c->mbuf, e_muli(e, e_add(e, mb0, vectors.iv), p->block * e->v));
+    V ob = e_add(e, ob0, vectors.iv), lanes, m = e_at(e, c->mbuf, e_muli(e, e_add(e, mb0, vectors.iv), p->row * e->v));
     struct body_state state;
     body_begin_block(e, &state, &p->body, c->operand, p->oc, ob, &lanes);
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
@@ -457,6 +507,9 @@ void winograd_emit(struct emit *e, const void *params)
     open_arguments(&c);
     open_memory(&c);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
+    struct winograd_kinds kinds = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
+    int64_t before[] = {0, kinds.right, kinds.right + kinds.whole, kinds.right + kinds.whole + kinds.below};
+    for (int k = 0; k < 4; k++) c.kind[k] = e_muli(e, e_run_n(e), before[k]);
     struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     c.first = p->phase == WINOGRAD_FUSED ? e_muli(e, pieces.iv, p->block) : e_int(e, 0);

@@ -14,8 +14,29 @@ struct winograd_plan {
     int64_t ov, tw;              /* register blocking: output vectors × tiles, the widest group */
     int64_t wide;                /* groups of tw tiles in a block; those after them have tw − 1 */
     bool split;                  /* V and M go through the workspace, for all tiles at once: the only block */
+    int64_t cut_y, cut_x;        /* split: 1 where the image cuts the last row or column of tiles, see struct winograd_kinds */
+    int64_t row;                 /* tiles of a vector in V and M: the block, and room for what the last group of tiles has beyond a kind's end */
     int64_t point_v, point_m;    /* floats of V and M for one point */
 };
+
+/* Tiles of an image, by where its edges cut them: at the right alone, nowhere, below alone, at both. The point ∞, the last one, has a part in a
+   tile's last row or column alone, so that tiles that are cut there need no products for it. Where V and M hold a whole batch, all images'
+   tiles of a kind lie together, in this order: those that a point is for are neighbours. */
+struct winograd_kinds { int64_t right, whole, below, corner; };
+
+static inline struct winograd_kinds winograd_kinds(int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
+{
+    int64_t y = tiles_y - cut_y, x = tiles_x - cut_x;
+    return (struct winograd_kinds){y * cut_x, y * x, cut_y * x, cut_y * cut_x};
+}
+
+/* Products for a pair of channels: points, each for the tiles that need it, over all images. */
+static inline int64_t winograd_products(const struct winograd_plan *p, int64_t images)
+{
+    struct winograd_kinds k = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
+    int64_t n = p->m + 2;
+    return images * (n * n * k.whole + n * (n - 1) * (k.right + k.below) + (n - 1) * (n - 1) * k.corner);
+}
 
 /* F(m×m, 3×3) computes a convolution of stride 1 with 3×3 taps; pads beyond 2 would leave dgrad a negative one. */
 static inline bool winograd_legal(const struct type *w, const int64_t *stride, const int64_t *pad, const int64_t *dilation, int64_t groups)
@@ -58,9 +79,12 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
         p.blocks = 1;
         p.tw = div_up(tiles, groups);
         p.wide = groups - (groups * p.tw - tiles);
+        p.cut_y = y->dim[2] % m != 0;
+        p.cut_x = y->dim[3] % m != 0;
     }
-    p.point_v = winograd_point(p.icb * p.block, lanes);
-    p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.block, lanes);
+    p.row = p.block + (p.cut_y || p.cut_x ? p.tw - 1 : 0);
+    p.point_v = winograd_point(p.icb * p.row, lanes);
+    p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.row, lanes);
     return p;
 }
 

@@ -134,9 +134,9 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
     const struct type *x = &n->in[0]->type, *y = &n->out[0]->type;
     struct winograd_plan p = winograd_plan(x, y, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
-    double rounded = p.split ? tiles : (double)round_up((int64_t)tiles, p.tw);
+    double multiplied = p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
-    double products = rounded * points * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : m > 2 ? 0.68 : 0.76);
+    double products = multiplied * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : m > 2 ? 0.68 : 0.76);
     double effort = m > 5 ? 1.8 : m > 4 ? 1.2 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
     double transforms = tiles * ((double)p.icb * 3.0 + (double)p.ocb * 3.5) * points * effort;
     double passes = points * channels * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
