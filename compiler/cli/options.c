@@ -20,7 +20,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){ .name = "param", .letter = 'p', .kind = OPT_LIST, .arg = "NAME=VALUE", .help = "set a parameter of the spec", .dest = &s->params };
         out[n++] = (struct option){ .name = "set", .kind = OPT_LIST, .arg = "PATH=VALUE", .help = "set anything else in the spec: train.batch=32", .dest = &s->sets };
         out[n++] = (struct option){ .name = "batch", .kind = OPT_INT, .arg = "N", .help = "samples in a batch", .dest = &c->batch, .min = 1, .max = 1 << 20 };
-        out[n++] = (struct option){ .name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "activations and their gradients in f32, or in bf16, half the memory and twice the products (the spec's dtype)", .dest = &c->dtype };
+        out[n++] = (struct option){ .name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)", .dest = &c->dtype };
     }
     if (which & CLI_RUN) {
         out[n++] = (struct option){ .name = "threads", .kind = OPT_INT, .arg = "N", .help = "threads (one for each CPU)", .dest = &c->threads, .min = 1, .max = 1024 };
