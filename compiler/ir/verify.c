@@ -109,6 +109,8 @@ static bool verify_order(struct verifier *w)
     }
     for (int i = 0; i < w->g->noutputs; i++)
         if (!verify_read(w, NULL, w->g->outputs[i].value, defined, "an output")) return false;
+    for (int i = 0; i < w->g->noutputs; i++)
+        if (w->g->outputs[i].value->type.dtype == DT_BF16) return wrong(w, w->g->outputs[i].value->def, "what the caller gets is not bf16");
     for (int i = 0; i < w->g->nupdates; i++) {
         const struct graph_update *u = &w->g->updates[i];
         if (!verify_read(w, NULL, u->state, defined, "an update") || !verify_read(w, NULL, u->value, defined, "an update")) return false;
@@ -139,21 +141,23 @@ static bool verify_body(struct verifier *w, const struct node *n, const struct b
     return true;
 }
 
-/* Images and packed weights may be stored as bf16, by operators that know it. */
-static bool verify_bf16(struct verifier *w, const struct node *n, const struct value *v)
+/* Images and packed weights may be stored as bf16, by operators that know it. PARAM: the operand is a weight. */
+static bool verify_bf16(struct verifier *w, const struct node *n, const struct value *v, bool param)
 {
+    bool packed = w->g->stage >= STAGE_LAYOUT, repacks = packed && !strcmp(n->op->name, "repack");
     if (!v || v->type.dtype != DT_BF16) return true;
-    if (!op_bf16(n->op) && strcmp(n->op->name, "repack") != 0) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
+    if (!op_bf16(n->op) && !repacks) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
     if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as bf16", v->name);
-    return v->kind == VALUE_NODE || v->kind == VALUE_PARAM || wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
+    if (!packed && (param || n->prepare)) return wrong(w, n, "%%%s: weights are not bf16 before they are packed", v->name);
+    return v->kind == VALUE_NODE || (packed && v->kind == VALUE_PARAM) || wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
 }
 
 static bool verify_dtypes(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++)
-        if (!verify_bf16(w, n, n->in[i])) return false;
+        if (!verify_bf16(w, n, n->in[i], i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM)) return false;
     for (int i = 0; i < n->nout; i++)
-        if (!verify_bf16(w, n, n->out[i])) return false;
+        if (!verify_bf16(w, n, n->out[i], false)) return false;
     return true;
 }
 
@@ -271,7 +275,7 @@ static bool verify_borders(struct verifier *w)
     const char **use = ARENA_ARRAY(w->arena, const char *, g->nvalues + 1);
     for (int i = 0; i < g->noutputs; i++) {
         const struct value *v = g->outputs[i].value;
-        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && v->type.dtype != DT_BF16 && !use[v->id];
+        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && !use[v->id];
         if (!own) return wrong(w, v->def, "the output \"%s\" is not a plain value of its own", g->outputs[i].label);
         use[v->id] = "output";
     }

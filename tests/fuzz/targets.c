@@ -116,6 +116,7 @@ static void ir_passes(struct arena *a, struct diags *d, struct graph *g)
     struct graph *train = graph_clone(a, g);
     pass_run(g, &c, pass_pipeline_infer);
     c.diags = diags_new(a);
+    c.dtype = DT_BF16;
     pass_run(train, &c, pass_pipeline_train);
     print_nowhere(c.diags);
 }
