@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/grouped.h"
+#include "gen/parts.h"
 #include "gen/winograd.h"
 
 enum { LINE_BYTES = 64 };
@@ -144,6 +145,13 @@ int conv_body_args(const struct node *n, struct lower_arg *args, int count)
     return count;
 }
 
+struct lower_arg conv_weight_arg(const struct node *n, int64_t block)
+{
+    int k = n->op->family == KERNEL_CONV ? op_attr_index(n->op, "channels") : -1;
+    int64_t first = k < 0 ? 0 : n->attr[k].v[0] / n->out[0]->type.v;
+    return arg_offset(n->in[1], (size_t)(first * block) * dtype_bytes(n->in[1]->type.dtype));
+}
+
 /* Multiply-adds that the kernel executes for one image: taps that fall outside are left out. CHANNELS: real ones that are summed. */
 static int64_t executed_macs(const struct conv_params *p, int64_t channels)
 {
@@ -174,19 +182,20 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
     else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
-    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, conv_body_args(n, args, 3));
-    const struct type *x = &n->in[0]->type;
-    int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x->dim[1] / groups;
-    lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x->dim[0]));
+    struct lower_arg args[24] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block), arg_value(n->out[0])};
+    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, parts_args(n, args, conv_body_args(n, args, 3)));
+    const struct type x = parts_type(n);
+    int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;
+    lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x.dim[0]));
     lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)(p->tw * p->th));
 }
 
 /* What all directions share: the views, channels, weights. X is what is read, Y what is written; both as images. */
 static void common(struct conv_params *p, const struct node *n, const struct geometry *g, bool transposed)
 {
-    const struct type *x = &n->in[0]->type, *w = &n->in[1]->type, *y = &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *w = &n->in[1]->type, *y = &n->out[0]->type;
     memset(p, 0, sizeof *p);
+    parts_init(&p->parts, n);
     p->in = conv_view_of(x);
     p->out = conv_view_of(y);
     bool image = x->rank == 4;

@@ -9,6 +9,7 @@
 #define RNC_GEN_CONV_H
 
 #include "gen/lower.h"
+#include "op/parts.h"
 
 /* Strides in elements of DTYPE (enum dtype). Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
 struct conv_view { int64_t n, cb, c, h, w, dtype; };
@@ -16,8 +17,14 @@ struct conv_view { int64_t n, cb, c, h, w, dtype; };
 struct conv_view conv_view_of(const struct type *t);
 static inline enum dtype conv_view_dtype(const struct conv_view *view) { return (enum dtype)view->dtype; }
 
+/* What is read, where it lies in several values: COUNT, the first channel block of each, elements between its samples (gen/parts.h). */
+struct conv_parts { int64_t count, first[MAX_PARTS], n[MAX_PARTS]; };
+
 /* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many there are then. */
 int conv_body_args(const struct node *n, struct lower_arg *args, int count);
+
+/* N's weights, of whose output blocks (BLOCK elements each) a gradient by some channels alone leaves out the first. */
+struct lower_arg conv_weight_arg(const struct node *n, int64_t block);
 
 /* Taps along one axis: number k reads input position base + k·step and weight index first + k·wstep. */
 struct conv_taps { int64_t count, base, step, first, wstep; };
@@ -39,6 +46,7 @@ struct conv_params {
     int64_t ov, tw, th;           /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
     int64_t chunk, chunks;        /* rows of a piece; pieces along the rows */
     int64_t images;               /* pieces: output blocks go outside this many images, whose input stays in cache; 0: inside each chunk */
+    struct conv_parts parts;      /* of the input */
     int32_t depthwise;
     int32_t by_sample;            /* dense: the columns are samples, cut at run->n */
     struct gen_body body;
@@ -53,7 +61,7 @@ struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
 /* The scratch begins with a row of zeros where tiles have two rows; what is widened follows. */
 int64_t conv_zero_row_bytes(const struct conv_params *p);
 
-/* Emits the kernel. Arguments: input, weights, output, then the body's operands, then further outputs of the body. */
+/* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further parts of the input. */
 void conv_emit(struct emit *e, const void *params);
 
 /* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "gen/conv.h"
 #include "gen/expr.h"
+#include "gen/parts.h"
 
 /* Bytes ahead that weights larger than the second-level cache are asked for. */
 enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, LINE = 64 /* bytes of a cache line */ };
@@ -73,6 +74,7 @@ struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
     V in, weight, out;                    /* of the piece: image, group's first input block; weights of the first output block */
+    V part[MAX_PARTS];                    /* of the image, where it is read in parts */
     V operand[16];                        /* body operands' pointers; FULL: of the image */
     V result[MAX_OUTS];                   /* outputs' pointers */
     V ob;                                 /* first output block of the piece */
@@ -279,7 +281,8 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
         ib = blocks.iv;
     }
-    V ip1 = e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
+    V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
+    V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
         (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, k0, k1, 1, (int)nacc, acc);
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
@@ -404,6 +407,8 @@ static void open_piece(struct conv_emitter *c, V og, V n)
                : p->depthwise          ? c->ob
                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
     c->in = e_at_d(e, c->in_dtype, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
+    if (p->parts.count > 1) parts_load(e, &p->parts, 0, 2 + p->body.noperands + p->body.nout, c->part);
+    for (int k = 0; k < p->parts.count && p->parts.count > 1; k++) c->part[k] = e_at_d(e, c->in_dtype, c->part[k], e_muli(e, n, p->parts.n[k]));
     V weights = p->group_ocb * p->weight_block == p->weight_group
               ? e_muli(e, c->ob, p->weight_block)
               : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block), e_muli(e, e_divi(e, c->ob, p->group_ocb), p->weight_group));

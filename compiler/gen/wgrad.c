@@ -9,6 +9,7 @@
 #include "gen/conv.h"
 #include "gen/emit.h"
 #include "gen/grouped.h"
+#include "gen/parts.h"
 #include "gen/winograd_wgrad.h"
 #include "op/slots.h"
 #include "op/winograd_wgrad.h"
@@ -25,6 +26,7 @@ struct wgrad_params {
     int64_t band;                           /* rows that stay in the caches */
     int64_t slots, slot_floats;
     int64_t by_sample;                      /* dense: the columns are samples */
+    struct conv_parts parts;                /* of x */
 };
 
 enum { MAX_CI = 16, MAX_OV = 4 };
@@ -32,11 +34,11 @@ enum { MAX_CI = 16, MAX_OV = 4 };
 struct wgrad_emitter {
     struct emit *e;
     const struct wgrad_params *p;
-    V x, dy, dw;     /* whole values; dw: the slot's */
-    V sample_x, sample_dy; /* the sample's */
+    V x[MAX_PARTS], dy, dw;     /* whole values; dw: the slot's */
+    V sample_x[MAX_PARTS], sample_dy; /* the sample's */
     V out_dy, out_dw; /* of the group of output blocks at hand */
     V ib0, ib1, og0, og1; /* the piece */
-    V next_x, next_dy;    /* floats from a pixel of this band to that of the next */
+    V next_x[MAX_PARTS], next_dy; /* floats from a pixel of this band to that of the next */
     V ahead_x, ahead_dy[MAX_OV]; /* those, where these blocks are the ones to ask for it; else 0; NULL: nobody asks */
     V pixel_x, pixel_y; /* floats between two pixels of a row */
 };
@@ -150,7 +152,8 @@ static void aim_next(struct wgrad_emitter *c, V r0, V r1)
     const struct wgrad_params *p = c->p;
     int64_t x_row = p->stride[0] * p->x.h;
     V last = e_cmp(e, LLVMIntSGE, r1, e_int(e, p->rows));
-    c->next_x = e_select(e, last, e_sub(e, e_int(e, p->slots * p->x.n), e_muli(e, r0, x_row)), e_int(e, p->band * x_row));
+    for (int k = 0; k < p->parts.count; k++)
+        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->slots * p->parts.n[k]), e_muli(e, r0, x_row)), e_int(e, p->band * x_row));
     c->next_dy = e_select(e, last, e_sub(e, e_int(e, p->slots * p->dy.n), e_muli(e, r0, p->dy.h)), e_int(e, p->band * p->dy.h));
 }
 
@@ -161,8 +164,9 @@ static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
     if (p->by_sample || p->x.c != 1) return;
-    V zero = e_int(e, 0);
-    c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->og0), c->next_x, zero);
+    V zero = e_int(e, 0), next_x = c->next_x[0];
+    for (int k = 1; k < p->parts.count; k++) next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->parts.first[k])), c->next_x[k], next_x);
+    c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->og0), next_x, zero);
     for (int64_t o = 0; o < p->ov; o++)
         c->ahead_dy[o] = e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)), c->next_dy, zero);
 }
@@ -177,13 +181,14 @@ static void sample(struct wgrad_emitter *c, V cols)
     V r1 = e_min(e, e_addi(e, bands.iv, p->band), e_int(e, p->rows));
     aim_next(c, bands.iv, r1);
     loop_begin(e, &groups, c->og0, c->og1, 1, 0, NULL);
-    V ob = e_muli(e, groups.iv, p->ov), x = e_at(e, c->sample_x, e_muli(e, group_input(c, ob), p->x.cb));
+    V ob = e_muli(e, groups.iv, p->ov), group = group_input(c, ob);
     c->out_dy = e_at(e, c->sample_dy, e_muli(e, ob, p->dy.cb));
     c->out_dw = e_at(e, c->dw, e_muli(e, ob, dw_block(p, e)));
     loop_begin(e, &blocks, c->ib0, c->ib1, 1, 0, NULL);
     aim_ahead(c, groups.iv, blocks.iv);
     V dw = e_at(e, c->out_dw, e_muli(e, blocks.iv, p->kernel[0] * p->kernel[1] * p->iv * e->v));
-    band_block(c, e_at(e, x, e_muli(e, blocks.iv, p->x.cb)), dw, bands.iv, r1, cols);
+    V x = parts_plane(e, &p->parts, &p->x, c->sample_x, e_add(e, group, blocks.iv)).at;
+    band_block(c, x, dw, bands.iv, r1, cols);
     loop_end(e, &blocks, NULL);
     loop_end(e, &groups, NULL);
     loop_end(e, &bands, NULL);
@@ -210,7 +215,7 @@ static void sample_columns(struct wgrad_emitter *c, V slot, V n)
     const struct wgrad_params *p = c->p;
     c->pixel_x = e_int(e, p->slots * p->x.w);
     c->pixel_y = e_int(e, p->slots * p->dy.w);
-    c->sample_x = e_at(e, c->x, e_muli(e, slot, p->x.w));
+    c->sample_x[0] = e_at(e, c->x[0], e_muli(e, slot, p->x.w));
     c->sample_dy = e_at(e, c->dy, e_muli(e, slot, p->dy.w));
     V more = e_max(e, e_addi(e, e_sub(e, n, slot), p->slots - 1), e_int(e, 0));
     sample(c, e_divi(e, more, p->slots));
@@ -224,20 +229,20 @@ static void images(struct wgrad_emitter *c, V slot, V n)
     c->pixel_x = e_int(e, p->stride[1] * p->x.w);
     c->pixel_y = e_int(e, p->dy.w);
     loop_begin(e, &samples, slot, n, p->slots, 0, NULL);
-    c->sample_x = e_at(e, c->x, e_muli(e, samples.iv, p->x.n));
+    for (int k = 0; k < p->parts.count; k++) c->sample_x[k] = e_at(e, c->x[k], e_muli(e, samples.iv, p->parts.n[k]));
     c->sample_dy = e_at(e, c->dy, e_muli(e, samples.iv, p->dy.n));
     sample(c, e_int(e, p->cols));
     loop_end(e, &samples, NULL);
 }
 
-/* Arguments: x, dy, dw (or the slots). Pieces: (slot, chunk of output groups, chunk of input blocks). */
+/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, chunk of output groups, chunk of input blocks). */
 static void wgrad_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
     const struct wgrad_params *p = c.p;
     struct loop pieces;
     V n = e_run_n(e), slots = e_arg(e, 2);
-    c.x = e_arg(e, 0);
+    parts_load(e, &p->parts, 0, 3, c.x);
     c.dy = e_arg(e, 1);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V in = e_remi(e, pieces.iv, p->ib_chunks), rest = e_divi(e, pieces.iv, p->ib_chunks);
@@ -402,7 +407,7 @@ static bool plain_pointwise(const struct wgrad_params *p)
 
 void lower_wgrad(struct lower *lo, const struct node *n)
 {
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
     if (dw->layout == LAYOUT_PLAIN) {
         lower_grouped_wgrad(lo, n);
         return;
@@ -417,6 +422,7 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     p.by_sample = strcmp(n->op->name, "dense_wgrad") == 0;
     int64_t groups, v = dy->v;
     set_geometry(&p, n, &groups);
+    parts_init(&p.parts, n);
     p.x = conv_view_of(x);
     p.dy = conv_view_of(dy);
     bool image = x->rank == 4, depthwise = dw->layout == LAYOUT_DEPTHWISE;
@@ -438,7 +444,7 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     p.slots = plan.slots;
     p.slot_floats = (int64_t)type_bytes(dw) / 4;
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
-    struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
+    struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (depthwise) {
         int k = lower_kernel(lo, "depthwise_wgrad", depthwise_emit, &p, sizeof p);
         lower_step(lo, k, p.slots * p.ocb * p.kernel[0] * p.kernel[1], false, args, 3);
@@ -448,7 +454,7 @@ void lower_wgrad(struct lower *lo, const struct node *n)
         choose_blocking(t, &p);
         choose_partition(t, &p, &plan);
         int k = lower_kernel(lo, "wgrad", wgrad_emit, &p, sizeof p);
-        lower_step(lo, k, p.slots * p.og_chunks * p.ib_chunks, false, args, 3);
+        lower_step(lo, k, p.slots * p.og_chunks * p.ib_chunks, false, args, parts_args(n, args, 3));
         lower_algorithm(lo, "direct %lldx%lld", (long long)p.ci, (long long)p.ov);
     }
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);

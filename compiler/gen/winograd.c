@@ -1,15 +1,17 @@
 #include "gen/winograd.h"
 
 #include <string.h>
+#include "gen/parts.h"
 #include "op/winograd.h"
 
 static struct winograd_params params_of(const struct node *n, const struct winograd_plan *w)
 {
     struct winograd_params p;
     memset(&p, 0, sizeof p);
-    const struct type *x = &n->in[0]->type, *y = &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
     bool dgrad = strcmp(n->op->name, "conv2d_dgrad") == 0;
     const int64_t *pad = node_ints(n, "pad");
+    parts_init(&p.parts, n);
     p.in = conv_view_of(x);
     p.out = conv_view_of(y);
     p.ih = x->dim[2];
@@ -42,6 +44,12 @@ static int add_kernel(struct lower *lo, const char *name, const struct winograd_
     return lower_kernel(lo, name, winograd_emit, p, sizeof *p);
 }
 
+static struct lower_arg weight_arg(struct lower *lo, const struct node *n, const struct winograd_params *p)
+{
+    int64_t v = lower_target(lo)->lanes;
+    return conv_weight_arg(n, (p->m + 2) * (p->m + 2) * p->icb * v * v);
+}
+
 /* The phases forget what they do not look at, so that layers which differ there share the kernel. */
 static void add_input_step(struct lower *lo, const struct node *n, struct winograd_params p)
 {
@@ -49,17 +57,18 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     p.out = (struct conv_view){0};
     p.oh = p.ow = p.ocb = p.oc = p.tw = p.wide = p.point_m = 0;
     p.body.nout = 1;
-    struct lower_arg args[] = {arg_value(n->in[0]), arg_none(), arg_none(), arg_value(node_workspace(n))};
-    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, 4);
+    struct lower_arg args[4 + MAX_PARTS] = {arg_value(n->in[0]), arg_none(), arg_none(), arg_value(node_workspace(n))};
+    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, parts_args(n, args, 4));
 }
 
 static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p)
 {
     p.phase = WINOGRAD_PRODUCT;
     p.in = p.out = (struct conv_view){0};
+    p.parts = (struct conv_parts){0};
     p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.oc = p.piece = 0;
     p.body.nout = 1;
-    struct lower_arg args[] = {arg_none(), arg_value(n->in[1]), arg_none(), arg_value(node_workspace(n))};
+    struct lower_arg args[] = {arg_none(), weight_arg(lo, n, &p), arg_none(), arg_value(node_workspace(n))};
     lower_step(lo, add_kernel(lo, "winograd_product", &p), (p.m + 2) * (p.m + 2) * (p.ocb / p.ov), false, args, 4);
 }
 
@@ -74,7 +83,8 @@ static int64_t piece_tiles(const struct winograd_params *p)
 void lower_winograd(struct lower *lo, const struct node *n)
 {
     int64_t m = op_tile(n);
-    struct winograd_plan w = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lower_target(lo)->lanes);
+    const struct type x = parts_type(n);
+    struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {
         p.piece = piece_tiles(&p);
@@ -83,11 +93,13 @@ void lower_winograd(struct lower *lo, const struct node *n)
     }
     gen_body_init(&p.body, n);
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
+    struct lower_arg args[24] = {arg_value(n->in[0]), weight_arg(lo, n, &p), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
+    if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */
+    else count = parts_args(n, args, count);
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
     lower_algorithm(lo, "F(%lld,3) %lldx%lld", (long long)m, (long long)w.ov, (long long)w.tw);
-    lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * n->in[0]->type.dim[1] * n->out[0]->type.dim[1]);
+    lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
 }

@@ -30,6 +30,7 @@ struct winograd_params {
     int64_t ov, tw, wide;        /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */
     int64_t point_v, point_m;    /* floats of V and M for one point */
     int64_t phase;               /* enum winograd_phase */
+    struct conv_parts parts;     /* of the input */
     struct gen_body body;
 };
 
@@ -50,7 +51,7 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueR
 /* Floats of scratch: V and M where fused, and a buffer for tiles at the edges. */
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v);
 
-/* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M). */
+/* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M), further parts of the input. */
 void winograd_emit(struct emit *e, const void *params);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/expr.h"
+#include "gen/parts.h"
 #include "gen/winograd.h"
 #include "op/winograd.h"
 #include "runtime/winograd.h"
@@ -18,7 +19,7 @@ struct wino {
     const struct rnc_winograd *w;
     int64_t points;           /* tile² */
     int64_t ublock;           /* floats of weights of one output block */
-    V in, weight;             /* whole arrays */
+    V in[MAX_PARTS], weight;  /* whole arrays */
     V operand[16], result[MAX_OUTS];
     V v, mbuf, edge;          /* V and M of the block; one edge tile */
     V first, count;           /* the block's first tile and how many it has */
@@ -131,9 +132,10 @@ static void input_phase(struct wino *c, V from, V to)
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSGE, x0, e_int(e, 0)), "");
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, y0, e_int(e, p->ih - c->w->tile)), "");
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, x0, e_int(e, p->iw - c->w->tile)), "");
-    V corner = e_add(e, e_muli(e, at.n, p->in.n), e_add(e, e_muli(e, y0, p->in.h), e_muli(e, x0, p->in.w)));
+    V corner = e_add(e, e_muli(e, y0, p->in.h), e_muli(e, x0, p->in.w));
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
-    V src = e_at_d(e, conv_view_dtype(&p->in), c->in, e_add(e, corner, e_muli(e, blocks.iv, p->in.cb)));
+    struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, blocks.iv);
+    V src = e_at_d(e, conv_view_dtype(&p->in), plane.at, e_add(e, corner, e_mul(e, at.n, plane.n)));
     V dst = e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->row), tiles.iv), e->v));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
@@ -166,9 +168,9 @@ static void ask_input(struct wino *c, V call, int64_t count)
     for (int64_t i = 0; i < share; i++) {
         V pair = e_addi(e, e_muli(e, call, share), i);
         struct tile_place at = place_of(c, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
-        V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
+        struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
         V y = e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), x = e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left);
-        ask_tile(c, c->in, image, &p->in, conv_view_dtype(&p->in), y, x, false);
+        ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in), y, x, false);
     }
 }
 
@@ -454,7 +456,8 @@ static void open_arguments(struct wino *c)
 {
     struct emit *e = c->e;
     const struct gen_body *b = &c->p->body;
-    c->in = e_arg(e, 0);
+    int further = 2 + b->noperands + (b->nout > 1 ? b->nout : 1) + (c->p->phase != WINOGRAD_FUSED);
+    parts_load(e, &c->p->parts, 0, further, c->in);
     c->weight = e_arg(e, 1);
     for (int k = 0; k < b->noperands; k++) c->operand[k] = e_arg(e, 3 + k);
     for (int k = 0; k < b->nout; k++) c->result[k] = e_arg(e, k ? 2 + b->noperands + k : 2);

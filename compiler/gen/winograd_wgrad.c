@@ -1,14 +1,16 @@
 #include "gen/winograd_wgrad.h"
 
 #include <string.h>
+#include "gen/parts.h"
 #include "op/winograd_wgrad.h"
 
 static struct winograd_wgrad_params params_of(const struct node *n, const struct winograd_wgrad_plan *w)
 {
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
     const int64_t *pad = node_ints(n, "pad");
     struct winograd_wgrad_params p;
     memset(&p, 0, sizeof p);
+    parts_init(&p.parts, n);
     p.x = conv_view_of(x);
     p.dy = conv_view_of(dy);
     p.ih = x->dim[2];
@@ -36,14 +38,14 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
 
 void lower_winograd_wgrad(struct lower *lo, const struct node *n)
 {
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
     int64_t m = op_tile(n), v = lower_target(lo)->lanes;
     struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, (int)v);
     struct winograd_wgrad_params p = params_of(n, &w);
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
-    struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
+    struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     int kernel = lower_kernel(lo, "winograd_wgrad", winograd_wgrad_emit, &p, sizeof p);
-    lower_step(lo, kernel, p.slots * p.ogroups * p.igroups, false, args, 3);
+    lower_step(lo, kernel, p.slots * p.ogroups * p.igroups, false, args, parts_args(n, args, 3));
     lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
     lower_algorithm(lo, "F(%lld,3) wgrad %lldx%lld", (long long)m, (long long)p.ci, (long long)p.ov);

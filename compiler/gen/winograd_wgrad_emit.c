@@ -2,27 +2,32 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit.h"
+#include "gen/parts.h"
 #include "gen/winograd.h"
 #include "gen/winograd_wgrad.h"
 #include "runtime/winograd.h"
 
 enum { T = RNC_WINOGRAD_MAX, MAX_ACC = 48, MAX_OV = 4, LINE = 16 /* floats of a cache line */ };
 
-/* What a piece works on: x of its first input block, dy of its first output block, dw of both; how many input blocks and groups of ov
-   output blocks it has. */
+/* What a piece works on: its first input block, its first output block, dw of both; how many input blocks and groups of ov output blocks
+   it has. */
 struct piece { V slot, x, dy, dw, iblocks, units; };
+
+/* An operand: where its parts lie. */
+struct images { const struct conv_view *view; struct conv_parts parts; V base[MAX_PARTS]; };
 
 struct wino {
     struct emit *e;
     const struct winograd_wgrad_params *p;
     const struct rnc_winograd *w;
     int64_t points;           /* (m + 2)² */
-    V x, dy, dw;              /* the arguments */
+    struct images x, dy;
+    V dw;
     struct piece piece;
     V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
     V first, count;           /* the block's first tile and how many it has */
     V last;                   /* is it the piece's last block? */
-    V next, next_x, next_dy;  /* the next block's first tile, and the operands of its piece */
+    V next, next_x, next_dy;  /* the next block's first tile, and the first input and output block of its piece */
 };
 
 /* Floats from one point's part to the next. A line more than the part is long, so that the points of a tile, which are stored together, do
@@ -85,12 +90,12 @@ static bool masks_loads(const struct emit *e) { return (e->target->feature_bits 
 
 static V inside(struct emit *e, V at, int64_t size) { return e_cmp(e, LLVMIntULT, at, e_int(e, size)); }
 
-static struct window window_of(struct wino *c, V image, const struct conv_view *view, V n, V y, V x, int64_t h, int64_t w, int size)
+static struct window window_of(struct wino *c, V image, const struct conv_view *view, V y, V x, int64_t h, int64_t w, int size)
 {
     struct emit *e = c->e;
     struct window r = {.view = view, .size = size};
     enum dtype dt = conv_view_dtype(view);
-    V corner = e_at_d(e, dt, image, e_add(e, e_muli(e, n, view->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    V corner = e_at_d(e, dt, image, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
     LLVMTypeRef lanes = LLVMIntTypeInContext(e->cx, (unsigned)e->v);
     for (int i = 0; i < size; i++) {
         r.row[i] = e_select(e, inside(e, e_addi(e, y, i), h), e_ati_d(e, dt, corner, i * view->h), c->zeros);
@@ -131,7 +136,7 @@ static void transform(struct wino *c, const struct window *from, transform_fn *f
     }
 }
 
-struct operand { V image, blocks, dst; const struct conv_view *view; int64_t h, w, pad_top, pad_left, stride; int size; transform_fn *transform; };
+struct operand { const struct images *from; V first, blocks, dst; int64_t h, w, pad_top, pad_left, stride; int size; transform_fn *transform; };
 
 /* All channel blocks of the piece, all tiles of the block. */
 static void transform_operand(struct wino *c, const struct operand *o)
@@ -140,11 +145,13 @@ static void transform_operand(struct wino *c, const struct operand *o)
     const struct winograd_wgrad_params *p = c->p;
     struct loop blocks, tiles;
     loop_begin_once(e, &blocks, e_int(e, 0), o->blocks, 1, 0, NULL);
-    V image = e_at_d(e, conv_view_dtype(o->view), o->image, e_muli(e, blocks.iv, o->view->cb)), dst = e_at(e, o->dst, e_muli(e, blocks.iv, p->block * e->v));
+    struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, e_add(e, o->first, blocks.iv));
+    V dst = e_at(e, o->dst, e_muli(e, blocks.iv, p->block * e->v));
     loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
     V tile = e_add(e, c->first, tiles.iv), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
     V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
-    struct window from = window_of(c, image, o->view, e_divi(e, tile, p->tiles_y * p->tiles_x), y, x, o->h, o->w, o->size);
+    V image = e_at_d(e, conv_view_dtype(o->from->view), plane.at, e_mul(e, e_divi(e, tile, p->tiles_y * p->tiles_x), plane.n));
+    struct window from = window_of(c, image, o->from->view, y, x, o->h, o->w, o->size);
     transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->stride);
     loop_end(e, &tiles, NULL);
     loop_end(e, &blocks, NULL);
@@ -153,8 +160,8 @@ static void transform_operand(struct wino *c, const struct operand *o)
 static void transform_operands(struct wino *c)
 {
     const struct winograd_wgrad_params *p = c->p;
-    struct operand x = {c->piece.x, c->piece.iblocks, c->v, &p->x, p->ih, p->iw, p->pad_top, p->pad_left, v_stride(p, c->e->v), c->w->tile, winograd_input_1d};
-    struct operand dy = {c->piece.dy, e_muli(c->e, c->piece.units, p->ov), c->d, &p->dy, p->oh, p->ow, 0, 0, d_stride(p, c->e->v), c->w->m, gradient_1d};
+    struct operand x = {&c->x, c->piece.x, c->piece.iblocks, c->v, p->ih, p->iw, p->pad_top, p->pad_left, v_stride(p, c->e->v), c->w->tile, winograd_input_1d};
+    struct operand dy = {&c->dy, c->piece.dy, e_muli(c->e, c->piece.units, p->ov), c->d, p->oh, p->ow, 0, 0, d_stride(p, c->e->v), c->w->m, gradient_1d};
     transform_operand(c, &x);
     transform_operand(c, &dy);
 }
@@ -196,17 +203,19 @@ static void product(struct wino *c, V v, V d, V sums, V fresh)
     add_to_sums(c, tiles.out, sums, fresh, nacc);
 }
 
-/* Asks for M² pixels of the next block: item ITEM of the operand's blocks × tiles. */
-static void ask_pixels(struct wino *c, V image, const struct conv_view *view, V item)
+/* Asks for M² pixels of the next block: item ITEM of its channel blocks, from FIRST on, × tiles. */
+static void ask_pixels(struct wino *c, const struct images *from, V first, V item)
 {
+    const struct conv_view *view = from->view;
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     V tile = e_add(e, c->next, e_remi(e, item, p->block)), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
     V y = e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
-    V at = e_add(e, e_muli(e, e_divi(e, tile, p->tiles_y * p->tiles_x), view->n), e_muli(e, e_divi(e, item, p->block), view->cb));
+    struct parts_plane plane = parts_plane(e, &from->parts, view, from->base, e_add(e, first, e_divi(e, item, p->block)));
     enum dtype dt = conv_view_dtype(view);
     int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
-    at = e_at_d(e, dt, image, e_add(e, at, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    V sample = e_mul(e, e_divi(e, tile, p->tiles_y * p->tiles_x), plane.n);
+    V at = e_at_d(e, dt, plane.at, e_add(e, sample, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, i * view->h + j));
 }
@@ -222,10 +231,10 @@ static void ask_ahead(struct wino *c, V number)
         V item = e_addi(e, e_muli(e, number, each), k), item_dy = e_sub(e, item, all_x);
         struct branch x, dy;
         if_begin(e, &x, e_cmp(e, LLVMIntSLT, item, all_x));
-        ask_pixels(c, c->next_x, &p->x, item);
+        ask_pixels(c, &c->x, c->next_x, item);
         if_else(e, &x);
         if_begin(e, &dy, e_cmp(e, LLVMIntSLT, item_dy, all_dy));
-        ask_pixels(c, c->next_dy, &p->dy, item_dy);
+        ask_pixels(c, &c->dy, c->next_dy, item_dy);
         if_end(e, &dy);
         if_end(e, &x);
     }
@@ -339,9 +348,7 @@ static struct piece piece_of(struct wino *c, V number)
     int64_t units = p->og / p->ov, block = 9 * (int64_t)e->v * e->v;
     V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups), ogroup = e_remi(e, rest, p->ogroups);
     V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
-    struct piece r = {.slot = e_divi(e, rest, p->ogroups)};
-    r.x = e_at_d(e, conv_view_dtype(&p->x), c->x, e_muli(e, ib, p->x.cb));
-    r.dy = e_at_d(e, conv_view_dtype(&p->dy), c->dy, e_muli(e, ob, p->dy.cb));
+    struct piece r = {.slot = e_divi(e, rest, p->ogroups), .x = ib, .dy = ob};
     r.dw = e_at(e, c->dw, e_add(e, e_muli(e, r.slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
     r.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
     r.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
@@ -375,8 +382,10 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     const struct winograd_wgrad_params *p = c.p;
     c.w = rnc_winograd_of((int)p->m);
     c.points = c.w->tile * c.w->tile;
-    c.x = e_arg(e, 0);
-    c.dy = e_arg(e, 1);
+    c.x = (struct images){.view = &p->x, .parts = p->parts};
+    c.dy = (struct images){.view = &p->dy, .parts = {.count = 1, .n = {p->dy.n}}};
+    parts_load(e, &c.x.parts, 0, 3, c.x.base);
+    parts_load(e, &c.dy.parts, 1, 0, c.dy.base);
     c.dw = e_arg(e, 2);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
     struct loop pieces;

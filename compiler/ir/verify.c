@@ -9,6 +9,7 @@
 #include "base/strmap.h"
 #include "ir/text.h"
 #include "op/op.h"
+#include "op/parts.h"
 
 struct verifier { struct graph *g; struct arena *arena; const char *problem; };
 
@@ -214,6 +215,20 @@ static bool is_dgrad(const struct op_def *op)
     return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") || !strcmp(op->name, "conv_transpose2d");
 }
 
+/* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made of. */
+static bool verify_parts(struct verifier *w, const struct node *n)
+{
+    const struct value *part[MAX_PARTS];
+    int count = parts_of(n, part), channels = op_attr_index(n->op, "channels");
+    for (int i = 0; i < count && count > 1; i++) {
+        if (!has_layout(part[i], LAYOUT_BLOCKED)) return wrong(w, n, "%%%s is read as a part and not blocked", part[i]->name);
+        if (part[i]->type.dtype != part[0]->type.dtype) return wrong(w, n, "the parts of the input are of two types");
+        if (i + 1 < count && part[i]->type.dim[1] % part[i]->type.v) return wrong(w, n, "the part %%%s ends inside a block of channels", part[i]->name);
+    }
+    bool whole = channels < 0 || n->attr[channels].type != ATTR_PAIR || n->attr[channels].v[0] % w->g->lanes == 0;
+    return whole || n->op->family != KERNEL_CONV || wrong(w, n, "its channels begin inside a block");
+}
+
 /* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights. */
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
@@ -256,6 +271,8 @@ static bool verify_elementwise(struct verifier *w, const struct node *n, int fro
 static bool verify_layout(struct verifier *w, const struct node *n)
 {
     if (n->prepare || !strcmp(n->op->name, "repack")) return true;
+    if (n->op->family == KERNEL_CONV || n->op->family == KERNEL_WGRAD)
+        if (!verify_parts(w, n)) return false;
     if (n->op->family == KERNEL_CONV) {
         if (!verify_conv_layout(w, n)) return false;
         return !n->body || verify_elementwise(w, n, n->nanchor);

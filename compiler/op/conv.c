@@ -3,8 +3,11 @@
    Y[n,o,p,q] += W[o,i,r,s] · X[n,i, p·stride − pad + r·dilation, …], conv2d giving Y, dgrad X, wgrad W; a transposed
    convolution is dgrad's sum with X and Y in each other's names (Dumoulin and Visin 2016, section 4). */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 #include "op/conv_ref.h"
 #include "op/op.h"
+#include "op/parts.h"
 #include "op/rule.h"
 #include "op/slots.h"
 #include "op/winograd.h"
@@ -38,7 +41,7 @@ static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4
 /* conv2d and conv_transpose2d; the places are the same in both up to the last. */
 enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
 /* dgrad and wgrad. */
-enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE, G_ALGORITHM };
+enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE, G_ALGORITHM, G_CHANNELS };
 
 static const struct op_attr conv_attrs[] = {
     [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
@@ -55,6 +58,8 @@ static const struct op_attr dgrad_attrs[] = {
     [G_SIZE] = {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = 1 << 30,
                 .help = "the image's height and width"},
     [G_ALGORITHM] = ATTR_ALGORITHM,
+    [G_CHANNELS] = {.name = "channels", .def = {.type = ATTR_PAIR}, .ir_only = true, .has_range = true, .min = 0, .max = MAX_CHANNELS,
+                    .help = "the first of the image's channels that are wanted, and the one behind the last; [0, 0]: all"},
 };
 static const struct op_attr wgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
@@ -127,12 +132,30 @@ static bool check_algorithm(int64_t algorithm, const struct geometry *g, const s
     return op_fail(e, "%s is for 3×3 kernels of stride 1 without dilation or groups, with pads up to 2", algorithms[algorithm]);
 }
 
+/* X with the channels of its further parts, the operands from FIRST on. */
+static bool join_parts(const struct type *in, int nin, int first, int64_t groups, struct type *x, struct op_error *e)
+{
+    *x = in[0];
+    for (int i = first; i < nin; i++) {
+        const struct type *t = &in[i];
+        if (!has(in, nin, i)) continue;
+        if (!rule_f32(t, 4, 4, "a part of the input", e)) return false;
+        if (groups > 1) return op_fail(e, "a grouped convolution cannot read its input in parts");
+        if (t->dim[0] != x->dim[0] || t->dim[2] != x->dim[2] || t->dim[3] != x->dim[3])
+            return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]), rule_shape(e, t));
+        if (!add_i64(x->dim[1], t->dim[1], &x->dim[1]) || x->dim[1] > MAX_CHANNELS) return op_fail(e, "there are too many input channels");
+    }
+    return true;
+}
+
 static bool conv_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
-    const struct type *x = &in[0], *w = &in[1];
+    const struct type *w = &in[1];
+    struct type joined, *x = &joined;
     struct geometry g = conv_geometry(a);
     int64_t h, wd;
-    if (!rule_f32(x, 4, 4, "the input", e) || !check_weight(w, 0, x->dim[1], g.groups, e)) return false;
+    if (!rule_f32(&in[0], 4, 4, "the input", e) || !join_parts(in, nin, 3, g.groups, x, e)) return false;
+    if (!check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
     if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
     if (!check_algorithm(a[A_ALGORITHM].i, &g, w, e)) return false;
@@ -187,17 +210,23 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
     if (!check_algorithm(a[G_ALGORITHM].i, &g, w, e)) return false;
     int64_t c;
+    const int64_t *part = a[G_CHANNELS].v;
     if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
+    if (part[1]) {
+        if (part[0] >= part[1] || part[1] > c || g.groups > 1)
+            return op_fail(e, "channels [%lld, %lld) are no part of %lld", (long long)part[0], (long long)part[1], (long long)c);
+        c = part[1] - part[0];
+    }
     out[0] = type_nchw(dy->dim[0], c, a[G_SIZE].v[0], a[G_SIZE].v[1]);
     return rule_size(&out[0], "the result", e);
 }
 
 static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
-    const struct type *x = &in[0], *dy = &in[1];
+    const struct type *dy = &in[1];
+    struct type joined, *x = &joined;
     struct geometry g = grad_geometry(a);
-    (void)nin;
-    if (!rule_f32(x, 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e)) return false;
+    if (!rule_f32(&in[0], 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e) || !join_parts(in, nin, 2, g.groups, x, e)) return false;
     if (x->dim[0] != dy->dim[0]) return op_fail(e, "the operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
     if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
@@ -240,11 +269,11 @@ static int transpose_params(const struct type *in, int nin, const struct attr *a
 /* ---- gradients */
 
 /* stride, pad, dilation and groups go over unchanged; SIZE: dgrad's size or wgrad's kernel. */
-static void grad_attrs(const struct attr *a, const int64_t *size, struct attr out[G_ALGORITHM + 1])
+static void grad_attrs(const struct attr *a, const int64_t *size, struct attr out[G_CHANNELS + 1])
 {
     for (int i = 0; i < G_SIZE; i++) out[i] = a[A_STRIDE + i];
     out[G_SIZE] = (struct attr){.type = ATTR_PAIR, .v = {size[0], size[1]}};
-    out[G_ALGORITHM] = dgrad_attrs[G_ALGORITHM].def;
+    for (int i = G_ALGORITHM; i <= G_CHANNELS; i++) out[i] = dgrad_attrs[i].def;
 }
 
 static struct value *built(struct grad_call *g, const char *op, struct value *a, struct value *b, const struct attr *attr)
@@ -257,18 +286,29 @@ static void bias_grad(struct grad_call *g)
     if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, "channel_sum", g->dy[0], NULL, NULL);
 }
 
+/* The weight's gradient reads the image in the same parts; each part's own is a data gradient of its channels. */
 static void conv_grad(struct grad_call *g)
 {
-    struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_ALGORITHM + 1];
+    const struct node *n = g->node;
+    struct value *x = n->in[0], *w = n->in[1], *in[2 + MAX_PARTS] = {x, g->dy[0]};
+    struct attr a[G_CHANNELS + 1];
+    int nin = 2;
     bias_grad(g);
+    for (int i = 3; i < n->nin; i++)
+        if (n->in[i]) in[nin++] = n->in[i];
     if (g->need[1]) {
-        grad_attrs(g->node->attr, &w->type.dim[2], a);
-        g->dx[1] = built(g, "conv2d_wgrad", x, g->dy[0], a);
+        grad_attrs(n->attr, &w->type.dim[2], a);
+        g->dx[1] = op_build_attrs(g->graph, NULL, "conv2d_wgrad", in, nin, a)->out[0];
     }
-    if (g->need[0]) {
-        grad_attrs(g->node->attr, &x->type.dim[2], a);
-        g->dx[0] = built(g, "conv2d_dgrad", g->dy[0], w, a);
+    int64_t from = 0, to = 0;
+    for (int i = 0; i < n->nin; i = i ? i + 1 : 3) {
+        if (!n->in[i]) continue;
+        from = to;
+        to += n->in[i]->type.dim[1];
+        if (!g->need[i]) continue;
+        grad_attrs(n->attr, &x->type.dim[2], a);
+        if (nin > 2) memcpy(a[G_CHANNELS].v, (int64_t[]){from, to}, 2 * sizeof from);
+        g->dx[i] = built(g, "conv2d_dgrad", g->dy[0], w, a);
     }
 }
 
@@ -276,7 +316,7 @@ static void conv_grad(struct grad_call *g)
 static void transpose_grad(struct grad_call *g)
 {
     struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_ALGORITHM + 1], c[COUNT(conv_attrs)];
+    struct attr a[G_CHANNELS + 1], c[COUNT(conv_attrs)];
     bias_grad(g);
     if (g->need[1]) {
         grad_attrs(g->node->attr, &w->type.dim[2], a);
@@ -298,33 +338,40 @@ static int64_t pixels_times_weight(const struct type *image, const struct type *
 
 static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->out[0]->type, &n->in[1]->type); }
 static int64_t input_macs(const struct node *n) { return pixels_times_weight(&n->in[0]->type, &n->in[1]->type); }
+static int64_t dgrad_macs(const struct node *n)
+{
+    struct type w = n->in[1]->type; /* as far as it is read */
+    if (node_ints(n, "channels")[1]) w.dim[1] = n->out[0]->type.dim[1];
+    return pixels_times_weight(&n->in[0]->type, &w);
+}
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
 
-/* The transformed input and the products, where several pieces share them. */
 bool op_takes_pre(const struct node *n, int k)
 {
-    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED) return false;
+    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1)) return false;
     if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
     return n->in[1]->type.layout == LAYOUT_WINOGRAD || n->in[1]->type.layout == LAYOUT_WINOGRAD_T;
 }
 
+/* The transformed input and the products, where several pieces share them. */
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
     int64_t m = op_tile(n);
     if (!m) return 0;
-    struct winograd_plan p = winograd_plan(&n->in[0]->type, &n->out[0]->type, m, lanes);
+    struct type x = parts_type(n);
+    struct winograd_plan p = winograd_plan(&x, &n->out[0]->type, m, lanes);
     return p.split ? (size_t)((m + 2) * (m + 2) * (p.point_v + p.point_m)) * sizeof(float) : 0;
 }
 
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)
 {
-    const struct type *dw = &n->out[0]->type;
+    const struct type *dw = &n->out[0]->type, *dy = &n->in[1]->type;
+    struct type joined = parts_type(n), *x = &joined;
     int64_t m = winograd_wgrad_tile(n);
     if (m) {
-        struct winograd_wgrad_plan p = winograd_wgrad_plan(&n->in[0]->type, &n->in[1]->type, m, lanes);
+        struct winograd_wgrad_plan p = winograd_wgrad_plan(x, dy, m, lanes);
         return winograd_wgrad_workspace(&p, lanes);
     }
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
     int64_t taps = dw->dim[2] * dw->dim[3];
     struct wgrad_plan p = wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], lanes);
     return wgrad_workspace(&p, dw->dim[0], dw->dim[1], taps, lanes);
@@ -350,10 +397,43 @@ static void run_sum(const struct ref_call *c, struct geometry g, const struct re
     });
 }
 
+static double *ref_memory(const struct type *t)
+{
+    double *p = malloc((size_t)type_elements(t) * sizeof *p);
+    if (!p) abort();
+    return p;
+}
+
+/* X and its further parts, the operands from FIRST on, as one tensor of type *T; OWN: the memory that was needed for it, or NULL. */
+static struct ref_tensor joined_x(const struct ref_call *c, int first, struct type *t, double **own)
+{
+    *t = *c->in[0].type;
+    *own = NULL;
+    for (int i = first; i < c->nin; i++)
+        if (c->in[i].data) t->dim[1] += c->in[i].type->dim[1];
+    if (t->dim[1] == c->in[0].type->dim[1]) return c->in[0];
+    struct ref_tensor x = {t, *own = ref_memory(t)};
+    int64_t pixels = t->dim[2] * t->dim[3], sample = t->dim[1] * pixels;
+    for (int64_t n = 0; n < t->dim[0]; n++) {
+        double *to = x.data + n * sample;
+        for (int i = 0; i < c->nin; i = i ? i + 1 : first) {
+            if (!c->in[i].data) continue;
+            int64_t count = c->in[i].type->dim[1] * pixels;
+            memcpy(to, c->in[i].data + n * count, (size_t)count * sizeof *to);
+            to += count;
+        }
+    }
+    return x;
+}
+
 static void ref_conv(struct ref_call *c)
 {
-    run_sum(c, conv_geometry(c->attr), &c->in[0], &c->out[0], &c->in[1], conv_ref_y);
+    struct type t;
+    double *own;
+    struct ref_tensor x = joined_x(c, 3, &t, &own);
+    run_sum(c, conv_geometry(c->attr), &x, &c->out[0], &c->in[1], conv_ref_y);
     add_bias(c, ref_samples(c, c->in[0].type));
+    free(own);
 }
 
 static void ref_transpose(struct ref_call *c)
@@ -362,8 +442,28 @@ static void ref_transpose(struct ref_call *c)
     add_bias(c, ref_samples(c, c->in[0].type));
 }
 
-static void ref_dgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &c->in[1], conv_ref_x); }
-static void ref_wgrad(struct ref_call *c) { run_sum(c, grad_geometry(c->attr), &c->in[0], &c->in[1], &c->out[0], conv_ref_w); }
+/* The weights of some input channels alone. */
+static void ref_dgrad(struct ref_call *c)
+{
+    const int64_t *part = c->attr[G_CHANNELS].v;
+    struct ref_tensor w = c->in[1];
+    struct type t = *w.type;
+    if (part[1]) t.dim[1] = part[1] - part[0];
+    int64_t taps = t.dim[2] * t.dim[3], each = t.dim[1] * taps;
+    double *some = ref_memory(&t);
+    for (int64_t o = 0; o < t.dim[0]; o++) memcpy(some + o * each, w.data + o * w.type->dim[1] * taps + part[0] * taps, (size_t)each * sizeof *some);
+    run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &(struct ref_tensor){&t, some}, conv_ref_x);
+    free(some);
+}
+
+static void ref_wgrad(struct ref_call *c)
+{
+    struct type t;
+    double *own;
+    struct ref_tensor x = joined_x(c, 2, &t, &own);
+    run_sum(c, grad_geometry(c->attr), &x, &c->in[1], &c->out[0], conv_ref_w);
+    free(own);
+}
 
 /* ---- tests: channels 1, 3, 17 and on either side of a vector; sizes 1, 7, 13; kernels 1, 2, 3, 5, 7 */
 
@@ -391,6 +491,13 @@ static const struct op_test conv_tests[] = {
     {"x=1,32,7,7 weight=32,16,3,3 bias=32 groups=2 pad=1,1,1,1", 1e-5},
     {"x=1,12,7,7 weight=20,3,1,1 groups=4", 1e-5},
     {"x=1,96,5,5 weight=64,48,3,3 groups=2 pad=1,1,1,1", 1e-5},
+    {"x=1,16,7,7 weight=32,32,3,3 x2=1,16,7,7 pad=1,1,1,1", 1e-5},
+    {"x=3,32,7,7 weight=17,49,3,3 bias=17 x2=3,17,7,7 pad=1,1,1,1", 1e-5},
+    {"x=3,16,5,13 weight=48,67,1,1 x2=3,48,5,13 x3=3,3,5,13", 1e-5},
+    {"x=3,16,13,13 weight=3,97,5,5 bias=3 x2=3,32,13,13 x3=3,16,13,13 x4=3,33,13,13 pad=2,2,2,2 stride=2,2", 1e-5},
+    {"x=3,16,13,13 weight=32,49,3,3 bias=32 x2=3,33,13,13 pad=1,1,1,1 algorithm=winograd2", 1e-5},
+    {"x=3,64,15,29 weight=32,97,3,3 bias=32 x2=3,33,15,29 pad=1,1,1,1 algorithm=winograd4", 1e-5},
+    {"x=3,16,29,29 weight=16,32,3,3 x2=3,16,29,29 pad=1,1,1,1 algorithm=winograd4", 1e-5},
 };
 static const struct op_test transpose_tests[] = {
     {"x=2,3,7,7 weight=3,5,2,2 bias=5 stride=2,2", 1e-5},
@@ -423,6 +530,12 @@ static const struct op_test dgrad_tests[] = {
     {"dy=2,16,7,7 weight=16,4,3,3 groups=4 pad=1,1,1,1 size=7,7", 1e-5},
     {"dy=1,32,7,7 weight=32,16,3,3 groups=2 pad=1,1,1,1 size=7,7", 1e-5},
     {"dy=1,96,5,5 weight=96,48,3,3 groups=2 pad=1,1,1,1 size=5,5", 1e-5},
+    {"dy=1,32,7,7 weight=32,48,3,3 pad=1,1,1,1 size=7,7 channels=0,16", 1e-5},
+    {"dy=3,17,7,7 weight=17,49,3,3 pad=1,1,1,1 size=7,7 channels=32,49", 1e-5},
+    {"dy=3,17,7,7 weight=17,64,1,1 size=7,7 channels=16,48", 1e-5},
+    {"dy=3,16,6,6 weight=16,48,2,2 stride=2,2 size=13,13 channels=16,48", 1e-5},
+    {"dy=3,16,13,13 weight=16,49,3,3 pad=1,1,1,1 size=13,13 channels=16,49 algorithm=winograd2", 1e-5},
+    {"dy=3,32,15,29 weight=32,96,3,3 pad=1,1,1,1 size=15,29 channels=64,96 algorithm=winograd4", 1e-5},
 };
 static const struct op_test wgrad_tests[] = {
     {"x=2,3,7,7 dy=2,5,4,4 stride=2,2 pad=1,1,1,1 kernel=3,3", 1e-5},
@@ -442,6 +555,13 @@ static const struct op_test wgrad_tests[] = {
     {"x=2,16,7,7 dy=2,16,7,7 groups=4 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=1,32,7,7 dy=1,32,7,7 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=2,96,5,5 dy=2,64,5,5 groups=2 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=1,16,7,7 dy=1,32,7,7 x2=1,16,7,7 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=3,32,7,7 dy=3,17,7,7 x2=3,17,7,7 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=9,16,5,13 dy=9,48,5,13 x2=9,48,5,13 x3=9,3,5,13 kernel=1,1", 1e-5},
+    {"x=3,16,13,13 dy=3,3,7,7 x2=3,32,13,13 x3=3,16,13,13 x4=3,33,13,13 pad=2,2,2,2 stride=2,2 kernel=5,5", 1e-5},
+    {"x=3,16,13,13 dy=3,32,13,13 x2=3,33,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
+    {"x=3,48,15,29 dy=3,64,15,29 x2=3,80,15,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=3,16,29,29 dy=3,16,29,29 x2=3,16,29,29 x3=3,17,29,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=3,33,13,13 dy=3,17,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=3,100,5,7 dy=3,36,5,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
@@ -461,9 +581,11 @@ static const struct op_test wgrad_tests[] = {
 
 /* ---- rows */
 
-static const struct op_operand conv_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}};
+#define FURTHER_PARTS {"x2", OPERAND_PART, true}, {"x3", OPERAND_PART, true}, {"x4", OPERAND_PART, true}
+static const struct op_operand conv_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}, FURTHER_PARTS};
+static const struct op_operand transpose_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}};
 static const struct op_operand dgrad_operands[] = {{"dy", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}};
-static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false}, {"dy", OPERAND_VALUE, false}};
+static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false}, {"dy", OPERAND_VALUE, false}, FURTHER_PARTS};
 
 extern const struct op_def op_conv_rows[];
 extern const int op_conv_nrows;
@@ -475,12 +597,12 @@ const struct op_def op_conv_rows[] = {
      .prologues = 1, .workspace = winograd_workspace,
      .ref = ref_conv, .tests = conv_tests, .ntests = COUNT(conv_tests), .bf16 = true},
     {.name = "conv_transpose2d", .help = "transposed 2-d convolution: learned upsampling",
-     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
+     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = transpose_operands, .noperands = COUNT(transpose_operands), .nouts = 1,
      .attrs = transpose_attrs, .nattr = COUNT(transpose_attrs), .params = transpose_params, .infer = transpose_infer,
      .grad = transpose_grad, .macs = input_macs, .ref = ref_transpose, .tests = transpose_tests, .ntests = COUNT(transpose_tests), .bf16 = true},
     {.name = "conv2d_dgrad", .help = "gradient of conv2d by its input",
      .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
-     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = input_macs, .prologues = 1, .workspace = winograd_workspace,
+     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = dgrad_macs, .prologues = 1, .workspace = winograd_workspace,
      .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests), .bf16 = true},
     {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
      .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,

@@ -40,7 +40,10 @@ struct op_attr {
     const char *help;            /* one line */
 };
 
-enum operand_kind { OPERAND_VALUE, OPERAND_PARAM, OPERAND_BUFFER, OPERAND_TARGET };
+enum operand_kind {
+    OPERAND_VALUE, OPERAND_PARAM, OPERAND_BUFFER, OPERAND_TARGET,
+    OPERAND_PART, /* further channels of the first operand (op/parts.h): from passes only, a spec cannot give it */
+};
 struct op_operand { const char *name; enum operand_kind kind; bool optional; };
 
 /* A tensor that a layer brings: conv1.weight. */

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "op/accuracy.h"
 #include "op/op.h"
+#include "op/parts.h"
 #include "op/winograd.h"
 #include "op/winograd_wgrad.h"
 #include "pass/passes.h"
@@ -50,9 +51,9 @@ static const struct type *weight_of(const struct node *n) { return is_wgrad(n) ?
 static double wgrad_error(const struct node *n, int m)
 {
     enum { LANES = 16 };
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
+    const struct type x = parts_type(n), *dy = &n->in[1]->type;
     if (!m) return accuracy_estimate(0, (double)(dy->dim[2] * dy->dim[3]));
-    struct winograd_wgrad_plan p = winograd_wgrad_plan(x, dy, m, LANES);
+    struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, dy, m, LANES);
     int64_t tiles = dy->dim[0] * p.tiles_y * p.tiles_x;
     return accuracy_estimate(m, (double)(p.block + div_up(tiles, p.block * p.slots) + p.slots));
 }
@@ -88,7 +89,8 @@ bool algorithm_legal(const struct node *n, int algorithm, const struct target *t
     if (algorithm == 0) return true;
     const struct type *w = weight_of(n);
     /* vectors of padding would do most of the work */
-    if (algorithm_tile(n, algorithm) && (w->dim[0] < t->lanes || w->dim[1] < t->lanes)) return false;
+    int64_t in = node_is(n, "conv2d_dgrad") ? n->out[0]->type.dim[1] : w->dim[1];
+    if (algorithm_tile(n, algorithm) && (w->dim[0] < t->lanes || in < t->lanes)) return false;
     return rule_allows(n, algorithm);
 }
 
@@ -119,7 +121,7 @@ static double slower(double compute, double bytes, const struct target *t)
 
 static double direct_cost(const struct node *n, const struct target *t)
 {
-    const struct type *x = &n->in[0]->type, *w = weight_of(n), *y = is_wgrad(n) ? &n->in[1]->type : &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *w = weight_of(n), *y = is_wgrad(n) ? &n->in[1]->type : &n->out[0]->type;
     double taps = (double)(w->dim[2] * w->dim[3]);
     int64_t groups = node_int(n, "groups");
     double per_channel = taps * (double)round_up(x->dim[1], t->lanes) * (double)round_up(y->dim[1], t->lanes) / (double)groups;
@@ -131,7 +133,7 @@ static double direct_cost(const struct node *n, const struct target *t)
 
 static double winograd_cost(const struct node *n, const struct target *t, int m)
 {
-    const struct type *x = &n->in[0]->type, *y = &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
     struct winograd_plan p = winograd_plan(x, y, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
     double multiplied = p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
@@ -147,7 +149,8 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
    first- and the second-level cache. The figures are from 64 channels at 56×56 to 512 at 7×7, one image and sixteen (Sapphire Rapids). */
 static double winograd_wgrad_cost(const struct node *n, const struct target *t, int m)
 {
-    struct winograd_wgrad_plan p = winograd_wgrad_plan(&n->in[0]->type, &n->in[1]->type, m, t->lanes);
+    const struct type x = parts_type(n);
+    struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(n->in[0]->type.dim[0] * p.tiles_y * p.tiles_x);
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
     double products = tiles * points * channels / (2.0 * t->lanes) / 0.9;

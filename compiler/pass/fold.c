@@ -17,7 +17,7 @@ static struct node *foldable(const struct node *bn, const struct uses *uses)
     bool transposed = node_is(conv, "conv_transpose2d");
     if (!transposed && !node_is(conv, "conv2d") && !node_is(conv, "dense")) return NULL;
     if (transposed && node_int(conv, "groups") > 1) return NULL; /* dimension 1 of its weights is one group's outputs */
-    for (int i = 1; i < conv->nin; i++)
+    for (int i = 1; i < conv->nin && i < 3; i++)
         if (!is_state(conv->in[i])) return NULL;
     for (int i = BN_WEIGHT; i <= BN_VAR; i++)
         if (!is_state(bn->in[i])) return NULL;
@@ -44,8 +44,10 @@ static void fold(struct graph *g, struct node *bn, struct node *conv)
     folded->span = conv->span;
     name_after(g, folded->out[0], conv->out[0], "folded");
     name_after(g, folded->out[1], conv->out[0], "folded_bias");
-    node_set_in(g, conv, (struct value *[]){ conv->in[0], folded->out[0], folded->out[1] }, 3);
-    conv->nanchor = 3;
+    conv->in[1] = folded->out[0];
+    if (conv->nin > 2) conv->in[2] = folded->out[1];
+    else node_set_in(g, conv, (struct value *[]){ conv->in[0], folded->out[0], folded->out[1] }, 3);
+    conv->nanchor = conv->nin;
     if (bn->out[0]->layer) conv->out[0]->layer = bn->out[0]->layer;
     graph_replace(g, bn->out[0], conv->out[0]);
     graph_remove(g, bn);

@@ -85,7 +85,7 @@ static void mark_inlined(struct footprint *m)
             readers += reader->index > m->border;
             fitting += reader->index > m->border && inline_fits(reader, v, n);
         }
-        m->inlined[i] = readers && fitting == readers;
+        m->inlined[i] = fitting > 0;
     }
 }
 

@@ -34,6 +34,8 @@ static bool has_operand(struct value *const *in, int n, const struct value *v)
 
 /* ---- convolutions take what follows them */
 
+enum { MAX_ANCHORS = 8 };
+
 struct anchor { /* a convolution that grows a body */
     struct graph *g;
     struct node *node;
@@ -48,14 +50,15 @@ static void take_bias(struct anchor *a)
     struct node *n = a->node;
     if (n->nin < 3) return;
     struct value *bias = n->in[2];
-    n->nin = n->nanchor = 2;
+    if (n->nin > 3) n->in[2] = NULL; /* further parts of the input stand behind it */
+    else n->nin = n->nanchor = 2;
     if (!bias) return;
     const struct op_def *add = op_find("add");
     struct body_insn *i = &a->body.insn[a->body.ninsn++];
     *i = (struct body_insn){ .op = add, .attr = ARENA_ARRAY(a->g->arena, struct attr, add->nattr + 1), .narg = 2 };
     for (int k = 0; k < add->nattr; k++) i->attr[k] = add->attrs[k].def;
     i->arg[0] = (struct body_ref){ BODY_ACC, 0 };
-    i->arg[1] = (struct body_ref){ BODY_OPERAND, 2 };
+    i->arg[1] = (struct body_ref){ BODY_OPERAND, (uint8_t)n->nanchor };
     a->operand[a->noperands++] = bias;
 }
 
@@ -113,6 +116,18 @@ static bool can_take(const struct node *n, const struct value *v)
     return is_pointwise(n) && n->out[0]->def == n && type_same_shape(&n->out[0]->type, &v->type);
 }
 
+/* The gradient of some channels (a part of what the forward pass would join) does not wait for another gradient to be added to it: what it
+   reads, packed weights above all, would have to be kept until then. */
+static bool would_wait(const struct node *conv, const struct node *n)
+{
+    int k = op_attr_index(conv->op, "channels");
+    if (k < 0 || !conv->attr[k].v[1]) return false;
+    for (const struct node *m = conv->next; m && m != n; m = m->next)
+        for (int i = 0; i < n->nin; i++)
+            if (n->in[i] && n->in[i]->def == m) return true;
+    return false;
+}
+
 /* v → n, n being the only reader. Or v → m, v → n with m → n alone: x·sigmoid(x). */
 static bool extend(struct anchor *a, const struct uses *uses)
 {
@@ -126,7 +141,7 @@ static bool extend(struct anchor *a, const struct uses *uses)
         if (gate && gate != u[i].node) return false;
         gate = u[i].node;
     }
-    if (!can_take(last, v)) return false;
+    if (!can_take(last, v) || would_wait(a->node, last)) return false;
     struct known known[2] = { { v, tail_of(a) } };
     struct anchor saved = *a;
     if (gate) {
@@ -150,11 +165,11 @@ static void finish_anchor(struct anchor *a)
 {
     struct node *n = a->node;
     if (!a->body.ninsn) return;
-    struct value *in[2 + MAX_OPERANDS];
-    memcpy(in, n->in, 2 * sizeof *in);
-    memcpy(in + 2, a->operand, (size_t)a->noperands * sizeof *in);
-    node_set_in(a->g, n, in, 2 + a->noperands);
-    n->nanchor = 2;
+    struct value *in[MAX_ANCHORS + MAX_OPERANDS];
+    assert(n->nanchor <= MAX_ANCHORS);
+    memcpy(in, n->in, (size_t)n->nanchor * sizeof *in);
+    memcpy(in + n->nanchor, a->operand, (size_t)a->noperands * sizeof *in);
+    node_set_in(a->g, n, in, n->nanchor + a->noperands);
     a->body.nout = 1;
     a->body.out[0] = tail_of(a);
     n->body = ARENA_NEW(a->g->arena, struct body);

@@ -182,7 +182,8 @@ static void layout_wgrad(struct laying *l, struct node *n)
 {
     bool stem = reads_plain(l, n);
     n->in[0] = data_operand(l, n);
-    n->in[1] = convert_blocked(l, n->in[1], n);
+    for (int i = 1; i < n->nin; i++)
+        if (n->in[i]) n->in[i] = convert_blocked(l, n->in[i], n);
     n->out[0]->type = weight_type(l, &n->out[0]->type, groups_of(n), stem);
 }
 

@@ -44,10 +44,11 @@ static size_t lowest_gap(const struct packing *p, const struct item *it, int npl
     return at;
 }
 
-static size_t place_all(struct packing *p, const int *order, size_t limit)
+/* The first COUNT of ORDER, in that order; SIZE_MAX: they would reach above LIMIT. */
+static size_t place_all(struct packing *p, const int *order, int count, size_t limit)
 {
     size_t height = 0;
-    for (int i = 0; i < p->count; i++) {
+    for (int i = 0; i < count; i++) {
         struct item *it = &p->items[order[i]];
         it->offset = lowest_gap(p, it, i);
         if (it->offset + it->bytes > height) height = it->offset + it->bytes;
@@ -100,11 +101,11 @@ static uint64_t next_random(uint64_t *state) /* xorshift64 (Marsaglia 2003) */
     return *state ^= *state << 17;
 }
 
-/* Moves an item that reaches the top to an earlier place in the order. */
-static void promote(const struct packing *p, int *order, size_t height, uint64_t *random)
+/* Moves an item that reaches the top to an earlier place in the order, of COUNT. */
+static void promote(const struct packing *p, int *order, int count, size_t height, uint64_t *random)
 {
     int tops = 0, position = 0;
-    for (int i = 0; i < p->count; i++) {
+    for (int i = 0; i < count; i++) {
         const struct item *it = &p->items[order[i]];
         if (it->offset + it->bytes == height && next_random(random) % (uint64_t)++tops == 0) position = i;
     }
@@ -118,27 +119,41 @@ static void promote(const struct packing *p, int *order, size_t height, uint64_t
 /* A search for the last thousandth would take longer than the start of a model that has been compiled before. */
 static size_t near_enough(size_t bound) { return bound + bound / 1000; }
 
-static size_t improve(struct packing *p, int *order, size_t height, size_t bound, struct arena *a)
+/* The search goes over the first COUNT of ORDER alone, and leaves its best there. */
+static void improve(struct packing *p, int *order, int count, size_t bound, struct arena *a)
 {
-    int *trial = ARENA_ARRAY(a, int, p->count + 1);
+    int *trial = ARENA_ARRAY(a, int, count + 1), *current = ARENA_ARRAY(a, int, count + 1);
     uint64_t random = 88172645463325252u;
-    int64_t budget = 24000000 / ((int64_t)p->count * p->count + 1000);
-    place_all(p, order, SIZE_MAX);
-    size_t current = height, *offset = ARENA_ARRAY(a, size_t, p->count + 1);
-    for (int64_t i = 0; i < budget && height > near_enough(bound); i++) {
+    int64_t budget = 24000000 / ((int64_t)count * count + 1000);
+    size_t height = place_all(p, order, count, SIZE_MAX), best = height, *offset = ARENA_ARRAY(a, size_t, p->count + 1);
+    memcpy(current, order, (size_t)count * sizeof *current);
+    for (int64_t i = 0; i < budget && best > near_enough(bound); i++) {
         for (int k = 0; k < p->count; k++) offset[k] = p->items[k].offset;
-        memcpy(trial, order, (size_t)p->count * sizeof *trial);
-        promote(p, trial, current, &random);
-        size_t h = place_all(p, trial, current);
-        if (h <= current) {
-            memcpy(order, trial, (size_t)p->count * sizeof *trial);
-            current = h;
+        memcpy(trial, current, (size_t)count * sizeof *trial);
+        promote(p, trial, count, height, &random);
+        size_t h = place_all(p, trial, count, height);
+        if (h <= height) {
+            memcpy(current, trial, (size_t)count * sizeof *trial);
+            height = h;
         } else {
             for (int k = 0; k < p->count; k++) p->items[k].offset = offset[k];
         }
-        if (current < height) height = current;
+        if (height >= best) continue;
+        best = height;
+        memcpy(order, current, (size_t)count * sizeof *order);
     }
-    return height;
+}
+
+/* ORDER with the items of some size first, which the search is about; the many small ones fit into what is left. Returns how many those are. */
+static int large_first(const struct packing *p, const int *from, size_t bound, int *order)
+{
+    int large = 0, count = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < p->count; i++)
+            if ((p->items[from[i]].bytes >= bound / 1000) == !pass) order[count++] = from[i];
+        if (!pass) large = count;
+    }
+    return large;
 }
 
 size_t items_pack(struct item *items, int count, size_t bound, struct arena *a)
@@ -150,11 +165,20 @@ size_t items_pack(struct item *items, int count, size_t bound, struct arena *a)
     if (!count) return 0;
     for (int kind = 0; kind < NORDERS && height > bound; kind++) {
         fill_order(items, count, kind, keys, order);
-        size_t h = place_all(&p, order, height);
+        size_t h = place_all(&p, order, count, height);
         if (h >= height) continue;
         height = h;
         memcpy(best, order, (size_t)count * sizeof *best);
     }
-    if (height > bound) height = improve(&p, best, height, bound, a);
-    return place_all(&p, best, SIZE_MAX);
+    for (int some = 0; some < 2 && height > near_enough(bound); some++) {
+        int searched = count;
+        if (some) searched = large_first(&p, best, bound, order);
+        else memcpy(order, best, (size_t)count * sizeof *order);
+        improve(&p, order, searched, bound, a);
+        size_t h = place_all(&p, order, count, height);
+        if (h >= height) continue;
+        height = h;
+        memcpy(best, order, (size_t)count * sizeof *best);
+    }
+    return place_all(&p, best, count, SIZE_MAX);
 }

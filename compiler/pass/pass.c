@@ -9,11 +9,11 @@
 #include "ir/verify.h"
 #include "op/op.h"
 
-const char pass_pipeline_infer[] = "simplify,fold,fuse,precision,algorithm,layout,workspace,schedule,plan";
-const char pass_pipeline_train[] = "autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,schedule,plan";
+const char pass_pipeline_infer[] = "simplify,concat,fold,fuse,precision,algorithm,layout,workspace,schedule,plan";
+const char pass_pipeline_train[] = "concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,schedule,plan";
 
 static const struct pass *const passes[] = {
-    &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_precision, &pass_algorithm, &pass_layout, &pass_workspace, &pass_recompute, &pass_schedule, &pass_plan, NULL,
+    &pass_concat, &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_precision, &pass_algorithm, &pass_layout, &pass_workspace, &pass_recompute, &pass_schedule, &pass_plan, NULL,
 };
 
 const struct pass *const *pass_all(void) { return passes; }

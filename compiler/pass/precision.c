@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "op/op.h"
+#include "op/parts.h"
 
 struct precision {
     struct graph *g;
@@ -58,11 +59,25 @@ static void choose(struct precision *p, const struct uses *u, struct value *v)
 {
     p->images++;
     p->before += type_bytes(&v->type);
-    if (can_be_narrow(p, u, v)) {
-        v->type.dtype = DT_BF16;
-        p->narrow++;
+    if (can_be_narrow(p, u, v)) v->type.dtype = DT_BF16;
+}
+
+/* What a convolution reads in parts is of one type. */
+static void make_parts_alike(struct graph *g)
+{
+    const struct value *part[MAX_PARTS];
+    for (bool changed = true; changed;) {
+        changed = false;
+        GRAPH_EACH(g, n) {
+            bool wide = false;
+            int count = parts_of(n, part);
+            for (int i = 0; i < count && count > 1; i++) wide |= part[i]->type.dtype == DT_F32;
+            for (int i = 0; i < count && wide; i++) {
+                changed |= part[i]->type.dtype == DT_BF16;
+                if (part[i]->type.dtype == DT_BF16) g->values[part[i]->id]->type.dtype = DT_F32;
+            }
+        }
     }
-    p->after += type_bytes(&v->type);
 }
 
 static void summarise(const struct precision *p, struct buf *summary)
@@ -90,9 +105,17 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     const struct uses u = uses_of(g, g->arena);
     mark_weights(&p);
     mark_borders(&p);
+    bool *image = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
     for (int i = 0; i < g->nvalues; i++) {
         struct value *v = g->values[i];
-        if (v->kind == VALUE_NODE && v->def && v->type.rank == 4 && v->type.dtype == DT_F32 && !p.fixed[i]) choose(&p, &u, v);
+        image[i] = v->kind == VALUE_NODE && v->def && v->type.rank == 4 && v->type.dtype == DT_F32 && !p.fixed[i];
+        if (image[i]) choose(&p, &u, v);
+    }
+    make_parts_alike(g);
+    for (int i = 0; i < g->nvalues; i++) {
+        if (!image[i]) continue;
+        p.narrow += g->values[i]->type.dtype == DT_BF16;
+        p.after += type_bytes(&g->values[i]->type);
     }
     summarise(&p, summary);
     return true;

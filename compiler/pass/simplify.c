@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "op/op.h"
+#include "op/parts.h"
 
 struct simplify {
     struct graph *g;
@@ -135,6 +136,12 @@ static bool merge_backward(struct simplify *s, struct node *n)
     return true;
 }
 
+/* Does a convolution read the value as the whole of its input? */
+static bool merges(const struct use *u)
+{
+    return u->index == 0 && (node_is(u->node, "conv2d") || node_is(u->node, "conv2d_wgrad")) && parts_of(u->node, NULL) == 1;
+}
+
 static void merge_into_readers(struct simplify *s, struct node *n)
 {
     bool pad = node_is(n, "pad"), sub = node_is(n, "subsample");
@@ -142,7 +149,7 @@ static void merge_into_readers(struct simplify *s, struct node *n)
     const struct value *v = n->out[0];
     for (int i = s->uses.start[v->id]; i < s->uses.start[v->id + 1]; i++) {
         struct node *user = s->uses.item[i].node;
-        if (s->uses.item[i].index || (!node_is(user, "conv2d") && !node_is(user, "conv2d_wgrad")) || user->in[0] != v) continue;
+        if (!merges(&s->uses.item[i]) || user->in[0] != v) continue;
         if (pad) merge_pad(s, n, user);
         else merge_subsample(s, n, user);
     }
@@ -155,7 +162,7 @@ static bool all_readers_merge(const struct simplify *s, const struct node *n)
     if (s->uses.total[v->id] != uses_by_nodes(&s->uses, v)) return false;
     for (int i = s->uses.start[v->id]; i < s->uses.start[v->id + 1]; i++) {
         const struct node *user = s->uses.item[i].node;
-        if (s->uses.item[i].index || (!node_is(user, "conv2d") && !node_is(user, "conv2d_wgrad"))) return false;
+        if (!merges(&s->uses.item[i])) return false;
         if (node_is(n, "subsample") && !is_pointwise_conv(user)) return false;
     }
     return true;

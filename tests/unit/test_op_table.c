@@ -218,8 +218,8 @@ static void operands_are_counted(void **state)
     assert_string_equal(e.message, "conv2d takes 2 operands, not 1");
     assert_false(op_infer(graph_node(g, NULL, op_find("conv2d"), x, 2, 1), &e));
     assert_string_equal(e.message, "conv2d lacks its operand 'weight'");
-    assert_false(op_infer(graph_node(g, NULL, op_find("conv2d"), x, 4, 1), &e));
-    assert_string_equal(e.message, "conv2d takes 3 operands, not 4");
+    assert_false(op_infer(graph_node(g, NULL, op_find("conv_transpose2d"), x, 4, 1), &e));
+    assert_string_equal(e.message, "conv_transpose2d takes 3 operands, not 4");
     arena_free(a);
 }
 
