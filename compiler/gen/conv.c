@@ -7,7 +7,9 @@
 #include "base/checked.h"
 #include "gen/grouped.h"
 #include "gen/parts.h"
+#include "gen/sums.h"
 #include "gen/winograd.h"
+#include "op/sums.h"
 
 enum { LINE_BYTES = 64 };
 
@@ -128,6 +130,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
     int64_t row_bytes = p->in.h * p->icb * (int64_t)dtype_bytes(conv_view_dtype(&p->in)) * p->is;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
+    if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(batch)); /* a slot for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
@@ -140,7 +143,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
 int conv_body_args(const struct node *n, struct lower_arg *args, int count)
 {
     for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
-    int nout = n->body ? n->body->nout : 1;
+    int nout = n->body ? body_elementwise(n->body) : 1;
     for (int k = 1; k < nout; k++) args[count++] = arg_value(n->out[k]);
     return count;
 }
@@ -174,7 +177,8 @@ static size_t scratch_bytes(const struct conv_params *p, int64_t v)
     return (size_t)(conv_zero_row_bytes(p) + widened);
 }
 
-static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops)
+/* One kernel of a node, of which PHASE counts; PARTS[phase]: the slots of its sums. */
+static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops, struct sums_part *parts, int phase)
 {
     const struct target *t = lower_target(lo);
     p->th = tile_rows(t, p);
@@ -183,8 +187,15 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[24] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block), arg_value(n->out[0])};
-    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, parts_args(n, args, conv_body_args(n, args, 3)));
+    int nargs = parts_args(n, args, conv_body_args(n, args, 3));
     const struct type x = parts_type(n);
+    if (p->body.nsums) {
+        int64_t first = phase * x.dim[0] * sums_chunks(x.dim[0]);
+        parts[phase] = (struct sums_part){first, p->chunks, 1};
+        size_t slot = (size_t)(sums_vectors(n) * p->ocb * t->lanes) * sizeof(float);
+        args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, t->lanes) + (size_t)first * slot);
+    }
+    lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, nargs);
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x.dim[0]));
     lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)(p->tw * p->th));
@@ -254,7 +265,9 @@ static void lower_forward(struct lower *lo, const struct node *n)
         lower_grouped(lo, n);
         return;
     }
-    add_step(lo, n, &p, p.depthwise ? "depthwise" : "conv", 2 * op_macs(n) / y->dim[0]);
+    struct sums_part part;
+    add_step(lo, n, &p, p.depthwise ? "depthwise" : "conv", 2 * op_macs(n) / y->dim[0], &part, 0);
+    lower_sums(lo, n, &part, 1);
 }
 
 /* Taps k = first, first + wstep, … of KERNEL that reach output position PHASE of STRIDE: (phase + pad − k·dilation) divisible by stride. */
@@ -303,11 +316,14 @@ static void lower_transposed(struct lower *lo, const struct node *n)
             lower_grouped(lo, n);
             return;
         }
+    struct sums_part parts[SUMS_MAX_PARTS];
+    int kernels = 0;
     for (int64_t i = 0; i < phases; i++)
         if (phase_params(t, n, &g, i / g.stride[1], i % g.stride[1], &p)) {
             choose_blocking(t, &p);
-            add_step(lo, n, &p, p.depthwise ? "depthwise_dgrad" : "dgrad", flops);
+            add_step(lo, n, &p, p.depthwise ? "depthwise_dgrad" : "dgrad", flops, parts, kernels++);
         }
+    lower_sums(lo, n, parts, kernels);
 }
 
 /* Samples take the place of pixels. */
@@ -326,7 +342,7 @@ static void lower_dense(struct lower *lo, const struct node *n, bool transposed)
     p.kh = p.kw = (struct conv_taps){1, 0, 1, 0, 1};
     p.by_sample = 1;
     choose_blocking(lower_target(lo), &p);
-    add_step(lo, n, &p, "dense", 0);
+    add_step(lo, n, &p, "dense", 0, NULL, 0);
 }
 
 void lower_conv(struct lower *lo, const struct node *n)

@@ -61,7 +61,8 @@ struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
 /* The scratch begins with a row of zeros where tiles have two rows; what is widened follows. */
 int64_t conv_zero_row_bytes(const struct conv_params *p);
 
-/* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further parts of the input. */
+/* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further parts of the input,
+   the slots of the sums. */
 void conv_emit(struct emit *e, const void *params);
 
 /* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */

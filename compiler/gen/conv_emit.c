@@ -9,6 +9,7 @@
 #include "gen/conv.h"
 #include "gen/expr.h"
 #include "gen/parts.h"
+#include "gen/sums.h"
 
 /* Bytes ahead that weights larger than the second-level cache are asked for. */
 enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, LINE = 64 /* bytes of a cache line */ };
@@ -80,6 +81,7 @@ struct conv_emitter {
     V ob;                                 /* first output block of the piece */
     V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
+    struct sums sums;
     int64_t unroll;
     enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
     int64_t th;                           /* rows of the tile at hand */
@@ -315,18 +317,25 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
     const struct conv_params *p = c->p;
     V row = e_muli(e, e_addi(e, e_muli(e, y, p->os_h), p->y0), p->out.h);
     V at = e_add(e, row, e_muli(e, e_addi(e, e_muli(e, x, p->os_w), p->x0), p->out.w));
+    V count = e_int(e, c->th * r->width);
     for (int64_t o = 0; o < p->ov; o++) {
+        struct sums_tile t;
+        sums_tile_begin(e, &c->sums, &t);
         for (int64_t i = 0; i < c->th * r->width; i++) {
             int64_t offset = o * p->out.cb + i / r->width * p->os_h * p->out.h + i % r->width * p->os_w * p->out.w;
-            V full[16] = {0}, result[MAX_OUTS];
+            V full[16] = {0}, result[MAX_OUTS], term[MAX_SUMS][2];
             for (int k = 0; k < p->body.noperands; k++)
                 if (p->body.operand[k].shape == OPERAND_FULL)
                     full[k] = e_load_vd(e, operand_dtype(p, k), e_ati_d(e, operand_dtype(p, k), e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
-            body_apply(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result);
+            body_apply_sums(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result, term);
             for (int k = 0; k < p->body.nout; k++)
                 e_store_vd(e, result_dtype(p, k), result[k], e_ati_d(e, result_dtype(p, k), e_at_d(e, result_dtype(p, k), c->result[k], at), offset));
+            if (i == 0) sums_tile_shift(&c->sums, &t, term);
+            sums_add(e, &c->sums, &t, term);
         }
+        sums_tile_end(e, &c->sums, &t, o, count);
     }
+    sums_count(e, &c->sums, count);
 }
 
 static void tile(struct conv_emitter *c, const struct conv_run *r, V x, V y, V base, V k0, V k1)
@@ -484,16 +493,20 @@ void conv_emit(struct emit *e, const void *params)
     c.unroll = p->ic % 8 == 0 && many ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
     struct loop pieces;
     c.th = 1;
+    sums_open(e, &c.sums, &p->body, p->ov);
     if (p->th > 1) zero_row(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V og, n, chunk;
     decode_piece(&c, pieces.iv, &og, &n, &chunk);
     open_piece(&c, og, n);
+    sums_clear(e, &c.sums, p->ov);
     V first = e_muli(e, chunk, p->chunk);
     if (p->by_sample) tile_samples(&c, first, e_addi(e, first, p->chunk));
     else {
         V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->rows));
         tile_rows(&c, first, last);
     }
+    V slot = e_add(e, e_muli(e, n, p->chunks), chunk), slots = p->body.nsums ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->parts.count - 1, 0))) : NULL;
+    for (int64_t o = 0; slots && o < p->ov; o++) sums_store(e, &c.sums, o, slots, slot, e_addi(e, c.ob, o), e_int(e, p->ocb));
     loop_end(e, &pieces, NULL);
 }

@@ -214,6 +214,17 @@ V e_dot_bf16(struct emit *e, V acc, V a, V b)
     return acc;
 }
 
+V e_local(struct emit *e, int64_t vectors)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b), entry = LLVMGetEntryBasicBlock(e->fn);
+    V first = LLVMGetFirstInstruction(entry);
+    if (first) LLVMPositionBuilderBefore(e->b, first);
+    V p = LLVMBuildArrayAlloca(e->b, e->vf, LLVMConstInt(e->i32, (unsigned long long)vectors, 0), "");
+    LLVMSetAlignment(p, 4u * (unsigned)e->v);
+    if (first) LLVMPositionBuilderAtEnd(e->b, here);
+    return p;
+}
+
 static void prefetch(struct emit *e, V ptr, unsigned write)
 {
     V args[4] = {ptr, LLVMConstInt(e->i32, write, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)}; /* locality 2, data */

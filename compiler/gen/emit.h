@@ -84,6 +84,8 @@ void e_prefetch(struct emit *e, V ptr);                 /* the line at PTR, whic
 void e_prefetch_write(struct emit *e, V ptr);           /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);                 /* vi1: lane < count */
 
+V e_local(struct emit *e, int64_t vectors);             /* memory on the stack, for the whole call: aligned vectors, undefined */
+
 /* ---- vectors and floats (all work on vf and on f32 alike) */
 V e_splat(struct emit *e, V scalar);                    /* f32 -> vf */
 V e_splatc(struct emit *e, double x);

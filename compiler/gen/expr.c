@@ -287,6 +287,13 @@ static void build(struct body_state *s, const struct gen_body *b)
     }
     bool bare = b->ninsn == 1 && op_all()[b->insn[0].op]->nouts > 1; /* its expressions are the results, in order */
     for (int k = 0; k < b->nout; k++) s->out[k] = bare ? insn[0][k] : ref_node(s, b->out[k], insn);
+    for (int k = 0; k < b->nsums; k++) {
+        const struct gen_sum *sum = &b->sum[k];
+        s->term[k][0] = ref_node(s, sum->value, insn);
+        s->term[k][1] = sum->kind == SUM_GRAD ? make(s, X_SUB, ref_node(s, sum->x, insn), ref_node(s, sum->mean, insn), -1) : -1;
+        for (int i = 0; i < 2; i++)
+            if (s->term[k][i] >= 0) count_uses(s, s->term[k][i]);
+    }
     for (int k = 0; k < b->nout; k++) count_uses(s, s->out[k]);
 }
 
@@ -461,16 +468,26 @@ void body_begin(struct emit *e, struct body_state *s, const struct gen_body *b, 
     }
 }
 
-void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result)
+static V real_lanes(struct emit *e, V lanes, V x) { return lanes ? e_select(e, lanes, x, e_zero(e)) : x; }
+
+void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result, V (*term)[2])
 {
     V memo[MAX_EXPR];
     memset(memo, 0, (size_t)s->nnodes * sizeof *memo);
     /* The state is only read: everything below LEVEL_FULL is there already. */
     const struct vector_ctx c = {.s = (struct body_state *)(uintptr_t)s, .memo = memo, .acc = acc, .full = full};
-    for (int k = 0; k < s->body->nout; k++) {
-        V r = vector_number(e, &c, s->out[k]);
-        result[k] = lanes ? e_select(e, lanes, r, e_zero(e)) : r;
-    }
+    for (int k = 0; k < s->body->nout; k++) result[k] = real_lanes(e, lanes, vector_number(e, &c, s->out[k]));
+    for (int k = 0; k < s->body->nsums; k++)
+        for (int i = 0; i < 2; i++) {
+            int node = s->term[k][i];
+            term[k][i] = node < 0 ? NULL : i == 0 ? real_lanes(e, lanes, vector_number(e, &c, node)) : vector_number(e, &c, node);
+        }
+}
+
+void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result)
+{
+    V term[MAX_SUMS][2];
+    body_apply_sums(e, s, acc, full, lanes, result, term);
 }
 
 /* ---- bodies of nodes */
@@ -516,6 +533,16 @@ static struct body_ref local_ref(struct body_ref r, int nanchor)
     return r;
 }
 
+static struct gen_sum sum_of(const struct body_insn *b, int nanchor)
+{
+    struct gen_sum s;
+    memset(&s, 0, sizeof s);
+    s.kind = b->op->nouts == 1 ? SUM_PLAIN : b->narg == 1 ? SUM_STATS : SUM_GRAD;
+    s.value = local_ref(b->arg[0], nanchor);
+    if (s.kind == SUM_GRAD) s.x = local_ref(b->arg[1], nanchor), s.mean = local_ref(b->arg[2], nanchor);
+    return s;
+}
+
 static void init_bare(struct gen_body *gb, const struct node *n)
 {
     gb->ninsn = 1;
@@ -541,7 +568,9 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
         return;
     } else {
         gb->nacc = n->op->nouts;
-        gb->ninsn = n->body->ninsn;
+        gb->nsums = body_sums(n->body);
+        gb->ninsn = n->body->ninsn - gb->nsums;
+        gb->nout = body_elementwise(n->body);
         gb->noperands = n->nin - n->nanchor;
         for (int i = 0; i < gb->ninsn; i++) {
             const struct body_insn *in = &n->body->insn[i];
@@ -550,6 +579,7 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
             for (int k = 0; k < in->narg; k++) gb->insn[i].arg[k] = local_ref(in->arg[k], n->nanchor);
         }
         for (int k = 0; k < gb->nout; k++) gb->out[k] = local_ref(n->body->out[k], n->nanchor);
+        for (int k = 0; k < gb->nsums; k++) gb->sum[k] = sum_of(&n->body->insn[gb->ninsn + k], n->nanchor);
     }
     assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
     for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(result, n->in[first + k]);

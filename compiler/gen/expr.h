@@ -22,7 +22,7 @@ struct expr_node {
 /* Values of a body that do not change along the pixels, computed once for each channel block. */
 struct body_state {
     const struct gen_body *body;
-    int nnodes, out[MAX_OUTS];
+    int nnodes, out[MAX_OUTS], term[MAX_SUMS][2];
     struct expr_node node[MAX_EXPR];
     V run[MAX_EXPR];      /* RUN: f64, or i1 of a comparison */
     V vec[MAX_EXPR];      /* the same as a vector, and FIXED: vf, or vi1 of a comparison */
@@ -37,6 +37,8 @@ void body_begin_block(struct emit *e, struct body_state *s, const struct gen_bod
 /* Emits the rest for one vector of v channels: ACC: the anchor's results (vf), FULL[k]: vf of operand k where it is FULL (else ignored);
    RESULT: b->nout values. LANES: NULL, or vi1, the lanes that are real channels: the others come out as zero. */
 void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result);
+/* The same, and for each of the body's sums the term of this vector: TERM[k][0], to be multiplied by TERM[k][1] where that is not NULL. */
+void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result, V (*term)[2]);
 /* Lanes that are zero in every operand come out as zero: no LANES needed. */
 bool body_keeps_zero(const struct gen_body *b);
 

@@ -1,4 +1,5 @@
 #include "gen/grouped.h"
+#include "gen/sums.h"
 
 #include <string.h>
 #include "base/checked.h"
@@ -167,6 +168,7 @@ void lower_grouped(struct lower *lo, const struct node *n)
     int64_t rows = out->dim[2], blocks = div_up(out->dim[1], p.v);
     lower_step(lo, lower_kernel(lo, "grouped", grouped_emit, &p, sizeof p), rows * blocks, true, args, count);
     lower_algorithm(lo, "any shape");
+    lower_sums_apart(lo, n);
 }
 
 /* Arguments: x, dy, dw. Pieces: (o, i within the group). */

@@ -46,9 +46,14 @@ void lower_move(struct lower *lo, const struct node *n);
    operand that is absent reads as zero. */
 enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_ABSENT };
 struct gen_operand { uint8_t shape; uint8_t dtype; };
-/* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. */
+/* A per-channel sum at the end of a body. */
+enum sum_kind { SUM_PLAIN, SUM_STATS, SUM_GRAD };
+enum { MAX_SUMS = 2 };
+struct gen_sum { int32_t kind; struct body_ref value, x, mean; /* the last two: GRAD, Σ value·(x − mean) */ };
+/* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. nout: results that are no sums. */
 struct gen_body {
-    int32_t ninsn, nout, noperands, nacc;
+    int32_t ninsn, nout, noperands, nacc, nsums;
+    struct gen_sum sum[MAX_SUMS];
     struct { int16_t op; /* index in op_all() */ uint8_t narg; struct body_ref arg[MAX_BODY_ARGS]; double attr[8]; } insn[MAX_BODY];
     struct body_ref out[MAX_OUTS]; /* BODY_OPERAND indices count from 0 = the first body operand */
     struct gen_operand operand[16];

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "gen/lanes.h"
 #include "gen/lower.h"
+#include "gen/reduce.h"
 #include "op/slots.h"
 
 enum reduce_kind { CHANNEL_SUM, BN_STATS, BN_GRAD };
@@ -229,41 +230,41 @@ static void emit_combine(struct emit *e, const void *params)
 
 /* ---- lowering */
 
-static void add_steps(struct lower *lo, const struct node *n, struct reduce_params *p, const struct value *x, const struct value *dy,
-                      const struct value *mean, const struct value *var)
+static void add_steps(struct lower *lo, struct reduce_params *p, const struct reduce_call *c)
 {
-    const struct type *t = &x->type;
-    const struct value *ws = node_workspace(n);
-    assert(ws && t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
+    const struct type *t = &c->x->type;
+    assert(t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
     int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1, slots = reduce_slots(t->dim[0]);
     p->single = hw == 1;
     p->x = (uint8_t)t->dtype;
-    p->dy = (uint8_t)(dy ? dy->type.dtype : DT_F32);
+    p->dy = (uint8_t)(c->dy ? c->dy->type.dtype : DT_F32);
     int64_t table[T_ENTRIES] = {blocks, hw, slots};
     struct lower_arg tab = arg_data(lo, table, sizeof table);
-    struct lower_arg first[] = {tab, arg_value(ws), arg_value(x), dy ? arg_value(dy) : arg_none(), mean ? arg_value(mean) : arg_none()};
+    struct lower_arg first[] = {tab, c->ws, arg_value(c->x), c->dy ? arg_value(c->dy) : arg_none(), c->mean ? arg_value(c->mean) : arg_none()};
     lower_step(lo, lower_kernel(lo, "reduce", emit_partial, p, sizeof *p), blocks * slots, false, first, 5);
-    struct lower_arg second[] = {tab, arg_value(ws), arg_value(n->out[0]), p->kind == CHANNEL_SUM ? arg_none() : arg_value(n->out[1]),
-                                 var ? arg_value(var) : arg_none()};
+    struct lower_arg second[] = {tab, c->ws, arg_value(c->out[0]), c->out[1] ? arg_value(c->out[1]) : arg_none(), c->var ? arg_value(c->var) : arg_none()};
     p->single = 0;
     p->x = p->dy = 0;
     lower_step(lo, lower_kernel(lo, "reduce_combine", emit_combine, p, sizeof *p), blocks, false, second, 5);
 }
 
-void lower_reduce(struct lower *lo, const struct node *n)
+void lower_reduce_call(struct lower *lo, const struct reduce_call *c)
 {
     struct reduce_params p;
     memset(&p, 0, sizeof p);
-    if (strcmp(n->op->name, "channel_sum") == 0) {
-        p.kind = CHANNEL_SUM;
-        add_steps(lo, n, &p, n->in[0], NULL, NULL, NULL);
-    } else if (strcmp(n->op->name, "bn_stats") == 0) {
-        p.kind = BN_STATS;
-        add_steps(lo, n, &p, n->in[0], NULL, NULL, NULL);
-    } else {
-        assert(strcmp(n->op->name, "bn_grad") == 0);
-        p.kind = BN_GRAD;
-        p.eps = (float)node_float(n, "eps");
-        add_steps(lo, n, &p, n->in[1], n->in[0], n->in[2], n->in[3]);
+    p.kind = c->dy ? BN_GRAD : c->out[1] ? BN_STATS : CHANNEL_SUM;
+    p.eps = c->eps;
+    add_steps(lo, &p, c);
+}
+
+void lower_reduce(struct lower *lo, const struct node *n)
+{
+    const struct value *ws = node_workspace(n);
+    assert(ws);
+    struct reduce_call c = {.x = n->in[0], .ws = arg_value(ws), .out = {n->out[0], n->op->nouts > 1 ? n->out[1] : NULL}};
+    if (n->nin > 1) {
+        c.dy = n->in[0], c.x = n->in[1], c.mean = n->in[2], c.var = n->in[3];
+        c.eps = (float)node_float(n, "eps");
     }
+    lower_reduce_call(lo, &c);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 #include "gen/parts.h"
+#include "gen/sums.h"
+#include "op/sums.h"
 #include "op/winograd.h"
 
 static struct winograd_params params_of(const struct node *n, const struct winograd_plan *w)
@@ -72,14 +74,6 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
     lower_step(lo, add_kernel(lo, "winograd_product", &p), (p.m + 2) * (p.m + 2) * (p.ocb / p.ov), false, args, 4);
 }
 
-enum { PIECE_VECTORS = 128, MIN_PIECES = 16 };
-
-/* Tiles of a piece of the transforms: enough work to be worth handing out, pieces enough to go round. */
-static int64_t piece_tiles(const struct winograd_params *p)
-{
-    return max_i64(1, min_i64(div_up(p->block, MIN_PIECES), div_up(PIECE_VECTORS, p->icb)));
-}
-
 void lower_winograd(struct lower *lo, const struct node *n)
 {
     int64_t m = op_tile(n);
@@ -87,7 +81,7 @@ void lower_winograd(struct lower *lo, const struct node *n)
     struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {
-        p.piece = piece_tiles(&p);
+        p.piece = winograd_piece(&w);
         add_input_step(lo, n, p);
         add_product_step(lo, n, p);
     }
@@ -98,8 +92,10 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (w.split) args[count++] = arg_value(node_workspace(n));
     if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */
     else count = parts_args(n, args, count);
+    if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
     lower_algorithm(lo, "F(%lld,3) %lldx%lld", (long long)m, (long long)w.ov, (long long)w.tw);
     lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
+    lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.piece : w.block}}, 1);
 }

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "gen/expr.h"
 #include "gen/parts.h"
+#include "gen/sums.h"
 #include "gen/winograd.h"
 #include "op/winograd.h"
 #include "runtime/winograd.h"
@@ -26,6 +27,8 @@ struct wino {
     V kind[4];                /* split: where each kind of tiles begins (struct winograd_kinds) */
     struct ask ask[MAX_ASK];  /* what the product at hand asks for */
     int nask;
+    struct sums sums;         /* of the output vector at hand */
+    V slots;                  /* where they go */
     V ask_v;                  /* split: where its share of the next point's V begins, ask_v_lines for each input block */
     int64_t ask_v_lines;
 };
@@ -380,40 +383,77 @@ static void transform_output(struct wino *c, V src, V y[T][T])
     for (int i = 0; i < m; i++) winograd_output_1d(e, c->w, t[i], y[i]);
 }
 
+/* One output vector's body, which it goes through at the pixel at hand. */
+struct pixel { const struct body_state *state; V lanes, result[MAX_OUTS], term[MAX_SUMS][2]; };
+
 /* One pixel through the body, at OFFSET of the output. */
-static void store_pixel(struct wino *c, const struct body_state *state, V lanes, V acc, V offset, int64_t further)
+static void apply_pixel(struct wino *c, struct pixel *p, V acc, V offset, int64_t further)
 {
     struct emit *e = c->e;
     const struct gen_body *b = &c->p->body;
-    V full[16] = {0}, result[MAX_OUTS];
+    V full[16] = {0};
     for (int k = 0; k < b->noperands; k++) {
         enum dtype dt = (enum dtype)b->operand[k].dtype;
         if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->operand[k], offset), further));
     }
-    body_apply(e, state, &acc, full, lanes, result);
-    for (int k = 0; k < b->nout; k++) {
-        enum dtype dt = (enum dtype)b->dtype[k];
-        e_store_vd(e, dt, result[k], e_ati_d(e, dt, e_at_d(e, dt, c->result[k], offset), further));
+    body_apply_sums(e, p->state, &acc, full, p->lanes, p->result, p->term);
+}
+
+static void store_pixel(struct wino *c, struct pixel *p, V acc, V offset, int64_t further)
+{
+    struct emit *e = c->e;
+    apply_pixel(c, p, acc, offset, further);
+    for (int k = 0; k < c->p->body.nout; k++) {
+        enum dtype dt = (enum dtype)c->p->body.dtype[k];
+        e_store_vd(e, dt, p->result[k], e_ati_d(e, dt, e_at_d(e, dt, c->result[k], offset), further));
     }
 }
 
 /* A tile of which only ROWS × COLS lie inside the image: by way of a buffer [m][m][v]. */
-static void store_part(struct wino *c, const struct body_state *state, V lanes, V tile[T][T], V at, V rows, V cols)
+static void store_part(struct wino *c, struct pixel *pixel, V tile[T][T], V at, V rows, V cols)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
+    struct sums_tile t;
+    sums_tile_begin(e, &c->sums, &t);
+    apply_pixel(c, pixel, tile[0][0], at, 0);
+    sums_tile_shift(&c->sums, &t, pixel->term);
     for (int i = 0; i < p->m; i++)
         for (int j = 0; j < p->m; j++) e_store_va(e, tile[i][j], e_ati(e, c->edge, (i * p->m + j) * e->v));
     struct loop y, x;
-    loop_begin_once(e, &y, e_int(e, 0), rows, 1, 0, NULL);
-    loop_begin_once(e, &x, e_int(e, 0), cols, 1, 0, NULL);
+    int ncarried = p->body.nsums * SUMS_CHAINS;
+    loop_begin_once(e, &y, e_int(e, 0), rows, 1, ncarried, t.acc);
+    loop_begin_once(e, &x, e_int(e, 0), cols, 1, ncarried, y.phi);
+    memcpy(t.acc, x.phi, (size_t)ncarried * sizeof(V));
     V acc = e_load_va(e, e_at(e, c->edge, e_muli(e, e_add(e, e_muli(e, y.iv, p->m), x.iv), e->v)));
-    store_pixel(c, state, lanes, acc, e_add(e, at, e_add(e, e_muli(e, y.iv, p->out.h), e_muli(e, x.iv, p->out.w))), 0);
-    loop_end(e, &x, NULL);
-    loop_end(e, &y, NULL);
+    store_pixel(c, pixel, acc, e_add(e, at, e_add(e, e_muli(e, y.iv, p->out.h), e_muli(e, x.iv, p->out.w))), 0);
+    sums_add(e, &c->sums, &t, pixel->term);
+    loop_end(e, &x, t.acc);
+    loop_end(e, &y, x.out);
+    memcpy(t.acc, y.out, (size_t)ncarried * sizeof(V));
+    V count = e_mul(e, rows, cols);
+    sums_tile_end(e, &c->sums, &t, 0, count);
+    sums_count(e, &c->sums, count);
 }
 
-static void output_tile(struct wino *c, const struct body_state *state, V lanes, V ob, V src, V tile)
+static void store_whole(struct wino *c, struct pixel *pixel, V tile[T][T], V at)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    struct sums_tile t;
+    sums_tile_begin(e, &c->sums, &t);
+    for (int i = 0; i < p->m; i++)
+        for (int j = 0; j < p->m; j++) {
+            store_pixel(c, pixel, tile[i][j], at, i * p->out.h + j * p->out.w);
+            if (i + j == 0) sums_tile_shift(&c->sums, &t, pixel->term);
+            sums_add(e, &c->sums, &t, pixel->term);
+        }
+    V count = e_int(e, p->m * p->m);
+    sums_tile_end(e, &c->sums, &t, 0, count);
+    sums_count(e, &c->sums, count);
+}
+
+static void output_tile(struct wino *c, struct pixel *pixel, V ob, V src, V tile)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -426,16 +466,15 @@ static void output_tile(struct wino *c, const struct body_state *state, V lanes,
     transform_output(c, src, y);
     if (!even) {
         if_begin(e, &part, LLVMBuildOr(e->b, e_cmp(e, LLVMIntSLT, rows, e_int(e, p->m)), e_cmp(e, LLVMIntSLT, cols, e_int(e, p->m)), ""));
-        store_part(c, state, lanes, y, offset, rows, cols);
+        store_part(c, pixel, y, offset, rows, cols);
         if_else(e, &part);
     }
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->m; j++) store_pixel(c, state, lanes, y[i][j], offset, i * p->out.h + j * p->out.w);
+    store_whole(c, pixel, y, offset);
     if (!even) if_end(e, &part);
 }
 
-/* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on. */
-static void output_phase(struct wino *c, V ob0, V mb0, V from, V to)
+/* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on; their sums go to SLOT. */
+static void output_phase(struct wino *c, V ob0, V mb0, V from, V to, V slot)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -444,9 +483,12 @@ static void output_phase(struct wino *c, V ob0, V mb0, V from, V to)
     V ob = e_add(e, ob0, vectors.iv), lanes, m = e_at(e, c->mbuf, e_muli(e, e_add(e, mb0, vectors.iv), p->row * e->v));
     struct body_state state;
     body_begin_block(e, &state, &p->body, c->operand, p->oc, ob, &lanes);
+    struct pixel pixel = {.state = &state, .lanes = lanes};
+    sums_clear(e, &c->sums, 1);
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
-    output_tile(c, &state, lanes, ob, e_at(e, m, e_muli(e, tiles.iv, e->v)), e_add(e, c->first, tiles.iv));
+    output_tile(c, &pixel, ob, e_at(e, m, e_muli(e, tiles.iv, e->v)), e_add(e, c->first, tiles.iv));
     loop_end(e, &tiles, NULL);
+    if (p->body.nsums) sums_store(e, &c->sums, 0, c->slots, slot, ob, e_int(e, p->ocb));
     loop_end(e, &vectors, NULL);
 }
 
@@ -461,6 +503,8 @@ static void open_arguments(struct wino *c)
     c->weight = e_arg(e, 1);
     for (int k = 0; k < b->noperands; k++) c->operand[k] = e_arg(e, 3 + k);
     for (int k = 0; k < b->nout; k++) c->result[k] = e_arg(e, k ? 2 + b->noperands + k : 2);
+    if (b->nsums) c->slots = e_arg(e, further + (int)max_i64(c->p->parts.count - 1, 0));
+    sums_open(e, &c->sums, b, 1);
 }
 
 /* V, M and the buffer for edges: in this worker's scratch, or (split) V and M in the workspace. */
@@ -475,7 +519,7 @@ static void open_memory(struct wino *c)
     c->edge = fused ? e_ati(e, c->mbuf, c->points * p->point_m) : e->scratch;
 }
 
-static void fused_piece(struct wino *c)
+static void fused_piece(struct wino *c, V piece)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -483,7 +527,7 @@ static void fused_piece(struct wino *c)
     input_phase(c, e_int(e, 0), c->count);
     loop_begin_once(e, &groups, e_int(e, 0), e_int(e, p->ocb), p->ov, 0, NULL);
     products(c, groups.iv);
-    output_phase(c, groups.iv, e_int(e, 0), e_int(e, 0), c->count);
+    output_phase(c, groups.iv, e_int(e, 0), e_int(e, 0), c->count, piece);
     loop_end(e, &groups, NULL);
 }
 
@@ -493,10 +537,10 @@ static void transform_piece(struct wino *c, V piece)
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int64_t parts = div_up(p->block, p->piece);
-    V from = e_muli(e, e_remi(e, piece, parts), p->piece), to = e_min(e, e_addi(e, from, p->piece), c->count);
+    V part = e_remi(e, piece, parts), from = e_muli(e, part, p->piece), to = e_min(e, e_addi(e, from, p->piece), c->count);
     V ob = e_muli(e, e_divi(e, piece, parts), p->ov);
     if (p->phase == WINOGRAD_INPUT) input_phase(c, from, to);
-    else output_phase(c, ob, ob, from, to);
+    else output_phase(c, ob, ob, from, to, part);
 }
 
 /* Tiles past the last real sample are left out: COUNT is what a block has of real ones. */
@@ -519,7 +563,7 @@ void winograd_emit(struct emit *e, const void *params)
     c.count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c.first));
     struct branch real;
     if_begin(e, &real, e_cmp(e, LLVMIntSGT, c.count, e_int(e, 0)));
-    if (p->phase == WINOGRAD_FUSED) fused_piece(&c);
+    if (p->phase == WINOGRAD_FUSED) fused_piece(&c, pieces.iv);
     else if (p->phase == WINOGRAD_PRODUCT) product_piece(&c, pieces.iv);
     else transform_piece(&c, pieces.iv);
     if_end(e, &real);

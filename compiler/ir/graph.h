@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 
-enum { MAX_RANK = 4, MAX_OUTS = 4, MAX_BODY = 24, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
+enum { MAX_RANK = 4, MAX_OUTS = 6, MAX_BODY = 24, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
 
 enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
 
@@ -99,7 +99,7 @@ struct attr {
 struct op_def;
 
 /* What is computed on the anchor's result while it is still in registers: a short list of pointwise operators. */
-enum body_source { BODY_ACC, /* the anchor's result number `index` */ BODY_OPERAND, /* node->in[index] */ BODY_INSN };
+enum body_source { BODY_ACC, /* the anchor's result number `index` */ BODY_OPERAND, /* node->in[index] */ BODY_INSN, BODY_SECOND /* a sum's second result */ };
 struct body_ref { uint8_t source, index; };
 struct body_insn {
     const struct op_def *op;
@@ -108,10 +108,12 @@ struct body_insn {
     struct body_ref arg[MAX_BODY_ARGS];
     const char *layer;    /* where it came from, for reports and dropout keys */
 };
+/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute (family KERNEL_REDUCE:
+   channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
 struct body {
     int ninsn;
     struct body_insn insn[MAX_BODY];
-    int nout;             /* == node->nout */
+    int nout;             /* == node->nout, less a workspace */
     struct body_ref out[MAX_OUTS];
 };
 

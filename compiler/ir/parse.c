@@ -319,6 +319,13 @@ static bool parse_ref_operand(struct parser *p, const struct draft *t, struct bo
     return FAIL(p, begin, "%%%s is not an operand of the body: it must stand after '|'", v->name);
 }
 
+/* W is the name of instruction I, which has two results, with "_1" behind it. */
+static bool names_second(const struct draft *t, const struct names *names, int i, const char *w)
+{
+    size_t n = strlen(names->name[i]);
+    return t->reading->insn[i].op->nouts > 1 && !strncmp(w, names->name[i], n) && !strcmp(w + n, "_1");
+}
+
 static bool parse_ref(struct parser *p, const struct draft *t, const struct names *names, struct body_ref *r)
 {
     if (lex_next_is(p, '%')) return parse_ref_operand(p, t, r);
@@ -330,11 +337,12 @@ static bool parse_ref(struct parser *p, const struct draft *t, const struct name
         *r = (struct body_ref){ BODY_ACC, (uint8_t)acc };
         return true;
     }
-    for (int i = 0; i < names->count; i++)
-        if (!strcmp(names->name[i], w)) {
-            *r = (struct body_ref){ BODY_INSN, (uint8_t)i };
-            return true;
-        }
+    for (int i = 0; i < names->count; i++) {
+        bool second = names_second(t, names, i, w);
+        if (!second && strcmp(names->name[i], w)) continue;
+        *r = (struct body_ref){ second ? BODY_SECOND : BODY_INSN, (uint8_t)i };
+        return true;
+    }
     if (acc >= 0 && t->reading != t->body) return FAIL(p, begin, "a prologue has one operand, 'acc'");
     if (acc >= 0) return FAIL(p, begin, "%s has no result '%s'", t->op->name, w);
     return FAIL(p, begin, "'%s' is not computed above in this body", w);
@@ -356,8 +364,8 @@ static bool parse_insn(struct parser *p, const struct draft *t, struct names *na
     struct body_insn *insn = &t->reading->insn[names->count];
     insn->op = parse_op(p);
     if (!insn->op) return false;
-    if (insn->op->family != KERNEL_POINTWISE || insn->op->nouts != 1 || !insn->op->expr)
-        return FAIL(p, begin, "a body holds pointwise operators with one result, which %s is not", insn->op->name);
+    bool fits = insn->op->family == KERNEL_REDUCE || (insn->op->family == KERNEL_POINTWISE && insn->op->nouts == 1 && insn->op->expr);
+    if (!fits) return FAIL(p, begin, "a body holds pointwise operators with one result, then per-channel sums; %s is neither", insn->op->name);
     if (!lex_expect(p, '(', "the operator")) return false;
     do {
         lex_skip_space(p);
@@ -434,7 +442,8 @@ static bool check_draft(struct parser *p, struct draft *t)
     for (int i = nanchor; i < t->nin; i++)
         if (!t->in[i]) return FAIL(p, t->op_at, "an operand of a body cannot be absent");
     int nout = t->body ? t->body->nout : t->op->nouts;
-    if (t->nout == nout || (t->nout == nout + 1 && t->op->workspace)) return true;
+    bool workspace = t->op->workspace || (t->body && body_sums(t->body));
+    if (t->nout == nout || (t->nout == nout + 1 && workspace)) return true;
     return FAIL(p, t->begin, "%s has %d result%s, not %d", t->op->name, nout, nout == 1 ? "" : "s", t->nout);
 }
 

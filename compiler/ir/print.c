@@ -81,6 +81,7 @@ static void print_ref(struct buf *out, const struct node *n, struct body_ref r)
         break;
     case BODY_OPERAND: print_value(out, n->in[r.index]); break;
     case BODY_INSN: buf_printf(out, "t%d", r.index); break;
+    case BODY_SECOND: buf_printf(out, "t%d_1", r.index); break;
     }
 }
 

@@ -126,8 +126,28 @@ static bool verify_order(struct verifier *w)
 static bool verify_insn(struct verifier *w, const struct node *n, const struct body *body, int k)
 {
     const struct body_insn *b = &body->insn[k];
-    if (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1) return wrong(w, n, "%s cannot stand in a body", b->op->name);
+    bool sums = b->op->family == KERNEL_REDUCE, last = k == body->ninsn - 1;
+    if (!sums && (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1)) return wrong(w, n, "%s cannot stand in a body", b->op->name);
+    if (sums && body != n->body) return wrong(w, n, "t%d: a prologue has no sums", k);
+    if (sums && !last && body->insn[k + 1].op->family != KERNEL_REDUCE) return wrong(w, n, "t%d: sums stand behind all other operators of a body", k);
     if (b->narg != b->op->noperands) return wrong(w, n, "t%d: %s takes %d operands", k, b->op->name, b->op->noperands);
+    return true;
+}
+
+/* The results of the sums are the body's last, all of them in order; nothing else reads them. */
+static bool verify_sums(struct verifier *w, const struct node *n, const struct body *b)
+{
+    int first = b->ninsn - body_sums(b), at = body_elementwise(b);
+    if (body_sums(b) && (at < 1 || n->out[0]->type.rank != 4)) return wrong(w, n, "sums are over the pixels of an image");
+    for (int i = 0; i < b->ninsn; i++)
+        for (int k = 0; k < b->insn[i].narg; k++) {
+            const struct body_ref *r = &b->insn[i].arg[k];
+            if (r->source == BODY_SECOND || (r->source == BODY_INSN && r->index >= first)) return wrong(w, n, "t%d reads a sum, which is not known yet", i);
+        }
+    for (int i = first; i < b->ninsn; i++)
+        for (int k = 0; k < b->insn[i].op->nouts; k++, at++)
+            if (b->out[at].source != (k ? BODY_SECOND : BODY_INSN) || b->out[at].index != i)
+                return wrong(w, n, "the results of t%d must stand in order behind the body's other results", i);
     return true;
 }
 
@@ -136,6 +156,7 @@ static bool verify_body(struct verifier *w, const struct node *n, const struct b
     if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS) return wrong(w, n, "the body is too large");
     for (int i = 0; i < b->ninsn; i++)
         if (!verify_insn(w, n, b, i)) return false;
+    if (!verify_sums(w, n, b)) return false;
     for (int i = n->nanchor; i < n->nin; i++)
         if (n->in[i] && n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)
             return wrong(w, n, "%%%s: operands of a body are f32 or bf16", n->in[i]->name);
@@ -190,7 +211,8 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 {
     struct type was[MAX_OUTS];
     int own = n->body ? n->body->nout : n->op->nouts;
-    if (n->nout != own && !(n->nout == own + 1 && n->op->workspace)) return wrong(w, n, "%d results instead of %d", n->nout, own);
+    bool workspace = n->op->workspace || (n->body && body_sums(n->body));
+    if (n->nout != own && !(n->nout == own + 1 && workspace)) return wrong(w, n, "%d results instead of %d", n->nout, own);
     for (int i = 0; i < n->nout; i++) was[i] = n->out[i]->type;
     struct op_error e = { .arena = w->arena };
     bool ok = op_infer(n, &e);

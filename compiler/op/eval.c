@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_IN = 256 }; /* as in op.c */
+enum { MAX_IN = 256, /* as in op.c */ MAX_RESULTS = 2 /* of an operator in a body */ };
 
 struct eval {
     const struct graph *graph;
@@ -127,7 +127,7 @@ static void spread(const struct temp *src, const struct type *full, double *out)
 }
 
 /* Evaluates OP on ARG. Operands are handed over as they are if the shape rule takes them ([C] of bn_apply), else spread over FULL. */
-static struct temp body_insn(struct eval *e, const struct body_insn *b, struct temp *arg, const struct type *full)
+static void body_insn(struct eval *e, const struct body_insn *b, struct temp *arg, const struct type *full, struct temp *result)
 {
     struct type in[MAX_BODY_ARGS], out[MAX_OUTS];
     struct ref_tensor ref[MAX_BODY_ARGS];
@@ -149,20 +149,22 @@ static struct temp body_insn(struct eval *e, const struct body_insn *b, struct t
         ref[i] = (struct ref_tensor){&wide[i].type, wide[i].data};
     }
     if (!fits) fits = b->op->infer(in, b->narg, b->attr, out, &error);
-    assert(fits && b->op->nouts == 1);
-    struct temp result = temp_new(e, &out[0]);
-    struct ref_tensor to = {&result.type, result.data};
-    call_ref(e, b->op, b->attr, b->layer, ref, b->narg, &to, 1);
+    assert(fits && b->op->nouts <= MAX_RESULTS);
+    struct ref_tensor to[MAX_RESULTS];
+    for (int i = 0; i < b->op->nouts; i++) {
+        result[i] = temp_new(e, &out[i]);
+        to[i] = (struct ref_tensor){&result[i].type, result[i].data};
+    }
+    call_ref(e, b->op, b->attr, b->layer, ref, b->narg, to, b->op->nouts);
     for (int i = 0; i < b->narg; i++) temp_free(&wide[i]);
     arena_free(scratch);
-    return result;
 }
 
-static struct temp resolve(struct eval *e, const struct node *n, const struct body_ref *r, const struct temp *acc, const struct temp *insn)
+static struct temp resolve(struct eval *e, const struct node *n, const struct body_ref *r, const struct temp *acc, struct temp (*insn)[MAX_RESULTS])
 {
     struct temp t;
     if (r->source == BODY_ACC) t = acc[r->index];
-    else if (r->source == BODY_INSN) t = insn[r->index];
+    else if (r->source == BODY_INSN || r->source == BODY_SECOND) t = insn[r->index][r->source == BODY_SECOND];
     else {
         const struct value *v = n->in[r->index];
         t = (struct temp){.type = reference_type(&v->type), .data = eval_data(e, v)};
@@ -174,17 +176,19 @@ static struct temp resolve(struct eval *e, const struct node *n, const struct bo
 /* The body or a prologue B of N, on values of type FULL: result i goes to OUT[i]. */
 static void eval_body(struct eval *e, const struct node *n, const struct body *b, struct temp *acc, const struct type *full, const struct ref_tensor *out)
 {
-    struct temp insn[MAX_BODY];
+    struct temp insn[MAX_BODY][MAX_RESULTS];
+    memset(insn, 0, sizeof insn);
     for (int i = 0; i < b->ninsn; i++) {
         struct temp arg[MAX_BODY_ARGS];
         for (int k = 0; k < b->insn[i].narg; k++) arg[k] = resolve(e, n, &b->insn[i].arg[k], acc, insn);
-        insn[i] = body_insn(e, &b->insn[i], arg, full);
+        body_insn(e, &b->insn[i], arg, full, insn[i]);
     }
     for (int i = 0; i < b->nout; i++) {
         struct temp t = resolve(e, n, &b->out[i], acc, insn);
         spread(&t, out[i].type, out[i].data);
     }
-    for (int i = 0; i < b->ninsn; i++) temp_free(&insn[i]);
+    for (int i = 0; i < b->ninsn; i++)
+        for (int k = 0; k < MAX_RESULTS; k++) temp_free(&insn[i][k]);
 }
 
 /* The shape that a body without an anchor works on: that of its operand of the highest rank (as op_infer has it). */

@@ -394,9 +394,10 @@ static bool body_shape(const struct node *n, const struct type *acc, struct type
     return true;
 }
 
-static bool check_ref(const struct node *n, int nacc, int ninsn, const struct body_ref *r, struct op_error *e)
+static bool check_ref(const struct node *n, const struct body *b, int nacc, int ninsn, const struct body_ref *r, struct op_error *e)
 {
     bool ok = r->source == BODY_INSN ? r->index < ninsn
+            : r->source == BODY_SECOND ? r->index < ninsn && b->insn[r->index].op->nouts > 1
             : r->source == BODY_ACC ? r->index < nacc
                                     : r->index >= n->nanchor && r->index < n->nin;
     return ok || op_fail(e, "the body of %s refers to something that is not there", n->op->name);
@@ -421,13 +422,13 @@ static bool check_body(const struct node *n, const struct body *b, bool pre, int
     }
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];
-        if (in->op->family != KERNEL_POINTWISE && in->op->family != KERNEL_NONE)
-            return op_fail(e, "%s is not pointwise and can't stand in a body", in->op->name);
+        if (in->op->family != KERNEL_POINTWISE && in->op->family != KERNEL_NONE && in->op->family != KERNEL_REDUCE)
+            return op_fail(e, "%s is neither pointwise nor a sum and can't stand in a body", in->op->name);
         for (int k = 0; k < in->narg; k++)
-            if (!check_ref(n, nacc, i, &in->arg[k], e)) return false;
+            if (!check_ref(n, b, nacc, i, &in->arg[k], e)) return false;
     }
     for (int i = 0; i < b->nout; i++)
-        if (!check_ref(n, nacc, b->ninsn, &b->out[i], e)) return false;
+        if (!check_ref(n, b, nacc, b->ninsn, &b->out[i], e)) return false;
     return true;
 }
 
@@ -439,6 +440,36 @@ static bool check_pre(const struct node *n, struct op_error *e)
         if (n->pre[k]->nout != 1) return op_fail(e, "a prologue has one result, not %d", n->pre[k]->nout);
         if (!check_body(n, n->pre[k], true, 1, &n->in[k]->type, e)) return false;
     }
+    return true;
+}
+
+int body_sums(const struct body *b)
+{
+    int count = 0;
+    while (count < b->ninsn && b->insn[b->ninsn - 1 - count].op->family == KERNEL_REDUCE) count++;
+    return count;
+}
+
+int body_elementwise(const struct body *b)
+{
+    int sums = 0;
+    for (int i = b->ninsn - body_sums(b); i < b->ninsn; i++) sums += b->insn[i].op->nouts;
+    return b->nout - sums;
+}
+
+/* The type of what R refers to, in a body on values of type FULL. */
+static bool ref_type(const struct node *n, const struct body_ref *r, const struct type *acc, const struct type *full, struct type *out, struct op_error *e)
+{
+    *out = r->source == BODY_ACC ? acc[r->index] : r->source == BODY_OPERAND ? n->in[r->index]->type : *full;
+    if (r->source != BODY_INSN && r->source != BODY_SECOND) return true;
+    const struct body_insn *b = &n->body->insn[r->index];
+    if (b->op->family != KERNEL_REDUCE) return true;
+    struct type in[MAX_BODY_ARGS], sums[MAX_OUTS];
+    for (int k = 0; k < b->narg; k++)
+        if (!ref_type(n, &b->arg[k], acc, full, &in[k], e)) return false;
+    for (int k = 0; k < b->narg; k++) in[k] = computed(&in[k]);
+    if (!b->op->infer(in, b->narg, b->attr, sums, e)) return false;
+    *out = sums[r->source == BODY_SECOND];
     return true;
 }
 
@@ -463,8 +494,9 @@ bool op_infer(struct node *n, struct op_error *e)
     }
     if (!body_shape(n, acc, &full, e) || !check_body(n, n->body, false, anchored ? n->op->nouts : 0, &full, e)) return false;
     for (int i = 0; i < nout; i++) {
-        const struct body_ref *r = &n->body->out[i];
-        set_type(n->out[i], r->source == BODY_ACC ? &acc[r->index] : &full);
+        struct type t;
+        if (!ref_type(n, &n->body->out[i], acc, &full, &t, e)) return false;
+        set_type(n->out[i], &t);
     }
     return true;
 }

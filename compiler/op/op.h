@@ -136,6 +136,9 @@ bool op_infer(struct node *n, struct op_error *e);
 /* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a result of rank 4 that is
    declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);
+/* A body's sums, which stand last in it; and how many of its results are not theirs. */
+int body_sums(const struct body *b);
+int body_elementwise(const struct body *b);
 int64_t op_macs(const struct node *n);                   /* 0 where the operator has none; includes nothing of the body */
 
 /* Can the node's kernel, as it is after the pass `layout`, apply a prologue to operand K? */

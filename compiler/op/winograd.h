@@ -51,6 +51,14 @@ enum { WINOGRAD_SUM = 256 };
 
 enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
 
+/* Tiles of a piece of the split transforms: enough work to be worth handing out, pieces enough to go round. */
+enum { WINOGRAD_PIECE_VECTORS = 128, WINOGRAD_MIN_PIECES = 16 };
+
+static inline int64_t winograd_piece(const struct winograd_plan *p)
+{
+    return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_PIECES), div_up(WINOGRAD_PIECE_VECTORS, p->icb)));
+}
+
 /* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
 static inline int64_t winograd_point(int64_t vectors, int lanes) { return (vectors | 1) * lanes; }
 

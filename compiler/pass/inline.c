@@ -62,7 +62,7 @@ static int operand_at(struct value **in, int *count, int from, struct value *v)
 static struct body_ref moved(struct body_ref r, const struct body_ref *operand, int shift)
 {
     if (r.source == BODY_OPERAND) return operand[r.index];
-    if (r.source == BODY_INSN) r.index = (uint8_t)(r.index + shift);
+    if (r.source == BODY_INSN || r.source == BODY_SECOND) r.index = (uint8_t)(r.index + shift);
     return r;
 }
 

@@ -4,7 +4,7 @@
 
 #include "pass/pass.h"
 
-extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_precision, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_schedule, pass_plan;
+extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_precision, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_sums, pass_schedule, pass_plan;
 
 enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
 

@@ -164,7 +164,7 @@ static bool plan_trial(struct graph *g, struct pass_context *c, size_t *arena, s
 {
     struct buf summary;
     buf_init(&summary, c->arena);
-    if (!pass_schedule.run(g, c, &summary) || !pass_plan.run(g, c, &summary)) return false;
+    if (!pass_sums.run(g, c, &summary) || !pass_schedule.run(g, c, &summary) || !pass_plan.run(g, c, &summary)) return false;
     *arena = g->arena_bytes;
     *state = g->state_bytes;
     return true;
