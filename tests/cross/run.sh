@@ -23,6 +23,7 @@ resnet18 resnet18 -p size=64
 resnet34 resnet34 -p size=64
 resnet50 resnet50 -p size=64
 unet unet -p size=32 -p width=8
+resnet20_bf16 resnet20 -p size=32 --dtype bf16
 retinanet retinanet -p size=128 -p backbone=resnet18 -p width=16 -p features=64
 train resnet20 --train --batch 5 -p size=16
 train_unet unet --train --batch 2 -p size=64 -p width=8 --set train.optimizer=sgd
