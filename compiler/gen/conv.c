@@ -173,7 +173,7 @@ static int64_t executed_macs(const struct conv_params *p, int64_t channels)
 
 static size_t scratch_bytes(const struct conv_params *p, int64_t v)
 {
-    int64_t widened = conv_widens(p) ? p->th * conv_columns(p, p->tw).count * v * (int64_t)sizeof(float) : 0;
+    int64_t widened = conv_widens(p) ? p->th * round_up(conv_columns(p, p->tw).count, 2) * v * (int64_t)sizeof(float) : 0;
     return (size_t)(conv_zero_row_bytes(p) + widened);
 }
 

@@ -84,6 +84,7 @@ struct conv_emitter {
     struct sums sums;
     int64_t unroll;
     enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
+    bool by_twos;                         /* pixels are widened two at a time: see widened_twos */
     int64_t th;                           /* rows of the tile at hand */
     V row, tile;                          /* its first output row; tile in it */
     V last_image;                         /* i1: no other image follows for these weights */
@@ -132,6 +133,15 @@ static void ask_ahead(struct conv_emitter *c, V tap)
 /* The bf16 values of two channels, in each lane. */
 static V splat_pair(struct emit *e, V ptr) { return LLVMBuildBitCast(e->b, e_splat(e, e_load(e, ptr)), e->vi32, ""); }
 
+/* Where pixel T of a tile, of which [from, …) are read, has channel U (from the channel at hand on). */
+static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int64_t t, int64_t u)
+{
+    const struct conv_params *p = c->p;
+    int64_t v = c->e->v, i = t - from;
+    if (c->by_twos) return i / 2 * 2 * v + u % 2 * v + i % 2 * (v / 2) + u / 2;
+    return t * p->is_w * p->in.w + u * p->in.c;
+}
+
 /* acc += Σ over UNROLL channels; pixels [from, to) of each row of the tile. */
 static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
 {
@@ -147,7 +157,7 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
         }
         for (int64_t r = 0; r < c->th; r++)
             for (int64_t t = from; t < to; t++) {
-                V at = e_ati_d(e, c->read_dtype, ip[r], t * p->is_w * p->in.w + u * p->in.c), s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
+                V at = e_ati_d(e, c->read_dtype, ip[r], channel_of_pixel(c, from, t, u)), s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
                 for (int64_t o = 0; o < p->ov; o++) {
                     V *sum = &acc[(o * c->th + r) * width + t];
                     *sum = pairs ? e_dot_bf16(e, *sum, s, w[o]) : e_fma(e, s, w[o], *sum);
@@ -177,13 +187,34 @@ static bool reads_column(const struct conv_params *p, const struct conv_run *r, 
     return false;
 }
 
+/* The same for a single tap, whose pixels [from, to) lie side by side: half the instructions. Two pixels are one vector of pairs of channels,
+   so first come the even channels of both, then the odd ones. */
+static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in, V to)
+{
+    struct emit *e = c->e;
+    const int64_t v = e->v;
+    LLVMTypeRef half = LLVMVectorType(e->i32, (unsigned)v / 2);
+    for (int64_t t = s->from; t < s->to; t += 2) {
+        V at = e_ati_d(e, DT_BF16, in, t * c->p->in.w), pairs, even, odd, lanes[64];
+        for (int i = 0; i < v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned)i, 0);
+        if (t + 1 < s->to) pairs = e_load_t(e, e->vi32, at, 2u * (unsigned)v);
+        else pairs = LLVMBuildShuffleVector(e->b, e_load_t(e, half, at, 2u * (unsigned)v), LLVMConstNull(half), LLVMConstVector(lanes, (unsigned)v), "");
+        e_widen_pairs(e, pairs, &even, &odd);
+        V slot = e_ati(e, to, (t - s->from) * v);
+        e_store_va(e, even, slot);
+        e_store_va(e, odd, e_ati(e, slot, v));
+    }
+    return to;
+}
+
 /* The pixels at IN that a tile reads under a row of taps, as f32 in row R of the scratch. */
 static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64_t r)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     struct conv_columns k = conv_columns(p, run->width);
-    V to = e_at_bytes(e, e->scratch, e_int(e, conv_zero_row_bytes(p) + r * k.count * e->v * (int64_t)sizeof(float)));
+    V to = e_at_bytes(e, e->scratch, e_int(e, conv_zero_row_bytes(p) + r * round_up(k.count, 2) * e->v * (int64_t)sizeof(float)));
+    if (c->by_twos) return widened_twos(c, &run->segment[0], in, to);
     for (int64_t i = 0; i < k.count; i++)
         if (reads_column(p, run, k.first + i))
             e_store_va(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, in, (k.first + i) * p->in.w)), e_ati(e, to, i * e->v));
@@ -215,7 +246,7 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, chans.iv, p->in.c));
+        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
         step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
@@ -489,6 +520,7 @@ void conv_emit(struct emit *e, const void *params)
     c.in_dtype = conv_view_dtype(&p->in);
     c.read_dtype = conv_widens(p) ? DT_F32 : c.in_dtype;
     c.weight_dtype = (enum dtype)p->weight_dtype;
+    c.by_twos = conv_widens(p) && p->kw.count == 1 && p->is_w == 1 && p->in.w == e->v && p->ic % 2 == 0;
     bool many = e->target->registers < 32 || c.weight_dtype == DT_BF16;
     c.unroll = p->ic % 8 == 0 && many ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
     struct loop pieces;

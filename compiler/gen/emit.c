@@ -199,6 +199,12 @@ void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr)
     else e_store_va(e, x, ptr);
 }
 
+void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd)
+{
+    *even = LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, pairs, splat_i32(e, 16), ""), e->vf, "");
+    *odd = LLVMBuildBitCast(e->b, LLVMBuildAnd(e->b, pairs, splat_i32(e, 0xffff0000), ""), e->vf, "");
+}
+
 V e_dot_bf16(struct emit *e, V acc, V a, V b)
 {
     if (has_bf16(e)) {
@@ -206,12 +212,10 @@ V e_dot_bf16(struct emit *e, V acc, V a, V b)
         V args[3] = {acc, LLVMBuildBitCast(e->b, a, pairs, ""), LLVMBuildBitCast(e->b, b, pairs, "")};
         return e_intrinsic(e, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, args, 3);
     }
-    V high = splat_i32(e, 0xffff0000), sixteen = splat_i32(e, 16);
-    for (int odd = 0; odd < 2; odd++) {
-        V x = odd ? LLVMBuildAnd(e->b, a, high, "") : LLVMBuildShl(e->b, a, sixteen, ""), y = odd ? LLVMBuildAnd(e->b, b, high, "") : LLVMBuildShl(e->b, b, sixteen, "");
-        acc = e_fma(e, LLVMBuildBitCast(e->b, x, e->vf, ""), LLVMBuildBitCast(e->b, y, e->vf, ""), acc);
-    }
-    return acc;
+    V x[2], y[2];
+    e_widen_pairs(e, a, &x[0], &x[1]);
+    e_widen_pairs(e, b, &y[0], &y[1]);
+    return e_fma(e, x[1], y[1], e_fma(e, x[0], y[0], acc));
 }
 
 V e_local(struct emit *e, int64_t vectors)

@@ -73,6 +73,7 @@ V e_load_vd(struct emit *e, enum dtype dt, V ptr);      /* v elements, aligned t
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
 V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
 V e_widen(struct emit *e, V x);                         /* <v x i16> -> vf, exact */
+void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd); /* vi32: two bf16 each, the element of even index in the lower half; exact */
 /* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on bf16 pairs; a, b: vi32, the element of even index in the lower half. The CPU's own instruction
    (VDPBF16PS) where it has one, two fused products where not. */
 V e_dot_bf16(struct emit *e, V acc, V a, V b);
