@@ -177,7 +177,7 @@ static bool verify_bf16(struct verifier *w, const struct node *n, const struct v
 static bool verify_dtypes(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++)
-        if (!verify_bf16(w, n, n->in[i], i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM)) return false;
+        if (!verify_bf16(w, n, n->in[i], i < n->nanchor && i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM)) return false;
     for (int i = 0; i < n->nout; i++)
         if (!verify_bf16(w, n, n->out[i], false)) return false;
     return true;
