@@ -1,0 +1,1 @@
+opt error-sums-2.ir

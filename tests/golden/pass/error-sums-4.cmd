@@ -1,0 +1,1 @@
+opt error-sums-4.ir
