@@ -5,7 +5,7 @@
 
    A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first evaluated twice
    by the reference, the second time with every value rounded to single precision; what that changes, times a factor, is what the
-   compiled code may differ by. Where it is too much the graph says nothing and is passed over. */
+   compiled code may differ by. Where it is too much the graph says nothing and is passed over. Then once more, activations stored as bf16. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 
 enum { FIRST_SEED = 1, COUNT = 90 };
 
-static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30;
+static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 4;
 
 struct numbers { const struct graph *graph; uint64_t seed; };
 
@@ -126,6 +126,11 @@ static enum outcome test(struct arena *a, const struct target *target, uint64_t 
         .runs = runs, .nruns = 2, .fill = fill, .ctx = &numbers, .tolerance = fmax(tolerance, factor * ill), .value_tolerance = fmax(tolerance, factor * ill),
     };
     const char *error = compare_compiled(a, &plan);
+    struct comparison_plan narrow = plan;
+    narrow.dtype = DT_BF16;
+    narrow.tolerance = bf16_factor;
+    narrow.value_tolerance = 0;
+    if (!error) error = compare_compiled(a, &narrow);
     if (!error) return PASSED;
     printf("%s\n  (rounded to single precision the values change by %.1e)\n%s", error, ill, text.data);
     return FAILED;
