@@ -40,6 +40,7 @@ static inline bool add_size(size_t a, size_t b, size_t *out)
 
 /* For sizes already bounded by the shape checks. */
 static inline int64_t div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t div_down(int64_t a, int64_t b) { return a >= 0 ? a / b : -div_up(-a, b); } /* b > 0 */
 static inline int64_t round_up(int64_t a, int64_t b) { return div_up(a, b) * b; }
 static inline int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t max_i64(int64_t a, int64_t b) { return a > b ? a : b; }

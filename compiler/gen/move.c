@@ -137,7 +137,6 @@ static void emit_window(struct emit *e, const void *params)
 /* What goes where, in channels and pixels. */
 struct region { int64_t d0, d1, delta, h0, w0, rows, width, dh, dw; bool keep; };
 
-static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -div_up(-a, b); }
 static int64_t rows_of(const struct type *t) { return t->rank == 4 ? t->dim[2] : 1; }
 static int64_t width_of(const struct type *t) { return t->rank == 4 ? t->dim[3] : 1; }
 
@@ -155,7 +154,7 @@ static void lower_window(struct lower *lo, const struct node *n, const struct va
         r.width = width = swidth = rows * width;
         r.rows = rows = srows = 1;
     }
-    int64_t block_delta = floor_div(r.delta, v), first = r.keep ? r.d0 / v : 0, last = r.keep ? div_up(r.d1, v) : div_up(d->dim[1], v);
+    int64_t block_delta = div_down(r.delta, v), first = r.keep ? r.d0 / v : 0, last = r.keep ? div_up(r.d1, v) : div_up(d->dim[1], v);
     p.shift = (int32_t)(r.delta - block_delta * v);
     p.keep = r.keep && r.d0 % v != 0;
     /* Aligned blocks of the source end with zero lanes only where the source itself ends. */

@@ -562,6 +562,12 @@ static const struct op_test wgrad_tests[] = {
     {"x=3,16,13,13 dy=3,32,13,13 x2=3,33,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=3,48,15,29 dy=3,64,15,29 x2=3,80,15,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=3,16,29,29 dy=3,16,29,29 x2=3,16,29,29 x3=3,17,29,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=2,64,9,9 dy=2,64,9,9 groups=4 pad=1,1,1,1 kernel=3,3", 1e-5},
+    {"x=9,48,3,3 dy=9,48,3,3 pad=1,1,1,1 kernel=3,3", 1e-5}, /* bands of several images */
+    {"x=17,80,14,14 dy=17,32,7,7 stride=2,2 kernel=1,1", 1e-5},
+    {"x=20,16,40,40 dy=20,16,40,40 kernel=1,1", 1e-5},
+    {"x=2,32,30,31 dy=2,32,13,11 stride=2,3 dilation=2,1 pad=0,2,0,2 kernel=3,5", 1e-5},
+    {"x=2,32,5,1 dy=2,32,5,1 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=3,33,13,13 dy=3,17,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=3,100,5,7 dy=3,36,5,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
@@ -607,6 +613,6 @@ const struct op_def op_conv_rows[] = {
     {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
      .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
      .attrs = wgrad_attrs, .nattr = COUNT(wgrad_attrs), .infer = wgrad_infer, .macs = wgrad_macs, .prologues = 2, .workspace = conv_wgrad_workspace,
-     .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests)},
+     .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests), .bf16 = true},
 };
 const int op_conv_nrows = COUNT(op_conv_rows);

@@ -110,7 +110,8 @@ static const double STREAM = 3.5;
 /* Both operands of a direct sum are bf16, two products of which take the time of one. */
 static bool multiplies_pairs(const struct node *n, const struct target *t)
 {
-    return n->in[0]->type.dtype == DT_BF16 && (t->feature_bits & FEATURE_FAST_BF16) && !is_wgrad(n) && node_int(n, "groups") == 1;
+    if (n->in[0]->type.dtype != DT_BF16 || !(t->feature_bits & FEATURE_FAST_BF16)) return false;
+    return is_wgrad(n) ? n->in[1]->type.dtype == DT_BF16 : node_int(n, "groups") == 1;
 }
 
 static double slower(double compute, double bytes, const struct target *t)
@@ -128,7 +129,7 @@ static double direct_cost(const struct node *n, const struct target *t)
     /* a strided dgrad works for each pixel that it reads */
     const struct type *counted = node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
     double fma = per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]) / (2.0 * t->lanes) / 0.9;
-    return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * 2, t) : slower(fma, per_channel * 4, t);
+    return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * (is_wgrad(n) ? 4 : 2), t) : slower(fma, per_channel * 4, t);
 }
 
 static double winograd_cost(const struct node *n, const struct target *t, int m)
