@@ -76,6 +76,32 @@ static void layouts_are_as_documented(void **state)
                 assert_true(packed[(((i / V * 2 + o / V) * K + k) * V + o % V) * V + i % V] == plain[(o * I + i) * K + k]);
 }
 
+/* bf16 weights: the numbers of two summed channels side by side; the padding is zero. */
+static void bf16_weights_lie_in_pairs(void **state)
+{
+    (void)state;
+    enum { O = 19, I = 21, K = 6, V = 16, ALL = 32 * 32 * K };
+    static uint16_t plain[O * I * K], back[O * I * K], packed[ALL];
+    for (int transposed = 0; transposed < 2; transposed++) {
+        struct rnc_type t = {.dtype = RNC_BF16, .layout = transposed ? RNC_WEIGHT_T : RNC_WEIGHT, .rank = 4, .v = V, .iv = V, .dim = {O, I, 2, 3}};
+        for (int k = 0; k < O * I * K; k++) plain[k] = (uint16_t)(k + 1);
+        assert_int_equal(rnc_packed_bytes(&t), sizeof packed);
+        memset(packed, 0xff, sizeof packed);
+        rnc_pack(&t, plain, packed);
+        int64_t sum = 0;
+        for (int k = 0; k < ALL; k++) sum += packed[k];
+        assert_int_equal(sum, (int64_t)O * I * K * (O * I * K + 1) / 2);
+        for (int o = 0; o < O; o++)
+            for (int i = 0; i < I; i++)
+                for (int k = 0; k < K; k++) {
+                    int lane = transposed ? i : o, row = transposed ? o : i;
+                    assert_int_equal(packed[((((lane / V * 2 + row / V) * K + k) * (V / 2) + row % V / 2) * V + lane % V) * 2 + row % 2], plain[(o * I + i) * K + k]);
+                }
+        rnc_unpack(&t, packed, back);
+        assert_memory_equal(plain, back, sizeof plain);
+    }
+}
+
 /* ---- a model by hand: y = x·w + b for samples of 4 numbers, through the arena; w is trained by w += lr·step */
 
 enum { N = 8, F = 4 };
@@ -347,9 +373,17 @@ static void loads_by_slabs(void **state)
                                             {.layout = RNC_WINOGRAD, .v = 16, .iv = 4, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WINOGRAD, .v = 16, .iv = 5, .rank = 4, .dim = {O, I, 3, 3}},
                                             {.layout = RNC_WINOGRAD_T, .v = 8, .iv = 2, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
+                                            {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.dtype = RNC_BF16, .layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+                                            {.dtype = RNC_BF16, .layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
+    uint16_t *narrow = malloc(COUNT * sizeof *narrow);
     float *x = malloc(COUNT * sizeof *x);
-    for (int k = 0; k < COUNT; k++) x[k] = (float)(k % 8191);
+    for (int k = 0; k < COUNT; k++) {
+        uint32_t bits;
+        x[k] = (float)(k % 8191);
+        memcpy(&bits, &x[k], sizeof bits);
+        narrow[k] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         size_t bytes = rnc_packed_bytes(&types[k]);
         struct rnc_tensor t = {"w", RNC_ROLE_PARAM, 0, {0}, 1, {.rank = 4, .dim = {O, I, 3, 3}}, RNC_NOT_STORED};
@@ -359,7 +393,7 @@ static void loads_by_slabs(void **state)
         struct spy y = {.from = x};
         struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
         float *want = malloc(bytes);
-        rnc_pack(&types[k], x, want);
+        rnc_pack(&types[k], types[k].dtype == RNC_BF16 ? (void *)narrow : x, want);
         assert_true(i && rnc_load(i, &(struct rnc_source){read_spied, &y}, true, &s));
         assert_memory_equal(rnc_state(i, &(size_t){0}), want, bytes);
         assert_int_equal(y.total, COUNT);
@@ -368,6 +402,7 @@ static void loads_by_slabs(void **state)
         rnc_close(i);
         free(want);
     }
+    free(narrow);
     free(x);
 }
 
@@ -411,7 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_round_trips), cmocka_unit_test(layouts_are_as_documented), cmocka_unit_test(runs_a_model),
         cmocka_unit_test(observes_and_reads_values), cmocka_unit_test(refuses), cmocka_unit_test(initialisation_is_keyed_by_name),
-        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(transformed_weights_back), cmocka_unit_test(loads_by_slabs),
+        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(transformed_weights_back), cmocka_unit_test(loads_by_slabs), cmocka_unit_test(bf16_weights_lie_in_pairs),
         cmocka_unit_test(fresh_values_in_parts),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
