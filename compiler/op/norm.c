@@ -356,6 +356,6 @@ const struct op_def op_norm_rows[] = {
      .infer = sum_infer, .workspace = sums_workspace, .ref = ref_sum, TESTS(sum_tests), .bf16 = true},
     {.name = "bn_fold", .help = "a convolution's weight and bias with the batch normalisation behind it folded in",
      .class_ = OP_INTERNAL, .family = KERNEL_PREPARE, OPERANDS(fold_operands), .nouts = 2, ATTRS(fold_attrs),
-     .infer = fold_infer, .ref = ref_fold, TESTS(fold_tests)},
+     .infer = fold_infer, .ref = ref_fold, TESTS(fold_tests), .bf16 = true},
 };
 const int op_norm_nrows = COUNT(op_norm_rows);
