@@ -496,6 +496,7 @@ bool op_infer(struct node *n, struct op_error *e)
     for (int i = 0; i < nout; i++) {
         struct type t;
         if (!ref_type(n, &n->body->out[i], acc, &full, &t, e)) return false;
+        t = computed(&t);
         set_type(n->out[i], &t);
     }
     return true;
