@@ -52,12 +52,20 @@ int64_t conv_zero_row_bytes(const struct conv_params *p)
 
 /* ---- register blocking */
 
+static bool few_registers(const struct target *t) { return t->registers < 32; }
+
+bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels)
+{
+    return few_registers(t) && ov == 2 && ov * pixels + ov == t->registers;
+}
+
 /* Cycles of one step over a channel for a tile of OV vectors × TW pixels: two FMAs and two loads a cycle, four cycles of latency. A
-   broadcast needs a register of its own unless it is folded into each FMA, which then all load. */
+   broadcast needs a register of its own unless it is folded into each FMA, which then all load; where there are few registers, the last
+   vector of weights is (conv_folds_weight). */
 static double tile_cost(const struct target *t, int64_t ov, int64_t tw)
 {
-    bool folded = ov > 1 && ov * tw + ov + 1 > t->registers;
-    double fma = (double)(ov * tw) / 2, loads = (double)((ov == 1 || folded ? ov * tw : tw) + ov) / 2;
+    bool weight = conv_folds_weight(t, ov, tw), folded = !weight && ov > 1 && ov * tw + ov + 1 > t->registers;
+    double fma = (double)(ov * tw) / 2, loads = (double)((ov == 1 || folded ? ov * tw : weight ? 2 * tw - 1 : tw) + ov) / 2;
     double cost = fma > loads ? fma : loads;
     return (cost > 4 ? cost : 4) + 0.35; /* loop overhead, spread over the unrolled channels */
 }
@@ -74,6 +82,7 @@ static void choose_blocking(const struct target *t, struct conv_params *p)
     for (int64_t ov = 1; ov <= 4; ov++) {
         if (p->group_ocb % ov || (p->depthwise && ov > 1)) continue;
         int64_t most = (t->registers - 1 - ov) / ov;
+        if (conv_folds_weight(t, ov, most + 1) && !p->by_sample) most++;
         for (int64_t tw = 1; tw <= most && tw <= 28 && tw <= p->cols; tw++) {
             double cost = row_cost(t, p->cols, ov, tw) / (double)ov;
             if (cost < best - 1e-9) {
@@ -89,7 +98,7 @@ static void choose_blocking(const struct target *t, struct conv_params *p)
 /* Where a row of pixels leaves half the registers idle, two rows share each weight that is read: from the second-level cache, mostly. */
 static int64_t tile_rows(const struct target *t, const struct conv_params *p)
 {
-    bool fits = p->tw == p->cols && p->ov > 1 && 2 * p->ov * p->tw + p->ov + 1 <= t->registers;
+    bool fits = p->tw == p->cols && (p->ov > 1 || few_registers(t)) && 2 * p->ov * p->tw + p->ov + 1 <= t->registers;
     return fits && p->rows > 1 && p->in.c == 1 && !p->depthwise && !p->by_sample ? 2 : 1;
 }
 

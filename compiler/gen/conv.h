@@ -69,6 +69,9 @@ void conv_emit(struct emit *e, const void *params);
 enum { CONV_MAX_RUNS = 16, CONV_MAX_SEGMENTS = 64 };
 struct conv_segment { int64_t first, count; int64_t from, to; }; /* taps [first, first+count) touch pixels [from, to) of the tile */
 struct conv_run { int64_t x, count, width; int nsegments; struct conv_segment segment[CONV_MAX_SEGMENTS]; };
+/* Where there are few registers, a tile of two vectors × PIXELS may take all but those of one vector of weights and one broadcast: each product of
+   the other vector then reads its weights from memory. (Three and four vectors, whose tiles have fewer pixels, are slower than two so.) */
+bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels);
 /* Returns the number of runs, or -1 when the shape would need more code than that (gen/grouped.h takes it then). */
 int conv_runs(const struct conv_params *p, struct conv_run *runs);
 

@@ -142,25 +142,40 @@ static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int6
     return t * p->is_w * p->in.w + u * p->in.c;
 }
 
+/* Are weights asked for again where they are read? With few registers, and hence short steps, that costs a thirtieth: there the slices must do. */
+static bool asks_again(const struct conv_emitter *c)
+{
+    return c->p->images && (c->e->target->registers >= 32 || !slice_lines(c->p, c->e->v));
+}
+
+/* Weights for one product. Volatile: LLVM would read them once and spill a sum for them. */
+static V reread(struct conv_emitter *c, V at)
+{
+    V w = e_load_va(c->e, at);
+    LLVMSetVolatile(w, 1);
+    return w;
+}
+
 /* acc += Σ over UNROLL channels; pixels [from, to) of each row of the tile. */
 static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_t to, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    bool pairs = c->weight_dtype == DT_BF16;
+    bool pairs = c->weight_dtype == DT_BF16, folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = asks_again(c);
     for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
-        V w[MAX_OV];
+        V w[MAX_OV], last = NULL;
         for (int64_t o = 0; o < p->ov; o++) {
             V at = e_ati_d(e, c->weight_dtype, wp, o * p->weight_block + u * e->v);
-            w[o] = e_load_t(e, pairs ? e->vi32 : e->vf, at, 4u * (unsigned)e->v);
-            if (p->images && u * e->v * conv_weight_bytes(p) % LINE == 0) e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
+            if (folds && o == p->ov - 1) last = at;
+            else w[o] = e_load_t(e, pairs ? e->vi32 : e->vf, at, 4u * (unsigned)e->v);
+            if (again && u * e->v * conv_weight_bytes(p) % LINE == 0) e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
         }
         for (int64_t r = 0; r < c->th; r++)
             for (int64_t t = from; t < to; t++) {
                 V at = e_ati_d(e, c->read_dtype, ip[r], channel_of_pixel(c, from, t, u)), s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
                 for (int64_t o = 0; o < p->ov; o++) {
                     V *sum = &acc[(o * c->th + r) * width + t];
-                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o]) : e_fma(e, s, w[o], *sum);
+                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o]) : e_fma(e, s, last && o == p->ov - 1 ? reread(c, last) : w[o], *sum);
                 }
             }
     }
