@@ -149,6 +149,19 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
     return size * sqrt(fmax(terms, 1));
 }
 
+/* A sum that a body takes is of values with rounding errors of their own, as many as it has terms: it is measured by what a sum of random signs
+   would come to. A mean is that over the number of terms. 0: OUT is no such sum. */
+static double body_sum_size(struct walk *w, const struct node *n, const struct value *out)
+{
+    int first = n->body && body_sums(n->body) ? body_elementwise(n->body) : n->nout;
+    if (out->result < first || out == node_workspace(n)) return 0;
+    const struct body_insn *insn = &n->body->insn[n->body->out[out->result].index];
+    int64_t count = real_elements(w, n->out[0]), channels = type_elements(&out->type);
+    double terms = (double)count / (double)channels, rms = reference_norm(eval_data(w->eval, n->out[0]), count) / sqrt((double)count);
+    bool mean = insn->narg == 1 && insn->op->nouts == 2;
+    return rms * sqrt((double)channels * terms) / (mean ? terms : 1);
+}
+
 static bool read_result(struct walk *w, const struct value *v, double *to)
 {
     int row = w->value_row[v->id];
@@ -169,7 +182,8 @@ static double result_error(struct walk *w, const struct node *n, const struct va
         differ += got[i] != want[i];
     }
     if (v->type.dtype == DT_U8) return differ <= count / 1000 ? 0 : (double)differ / (double)count;
-    return reference_error(got, want, count, 0.1 * natural_size(w, n, v));
+    double sum = body_sum_size(w, n, v);
+    return reference_error(got, want, count, sum > 0 ? sum : 0.1 * natural_size(w, n, v));
 }
 
 /* For reference_limit. */
