@@ -146,8 +146,12 @@ static void sample_partial(struct emit *e, const struct reduce_params *p, const 
         add(e, &pl, e_int(e, 0), state);
         return;
     }
-    sum_run(e, e_int(e, 0), r->hw, nsums, add, &pl, sum);
-    for (int k = 0; k < nsums; k++) state[k] = e_fadd(e, state[k], sum[k]);
+    struct loop l; /* long sums are sums of shorter ones, whose errors grow less */
+    loop_begin_once(e, &l, e_int(e, 0), r->hw, CHUNK, nsums, state);
+    sum_run(e, l.iv, e_min(e, e_addi(e, l.iv, CHUNK), r->hw), nsums, add, &pl, sum);
+    for (int k = 0; k < nsums; k++) sum[k] = e_fadd(e, l.phi[k], sum[k]);
+    loop_end(e, &l, sum);
+    memcpy(state, l.out, (size_t)nsums * sizeof *state);
 }
 
 /* args: table, ws, x (channel_sum: dy), dy, mean */
