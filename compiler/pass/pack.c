@@ -125,10 +125,10 @@ static void improve(struct packing *p, int *order, int count, size_t bound, stru
     int *trial = ARENA_ARRAY(a, int, count + 1), *current = ARENA_ARRAY(a, int, count + 1);
     uint64_t random = 88172645463325252u;
     int64_t budget = 24000000 / ((int64_t)count * count + 1000);
-    size_t height = place_all(p, order, count, SIZE_MAX), best = height, *offset = ARENA_ARRAY(a, size_t, p->count + 1);
+    size_t height = place_all(p, order, count, SIZE_MAX), best = height, *offset = ARENA_ARRAY(a, size_t, count + 1);
     memcpy(current, order, (size_t)count * sizeof *current);
     for (int64_t i = 0; i < budget && best > near_enough(bound); i++) {
-        for (int k = 0; k < p->count; k++) offset[k] = p->items[k].offset;
+        for (int k = 0; k < count; k++) offset[k] = p->items[current[k]].offset;
         memcpy(trial, current, (size_t)count * sizeof *trial);
         promote(p, trial, count, height, &random);
         size_t h = place_all(p, trial, count, height);
@@ -136,7 +136,7 @@ static void improve(struct packing *p, int *order, int count, size_t bound, stru
             memcpy(current, trial, (size_t)count * sizeof *trial);
             height = h;
         } else {
-            for (int k = 0; k < p->count; k++) p->items[k].offset = offset[k];
+            for (int k = 0; k < count; k++) p->items[current[k]].offset = offset[k];
         }
         if (height >= best) continue;
         best = height;
@@ -170,12 +170,12 @@ size_t items_pack(struct item *items, int count, size_t bound, struct arena *a)
         height = h;
         memcpy(best, order, (size_t)count * sizeof *best);
     }
-    for (int some = 0; some < 2 && height > near_enough(bound); some++) {
-        int searched = count;
-        if (some) searched = large_first(&p, best, bound, order);
-        else memcpy(order, best, (size_t)count * sizeof *order);
-        improve(&p, order, searched, bound, a);
+    int *from = ARENA_ARRAY(a, int, count + 1);
+    memcpy(from, best, (size_t)count * sizeof *from);
+    for (int kind = 0; kind < NORDERS && height > (kind ? bound + bound / 200 : near_enough(bound)); kind++) {
+        improve(&p, order, large_first(&p, from, bound, order), bound, a);
         size_t h = place_all(&p, order, count, height);
+        fill_order(items, count, kind, keys, from);
         if (h >= height) continue;
         height = h;
         memcpy(best, order, (size_t)count * sizeof *best);

@@ -115,19 +115,26 @@ static int *fresh_counts(const struct schedule *s)
     return left;
 }
 
-static size_t peak_of(const struct schedule *s, const int *order)
+/* What an order takes: at its worst moment; of those that are equal there, over all moments. */
+struct need { size_t peak; double sum; };
+
+static bool less(const struct need *a, const struct need *b) { return a->peak != b->peak ? a->peak < b->peak : a->sum < b->sum; }
+
+static struct need need_of(const struct schedule *s, const int *order)
 {
     int *left = fresh_counts(s);
-    size_t live = 0, peak = 0;
+    struct need r = { 0 };
+    size_t live = 0;
     for (int i = 0; i < s->deps.count; i++) {
         const struct node *n = s->deps.node[order[i]];
         live += made_by(s, n);
         size_t over = taken_over(s, n, left);
-        if (live - over > peak) peak = live - over;
+        if (live - over > r.peak) r.peak = live - over;
         live -= freed_by(s, n, left);
+        r.sum += (double)live;
         count_reads(s, n, left);
     }
-    return peak;
+    return r;
 }
 
 /* ---- candidates */
@@ -151,6 +158,18 @@ static struct ready first_ready(const struct schedule *s)
     return r;
 }
 
+/* Which of two ready nodes goes first: one that leaves less memory than before, of such the one that needs least while it runs; else the
+   one that adds least. */
+struct choice { int64_t cost, made; int node; };
+
+static bool sooner(const struct choice *a, const struct choice *b)
+{
+    bool frees = a->cost < 0 && b->cost < 0;
+    int64_t x = frees ? a->made : a->cost, y = frees ? b->made : b->cost;
+    if (frees && x == y) x = a->cost, y = b->cost;
+    return x != y ? x < y : a->node < b->node;
+}
+
 /* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order (SLACK 0) or
    the one that costs least among those within SLACK places of it. */
 static int *greedy(const struct schedule *s, int slack)
@@ -160,15 +179,14 @@ static int *greedy(const struct schedule *s, int slack)
     for (int done = 0; r.count; done++) {
         int best = 0, first = r.item[0];
         for (int i = 1; i < r.count; i++) first = r.item[i] < first ? r.item[i] : first;
-        int64_t best_cost = INT64_MAX;
+        struct choice least = { .cost = INT64_MAX };
         for (int i = 0; i < r.count; i++) {
             const struct node *n = s->deps.node[r.item[i]];
-            int64_t cost = (int64_t)made_by(s, n) - (int64_t)freed_by(s, n, left);
-            if (cost >= 0 && r.item[i] > first + slack) continue;
-            if (cost < best_cost || (cost == best_cost && r.item[i] < r.item[best])) {
-                best = i;
-                best_cost = cost;
-            }
+            struct choice c = { .made = (int64_t)made_by(s, n), .node = r.item[i] };
+            c.cost = c.made - (int64_t)freed_by(s, n, left);
+            if ((c.cost >= 0 && r.item[i] > first + slack) || !sooner(&c, &least)) continue;
+            best = i;
+            least = c;
         }
         int node = r.item[best];
         r.item[best] = r.item[--r.count];
@@ -225,21 +243,21 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     measure(&s);
     int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
     for (int i = 0; i < s.deps.count; i++) given[i] = i;
-    size_t before = peak_of(&s, given), best_peak = before;
+    struct need before = need_of(&s, given), least = before;
     const int slacks[] = { 0, 2, 8, 1 << 20 };
     for (int round = 0; round < 2; round++) {
         int *best = NULL;
         for (int k = -1; k < 4; k++) {
             int *order = k < 0 ? demand(&s) : greedy(&s, slacks[k]);
-            size_t peak = peak_of(&s, order);
-            if (peak >= best_peak) continue;
+            struct need need = need_of(&s, order);
+            if (!less(&need, &least)) continue;
             best = order;
-            best_peak = peak;
+            least = need;
         }
         if (!best) break;
         adopt(&s, best);
     }
-    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)best_peak / 1048576, (double)before / 1048576);
+    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)least.peak / 1048576, (double)before.peak / 1048576);
     return true;
 }
 

@@ -111,6 +111,31 @@ static void packing_is_close_when_large(void **state)
     }
 }
 
+/* A training step in small: few large items that decide the height, and many small ones that must not keep the search from them. */
+static void packing_puts_small_items_last(void **state)
+{
+    (void)state;
+    double over = 0;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        struct arena *a = arena_new();
+        struct random r = { seed };
+        enum { LARGE = 40, COUNT = 600, LONG = 300 };
+        struct item items[COUNT];
+        for (int i = 0; i < COUNT; i++) {
+            const int first = (int)random_int(&r, 0, LONG - 1), length = (int)random_int(&r, 0, i < LARGE ? LONG / 2 : 8);
+            items[i] = (struct item){ .bytes = 64 * (size_t)random_int(&r, 1, i < LARGE ? 100000 : 20), .first = first,
+                                      .last = first + length < LONG ? first + length : LONG - 1 };
+        }
+        const size_t bound = items_bound(items, COUNT, LONG, a), height = items_pack(items, COUNT, bound, a);
+        for (int i = 0; i < COUNT; i++)
+            for (int k = 0; k < i; k++) assert_false(overlap(&items[i], &items[k]));
+        if (height < bound) fail_msg("seed %d: height %zu, bound %zu", (int)seed, height, bound);
+        over += (double)height / (double)bound - 1;
+        arena_free(a);
+    }
+    if (over > 10 * 0.015) fail_msg("%.1f%% above the bound on average", 10 * over);
+}
+
 /* ---- memory of tags */
 
 struct memory { struct arena *a; const struct graph *g; int *arena, *state, *output; size_t noutputs; };
@@ -329,12 +354,48 @@ static void schedules_permute(void **state)
     }
 }
 
+/* ---- concats */
+
+/* Two images of 64 KiB that a convolution reads joined, and a third that it makes. */
+static const char joined[] =
+    "graph @joined batch=1 {\n"
+    "  input %x : f32[1,16,32,32]\n"
+    "  param %w : f32[16,32,3,3]\n"
+    "  %a = tanh(%x) : f32[1,16,32,32]\n"
+    "  %b = sigmoid(%x) : f32[1,16,32,32]\n"
+    "  %c = concat(%a, %b) : f32[1,32,32,32]\n"
+    "  %y = conv2d(%c, %w) {pad=[1, 1, 1, 1]} : f32[1,16,32,32]\n"
+    "  output \"y\" %y\n"
+    "}\n";
+
+static size_t arena_after(struct arena *a, const char *passes)
+{
+    struct pass_context c = { .arena = a, .diags = diags_new(a), .verify = true };
+    struct source src = { .path = "joined.ir", .text = joined, .len = strlen(joined) };
+    target_named(&c.target, "x86-64-v4");
+    struct graph *g = graph_parse(a, c.diags, &src);
+    assert_non_null(g);
+    assert_true(pass_run(g, &c, passes));
+    return g->arena_bytes;
+}
+
+/* The joined value, 128 KiB beside its operands, is what the pass saves: the most is then live where the convolution runs. */
+static void concats_read_in_parts_take_no_memory(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    assert_int_equal(arena_after(a, "simplify,fuse,layout,workspace,schedule,plan"), 4 * 65536);
+    assert_int_equal(arena_after(a, "simplify,concat,fuse,layout,workspace,schedule,plan"), 3 * 65536);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packing_is_optimal_when_small), cmocka_unit_test(packing_is_close_when_large),
         cmocka_unit_test(inference_plans_keep_values),   cmocka_unit_test(training_plans_keep_values),
-        cmocka_unit_test(schedules_permute),
+        cmocka_unit_test(schedules_permute),             cmocka_unit_test(packing_puts_small_items_last),
+        cmocka_unit_test(concats_read_in_parts_take_no_memory),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
