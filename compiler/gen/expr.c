@@ -546,43 +546,58 @@ static struct gen_sum sum_of(const struct body_insn *b, int nanchor)
 static void init_bare(struct gen_body *gb, const struct node *n)
 {
     gb->ninsn = 1;
-    gb->noperands = n->nin;
     set_insn(gb, 0, n->op, n->attr);
     gb->insn[0].narg = (uint8_t)n->nin;
     for (int k = 0; k < n->nin; k++) gb->insn[0].arg[k] = (struct body_ref){BODY_OPERAND, (uint8_t)k};
     for (int k = 0; k < gb->nout; k++) gb->out[k] = (struct body_ref){BODY_INSN, 0};
 }
 
+/* What B, N's body or a prologue, computes, and the operands that it reads, on values of type FULL; the sums behind it are left out. */
+static void set_body(struct gen_body *gb, const struct node *n, const struct body *b, const struct type *full)
+{
+    gb->ninsn = b->ninsn - body_sums(b);
+    gb->nout = body_elementwise(b);
+    for (int i = 0; i < gb->ninsn; i++) {
+        const struct body_insn *in = &b->insn[i];
+        set_insn(gb, i, in->op, in->attr);
+        gb->insn[i].narg = (uint8_t)in->narg;
+        for (int k = 0; k < in->narg; k++) gb->insn[i].arg[k] = local_ref(in->arg[k], n->nanchor);
+    }
+    for (int k = 0; k < gb->nout; k++) gb->out[k] = local_ref(b->out[k], n->nanchor);
+    for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(full, body_reads(b, n->nanchor + k) ? n->in[n->nanchor + k] : NULL);
+}
+
+void gen_body_init_pre(struct gen_body *gb, const struct node *n, int k)
+{
+    memset(gb, 0, sizeof *gb);
+    if (!n->pre[k]) return;
+    gb->nacc = 1;
+    gb->noperands = n->nin - n->nanchor;
+    assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
+    set_body(gb, n, n->pre[k], &n->in[k]->type);
+}
+
 void gen_body_init(struct gen_body *gb, const struct node *n)
 {
     memset(gb, 0, sizeof *gb);
     const struct type *result = &n->out[0]->type;
-    int first = n->body ? n->nanchor : 0;
     gb->nout = n->body ? n->body->nout : n->nout < n->op->nouts ? n->nout : n->op->nouts; /* not the workspace */
     for (int k = 0; k < gb->nout; k++) gb->dtype[k] = (uint8_t)n->out[k]->type.dtype;
-    if (n->op->family == KERNEL_POINTWISE && !n->body) {
-        init_bare(gb, n);
-    } else if (!n->body) {
-        for (int k = 0; k < gb->nout; k++) gb->out[k] = (struct body_ref){BODY_ACC, (uint8_t)k};
-        gb->nacc = gb->nout;
-        return;
-    } else {
-        gb->nacc = n->op->nouts;
-        gb->nsums = body_sums(n->body);
-        gb->ninsn = n->body->ninsn - gb->nsums;
-        gb->nout = body_elementwise(n->body);
-        gb->noperands = n->nin - n->nanchor;
-        for (int i = 0; i < gb->ninsn; i++) {
-            const struct body_insn *in = &n->body->insn[i];
-            set_insn(gb, i, in->op, in->attr);
-            gb->insn[i].narg = (uint8_t)in->narg;
-            for (int k = 0; k < in->narg; k++) gb->insn[i].arg[k] = local_ref(in->arg[k], n->nanchor);
-        }
-        for (int k = 0; k < gb->nout; k++) gb->out[k] = local_ref(n->body->out[k], n->nanchor);
-        for (int k = 0; k < gb->nsums; k++) gb->sum[k] = sum_of(&n->body->insn[gb->ninsn + k], n->nanchor);
-    }
+    gb->noperands = n->body ? n->nin - n->nanchor : n->op->family == KERNEL_POINTWISE ? n->nin : n->nin - node_anchors(n);
     assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
-    for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(result, n->in[first + k]);
+    if (n->body) {
+        gb->nacc = n->op->nouts;
+        set_body(gb, n, n->body, result);
+        gb->nsums = body_sums(n->body);
+        for (int k = 0; k < gb->nsums; k++) gb->sum[k] = sum_of(&n->body->insn[gb->ninsn + k], n->nanchor);
+    } else if (n->op->family == KERNEL_POINTWISE) {
+        init_bare(gb, n);
+        for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(result, n->in[k]);
+    } else {
+        gb->nacc = gb->nout;
+        for (int k = 0; k < gb->nout; k++) gb->out[k] = (struct body_ref){BODY_ACC, (uint8_t)k};
+        for (int k = 0; k < gb->noperands; k++) gb->operand[k].shape = OPERAND_ABSENT;
+    }
 }
 
 void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers, int64_t channels, V block, V *lanes)

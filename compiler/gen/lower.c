@@ -133,8 +133,10 @@ static const char *op_text(struct arena *a, const struct node *n)
     struct buf b;
     buf_init(&b, a);
     bool bare = n->body && n->nanchor == 0;
+    for (int k = 0; k < MAX_PRE; k++)
+        for (int i = 0; n->pre[k] && i < n->pre[k]->ninsn; i++) buf_printf(&b, "%s%s", n->pre[k]->insn[i].op->name, i + 1 < n->pre[k]->ninsn ? "+" : ">");
     if (!bare) buf_puts(&b, n->op->name);
-    for (int i = 0; n->body && i < n->body->ninsn; i++) buf_printf(&b, "%s%s", b.len ? "+" : "", n->body->insn[i].op->name);
+    for (int i = 0; n->body && i < n->body->ninsn; i++) buf_printf(&b, "%s%s", !bare || i ? "+" : "", n->body->insn[i].op->name);
     return b.data;
 }
 

@@ -61,5 +61,8 @@ struct gen_body {
 };
 /* The body of N (or, for a bare pointwise operator, of that one operator with its inputs as operands); ninsn 0 and out[0] = ACC 0 when there is none. */
 void gen_body_init(struct gen_body *gb, const struct node *n);
+/* The prologue of operand K: one result, ACC 0 the operand. All zero, nout too, where there is none. Operands are numbered as those of the body;
+   what only the other one reads is OPERAND_ABSENT. */
+void gen_body_init_pre(struct gen_body *gb, const struct node *n, int k);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "gen/parts.h"
 #include "gen/sums.h"
+#include "gen/winograd_pre.h"
 #include "op/sums.h"
 #include "op/winograd.h"
 
@@ -25,6 +26,7 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     p.m = w->m;
     p.icb = w->icb;
     p.ocb = w->ocb;
+    p.ic = x->dim[1];
     p.oc = y->dim[1];
     p.tiles_y = w->tiles_y;
     p.tiles_x = w->tiles_x;
@@ -58,9 +60,15 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     p.phase = WINOGRAD_INPUT;
     p.out = (struct conv_view){0};
     p.oh = p.ow = p.ocb = p.oc = p.tw = p.wide = p.point_m = 0;
+    gen_body_init_pre(&p.pre, n, 0);
     p.body.nout = 1;
-    struct lower_arg args[4 + MAX_PARTS] = {arg_value(n->in[0]), arg_none(), arg_none(), arg_value(node_workspace(n))};
-    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, parts_args(n, args, 4));
+    p.body.noperands = p.pre.noperands;
+    if (!winograd_has_pre(&p.pre)) p.ic = 0;
+    struct lower_arg args[24] = {arg_value(n->in[0]), arg_none(), arg_none()};
+    int count = 3;
+    for (int k = 0; k < p.pre.noperands; k++) args[count++] = arg_value(n->in[n->nanchor + k]);
+    args[count++] = arg_value(node_workspace(n));
+    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, parts_args(n, args, count));
 }
 
 static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p)
@@ -68,7 +76,7 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
     p.phase = WINOGRAD_PRODUCT;
     p.in = p.out = (struct conv_view){0};
     p.parts = (struct conv_parts){0};
-    p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.oc = p.piece = 0;
+    p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.piece = 0;
     p.body.nout = 1;
     struct lower_arg args[] = {arg_none(), weight_arg(lo, n, &p), arg_none(), arg_value(node_workspace(n))};
     lower_step(lo, add_kernel(lo, "winograd_product", &p), (p.m + 2) * (p.m + 2) * (p.ocb / p.ov), false, args, 4);
@@ -86,6 +94,8 @@ void lower_winograd(struct lower *lo, const struct node *n)
         add_product_step(lo, n, p);
     }
     gen_body_init(&p.body, n);
+    if (!w.split) gen_body_init_pre(&p.pre, n, 0);
+    if (!winograd_has_pre(&p.pre)) p.ic = 0;
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
     struct lower_arg args[24] = {arg_value(n->in[0]), weight_arg(lo, n, &p), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);

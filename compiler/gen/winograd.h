@@ -22,7 +22,7 @@ struct winograd_params {
     struct conv_view in, out;
     int64_t ih, iw, oh, ow, pad_top, pad_left;
     int64_t m;                   /* output tile */
-    int64_t icb, ocb, oc;
+    int64_t icb, ocb, ic, oc;
     int64_t tiles_y, tiles_x;    /* of an image */
     int64_t block, row;          /* tiles of a block; of a vector in V and M */
     int64_t cut_y, cut_x;        /* op/winograd.h */
@@ -31,7 +31,7 @@ struct winograd_params {
     int64_t point_v, point_m;    /* floats of V and M for one point */
     int64_t phase;               /* enum winograd_phase */
     struct conv_parts parts;     /* of the input */
-    struct gen_body body;
+    struct gen_body body, pre;   /* pre: of the input; its operands are numbered as the body's */
 };
 
 /* A conv2d or conv2d_dgrad whose weights lie transformed. */

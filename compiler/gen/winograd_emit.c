@@ -5,6 +5,7 @@
 #include "gen/parts.h"
 #include "gen/sums.h"
 #include "gen/winograd.h"
+#include "gen/winograd_pre.h"
 #include "op/winograd.h"
 #include "runtime/winograd.h"
 
@@ -98,13 +99,12 @@ static void copy_edge(struct wino *c, V src, V y0, V x0)
     loop_end(e, &rows, NULL);
 }
 
-/* Bᵀ d B for the tile at SRC with rows STRIDE elements apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows of Bᵀ at a
-   time: all of them would not fit the registers, and reading the tile again costs less than spilling. */
-static void transform_input(struct wino *c, V src, V stride, V dst)
+/* Bᵀ d B for the tile at SRC, of DT numbers, with rows STRIDE elements apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows
+   of Bᵀ at a time: all of them would not fit the registers, and reading the tile again costs less than spilling. */
+static void transform_input(struct wino *c, V src, enum dtype dt, V stride, V dst)
 {
     struct emit *e = c->e;
     int n = c->w->tile;
-    enum dtype dt = conv_view_dtype(&c->p->in);
     for (int r = 0, rows; r < n; r += rows) {
         V t[2][T], row[T];
         rows = 0;
@@ -122,8 +122,15 @@ static void transform_input(struct wino *c, V src, V stride, V dst)
     }
 }
 
+/* Where the transform of tile TILE of the block goes, for input block BLOCK. */
+static V input_to(struct wino *c, V block, V tile)
+{
+    struct emit *e = c->e;
+    return e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, block, c->p->row), tile), e->v));
+}
+
 /* Tiles [FROM, TO) of the block. */
-static void input_phase(struct wino *c, V from, V to)
+static void input_plain(struct wino *c, V from, V to)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -139,15 +146,41 @@ static void input_phase(struct wino *c, V from, V to)
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
     struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, blocks.iv);
     V src = e_at_d(e, conv_view_dtype(&p->in), plane.at, e_add(e, corner, e_mul(e, at.n, plane.n)));
-    V dst = e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->row), tiles.iv), e->v));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
     copy_edge(c, src, y0, x0);
     if_end(e, &f);
     V window = e_select(e, inside, src, c->edge), stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
-    transform_input(c, window, stride, dst);
+    transform_input(c, window, conv_view_dtype(&p->in), stride, input_to(c, blocks.iv, tiles.iv));
     loop_end(e, &blocks, NULL);
     loop_end(e, &tiles, NULL);
+}
+
+/* The same behind the prologue, block by block, as what it needs of each block's channels is computed once. */
+static void input_behind_pre(struct wino *c, V from, V to)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    struct winograd_pre pre;
+    struct loop tiles, blocks;
+    loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
+    winograd_pre_begin(e, &pre, &p->pre, c->operand, p->ic, blocks.iv);
+    loop_begin(e, &tiles, from, to, 1, 0, NULL);
+    struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
+    struct winograd_tile tile = {.h = p->ih, .w = p->iw, .size = c->w->tile};
+    tile.offset = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, blocks.iv, p->in.cb));
+    tile.y = e_addi(e, e_muli(e, at.ty, p->m), -p->pad_top);
+    tile.x = e_addi(e, e_muli(e, at.tx, p->m), -p->pad_left);
+    winograd_pre_tile(e, &pre, c->in[0], &p->in, &tile, c->edge);
+    transform_input(c, c->edge, DT_F32, e_int(e, tile.size * e->v), input_to(c, blocks.iv, tiles.iv));
+    loop_end(e, &tiles, NULL);
+    loop_end(e, &blocks, NULL);
+}
+
+static void input_phase(struct wino *c, V from, V to)
+{
+    if (winograd_has_pre(&c->p->pre)) input_behind_pre(c, from, to);
+    else input_plain(c, from, to);
 }
 
 /* ---- what is asked for in advance */
@@ -174,6 +207,9 @@ static void ask_input(struct wino *c, V call, int64_t count)
         struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
         V y = e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), x = e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left);
         ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in), y, x, false);
+        V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
+        for (int k = 0; k < p->pre.noperands; k++)
+            if (p->pre.operand[k].shape == OPERAND_FULL) ask_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
     }
 }
 

@@ -12,15 +12,17 @@ struct winograd_wgrad_params {
     struct conv_view x, dy;
     int64_t ih, iw, oh, ow, pad_top, pad_left;
     int64_t m, tiles_y, tiles_x;
+    int64_t ic, oc;              /* channels; 0 where there is no prologue */
     int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots; /* op/winograd_wgrad.h */
     int64_t slot_floats;
-    struct conv_parts parts; /* of x */
+    struct conv_parts parts;     /* of x */
+    struct gen_body pre_x, pre_dy;
 };
 
 /* A conv2d_wgrad whose attribute `algorithm` names a Winograd tile. */
 void lower_winograd_wgrad(struct lower *lo, const struct node *n);
 
-/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, group of output blocks, group of input blocks), the last varying fastest. */
+/* Arguments: x, dy, dw (or the slots), the prologues' operands, further parts of x. Pieces: (slot, group of output blocks, group of input blocks), the last varying fastest. */
 void winograd_wgrad_emit(struct emit *e, const void *params);
 
 /* Floats of scratch. */

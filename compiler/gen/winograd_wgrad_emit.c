@@ -4,6 +4,7 @@
 #include "gen/emit.h"
 #include "gen/parts.h"
 #include "gen/winograd.h"
+#include "gen/winograd_pre.h"
 #include "gen/winograd_wgrad.h"
 #include "runtime/winograd.h"
 
@@ -16,15 +17,18 @@ struct piece { V slot, x, dy, dw, iblocks, units; };
 /* An operand: where its parts lie. */
 struct images { const struct conv_view *view; struct conv_parts parts; V base[MAX_PARTS]; };
 
+enum { MAX_READINGS = 2 + 2 * 16 };
+
 struct wino {
     struct emit *e;
     const struct winograd_wgrad_params *p;
     const struct rnc_winograd *w;
     int64_t points;           /* (m + 2)² */
     struct images x, dy;
-    V dw;
+    V dw, operand[16];
     struct piece piece;
     V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
+    V behind;                 /* and a tile behind its prologue */
     V first, count;           /* the block's first tile and how many it has */
     V last;                   /* is it the piece's last block? */
     V next, next_x, next_dy;  /* the next block's first tile, and the first input and output block of its piece */
@@ -39,7 +43,8 @@ static int64_t sum_stride(const struct winograd_wgrad_params *p, int64_t v) { re
 int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v)
 {
     int64_t tile = p->m + 2;
-    return tile * tile * (v_stride(p, v) + d_stride(p, v) + sum_stride(p, v)) + tile * v;
+    int64_t behind = winograd_has_pre(&p->pre_x) || winograd_has_pre(&p->pre_dy) ? tile * tile * v : 0;
+    return tile * tile * (v_stride(p, v) + d_stride(p, v) + sum_stride(p, v)) + tile * v + behind;
 }
 
 /* ---- one-dimensional transforms that only the gradient has */
@@ -84,7 +89,7 @@ static void weight_back_1d(struct emit *e, const struct rnc_winograd *w, const V
 
 /* SIZE² pixels from (y, x). Those outside the image are zeros: their rows are read from a row of zero pixels, their columns are left out by a
    mask (elsewhere than with AVX-512, where masked loads cost nothing, read from a zero pixel too). */
-struct window { const struct conv_view *view; V row[T], col[T]; int size; };
+struct window { int64_t step; enum dtype dtype; V row[T], col[T]; int size; }; /* col: NULL where all columns are inside */
 
 static bool masks_loads(const struct emit *e) { return (e->target->feature_bits & FEATURE_AVX512) != 0; }
 
@@ -93,8 +98,8 @@ static V inside(struct emit *e, V at, int64_t size) { return e_cmp(e, LLVMIntULT
 static struct window window_of(struct wino *c, V image, const struct conv_view *view, V y, V x, int64_t h, int64_t w, int size)
 {
     struct emit *e = c->e;
-    struct window r = {.view = view, .size = size};
     enum dtype dt = conv_view_dtype(view);
+    struct window r = {.step = view->w, .dtype = dt, .size = size};
     V corner = e_at_d(e, dt, image, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
     LLVMTypeRef lanes = LLVMIntTypeInContext(e->cx, (unsigned)e->v);
     for (int i = 0; i < size; i++) {
@@ -105,14 +110,23 @@ static struct window window_of(struct wino *c, V image, const struct conv_view *
     return r;
 }
 
+/* SIZE² pixels that lie together at FROM. */
+static struct window window_behind(struct wino *c, V from, int size)
+{
+    struct window r = {.step = c->e->v, .dtype = DT_F32, .size = size};
+    for (int i = 0; i < size; i++) r.row[i] = e_ati(c->e, from, (int64_t)i * size * c->e->v);
+    return r;
+}
+
 /* Column J of the window. */
 static void load_column(struct wino *c, const struct window *w, int j, V *out)
 {
     struct emit *e = c->e;
     for (int i = 0; i < w->size; i++) {
-        enum dtype dt = conv_view_dtype(w->view);
-        V at = e_ati_d(e, dt, w->row[i], j * w->view->w);
-        out[i] = masks_loads(e) ? e_load_where(e, dt, at, w->col[j]) : e_load_vd(e, dt, e_select(e, w->col[j], at, c->zeros));
+        enum dtype dt = w->dtype;
+        V at = e_ati_d(e, dt, w->row[i], j * w->step);
+        if (!w->col[j]) out[i] = e_load_vd(e, dt, at);
+        else out[i] = masks_loads(e) ? e_load_where(e, dt, at, w->col[j]) : e_load_vd(e, dt, e_select(e, w->col[j], at, c->zeros));
     }
 }
 
@@ -136,22 +150,44 @@ static void transform(struct wino *c, const struct window *from, transform_fn *f
     }
 }
 
-struct operand { const struct images *from; V first, blocks, dst; int64_t h, w, pad_top, pad_left, stride; int size; transform_fn *transform; };
+struct operand {
+    const struct images *from;
+    V first, blocks, dst;
+    int64_t channels, h, w, pad_top, pad_left, stride;
+    int size;
+    transform_fn *transform;
+    const struct gen_body *pre;
+};
+
+/* The window of tile TILE of channel block BLOCK of all, which lies at PLANE, as the transform reads it. */
+static struct window window_at(struct wino *c, const struct operand *o, const struct parts_plane *plane, const struct winograd_pre *pre, V block, V tile)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    const struct conv_view *view = o->from->view;
+    V n = e_divi(e, tile, p->tiles_y * p->tiles_x), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
+    V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
+    if (!winograd_has_pre(o->pre)) {
+        V image = e_at_d(e, conv_view_dtype(view), plane->at, e_mul(e, n, plane->n));
+        return window_of(c, image, view, y, x, o->h, o->w, o->size);
+    }
+    struct winograd_tile t = {.offset = e_add(e, e_muli(e, n, view->n), e_muli(e, block, view->cb)), .y = y, .x = x, .h = o->h, .w = o->w, .size = o->size};
+    winograd_pre_tile(e, pre, o->from->base[0], view, &t, c->behind);
+    return window_behind(c, c->behind, o->size);
+}
 
 /* All channel blocks of the piece, all tiles of the block. */
 static void transform_operand(struct wino *c, const struct operand *o)
 {
     struct emit *e = c->e;
-    const struct winograd_wgrad_params *p = c->p;
+    struct winograd_pre pre;
     struct loop blocks, tiles;
     loop_begin_once(e, &blocks, e_int(e, 0), o->blocks, 1, 0, NULL);
-    struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, e_add(e, o->first, blocks.iv));
-    V dst = e_at(e, o->dst, e_muli(e, blocks.iv, p->block * e->v));
+    V block = e_add(e, o->first, blocks.iv), dst = e_at(e, o->dst, e_muli(e, blocks.iv, c->p->block * e->v));
+    struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, block);
+    if (winograd_has_pre(o->pre)) winograd_pre_begin(e, &pre, o->pre, c->operand, o->channels, block);
     loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
-    V tile = e_add(e, c->first, tiles.iv), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
-    V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
-    V image = e_at_d(e, conv_view_dtype(o->from->view), plane.at, e_mul(e, e_divi(e, tile, p->tiles_y * p->tiles_x), plane.n));
-    struct window from = window_of(c, image, o->from->view, y, x, o->h, o->w, o->size);
+    struct window from = window_at(c, o, &plane, &pre, block, e_add(e, c->first, tiles.iv));
     transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->stride);
     loop_end(e, &tiles, NULL);
     loop_end(e, &blocks, NULL);
@@ -160,8 +196,14 @@ static void transform_operand(struct wino *c, const struct operand *o)
 static void transform_operands(struct wino *c)
 {
     const struct winograd_wgrad_params *p = c->p;
-    struct operand x = {&c->x, c->piece.x, c->piece.iblocks, c->v, p->ih, p->iw, p->pad_top, p->pad_left, v_stride(p, c->e->v), c->w->tile, winograd_input_1d};
-    struct operand dy = {&c->dy, c->piece.dy, e_muli(c->e, c->piece.units, p->ov), c->d, p->oh, p->ow, 0, 0, d_stride(p, c->e->v), c->w->m, gradient_1d};
+    struct operand x = {
+        .from = &c->x, .first = c->piece.x, .blocks = c->piece.iblocks, .dst = c->v, .channels = p->ic, .h = p->ih, .w = p->iw,
+        .pad_top = p->pad_top, .pad_left = p->pad_left, .stride = v_stride(p, c->e->v), .size = c->w->tile, .transform = winograd_input_1d, .pre = &p->pre_x,
+    };
+    struct operand dy = {
+        .from = &c->dy, .first = c->piece.dy, .blocks = e_muli(c->e, c->piece.units, p->ov), .dst = c->d, .channels = p->oc, .h = p->oh, .w = p->ow,
+        .stride = d_stride(p, c->e->v), .size = c->w->m, .transform = gradient_1d, .pre = &p->pre_dy,
+    };
     transform_operand(c, &x);
     transform_operand(c, &dy);
 }
@@ -203,40 +245,73 @@ static void product(struct wino *c, V v, V d, V sums, V fresh)
     add_to_sums(c, tiles.out, sums, fresh, nacc);
 }
 
-/* Asks for M² pixels of the next block: item ITEM of its channel blocks, from FIRST on, × tiles. */
-static void ask_pixels(struct wino *c, const struct images *from, V first, V item)
+/* What the next block reads: ITEMS tiles from channel block FIRST on of an operand, or of what a prologue reads beside it. */
+struct reading { struct images from; V first, items; enum dtype dtype; };
+
+/* Asks for row ROW of the m² pixels of item ITEM of the source's channel blocks × tiles. */
+static void ask_pixels(struct wino *c, const struct reading *s, V item, V row)
 {
-    const struct conv_view *view = from->view;
+    const struct conv_view *view = s->from.view;
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     V tile = e_add(e, c->next, e_remi(e, item, p->block)), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
-    V y = e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
-    struct parts_plane plane = parts_plane(e, &from->parts, view, from->base, e_add(e, first, e_divi(e, item, p->block)));
-    enum dtype dt = conv_view_dtype(view);
+    V y = e_add(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), row), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
+    enum dtype dt = s->dtype;
+    struct conv_view own = *view;
+    own.dtype = dt;
+    struct parts_plane plane = parts_plane(e, &s->from.parts, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
     int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
     V sample = e_mul(e, e_divi(e, tile, p->tiles_y * p->tiles_x), plane.n);
     V at = e_at_d(e, dt, plane.at, e_add(e, sample, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, i * view->h + j));
+    for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, j));
 }
 
-/* Before product number NUMBER of the block: the pixels come from the outer caches while the products keep the multipliers busy. */
+static int add_sources(struct wino *c, struct reading *to, int count, const struct images *from, V first, V items, const struct gen_body *pre)
+{
+    to[count++] = (struct reading){*from, first, items, conv_view_dtype(from->view)};
+    for (int k = 0; k < pre->noperands; k++) {
+        if (pre->operand[k].shape != OPERAND_FULL) continue;
+        struct images beside = {.view = from->view, .parts = {.count = 1, .n = {from->view->n}}, .base = {c->operand[k]}};
+        to[count++] = (struct reading){beside, first, items, (enum dtype)pre->operand[k].dtype};
+    }
+    return count;
+}
+
+/* Asks for row ROW of item ITEM, counted from the first of the SOURCES. */
+static void ask_item(struct wino *c, const struct reading *sources, int count, V item, V row)
+{
+    struct emit *e = c->e;
+    struct branch f;
+    if_begin(e, &f, e_cmp(e, LLVMIntSLT, item, sources->items));
+    ask_pixels(c, sources, item, row);
+    if (count > 1) {
+        if_else(e, &f);
+        ask_item(c, sources + 1, count - 1, e_sub(e, item, sources->items), row);
+    }
+    if_end(e, &f);
+}
+
+static int64_t full_operands(const struct gen_body *b)
+{
+    int64_t count = 0;
+    for (int k = 0; k < b->noperands; k++) count += b->operand[k].shape == OPERAND_FULL;
+    return count;
+}
+
+/* Before product number NUMBER of the block: the pixels come from the outer caches while the products keep the multipliers busy, a row of a
+   tile at a time, over as many of the products as there are rows for. */
 static void ask_ahead(struct wino *c, V number)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    int64_t products = c->points * p->og / p->ov * p->ig * (e->v / p->ci), each = div_up((p->ig + p->og) * p->block, products);
-    V all_x = e_muli(e, c->piece.iblocks, p->block), all_dy = e_muli(e, c->piece.units, p->ov * p->block);
+    struct reading sources[MAX_READINGS];
+    int64_t products = c->points * p->og / p->ov * p->ig * (e->v / p->ci);
+    int64_t items = (p->ig * (1 + full_operands(&p->pre_x)) + p->og * (1 + full_operands(&p->pre_dy))) * p->block, each = div_up(items * p->m, products);
+    int count = add_sources(c, sources, 0, &c->x, c->next_x, e_muli(e, c->piece.iblocks, p->block), &p->pre_x);
+    count = add_sources(c, sources, count, &c->dy, c->next_dy, e_muli(e, c->piece.units, p->ov * p->block), &p->pre_dy);
     for (int64_t k = 0; k < each; k++) {
-        V item = e_addi(e, e_muli(e, number, each), k), item_dy = e_sub(e, item, all_x);
-        struct branch x, dy;
-        if_begin(e, &x, e_cmp(e, LLVMIntSLT, item, all_x));
-        ask_pixels(c, &c->x, c->next_x, item);
-        if_else(e, &x);
-        if_begin(e, &dy, e_cmp(e, LLVMIntSLT, item_dy, all_dy));
-        ask_pixels(c, &c->dy, c->next_dy, item_dy);
-        if_end(e, &dy);
-        if_end(e, &x);
+        V row = e_addi(e, e_muli(e, number, each), k);
+        ask_item(c, sources, count, e_divi(e, row, p->m), e_remi(e, row, p->m));
     }
 }
 
@@ -338,6 +413,7 @@ static void open_scratch(struct wino *c)
     c->d = e_ati(e, c->v, c->points * v_stride(p, e->v));
     c->sums = e_ati(e, c->d, c->points * d_stride(p, e->v));
     c->zeros = e_ati(e, c->sums, c->points * sum_stride(p, e->v));
+    c->behind = e_ati(e, c->zeros, c->w->tile * e->v);
     for (int i = 0; i < c->w->tile; i++) e_store_va(e, e_zero(e), e_ati(e, c->zeros, i * e->v));
 }
 
@@ -384,7 +460,9 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     c.points = c.w->tile * c.w->tile;
     c.x = (struct images){.view = &p->x, .parts = p->parts};
     c.dy = (struct images){.view = &p->dy, .parts = {.count = 1, .n = {p->dy.n}}};
-    parts_load(e, &c.x.parts, 0, 3, c.x.base);
+    int operands = (int)max_i64(p->pre_x.noperands, p->pre_dy.noperands);
+    for (int k = 0; k < operands; k++) c.operand[k] = e_arg(e, 3 + k);
+    parts_load(e, &c.x.parts, 0, 3 + operands, c.x.base);
     parts_load(e, &c.dy.parts, 1, 0, c.dy.base);
     c.dw = e_arg(e, 2);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);

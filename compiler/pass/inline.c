@@ -1,4 +1,4 @@
-/* inline.c: a pointwise node becomes part of a reader's body: the reader computes the operand where it would have read it. */
+/* inline.c: a pointwise node becomes part of a reader's body, or its prologue: the reader computes the operand where it would have read it. */
 #include "pass/passes.h"
 
 #include <assert.h>
@@ -114,4 +114,45 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
     assert(count - anchors <= MAX_OPERANDS);
     node_set_in(g, reader, in, count);
     reader->body = b;
+}
+
+/* ---- prologues */
+
+/* The first of DEF's inputs that lies as its result does: what is stored where the result was; -1: none. */
+static int stored_operand(const struct node *def)
+{
+    for (int i = 0; i < def->nin; i++)
+        if (type_equal(&def->in[i]->type, &def->out[0]->type)) return i;
+    return -1;
+}
+
+bool prologue_fits(const struct node *reader, int k, const struct node *def)
+{
+    const struct type *t = &def->out[0]->type;
+    int more = instructions(def), stored = more && def->nout == 1 ? stored_operand(def) : -1;
+    if (stored < 0 || more > MAX_BODY || reader->prepare || !op_takes_pre(reader, k) || reader->pre[k]) return false;
+    for (int i = 0; i < def->nin; i++) {
+        const struct type *x = &def->in[i]->type;
+        bool channel = x->rank == 1 && x->layout == LAYOUT_BLOCKED && x->dim[0] == t->dim[1];
+        bool full = x->rank == t->rank && x->layout == t->layout && x->v == t->v && !memcmp(x->dim, t->dim, sizeof x->dim);
+        if (x->rank && !channel && !full) return false;
+    }
+    return reader->nin - node_anchors(reader) + def->nin - 1 <= MAX_OPERANDS;
+}
+
+void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def)
+{
+    const struct body theirs = body_of(def);
+    int stored = stored_operand(def), anchors = node_anchors(reader), count = reader->nin;
+    struct value *in[MAX_OPERANDS * 2 + 4];
+    struct body_ref operand[MAX_OPERANDS];
+    memcpy(in, reader->in, (size_t)count * sizeof *in);
+    in[k] = def->in[stored];
+    for (int i = 0; i < def->nin; i++) {
+        operand[i] = (struct body_ref){ BODY_ACC, 0 };
+        if (def->in[i] != def->in[stored]) operand[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def->in[i]) };
+    }
+    node_set_in(g, reader, in, count);
+    reader->nanchor = anchors;
+    reader->pre[k] = renumbered(g, &theirs, operand);
 }

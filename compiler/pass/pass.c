@@ -10,10 +10,10 @@
 #include "op/op.h"
 
 const char pass_pipeline_infer[] = "simplify,concat,fold,fuse,precision,algorithm,layout,workspace,schedule,plan";
-const char pass_pipeline_train[] = "concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,sums,schedule,plan";
+const char pass_pipeline_train[] = "concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,prologue,sums,schedule,plan";
 
 static const struct pass *const passes[] = {
-    &pass_concat, &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_precision, &pass_algorithm, &pass_layout, &pass_workspace, &pass_recompute, &pass_sums, &pass_schedule, &pass_plan, NULL,
+    &pass_concat, &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_precision, &pass_algorithm, &pass_layout, &pass_workspace, &pass_recompute, &pass_prologue, &pass_sums, &pass_schedule, &pass_plan, NULL,
 };
 
 const struct pass *const *pass_all(void) { return passes; }
@@ -47,7 +47,7 @@ static bool unknown_pass(struct pass_context *c, const char *name)
 /* The stages on which a pass works; the others need their result. */
 static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
-    bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_sums || p == &pass_schedule || p == &pass_plan;
+    bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_prologue || p == &pass_sums || p == &pass_schedule || p == &pass_plan;
     if (late && g->stage == STAGE_RAW) {
         struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pass '%s' needs a graph with layouts", p->name);
         diag_note(d, "run 'layout' before it");

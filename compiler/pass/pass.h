@@ -62,7 +62,7 @@ bool pass_run(struct graph *g, struct pass_context *c, const char *passes);
 
 /* The standard pipelines, ready for gen. */
 extern const char pass_pipeline_infer[]; /* simplify,concat,fold,fuse,precision,algorithm,layout,workspace,schedule,plan */
-extern const char pass_pipeline_train[]; /* concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,schedule,plan */
+extern const char pass_pipeline_train[]; /* concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,prologue,sums,schedule,plan */
 
 /* Storage of a value in the plan: follows alias chains. */
 const struct value *value_storage(const struct value *v);

@@ -4,7 +4,7 @@
 
 #include "pass/pass.h"
 
-extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_precision, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_sums, pass_schedule, pass_plan;
+extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_precision, pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_prologue, pass_sums, pass_schedule, pass_plan;
 
 enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
 
@@ -37,6 +37,9 @@ struct interval *plan_intervals(const struct graph *g, struct arena *a);
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);
 /* It does from now on, of DEF_IN in the place of DEF's operands. */
 void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in);
+/* The same for operand K of a Winograd convolution, which applies DEF as a prologue. */
+bool prologue_fits(const struct node *reader, int k, const struct node *def);
+void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def);
 
 /* The operands from which on each element is read only to compute the result's same element, so that the result may overwrite one:
    the body's, or all; nin: none. */

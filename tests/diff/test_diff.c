@@ -3,7 +3,7 @@
        build/tests/diff/test_diff [NET[/MODE]]…     the networks of tests/diff/nets and shipped specs in small; -v names every test; --ir prints the graph;
                                                    --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
 
-   Modes: infer (all passes, folding included), sgd and adam (one whole training step: gradients of everything, new state), each at
+   Modes: infer (all passes, folding included), sgd, winograd and adam (one whole training step: gradients of everything, new state), each at
    several batch sizes and with batches that are not full; infer.bf16 and sgd.bf16: activations stored as bf16. */
 #include <glob.h>
 #include <math.h>
@@ -19,16 +19,17 @@
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 
-struct mode { const char *name; int64_t batch, n[2]; int nruns; enum update_kind update; bool bf16; };
+struct mode { const char *name; int64_t batch, n[2]; int nruns; enum update_kind update; bool bf16; int winograd; };
 static const struct mode modes[] = {
-    {"infer", 3, {3, 2}, 2, UPDATE_NONE, false},
-    {"infer1", 1, {1}, 1, UPDATE_NONE, false},
-    {"sgd", 4, {4, 3}, 2, UPDATE_SGD, false},
-    {"adam", 9, {9, 2}, 2, UPDATE_ADAM, false},
+    {"infer", 3, {3, 2}, 2, UPDATE_NONE, false, 0},
+    {"infer1", 1, {1}, 1, UPDATE_NONE, false, 0},
+    {"sgd", 4, {4, 3}, 2, UPDATE_SGD, false, 0},
+    {"winograd", 4, {4, 3}, 2, UPDATE_SGD, false, 4}, /* wherever it is legal, with the prologues that follow from it */
+    {"adam", 9, {9, 2}, 2, UPDATE_ADAM, false, 0},
 };
 static const struct mode bf16_modes[] = {
-    {"infer.bf16", 3, {3, 2}, 2, UPDATE_NONE, true},
-    {"sgd.bf16", 9, {9, 7}, 2, UPDATE_SGD, true},
+    {"infer.bf16", 3, {3, 2}, 2, UPDATE_NONE, true, 0},
+    {"sgd.bf16", 9, {9, 7}, 2, UPDATE_SGD, true, 0},
 };
 enum { NMODES = sizeof modes / sizeof modes[0], NBF16 = sizeof bf16_modes / sizeof bf16_modes[0] };
 /* What rounding does to a result in one order of sums and in another may differ so much: see compare_rounded. */
@@ -37,10 +38,10 @@ enum { NMODES = sizeof modes / sizeof modes[0], NBF16 = sizeof bf16_modes / size
 /* A spec by path or name, with parameters that make it small. */
 struct net { const char *path; struct override params[3]; int nparams; int nmodes; double slack; /* the first modes only (0: all); times what rounding may be (0: 1) */ };
 static const struct net shipped[] = {
-    {"resnet20", {{"n", "1"}, {"size", "16"}, {"classes", "10"}}, 3, 4, 1},
-    {"resnet18", {{"width", "8"}, {"size", "64"}, {"classes", "10"}}, 3, 3, 2},
+    {"resnet20", {{"n", "1"}, {"size", "16"}, {"classes", "10"}}, 3, 5, 1},
+    {"resnet18", {{"width", "8"}, {"size", "64"}, {"classes", "10"}}, 3, 4, 2},
     {"resnet50", {{"width", "4"}, {"size", "64"}, {"stride_on", "conv1"}}, 3, 2, 1}, /* its gradients: tests/vectors, on a batch that rounding does less harm to */
-    {"unet", {{"width", "6"}, {"size", "32"}, {"classes", "3"}}, 3, 3, 2},
+    {"unet", {{"width", "6"}, {"size", "32"}, {"classes", "3"}}, 3, 4, 2},
     {"unet", {{"width", "16"}, {"size", "32"}, {"classes", "3"}}, 3, 2, 1}, /* concats in parts; its gradients: nets/skips.yaml, without kinks */
 };
 enum { NSHIPPED = sizeof shipped / sizeof shipped[0] };
@@ -143,7 +144,7 @@ static const char *test(const struct testing *t, struct arena *a, const struct n
     for (int i = 0; i < m->nruns; i++) runs[i] = (struct ref_run){.n = m->n[i], .lr = 0.01, .step = 3 - i, .seed = 11};
     struct comparison_plan plan = {
         .graph = g, .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done), .target = t->target,
-        .runs = runs, .nruns = m->nruns, .fill = fill, .ctx = g, .tolerance = train ? slack * 2e-5 : 1e-5, .value_tolerance = slack * 2e-5,
+        .winograd = m->winograd, .runs = runs, .nruns = m->nruns, .fill = fill, .ctx = g, .tolerance = train ? slack * 2e-5 : 1e-5, .value_tolerance = slack * 2e-5,
     };
     if (m->bf16) {
         plan.dtype = DT_BF16;

@@ -434,7 +434,7 @@ const char *compare_compiled(struct arena *a, const struct comparison_plan *plan
     struct diags *d = diags_new(a);
     struct graph *g = graph_clone(a, plan->graph);
     struct comparing c = {.arena = a, .plan = plan, .planned = g, .graph = plan->graph};
-    struct pass_context pc = {.arena = a, .diags = d, .target = *plan->target, .verify = true, .dtype = plan->dtype};
+    struct pass_context pc = {.arena = a, .diags = d, .target = *plan->target, .winograd = plan->winograd, .verify = true, .dtype = plan->dtype};
     struct gen_options options = {.target = *plan->target, .threads = 1};
     struct program *p = NULL;
     const char *rest = plan->dtype == DT_BF16 ? after_precision(plan->passes) : plan->passes;

@@ -10,6 +10,7 @@ struct comparison_plan {
     const struct graph *graph;  /* STAGE_RAW, differentiated already where it trains; not changed */
     const char *passes;
     const struct target *target;
+    int winograd;               /* as in struct pass_context */
     const struct ref_run *runs; int nruns;
     void (*fill)(const void *ctx, struct eval *e); /* the arguments' numbers, all exact as floats */
     const void *ctx;

@@ -110,7 +110,7 @@ static void check_passes(struct graph *g, struct pass_context *c, const char *co
 }
 
 static const char *const infer_passes[] = { "simplify", "concat", "fold", "fuse", "precision", "algorithm", "layout", "workspace", "schedule", "plan", NULL };
-static const char *const train_passes[] = { "concat", "autodiff", "simplify", "fuse", "precision", "algorithm", "layout", "workspace", "recompute", "sums", "schedule", "plan", NULL };
+static const char *const train_passes[] = { "concat", "autodiff", "simplify", "fuse", "precision", "algorithm", "layout", "workspace", "recompute", "prologue", "sums", "schedule", "plan", NULL };
 
 static const char *joined(struct arena *a, const char *const *names)
 {
