@@ -3,6 +3,8 @@
    3×3 convolutions, which would be written once and read three times, and the gradients through batch norm on their way to a convolution's
    weight gradient and dgrad.
 
+   What is stored as bf16 stays: its readers shall see it rounded, all in the same way.
+
    The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for each group of the
    other operand's channels (op/winograd_wgrad.h). */
 #include "pass/footprint.h"
@@ -106,7 +108,7 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
     struct uses u = uses_of(g, a);
     size_t peak = least > 1 ? peak_of(g) : SIZE_MAX;
     GRAPH_EACH_SAFE(g, n) {
-        bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
+        bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4 && n->out[0]->type.dtype == DT_F32;
         if (!pointwise || full_operands(n) < least || full_operands(n) > most || !is_candidate(g, &u, n)) continue;
         if (least > 1 && peak_without(g, a, n) > peak) continue;
         r.bytes += type_bytes(&n->out[0]->type);
