@@ -16,7 +16,7 @@
 /* Cycles of a core for a vector of v numbers, between those of one thread and of two that share the memory; measured on ResNet-18's training step. */
 static const double pass_line = 13,  /* read or written by a pointwise kernel, which waits for memory alone */
                     extra_line = 12, /* read by a convolution beside what it read before */
-                    apply = 1, apply_insn = 0.5; /* a vector through a prologue: by way of the buffer, and each instruction */
+                    apply = 2.5, apply_insn = 0.5; /* a vector through a prologue: by way of the buffer, and each instruction */
 
 static int full_operands(const struct node *n)
 {
