@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dtype: bf16 from the command line: every node of whole networks against its operator's reference, which rounds what is stored; training to the
-# same bits on 1, 2 and 3 threads and over --resume, which needs no --dtype; figures from bench. Arguments: words that a case's name must contain.
+# same bits on 1, 2 and 3 threads and over --resume, which needs no --dtype; less memory; figures from bench. Arguments: words that a case's name must contain.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 rnc=${RNC:-build/rnc}
@@ -55,6 +55,14 @@ if begin resume; then
     cmp "$work/whole/last.safetensors" "$work/parts/last.safetensors" || complain "--resume does not take the checkpoint's dtype"
     $train --epochs 3 --out "$work/parts" --resume --dtype f32 >"$work/out" 2>&1 && complain "another --dtype is taken over a checkpoint's"
     "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 --weights "$work/whole/best.safetensors" --dtype bf16 >"$work/out" 2>&1 || complain "eval --dtype fails"
+    finish
+fi
+
+if begin memory; then
+    plain=$("$rnc" plan resnet20 --train --batch 32 --json 2>/dev/null | sed -n 's/.*"planned_bytes": *\([0-9]*\).*/\1/p')
+    narrow=$("$rnc" plan resnet20 --train --batch 32 --json --dtype bf16 2>/dev/null | sed -n 's/.*"planned_bytes": *\([0-9]*\).*/\1/p')
+    : >"$work/out"
+    [ -n "$plain" ] && [ -n "$narrow" ] && [ $((narrow * 100)) -lt $((plain * 60)) ] || complain "a step takes ${narrow:-?} bytes, ${plain:-?} in f32"
     finish
 fi
 

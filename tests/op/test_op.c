@@ -97,7 +97,7 @@ static void test_row(struct testing *t, const struct row *r)
     for (int mode = 0; mode < OPCASE_MODES && !error && op_bf16(r->op); mode++) {
         static const char *const kinds[] = {"compiled, bf16", "compiled, bf16 from f32", "compiled, bf16 to f32"};
         bool ran;
-        const char *wrong = test_bf16(t, a, r->op, r->test, mode, &ran);
+        const char *wrong = test_bf16(t, a, r->op, r->test, (enum opcase_mode)mode, &ran);
         if (ran) report(t, r, kinds[mode], wrong);
     }
     arena_free(a);
