@@ -45,7 +45,7 @@ struct rnc_step {
 };
 
 enum rnc_dtype { RNC_F32, RNC_BF16, RNC_U8, RNC_I64 };
-enum rnc_layout { RNC_PLAIN, RNC_BLOCKED, RNC_WEIGHT, RNC_WEIGHT_T, RNC_DEPTHWISE, RNC_WINOGRAD, RNC_WINOGRAD_T }; /* as enum layout in ir/graph.h */
+enum rnc_layout { RNC_PLAIN, RNC_BLOCKED, RNC_WEIGHT, RNC_WEIGHT_T, RNC_DEPTHWISE, RNC_WINOGRAD, RNC_WINOGRAD_T, RNC_WINOGRAD_S }; /* as enum layout in ir/graph.h */
 
 struct rnc_type {
     uint8_t dtype, layout, rank, v, iv, pad[3];

@@ -153,7 +153,7 @@ static void fold_rows(const struct rnc_prepare *p, const struct fold *f, const s
 static int64_t slab_rows(const struct rnc_type *t, bool whole)
 {
     int64_t rows = t->rank > 0 ? t->dim[0] : 1, unit = t->v > 0 ? t->v : 16;
-    bool by_rows = t->layout == RNC_PLAIN || t->layout == RNC_WEIGHT || t->layout == RNC_DEPTHWISE || t->layout == RNC_WINOGRAD;
+    bool by_rows = t->layout == RNC_PLAIN || t->layout == RNC_WEIGHT || t->layout == RNC_DEPTHWISE || t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_S;
     if (whole || !by_rows || t->rank < 2) return rows;
     int64_t unit_bytes = (int64_t)user_bytes(t) / rows * unit, units = unit_bytes > 0 ? SLAB_BYTES / unit_bytes : 1;
     int64_t at_once = (units > 0 ? units : 1) * unit;

@@ -49,7 +49,7 @@ static struct runs runs_of(const struct rnc_type *t)
     case RNC_WEIGHT: r.stride = (int64_t)t->iv * t->v; break;
     case RNC_WEIGHT_T: r.stride = (int64_t)t->v * t->v; break;
     case RNC_DEPTHWISE: r.stride = t->v; break;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: break; /* no rearrangement: transform_weights */
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: break; /* no rearrangement: transform_weights */
     }
     return r;
 }
@@ -70,7 +70,7 @@ static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_
     case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + in_block(t, b % iv, a % v);
     case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + in_block(t, a % v, b % v);
     case RNC_DEPTHWISE: return a / v * r->run * v + a % v;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: break;
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: break;
     }
     return 0;
 }
@@ -85,7 +85,7 @@ static int64_t packed_elements(const struct rnc_type *t)
     case RNC_WEIGHT: return up(r.a, v) * v * up(r.b, iv) * iv * r.run;
     case RNC_WEIGHT_T: return up(r.a, v) * v * up(r.b, v) * v * r.run;
     case RNC_DEPTHWISE: return up(r.a, v) * v * r.run;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
+    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
     }
     return 0;
 }
@@ -111,28 +111,36 @@ static void copy_run(size_t bytes, char *dst, int64_t dst_stride, const char *sr
 #undef COPY_AS
 }
 
-static bool is_winograd(const struct rnc_type *t) { return t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_T; }
+static bool is_winograd(const struct rnc_type *t) { return t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_T || t->layout == RNC_WINOGRAD_S; }
+
+static const struct rnc_winograd *winograd_of(const struct rnc_type *t) { return rnc_winograd_of(t->iv, t->layout == RNC_WINOGRAD_S ? 2 : 1); }
 
 /* G g Gᵀ of one 3×3 kernel, FLIP: its taps turned round, in double precision. */
 static void transform_kernel(const struct rnc_winograd *w, const float *g, bool flip, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX])
 {
     double t[RNC_WINOGRAD_MAX][3];
-    for (int i = 0; i < w->tile; i++)
+    for (int i = 0; i < w->kernels; i++)
         for (int c = 0; c < 3; c++) {
             t[i][c] = 0;
             for (int r = 0; r < 3; r++) t[i][c] += w->g[i][r] * (double)g[flip ? 8 - (3 * r + c) : 3 * r + c];
         }
-    for (int i = 0; i < w->tile; i++)
-        for (int j = 0; j < w->tile; j++) u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
+    for (int i = 0; i < w->kernels; i++)
+        for (int j = 0; j < w->kernels; j++) u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
 }
 
 /* One-dimensional inverse of G, from its last row, which is g2, and the first pair of points ±a: in their rows' sum or difference g1 is left,
-   in the other a sum of g0 and g2. Where there is a point 0, its row is a multiple of g0. */
+   in the other a sum of g0 and g2. Where there is a point 0, its row is a multiple of g0. Of stride 2, g1 has a row, and g0 is left in the pair's. */
 static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t stride, double *g)
 {
     const double *row = w->g[w->first];
     double plus = u[w->first * stride], minus = u[(w->first + 1) * stride];
     if (row[0] != w->g[w->first + 1][0]) minus = -minus;
+    if (w->stride == 2) {
+        g[0] = (plus + minus) / (2 * row[0]);
+        g[1] = u[(w->kernels - 2) * stride];
+        g[2] = u[(w->kernels - 1) * stride];
+        return;
+    }
     g[1] = (plus - minus) / (2 * row[1]);
     g[2] = u[(w->tile - 1) * stride] / w->g[w->tile - 1][2];
     g[0] = w->first ? u[0] / w->g[0][0] : ((plus + minus) / 2 - row[2] * g[2]) / row[0];
@@ -141,7 +149,7 @@ static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t st
 static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX], bool flip, float *g)
 {
     double t[3][RNC_WINOGRAD_MAX];
-    for (int j = 0; j < w->tile; j++) {
+    for (int j = 0; j < w->kernels; j++) {
         double column[3];
         restore_1d(w, &u[0][j], RNC_WINOGRAD_MAX, column);
         for (int r = 0; r < 3; r++) t[r][j] = column[r];
@@ -153,7 +161,7 @@ static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_M
     }
 }
 
-/* Where the kernel of output channel O and input channel I begins: [O/v][tile²][I/v][v i][v o]; RNC_WINOGRAD_T: O and I change places.
+/* Where the kernel of output channel O and input channel I begins: [O/v][kernels²][I/v][v i][v o]; RNC_WINOGRAD_T: O and I change places.
    STEP: elements between two points of the transform. */
 static int64_t kernel_offset(const struct rnc_type *t, int64_t points, int64_t o, int64_t i, int64_t *step)
 {
@@ -165,27 +173,27 @@ static int64_t kernel_offset(const struct rnc_type *t, int64_t points, int64_t o
 
 static void transform_weights(const struct rnc_type *t, const float *plain, float *packed)
 {
-    const struct rnc_winograd *w = rnc_winograd_of(t->iv);
-    int64_t points = (int64_t)w->tile * w->tile, step;
+    const struct rnc_winograd *w = winograd_of(t);
+    int64_t points = (int64_t)w->kernels * w->kernels, step;
     memset(packed, 0, rnc_packed_bytes(t));
     for (int64_t o = 0; o < t->dim[0]; o++)
         for (int64_t i = 0; i < t->dim[1]; i++) {
             double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];
             transform_kernel(w, plain + (o * t->dim[1] + i) * 9, t->layout == RNC_WINOGRAD_T, u);
             float *to = packed + kernel_offset(t, points, o, i, &step);
-            for (int p = 0; p < points; p++) to[p * step] = (float)u[p / w->tile][p % w->tile];
+            for (int p = 0; p < points; p++) to[p * step] = (float)u[p / w->kernels][p % w->kernels];
         }
 }
 
 static void restore_weights(const struct rnc_type *t, const float *packed, float *plain)
 {
-    const struct rnc_winograd *w = rnc_winograd_of(t->iv);
-    int64_t points = (int64_t)w->tile * w->tile, step;
+    const struct rnc_winograd *w = winograd_of(t);
+    int64_t points = (int64_t)w->kernels * w->kernels, step;
     for (int64_t o = 0; o < t->dim[0]; o++)
         for (int64_t i = 0; i < t->dim[1]; i++) {
             double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];
             const float *from = packed + kernel_offset(t, points, o, i, &step);
-            for (int p = 0; p < points; p++) u[p / w->tile][p % w->tile] = (double)from[p * step];
+            for (int p = 0; p < points; p++) u[p / w->kernels][p % w->kernels] = (double)from[p * step];
             restore_kernel(w, u, t->layout == RNC_WINOGRAD_T, plain + (o * t->dim[1] + i) * 9);
         }
 }

@@ -7,21 +7,27 @@
    The points are 0, ±1, ∞ for m = 2; 0, ±5/8, ±3/2, ∞ for m = 4; ±1/4, ±7/8, ±7/4, ∞ for m = 5; 0, ±1, ±2, ±1/2, ∞ for m = 6: the least
    rounding error within some hundredths, over all real points, with few bits. (0, ±1, ±2, ∞ has twice the error of m = 4's; a
    fifth point that is no pair, half as much again as m = 5's.) */
+/* Of stride 2, one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples meet two taps, F(4, 2), whose points are ±3/8, ±5/4, ∞; the
+   odd ones meet one: they are their own points, all with the weight g1. So a tile of 2m + 1 = 9 samples has 9 points and m + 2 = 6 different weights:
+   the pairs, the odd samples, ∞. */
 #ifndef RNC_RUNTIME_WINOGRAD_H
 #define RNC_RUNTIME_WINOGRAD_H
 
-enum { RNC_WINOGRAD_MAX = 8 }; /* the largest m + 2 */
+enum { RNC_WINOGRAD_MAX = 9 }; /* the largest tile */
 
 struct rnc_winograd {
-    int m, tile;                                        /* tile = m + 2 */
+    int m, tile;                                        /* outputs; samples, and as many points: m + 2; of stride 2 2m + 1 */
+    int stride;
+    int mixed;                                          /* points that are no samples of their own: all; of stride 2 m + 1 */
+    int kernels;                                        /* different weights: m + 2 */
     int first;                                          /* where the pairs begin: 1 behind the point 0, else 0 */
-    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [tile][tile] */
-    double g[RNC_WINOGRAD_MAX][3];                      /* [tile][3] */
-    double at[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [m][tile] */
+    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [mixed][mixed]; of stride 2 for the even samples */
+    double g[RNC_WINOGRAD_MAX][3];                      /* [kernels][3] */
+    double at[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [m][mixed] */
 };
 
 static const struct rnc_winograd rnc_winograd_2 = {
-    .m = 2, .tile = 4, .first = 1,
+    .m = 2, .tile = 4, .stride = 1, .mixed = 4, .kernels = 4, .first = 1,
     .bt = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
     .g = {{1, 0, 0}, {1 / 2., 1 / 2., 1 / 2.}, {1 / 2., -1 / 2., 1 / 2.}, {0, 0, 1}},
     .at = {{1, 1, 1, 0}, {0, 1, -1, 1}},
@@ -35,7 +41,7 @@ static const struct rnc_winograd rnc_winograd_2 = {
 #define RNC_B (3. / 2)
 
 static const struct rnc_winograd rnc_winograd_4 = {
-    .m = 4, .tile = 6, .first = 1,
+    .m = 4, .tile = 6, .stride = 1, .mixed = 6, .kernels = 6, .first = 1,
     .bt = {{RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1, 0}, RNC_BT(RNC_A, RNC_B), RNC_BT(RNC_B, RNC_A),
            {0, RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1}},
     .g = {{1 / (RNC_A * RNC_A * RNC_B * RNC_B), 0, 0}, RNC_G(RNC_A, RNC_B), RNC_G(RNC_B, RNC_A), {0, 0, 1}},
@@ -67,7 +73,7 @@ static const struct rnc_winograd rnc_winograd_4 = {
 #define RNC_4(x) ((x) * (x) * (x) * (x))
 
 static const struct rnc_winograd rnc_winograd_5 = {
-    .m = 5, .tile = 7, .first = 0,
+    .m = 5, .tile = 7, .stride = 1, .mixed = 7, .kernels = 7, .first = 0,
     .bt = {RNC_BT(RNC_A, RNC_B, RNC_C), RNC_BT(RNC_B, RNC_A, RNC_C), RNC_BT(RNC_C, RNC_A, RNC_B),
            {-RNC_PRODUCT(RNC_A, RNC_B) * RNC_2(RNC_C), 0, RNC_PRODUCT(RNC_A, RNC_B) + RNC_PRODUCT(RNC_A, RNC_C) + RNC_PRODUCT(RNC_B, RNC_C), 0,
             -(RNC_SUM(RNC_A, RNC_B) + RNC_2(RNC_C)), 0, 1}},
@@ -90,7 +96,7 @@ static const struct rnc_winograd rnc_winograd_5 = {
 #undef RNC_4
 
 static const struct rnc_winograd rnc_winograd_6 = {
-    .m = 6, .tile = 8, .first = 1,
+    .m = 6, .tile = 8, .stride = 1, .mixed = 8, .kernels = 8, .first = 1,
     .bt = {{1, 0, -21 / 4., 0, 21 / 4., 0, -1, 0},
            {0, 1, 1, -17 / 4., -17 / 4., 1, 1, 0},
            {0, -1, 1, 17 / 4., -17 / 4., -1, 1, 0},
@@ -105,10 +111,30 @@ static const struct rnc_winograd rnc_winograd_6 = {
            {0, 1, 1, 16, 16, 1 / 16., 1 / 16., 0}, {0, 1, -1, 32, -32, 1 / 32., -1 / 32., 1}},
 };
 
-/* The algorithm of output tile M: 2, 4, 5 or 6. */
-static inline const struct rnc_winograd *rnc_winograd_of(int m)
+#define RNC_A (3. / 8)
+#define RNC_B (5. / 4)
+#define RNC_BT(a, b) {-(a) * (b) * (b), -(b) * (b), a, 1, 0}, {(a) * (b) * (b), -(b) * (b), -(a), 1, 0}
+#define RNC_N(a, b) (2 * (a) * ((a) * (a) - (b) * (b)))
+#define RNC_G(a, b) {1 / RNC_N(a, b), 0, (a) / RNC_N(a, b)}, {-1 / RNC_N(a, b), 0, (a) / RNC_N(a, b)}
+
+static const struct rnc_winograd rnc_winograd_strided_4 = {
+    .m = 4, .tile = 9, .stride = 2, .mixed = 5, .kernels = 6, .first = 0,
+    .bt = {RNC_BT(RNC_A, RNC_B), RNC_BT(RNC_B, RNC_A), {RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1}},
+    .g = {RNC_G(RNC_A, RNC_B), RNC_G(RNC_B, RNC_A), {0, 1, 0}, {0, 0, 1}},
+    .at = {{1, 1, 1, 1, 0}, {RNC_A, -RNC_A, RNC_B, -RNC_B, 0}, {RNC_A * RNC_A, RNC_A * RNC_A, RNC_B * RNC_B, RNC_B * RNC_B, 0},
+           {RNC_A * RNC_A * RNC_A, -RNC_A * RNC_A * RNC_A, RNC_B * RNC_B * RNC_B, -RNC_B * RNC_B * RNC_B, 1}},
+};
+
+#undef RNC_A
+#undef RNC_B
+#undef RNC_BT
+#undef RNC_N
+#undef RNC_G
+
+/* The algorithm of output tile M, 2, 4, 5 or 6, for STRIDE 1; 4 for 2. */
+static inline const struct rnc_winograd *rnc_winograd_of(int m, int stride)
 {
-    return m == 2 ? &rnc_winograd_2 : m == 4 ? &rnc_winograd_4 : m == 5 ? &rnc_winograd_5 : &rnc_winograd_6;
+    return stride == 2 ? &rnc_winograd_strided_4 : m == 2 ? &rnc_winograd_2 : m == 4 ? &rnc_winograd_4 : m == 5 ? &rnc_winograd_5 : &rnc_winograd_6;
 }
 
 #endif

@@ -359,7 +359,7 @@ void lower_conv(struct lower *lo, const struct node *n)
     const char *op = n->op->name;
     bool dense = strcmp(op, "dense") == 0, dense_dgrad = strcmp(op, "dense_dgrad") == 0;
     if (dense || dense_dgrad) lower_dense(lo, n, dense_dgrad);
-    else if (n->in[1]->type.layout == LAYOUT_WINOGRAD || n->in[1]->type.layout == LAYOUT_WINOGRAD_T) lower_winograd(lo, n);
+    else if (layout_is_winograd(n->in[1]->type.layout)) lower_winograd(lo, n);
     else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
     else if (strcmp(op, "conv2d") == 0) lower_forward(lo, n);
     else lower_transposed(lo, n);

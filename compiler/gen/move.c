@@ -408,7 +408,7 @@ void lower_move(struct lower *lo, const struct node *n)
 {
     const char *op = n->op->name;
     enum layout to = n->out[0]->type.layout;
-    if (to == LAYOUT_WINOGRAD || to == LAYOUT_WINOGRAD_T) lower_winograd_weights(lo, n);
+    if (layout_is_winograd(to)) lower_winograd_weights(lo, n);
     else if (strcmp(op, "repack") == 0) lower_repack(lo, n);
     else if (strcmp(op, "concat") == 0) lower_concat(lo, n);
     else if (strcmp(op, "slice") == 0) lower_slice(lo, n);

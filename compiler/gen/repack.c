@@ -196,7 +196,7 @@ static struct form form_of(const struct type *t, const struct shape *s)
     case LAYOUT_WEIGHT: return (struct form){div_up(s->b, iv) * iv * r * v, iv * r * v, {1, v, iv * v}};
     case LAYOUT_WEIGHT_T: return (struct form){r * v * v, ab * r * v * v, {v, 1, v * v}};
     case LAYOUT_DEPTHWISE: return (struct form){r * v, 0, {1, 0, v}};
-    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T: break; /* no rearrangement: gen/winograd_weights.c */
+    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T: case LAYOUT_WINOGRAD_S: break; /* no rearrangement: gen/winograd_weights.c */
     }
     return (struct form){0};
 }

@@ -24,6 +24,8 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     p.pad_top = dgrad ? 2 - pad[0] : pad[0]; /* the gradient's window reaches back over what the forward one reached ahead */
     p.pad_left = dgrad ? 2 - pad[1] : pad[1];
     p.m = w->m;
+    p.stride = w->stride;
+    p.tile = w->tile;
     p.icb = w->icb;
     p.ocb = w->ocb;
     p.ic = x->dim[1];
@@ -79,14 +81,14 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
     p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.piece = 0;
     p.body.nout = 1;
     struct lower_arg args[] = {arg_none(), weight_arg(lo, n, &p), arg_none(), arg_value(node_workspace(n))};
-    lower_step(lo, add_kernel(lo, "winograd_product", &p), (p.m + 2) * (p.m + 2) * (p.ocb / p.ov), false, args, 4);
+    lower_step(lo, add_kernel(lo, "winograd_product", &p), p.tile * p.tile * (p.ocb / p.ov), false, args, 4);
 }
 
 void lower_winograd(struct lower *lo, const struct node *n)
 {
     int64_t m = op_tile(n);
     const struct type x = parts_type(n);
-    struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, lower_target(lo)->lanes);
+    struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {
         p.piece = winograd_piece(&w);
@@ -105,7 +107,7 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
-    lower_algorithm(lo, "F(%lld,3) %lldx%lld", (long long)m, (long long)w.ov, (long long)w.tw);
+    lower_algorithm(lo, "F(%lld,3)%s %lldx%lld", (long long)m, w.stride == 2 ? "/2" : "", (long long)w.ov, (long long)w.tw);
     lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
     lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.piece : w.block}}, 1);
 }

@@ -1,4 +1,5 @@
-/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/winograd.h), forward and dgrad.
+/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/winograd.h), forward and dgrad;
+   forward ones of stride 2, m = 4, alike: their points are more than their weights, which several points share.
 
    A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point and each group of
    ov output vectors a matrix product gives M [tile²][vectors][tiles][v], tiles in registers; M is transformed back, through the body,
@@ -21,7 +22,7 @@ enum winograd_phase { WINOGRAD_FUSED, WINOGRAD_INPUT, WINOGRAD_PRODUCT, WINOGRAD
 struct winograd_params {
     struct conv_view in, out;
     int64_t ih, iw, oh, ow, pad_top, pad_left;
-    int64_t m;                   /* output tile */
+    int64_t m, stride, tile;     /* output tile; of the convolution; samples and points of a tile, a side */
     int64_t icb, ocb, ic, oc;
     int64_t tiles_y, tiles_x;    /* of an image */
     int64_t block, row;          /* tiles of a block; of a vector in V and M */
@@ -45,6 +46,8 @@ struct rnc_winograd;
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
 /* Row R of Bᵀ d, and the next one where the two share work: how many. D's elements that they have no use for may be NULL. */
 int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, int r, LLVMValueRef *out);
+/* Has row R (and the next with it) a use for sample I? */
+bool winograd_input_reads(const struct rnc_winograd *w, int r, int i);
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *g, LLVMValueRef *out);
 

@@ -36,7 +36,7 @@ struct wino {
 
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
 {
-    int64_t points = (p->m + 2) * (p->m + 2), edge = p->phase == WINOGRAD_PRODUCT ? 0 : points * v;
+    int64_t points = p->tile * p->tile, edge = p->phase == WINOGRAD_PRODUCT ? 0 : points * v;
     return edge + (p->phase == WINOGRAD_FUSED ? points * (p->point_v + p->point_m) : 0);
 }
 
@@ -49,7 +49,7 @@ static struct tile_place place_in_kind(struct wino *c, V tile, int k)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    int64_t y = p->tiles_y - p->cut_y, x = p->tiles_x - p->cut_x;
+    int64_t y = p->tiles_y - (p->cut_y > 0), x = p->tiles_x - (p->cut_x > 0);
     bool below = k >= 2, right = k % 3 == 0;
     int64_t cols = right ? 1 : x, each = max_i64(1, (below ? 1 : y) * cols);
     V in_image = e_remi(e, tile, each);
@@ -111,7 +111,7 @@ static void transform_input(struct wino *c, V src, enum dtype dt, V stride, V ds
         for (int j = 0; j < n; j++) {
             V d[T] = {NULL}, column[2];
             for (int i = 0; i < n; i++)
-                if (c->w->bt[r][i] != 0) d[i] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, src, e_muli(e, stride, i)), j * e->v));
+                if (winograd_input_reads(c->w, r, i)) d[i] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, src, e_muli(e, stride, i)), j * e->v));
             rows = winograd_input_rows(e, c->w, d, r, column);
             for (int k = 0; k < rows; k++) t[k][j] = column[k];
         }
@@ -137,7 +137,7 @@ static void input_plain(struct wino *c, V from, V to)
     struct loop tiles, blocks;
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
-    V y0 = e_addi(e, e_muli(e, at.ty, p->m), -p->pad_top), x0 = e_addi(e, e_muli(e, at.tx, p->m), -p->pad_left);
+    V y0 = e_addi(e, e_muli(e, at.ty, p->m * p->stride), -p->pad_top), x0 = e_addi(e, e_muli(e, at.tx, p->m * p->stride), -p->pad_left);
     V inside = e_cmp(e, LLVMIntSGE, y0, e_int(e, 0));
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSGE, x0, e_int(e, 0)), "");
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, y0, e_int(e, p->ih - c->w->tile)), "");
@@ -169,8 +169,8 @@ static void input_behind_pre(struct wino *c, V from, V to)
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
     struct winograd_tile tile = {.h = p->ih, .w = p->iw, .size = c->w->tile};
     tile.offset = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, blocks.iv, p->in.cb));
-    tile.y = e_addi(e, e_muli(e, at.ty, p->m), -p->pad_top);
-    tile.x = e_addi(e, e_muli(e, at.tx, p->m), -p->pad_left);
+    tile.y = e_addi(e, e_muli(e, at.ty, p->m * p->stride), -p->pad_top);
+    tile.x = e_addi(e, e_muli(e, at.tx, p->m * p->stride), -p->pad_left);
     winograd_pre_tile(e, &pre, c->in[0], &p->in, &tile, c->edge);
     transform_input(c, c->edge, DT_F32, e_int(e, tile.size * e->v), input_to(c, blocks.iv, tiles.iv));
     loop_end(e, &tiles, NULL);
@@ -205,8 +205,10 @@ static void ask_input(struct wino *c, V call, int64_t count)
         V pair = e_addi(e, e_muli(e, call, share), i);
         struct tile_place at = place_of(c, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
         struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
-        V y = e_addi(e, e_muli(e, at.ty, p->m), 2 - p->pad_top), x = e_addi(e, e_muli(e, at.tx, p->m), 2 - p->pad_left);
-        ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in), y, x, false);
+        int64_t step = p->m * p->stride, shared = c->w->tile - step;
+        V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top), x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
+        for (int64_t k = 0; k < p->stride * p->stride; k++)
+            ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in), e_addi(e, y, k / p->stride * p->m), e_addi(e, x, k % p->stride * p->m), false);
         V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
         for (int k = 0; k < p->pre.noperands; k++)
             if (p->pre.operand[k].shape == OPERAND_FULL) ask_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
@@ -345,7 +347,22 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
     loop_end(e, &tiles, NULL);
 }
 
-/* The tiles that POINT is for: all, unless it is ∞ in one direction or both and tiles are cut there. Of the point's groups those before WIDE have
+/* The weights of point I of a side: the samples among the points share theirs. */
+static V kernel_1d(struct wino *c, V i)
+{
+    struct emit *e = c->e;
+    V shared = e_int(e, c->w->mixed - 1);
+    return e_select(e, e_cmp(e, LLVMIntEQ, i, e_int(e, c->w->tile - 1)), e_int(e, c->w->kernels - 1), e_min(e, i, shared));
+}
+
+static V kernel_of(struct wino *c, V point)
+{
+    struct emit *e = c->e;
+    if (c->w->stride == 1) return point;
+    return e_add(e, e_muli(e, kernel_1d(c, e_divi(e, point, c->w->tile)), c->w->kernels), kernel_1d(c, e_remi(e, point, c->w->tile)));
+}
+
+/* The tiles that POINT is for: all, unless it is one of the last in one direction or both and tiles are cut there. Of the point's groups those before WIDE have
    tw tiles, which may go on past TO. */
 struct tile_range { V from, to, wide; };
 
@@ -355,13 +372,13 @@ static struct tile_range tiles_of(struct wino *c, V point)
     const struct winograd_params *p = c->p;
     struct tile_range r = {e_int(e, 0), c->count, e_int(e, p->wide * p->tw)};
     if (p->cut_x) {
-        V last = e_cmp(e, LLVMIntEQ, e_remi(e, point, c->w->tile), e_int(e, c->w->tile - 1));
+        V last = e_cmp(e, LLVMIntSGE, e_remi(e, point, c->w->tile), e_int(e, c->w->tile - p->cut_x));
         r.from = e_select(e, last, c->kind[1], r.from);
         r.to = e_select(e, last, c->kind[3], r.to);
         r.wide = e_select(e, last, r.to, r.wide);
     }
     if (p->cut_y) {
-        V last = e_cmp(e, LLVMIntSGE, point, e_int(e, c->points - c->w->tile));
+        V last = e_cmp(e, LLVMIntSGE, point, e_int(e, c->points - c->w->tile * p->cut_y));
         r.to = e_select(e, last, c->kind[2], r.to);
         r.wide = e_select(e, last, r.to, r.wide);
     }
@@ -373,7 +390,7 @@ static void point_products(struct wino *c, V point, V ob, V mb, V next)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, point, p->icb * e->v * e->v)));
+    V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, kernel_of(c, point), p->icb * e->v * e->v)));
     V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->row * e->v)));
     struct tile_range r = tiles_of(c, point);
     product_groups(c, p->tw, r.from, e_min(e, r.to, r.wide), 0, ob, v, u, m, next, point);
@@ -386,7 +403,8 @@ static void products(struct wino *c, V ob)
     struct emit *e = c->e;
     struct loop points;
     loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
-    point_products(c, points.iv, ob, e_int(e, 0), e_int(e, c->p->icb * e->v * e->v));
+    V to = e_sub(e, kernel_of(c, e_addi(e, points.iv, 1)), kernel_of(c, points.iv));
+    point_products(c, points.iv, ob, e_int(e, 0), e_muli(e, to, c->p->icb * e->v * e->v));
     loop_end(e, &points, NULL);
 }
 
@@ -395,11 +413,12 @@ static void product_piece(struct wino *c, V piece)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    int64_t groups = p->ocb / p->ov, point = p->icb * e->v * e->v;
+    int64_t groups = p->ocb / p->ov;
     V og = e_remi(e, piece, groups), ob = e_muli(e, og, p->ov);
     V last = e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1));
-    V next = e_select(e, last, e_int(e, point - (groups - 1) * p->ov * c->ublock), e_int(e, p->ov * c->ublock));
-    point_products(c, e_divi(e, piece, groups), ob, ob, next);
+    V point = e_divi(e, piece, groups), to = e_sub(e, kernel_of(c, e_addi(e, point, 1)), kernel_of(c, point));
+    V next = e_select(e, last, e_addi(e, e_muli(e, to, p->icb * e->v * e->v), -(groups - 1) * p->ov * c->ublock), e_int(e, p->ov * c->ublock));
+    point_products(c, point, ob, ob, next);
 }
 
 /* ---- output */
@@ -584,9 +603,9 @@ void winograd_emit(struct emit *e, const void *params)
 {
     struct wino c = {.e = e, .p = params};
     const struct winograd_params *p = c.p;
-    c.w = rnc_winograd_of((int)p->m);
+    c.w = rnc_winograd_of((int)p->m, (int)p->stride);
     c.points = c.w->tile * c.w->tile;
-    c.ublock = c.points * p->icb * e->v * e->v;
+    c.ublock = c.w->kernels * c.w->kernels * p->icb * e->v * e->v;
     open_arguments(&c);
     open_memory(&c);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);

@@ -47,16 +47,37 @@ static bool mirrored(const double (*bt)[T], int n, int r, int *parity)
     return true;
 }
 
-int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, const V *d, int r, V *out)
+/* The row of Bᵀ for point R; -1 where it is the sample 2 (R − m) + 1 itself. */
+static int mixed_row(const struct rnc_winograd *w, int r)
 {
-    const double *row = w->bt[r];
-    int parity;
-    if (r + 1 == w->tile || !mirrored(w->bt, w->tile, r, &parity)) {
-        out[0] = weighted(e, row, 1, w->tile, d, 0, 1);
+    if (w->stride == 1 || r < w->mixed - 1) return r;
+    return r == w->tile - 1 ? w->mixed - 1 : -1;
+}
+
+static int sample_of(const struct rnc_winograd *w, int r) { return 2 * (r - w->mixed + 1) + 1; }
+
+bool winograd_input_reads(const struct rnc_winograd *w, int r, int i)
+{
+    int row = mixed_row(w, r);
+    return row < 0 ? i == sample_of(w, r) : i % w->stride == 0 && w->bt[row][i / w->stride] != 0;
+}
+
+int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, const V *all, int point, V *out)
+{
+    int n = w->mixed, r = mixed_row(w, point), parity;
+    V d[T];
+    if (r < 0) {
+        out[0] = all[sample_of(w, point)];
         return 1;
     }
-    double c = row[last_of(row, w->tile, 1 - parity)];
-    V same = weighted(e, row, 1, w->tile, d, parity, 2), other = weighted(e, row, c, w->tile, d, 1 - parity, 2);
+    for (int i = 0; i < n; i++) d[i] = all[i * w->stride];
+    const double *row = w->bt[r];
+    if (r + 1 == n || !mirrored(w->bt, n, r, &parity)) {
+        out[0] = weighted(e, row, 1, n, d, 0, 1);
+        return 1;
+    }
+    double c = row[last_of(row, n, 1 - parity)];
+    V same = weighted(e, row, 1, n, d, parity, 2), other = weighted(e, row, c, n, d, 1 - parity, 2);
     out[0] = scaled_add(e, same, c, other);
     out[1] = c == 1 ? e_fsub(e, same, other) : e_fma(e, LLVMBuildFNeg(e->b, other, ""), e_splatc(e, c), same);
     return 2;
@@ -71,16 +92,16 @@ void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, const V *d,
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, const V *m, V *out)
 {
     V sum[T / 2], difference[T / 2];
-    int first = w->first, last = w->tile - 1, pairs = (last - first) / 2;
+    int first = w->first, last = w->mixed - 1, pairs = (last - first) / 2;
     for (int k = 0; k < pairs; k++) {
         sum[k] = e_fadd(e, m[first + 2 * k], m[first + 1 + 2 * k]);
         difference[k] = e_fsub(e, m[first + 2 * k], m[first + 1 + 2 * k]);
     }
     for (int r = 0; r < w->m; r++) {
         V x = r == 0 && first ? m[0] : NULL;
-        if (w->at[r][last] != 0) x = scaled_add(e, x, w->at[r][last], m[last]);
+        if (w->at[r][last] != 0) x = scaled_add(e, x, w->at[r][last], m[w->tile - 1]);
         for (int k = 0; k < pairs; k++) x = scaled_add(e, x, w->at[r][first + 2 * k], r % 2 ? difference[k] : sum[k]);
-        out[r] = x;
+        out[r] = w->stride == 1 ? x : e_fadd(e, x, m[last + r]);
     }
 }
 
@@ -88,9 +109,9 @@ void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, const V *m
    no use for may be NULL in G. */
 static int weight_rows(struct emit *e, const struct rnc_winograd *w, const V *g, int r, V *out)
 {
-    const double *row = w->g[r], *next = r + 1 < w->tile ? w->g[r + 1] : row;
+    const double *row = w->g[r], *next = r + 1 < w->kernels ? w->g[r + 1] : row;
     double sign = row[1] == -next[1] ? 1 : -1;
-    if (row[1] == 0 || r + 1 == w->tile || row[0] != sign * next[0] || row[1] != -sign * next[1] || row[2] != sign * next[2]) {
+    if (row[1] == 0 || r + 1 == w->kernels || row[0] != sign * next[0] || row[1] != -sign * next[1] || row[2] != sign * next[2]) {
         out[0] = weighted(e, row, 1, 3, g, 0, 1);
         return 1;
     }
@@ -102,7 +123,7 @@ static int weight_rows(struct emit *e, const struct rnc_winograd *w, const V *g,
 
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g, V *out)
 {
-    for (int r = 0; r < w->tile;) r += weight_rows(e, w, g, r, out + r);
+    for (int r = 0; r < w->kernels;) r += weight_rows(e, w, g, r, out + r);
 }
 
 /* ---- weights
@@ -113,7 +134,7 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g
 
 enum { TAPS = 9, LINE = 16 /* floats of a cache line */, MAX_STEP = 4, STREAM = 4 /* times the second-level cache */ };
 
-struct weights_params { int64_t m, outer, inner, transpose, flip, stream; };
+struct weights_params { int64_t m, stride, outer, inner, transpose, flip, stream; };
 
 struct weights_emitter {
     struct emit *e;
@@ -136,7 +157,7 @@ static V piece_result(const struct weights_emitter *c, V k)
 {
     struct emit *e = c->e;
     V a = e_divi(e, k, c->p->inner), b = e_remi(e, k, c->p->inner);
-    return e_at(e, c->to, e_add(e, e_muli(e, a, c->w->tile * c->w->tile * c->p->inner * c->block), e_muli(e, b, c->block)));
+    return e_at(e, c->to, e_add(e, e_muli(e, a, c->w->kernels * c->w->kernels * c->p->inner * c->block), e_muli(e, b, c->block)));
 }
 
 /* Rows and columns of the nine blocks change places, on their way into the scratch. */
@@ -173,7 +194,7 @@ static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, 
 {
     struct emit *e = c->e;
     V t[MAX_STEP][2][3], row[MAX_STEP][T];
-    int n = c->w->tile, rows = 0;
+    int n = c->w->kernels, rows = 0;
     for (int64_t u = 0; u < step; u++) rows = column_rows(c, e_ati(e, src, u * e->v), r, t[u]);
     for (int i = 0; i < rows; i++) {
         for (int64_t u = 0; u < step; u++) winograd_weight_1d(e, c->w, t[u][i], row[u]);
@@ -188,7 +209,7 @@ static void transform_piece(const struct weights_emitter *c, V src, V dst, V nex
 {
     struct emit *e = c->e;
     int64_t step = c->p->stream ? LINE / e->v : 1, lines = div_up(TAPS * e->v * step, LINE); /* of the next piece, for each turn of the first loop */
-    for (int r = 0; r < c->w->tile;) {
+    for (int r = 0; r < c->w->kernels;) {
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), e_int(e, e->v), step, 0, NULL);
         V at = e_muli(e, l.iv, e->v), ask = e_at(e, next, e_muli(e, e_divi(e, l.iv, step), lines * LINE));
@@ -202,7 +223,7 @@ static void transform_piece(const struct weights_emitter *c, V src, V dst, V nex
 static void weights_emit(struct emit *e, const void *params)
 {
     const struct weights_params *p = params;
-    struct weights_emitter c = {.e = e, .p = p, .w = rnc_winograd_of((int)p->m), .from = e_arg(e, 0), .to = e_arg(e, 1), .block = (int64_t)e->v * e->v};
+    struct weights_emitter c = {.e = e, .p = p, .w = rnc_winograd_of((int)p->m, (int)p->stride), .from = e_arg(e, 0), .to = e_arg(e, 1), .block = (int64_t)e->v * e->v};
     struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V src = piece_source(&c, pieces.iv), next = piece_source(&c, e_addi(e, pieces.iv, 1));
@@ -220,6 +241,7 @@ void lower_winograd_weights(struct lower *lo, const struct node *n)
     assert(from->layout == LAYOUT_WEIGHT && from->iv == t->v);
     p.transpose = p.flip = t->layout == LAYOUT_WINOGRAD_T;
     p.m = t->iv;
+    p.stride = t->layout == LAYOUT_WINOGRAD_S ? 2 : 1;
     p.inner = div_up(t->dim[p.flip ? 0 : 1], t->v);
     p.outer = div_up(t->dim[p.flip ? 1 : 0], t->v);
     p.stream = type_bytes(t) > STREAM * target->l2_bytes;

@@ -456,7 +456,7 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
 {
     struct wino c = {.e = e, .p = params};
     const struct winograd_wgrad_params *p = c.p;
-    c.w = rnc_winograd_of((int)p->m);
+    c.w = rnc_winograd_of((int)p->m, 1);
     c.points = c.w->tile * c.w->tile;
     c.x = (struct images){.view = &p->x, .parts = p->parts};
     c.dy = (struct images){.view = &p->dy, .parts = {.count = 1, .n = {p->dy.n}}};

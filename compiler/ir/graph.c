@@ -63,7 +63,7 @@ size_t type_bytes(const struct type *t)
         p.dim[1] = round_up(p.dim[1], t->v);
         break;
     case LAYOUT_DEPTHWISE: p.dim[0] = round_up(p.dim[0], t->v); break;
-    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T:
+    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T: case LAYOUT_WINOGRAD_S:
         p.dim[0] = round_up(p.dim[0], t->v);
         p.dim[1] = round_up(p.dim[1], t->v);
         p.dim[2] = p.dim[3] = t->iv + 2;
@@ -89,6 +89,7 @@ const char *type_text(struct arena *a, const struct type *t)
     case LAYOUT_WEIGHT_T: buf_printf(&b, ":wt%d", t->v); break;
     case LAYOUT_DEPTHWISE: buf_printf(&b, ":dw%d", t->v); break;
     case LAYOUT_WINOGRAD: buf_printf(&b, ":wino%dx%d", t->v, t->iv); break;
+    case LAYOUT_WINOGRAD_S: buf_printf(&b, ":winos%dx%d", t->v, t->iv); break;
     case LAYOUT_WINOGRAD_T: buf_printf(&b, ":winot%dx%d", t->v, t->iv); break;
     }
     return b.data;

@@ -29,7 +29,10 @@ enum layout {
     LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
     LAYOUT_WINOGRAD,  /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/winograd.h) */
     LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */
+    LAYOUT_WINOGRAD_S, /* for a forward convolution of stride 2: as LAYOUT_WINOGRAD, by other points */
 };
+
+static inline bool layout_is_winograd(enum layout l) { return l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T || l == LAYOUT_WINOGRAD_S; }
 
 struct type {
     enum dtype dtype;

@@ -29,7 +29,7 @@ static struct value *defined(struct parser *p, const char *what)
 static bool parse_layout(struct parser *p, struct type *t)
 {
     static const struct { const char *prefix; enum layout layout; } rows[] = {
-        { "winot", LAYOUT_WINOGRAD_T }, { "wino", LAYOUT_WINOGRAD }, { "wt", LAYOUT_WEIGHT_T }, { "dw", LAYOUT_DEPTHWISE }, { "w", LAYOUT_WEIGHT }, { "b", LAYOUT_BLOCKED },
+        { "winot", LAYOUT_WINOGRAD_T }, { "winos", LAYOUT_WINOGRAD_S }, { "wino", LAYOUT_WINOGRAD }, { "wt", LAYOUT_WEIGHT_T }, { "dw", LAYOUT_DEPTHWISE }, { "w", LAYOUT_WEIGHT }, { "b", LAYOUT_BLOCKED },
     };
     size_t begin = p->pos;
     int64_t v = 0, iv = 0;
@@ -40,7 +40,7 @@ static bool parse_layout(struct parser *p, struct type *t)
         if (!lex_integer(p, 1, 64, "the block size", &v)) return false;
         t->layout = rows[i].layout;
         t->v = (int)v;
-        bool two = t->layout == LAYOUT_WEIGHT || t->layout == LAYOUT_WINOGRAD || t->layout == LAYOUT_WINOGRAD_T;
+        bool two = t->layout == LAYOUT_WEIGHT || layout_is_winograd(t->layout);
         if (!two) return true;
         if (lex_at(p, 0) != 'x') return FAIL(p, begin, "this layout has two block sizes: w16x16, wino16x4");
         p->pos++;
@@ -49,7 +49,7 @@ static bool parse_layout(struct parser *p, struct type *t)
         return true;
     }
     while (lex_is_word(lex_at(p, 0))) p->pos++;
-    return FAIL(p, begin, "no such layout; expected b16, w16x16, wt16, dw16, wino16x4 or winot16x4");
+    return FAIL(p, begin, "no such layout; expected b16, w16x16, wt16, dw16, wino16x4, winot16x4 or winos16x4");
 }
 
 static bool parse_dims(struct parser *p, struct type *t)

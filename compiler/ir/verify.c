@@ -10,6 +10,7 @@
 #include "ir/text.h"
 #include "op/op.h"
 #include "op/parts.h"
+#include "op/winograd.h"
 
 struct verifier { struct graph *g; struct arena *arena; const char *problem; };
 
@@ -35,10 +36,11 @@ const char *verify_type(const struct type *t)
         if (!mul_i64(elements, t->dim[i], &elements) || elements > (int64_t)1 << 40) return "the shape has more than 2^40 elements";
     }
     if (t->layout == LAYOUT_PLAIN) return t->v || t->iv ? "a plain value has no block size" : NULL;
-    bool wino = t->layout == LAYOUT_WINOGRAD || t->layout == LAYOUT_WINOGRAD_T, two = wino || t->layout == LAYOUT_WEIGHT;
+    bool wino = layout_is_winograd(t->layout), two = wino || t->layout == LAYOUT_WEIGHT;
     if (t->v < 1 || t->v > 64 || two != (t->iv > 0)) return "the layout has no such block size";
     if (wino && (t->rank != 4 || t->dim[2] != 3 || t->dim[3] != 3)) return "only 3×3 weights can be transformed";
     if (wino && (t->iv < 2 || t->iv == 3 || t->iv > 6)) return "the tile must be 2, 4, 5 or 6";
+    if (t->layout == LAYOUT_WINOGRAD_S && t->iv != 4) return "the tile must be 4";
     if (t->dtype == DT_I64) return "i64 values are plain";
     bool fits = t->layout == LAYOUT_BLOCKED ? t->rank == 4 || t->rank == 2 || t->rank == 1
               : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4 : t->rank == 4 || t->rank == 2;
@@ -255,7 +257,7 @@ static bool verify_parts(struct verifier *w, const struct node *n)
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
     const struct value *x = n->in[0], *weight = n->in[1];
-    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT, transformed = is_dgrad(n->op) ? LAYOUT_WINOGRAD_T : LAYOUT_WINOGRAD;
+    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT, transformed = winograd_layout(n);
     if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
     if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return wrong(w, n, "only a graph's input may be read plainly");
     if (has_layout(weight, transformed)) {

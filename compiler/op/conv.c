@@ -125,11 +125,13 @@ static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t gro
 
 static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
 
-/* ALGORITHM: a Winograd tile only where one is possible. */
-static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, struct op_error *e)
+/* ALGORITHM: a Winograd tile only where one is possible; FORWARD: of stride 2, too. */
+static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, bool forward, struct op_error *e)
 {
-    if (!algorithm || winograd_legal(w, g->stride, g->pad, g->dilation, g->groups)) return true;
-    return op_fail(e, "%s is for 3×3 kernels of stride 1 without dilation or groups, with pads up to 2", algorithms[algorithm]);
+    if (!algorithm || winograd_legal(w, g->stride, 1, g->pad, g->dilation, g->groups)) return true;
+    if (forward && strcmp(algorithms[algorithm], "winograd4") == 0 && winograd_legal(w, g->stride, 2, g->pad, g->dilation, g->groups)) return true;
+    return op_fail(e, "%s is for 3×3 kernels of stride 1%s without dilation or groups, with pads up to 2", algorithms[algorithm],
+                   forward && strcmp(algorithms[algorithm], "winograd4") == 0 ? " or 2" : "");
 }
 
 /* X with the channels of its further parts, the operands from FIRST on. */
@@ -158,7 +160,7 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
     if (!check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
     if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
-    if (!check_algorithm(a[A_ALGORITHM].i, &g, w, e)) return false;
+    if (!check_algorithm(a[A_ALGORITHM].i, &g, w, true, e)) return false;
     out[0] = type_nchw(x->dim[0], w->dim[0], h, wd);
     return rule_size(&out[0], "the result", e);
 }
@@ -208,7 +210,7 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     (void)nin;
     if (!rule_f32(dy, 4, 4, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
-    if (!check_algorithm(a[G_ALGORITHM].i, &g, w, e)) return false;
+    if (!check_algorithm(a[G_ALGORITHM].i, &g, w, false, e)) return false;
     int64_t c;
     const int64_t *part = a[G_CHANNELS].v;
     if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
@@ -231,7 +233,7 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
     out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
-    if (!check_algorithm(a[G_ALGORITHM].i, &g, &out[0], e)) return false;
+    if (!check_algorithm(a[G_ALGORITHM].i, &g, &out[0], false, e)) return false;
     return rule_size(&out[0], "the result", e);
 }
 
@@ -350,7 +352,8 @@ bool op_takes_pre(const struct node *n, int k)
 {
     if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1)) return false;
     if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
-    return n->in[1]->type.layout == LAYOUT_WINOGRAD || n->in[1]->type.layout == LAYOUT_WINOGRAD_T;
+    enum layout l = n->in[1]->type.layout;
+    return l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T;
 }
 
 /* The transformed input and the products, where several pieces share them. */
@@ -359,8 +362,8 @@ static size_t winograd_workspace(const struct node *n, int lanes)
     int64_t m = op_tile(n);
     if (!m) return 0;
     struct type x = parts_type(n);
-    struct winograd_plan p = winograd_plan(&x, &n->out[0]->type, m, lanes);
-    return p.split ? (size_t)((m + 2) * (m + 2) * (p.point_v + p.point_m)) * sizeof(float) : 0;
+    struct winograd_plan p = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lanes);
+    return p.split ? (size_t)(p.tile * p.tile * (p.point_v + p.point_m)) * sizeof(float) : 0;
 }
 
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)

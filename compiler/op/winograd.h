@@ -4,52 +4,63 @@
 #define RNC_OP_WINOGRAD_H
 
 #include <stdbool.h>
+#include <string.h>
 #include "base/checked.h"
 #include "ir/graph.h"
+#include "op/op.h"
 
 struct winograd_plan {
     int64_t m, tiles_y, tiles_x; /* output tile; tiles of an image */
+    int64_t stride, tile;        /* of the convolution; samples and points a side: m + 2, of stride 2 2m + 1 */
     int64_t icb, ocb;            /* input and output channel blocks */
     int64_t block, blocks;       /* tiles of a block; blocks of the whole batch */
     int64_t ov, tw;              /* register blocking: output vectors × tiles, the widest group */
     int64_t wide;                /* groups of tw tiles in a block; those after them have tw − 1 */
     bool split;                  /* V and M go through the workspace, for all tiles at once: the only block */
-    int64_t cut_y, cut_x;        /* split: 1 where the image cuts the last row or column of tiles, see struct winograd_kinds */
+    int64_t cut_y, cut_x;        /* split: how many of the last points the last row or column of tiles has no need for, see struct winograd_kinds */
     int64_t row;                 /* tiles of a vector in V and M: the block, and room for what the last group of tiles has beyond a kind's end */
     int64_t point_v, point_m;    /* floats of V and M for one point */
 };
 
 /* Tiles of an image, by where its edges cut them: at the right alone, nowhere, below alone, at both. The point ∞, the last one, has a part in a
-   tile's last row or column alone, so that tiles that are cut there need no products for it. Where V and M hold a whole batch, all images'
+   tile's last row or column alone, so that tiles that are cut there need no products for it; nor, of stride 2, for the odd samples that are
+   points in front of it and belong to what is cut off. Where V and M hold a whole batch, all images'
    tiles of a kind lie together, in this order: those that a point is for are neighbours. */
 struct winograd_kinds { int64_t right, whole, below, corner; };
 
 static inline struct winograd_kinds winograd_kinds(int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
 {
-    int64_t y = tiles_y - cut_y, x = tiles_x - cut_x;
-    return (struct winograd_kinds){y * cut_x, y * x, cut_y * x, cut_y * cut_x};
+    int64_t below = cut_y > 0, right = cut_x > 0, y = tiles_y - below, x = tiles_x - right;
+    return (struct winograd_kinds){y * right, y * x, below * x, below * right};
 }
 
 /* Products for a pair of channels: points, each for the tiles that need it, over all images. */
 static inline int64_t winograd_products(const struct winograd_plan *p, int64_t images)
 {
     struct winograd_kinds k = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
-    int64_t n = p->m + 2;
-    return images * (n * n * k.whole + n * (n - 1) * (k.right + k.below) + (n - 1) * (n - 1) * k.corner);
+    int64_t n = p->tile;
+    return images * (n * n * k.whole + n * (n - p->cut_x) * k.right + n * (n - p->cut_y) * k.below + (n - p->cut_y) * (n - p->cut_x) * k.corner);
 }
 
-/* F(m×m, 3×3) computes a convolution of stride 1 with 3×3 taps; pads beyond 2 would leave dgrad a negative one. */
-static inline bool winograd_legal(const struct type *w, const int64_t *stride, const int64_t *pad, const int64_t *dilation, int64_t groups)
+/* The layout of a convolution's transformed weights. */
+static inline enum layout winograd_layout(const struct node *n)
+{
+    bool dgrad = strcmp(n->op->name, "conv2d_dgrad") == 0;
+    return dgrad ? LAYOUT_WINOGRAD_T : op_tile(n) && node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S : LAYOUT_WINOGRAD;
+}
+
+/* F(m×m, 3×3) computes a convolution of STRIDE, 1 or 2, with 3×3 taps; pads beyond 2 would leave dgrad a negative one. */
+static inline bool winograd_legal(const struct type *w, const int64_t *stride, int64_t its, const int64_t *pad, const int64_t *dilation, int64_t groups)
 {
     for (int i = 0; i < 4; i++)
         if (pad[i] > 2) return false;
-    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 && groups == 1;
+    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == its && stride[1] == its && dilation[0] == 1 && dilation[1] == 1 && groups == 1;
 }
 
 /* Channels of a sum in sequence; longer ones are sums of such sums. */
 enum { WINOGRAD_SUM = 256 };
 
-enum { WINOGRAD_L2 = 1 << 20, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
+enum { WINOGRAD_L2 = 5 << 18, WINOGRAD_V = 512 << 10, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
 
 /* Tiles of a piece of the split transforms: enough work to be worth handing out, pieces enough to go round. */
 enum { WINOGRAD_PIECE_VECTORS = 128, WINOGRAD_MIN_PIECES = 16 };
@@ -62,17 +73,23 @@ static inline int64_t winograd_piece(const struct winograd_plan *p)
 /* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
 static inline int64_t winograd_point(int64_t vectors, int lanes) { return (vectors | 1) * lanes; }
 
-/* X: what is read, Y: what is written, both [N, C, H, W]. */
-static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int lanes)
+static inline int64_t winograd_cut(int64_t size, int64_t m, int64_t stride)
 {
-    struct winograd_plan p = {.m = m, .tiles_y = div_up(y->dim[2], m), .tiles_x = div_up(y->dim[3], m)};
+    int64_t beyond = round_up(size, m) - size;
+    return !beyond ? 0 : stride == 2 ? 1 + beyond : 1;
+}
+
+/* X: what is read, Y: what is written, both [N, C, H, W]. */
+static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int64_t stride, int lanes)
+{
+    struct winograd_plan p = {.m = m, .stride = stride, .tile = stride == 2 ? 2 * m + 1 : m + 2, .tiles_y = div_up(y->dim[2], m), .tiles_x = div_up(y->dim[3], m)};
     p.icb = div_up(x->dim[1], lanes);
     p.ocb = div_up(y->dim[1], lanes);
     p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
-    int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov, tiles = p.tiles_y * p.tiles_x * x->dim[0], points = (m + 2) * (m + 2);
-    int64_t vector = points * p.icb * lanes * 4, weights = vector * p.ocb * lanes; /* bytes of V for one tile, of the weights */
+    int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov, tiles = p.tiles_y * p.tiles_x * x->dim[0], points = p.tile * p.tile;
+    int64_t vector = points * p.icb * lanes * 4, weights = (m + 2) * (m + 2) * p.icb * p.ocb * lanes * lanes * 4; /* bytes of V for one tile, of the weights */
     /* fused: weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V leaves room for */
-    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_L2 / 2 / vector);
+    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_V / vector);
     int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
     p.tw = min_i64(most, div_up(tiles, groups));
     p.block = groups * p.tw;
@@ -87,8 +104,8 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
         p.blocks = 1;
         p.tw = div_up(tiles, groups);
         p.wide = groups - (groups * p.tw - tiles);
-        p.cut_y = y->dim[2] % m != 0;
-        p.cut_x = y->dim[3] % m != 0;
+        p.cut_y = winograd_cut(y->dim[2], m, stride);
+        p.cut_x = winograd_cut(y->dim[3], m, stride);
     }
     p.row = p.block + (p.cut_y || p.cut_x ? p.tw - 1 : 0);
     p.point_v = winograd_point(p.icb * p.row, lanes);

@@ -94,11 +94,13 @@ bool algorithm_legal(const struct node *n, int algorithm, const struct target *t
     return rule_allows(n, algorithm);
 }
 
+static bool is_strided(const struct node *n) { return node_ints(n, "stride")[0] > 1; }
+
 bool algorithm_allowed(const struct graph *g, const struct node *n, int algorithm, const struct pass_context *c)
 {
     if (algorithm == 0) return true;
     double budget = c->accuracy > 0 ? c->accuracy : ACCURACY_DEFAULT;
-    if (g->train && algorithm_tile(n, algorithm) > 5) return false;
+    if (g->train && (algorithm_tile(n, algorithm) > 5 || is_strided(n))) return false;
     return algorithm_error(n, algorithm) <= budget && algorithm_legal(n, algorithm, &c->target);
 }
 
@@ -135,15 +137,16 @@ static double direct_cost(const struct node *n, const struct target *t)
 static double winograd_cost(const struct node *n, const struct target *t, int m)
 {
     const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
-    struct winograd_plan p = winograd_plan(x, y, m, t->lanes);
-    double points = (m + 2) * (m + 2), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
+    struct winograd_plan p = winograd_plan(x, y, m, node_ints(n, "stride")[0], t->lanes);
+    double points = (double)(p.tile * p.tile), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
     double multiplied = p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
-    double products = multiplied * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : m > 2 ? 0.68 : 0.76);
+    double weights = (double)((m + 2) * (m + 2)) * channels;
+    double products = multiplied * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : p.stride == 2 ? 0.64 : m > 2 ? 0.68 : 0.76);
     double effort = m > 5 ? 1.8 : m > 4 ? 1.2 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
     double transforms = tiles * ((double)p.icb * 3.0 + (double)p.ocb * 3.5) * points * effort;
-    double passes = points * channels * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
-    return slower(products, passes * points * channels * 4, t) + transforms;
+    double passes = weights * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
+    return slower(products, passes * weights * 4, t) + transforms;
 }
 
 /* Both operands are transformed once for each group of the other's channels, which costs about what their lines take on their way between the

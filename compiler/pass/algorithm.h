@@ -14,7 +14,7 @@ int algorithm_tile(const struct node *n, int algorithm);
 double algorithm_error(const struct node *n, int algorithm);
 /* Can ALGORITHM compute N, by the operator's own rule for its shapes and attributes, and by the target's lanes? Before layouts. */
 bool algorithm_legal(const struct node *n, int algorithm, const struct target *t);
-/* May it be chosen in G: legal, within C's error budget, and no tile beyond 5 × 5 in training? */
+/* May it be chosen in G: legal, within C's error budget, and no tile beyond 5 × 5 and no stride in training? */
 bool algorithm_allowed(const struct graph *g, const struct node *n, int algorithm, const struct pass_context *c);
 /* The analytic model: cycles of one core. */
 double algorithm_model_cost(const struct node *n, int algorithm, const struct target *t);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "op/op.h"
+#include "op/winograd.h"
 
 struct copy { struct value *value; struct copy *next; }; /* the same value in another layout */
 
@@ -30,7 +31,7 @@ static struct type in_layout(const struct type *t, enum layout layout, int v, in
     struct type r = *t;
     r.layout = layout;
     r.v = layout == LAYOUT_PLAIN ? 0 : v;
-    r.iv = layout == LAYOUT_WEIGHT || layout == LAYOUT_WINOGRAD || layout == LAYOUT_WINOGRAD_T ? iv : 0;
+    r.iv = layout == LAYOUT_WEIGHT || layout_is_winograd(layout) ? iv : 0;
     return r;
 }
 
@@ -65,7 +66,7 @@ static void reserve(struct laying *l)
 
 static const char *suffix_of(const struct type *t)
 {
-    static const char *const names[] = { "plain", "blocked", "packed", "packed_t", "packed", "winograd", "winograd_t" };
+    static const char *const names[] = { "plain", "blocked", "packed", "packed_t", "packed", "winograd", "winograd_t", "winograd_s" };
     return names[t->layout];
 }
 
@@ -148,7 +149,7 @@ static struct value *winograd_operand(struct laying *l, struct node *n, struct t
         if (l->g->train) w->type = packed;
         l->fixed[w->id] = true;
     }
-    return convert(l, w, in_layout(&w->type, is_dgrad(n) ? LAYOUT_WINOGRAD_T : LAYOUT_WINOGRAD, l->v, m), n);
+    return convert(l, w, in_layout(&w->type, winograd_layout(n), l->v, m), n);
 }
 
 static struct value *weight_operand(struct laying *l, struct node *n)

@@ -67,7 +67,7 @@ static bool is_gradient(const struct value *v) { return !strncmp(v->name, "grad.
 static enum kind kind_of(const struct drawing *d, const struct value *v)
 {
     enum layout l = v->type.layout;
-    bool packed = l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE || l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T;
+    bool packed = l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE || layout_is_winograd(l);
     if (node_workspace(v->def) == v) return KIND_WORKSPACE;
     if (packed && node_is(v->def, "repack")) return KIND_WEIGHT;
     if (packed || (is_gradient(v) && v->type.rank == 1)) return KIND_WEIGHT_GRADIENT;

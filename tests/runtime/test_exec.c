@@ -411,11 +411,11 @@ static void transformed_weights_back(void **state)
 {
     (void)state;
     enum { O = 17, I = 19, COUNT = O * I * 9 };
-    static const int tiles[] = {2, 4, 5, 6};
+    static const int tiles[] = {2, 4, 5, 6, 4};
     float x[COUNT], y[COUNT];
     for (int k = 0; k < COUNT; k++) x[k] = (float)((k * 7919) % 257 - 128) / 128;
-    for (int k = 0; k < 8; k++) {
-        struct rnc_type t = {.layout = k % 2 ? RNC_WINOGRAD_T : RNC_WINOGRAD, .v = 16, .iv = (uint8_t)tiles[k / 2], .rank = 4, .dim = {O, I, 3, 3}};
+    for (int k = 0; k < 9; k++) {
+        struct rnc_type t = {.layout = k == 8 ? RNC_WINOGRAD_S : k % 2 ? RNC_WINOGRAD_T : RNC_WINOGRAD, .v = 16, .iv = (uint8_t)tiles[k / 2], .rank = 4, .dim = {O, I, 3, 3}};
         float *packed = malloc(rnc_packed_bytes(&t));
         rnc_pack(&t, x, packed);
         rnc_unpack(&t, packed, y);
