@@ -356,6 +356,22 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
 static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
 static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
 
+/* The results of pixel I, OFFSET elements behind AT. Of two neighbours that are bf16 the first is HELD back: one instruction rounds both. */
+static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_t i, V at, int64_t offset, const V *result, V *held)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t t = i % r->width;
+    for (int k = 0; k < p->body.nout; k++) {
+        const enum dtype dt = result_dtype(p, k);
+        bool two = dt == DT_BF16 && p->os_w == 1 && p->out.w == e->v;
+        V to = e_ati_d(e, dt, e_at_d(e, dt, c->result[k], at), offset - (two && t % 2 ? p->out.w : 0));
+        if (two && t % 2) e_store_two_bf16(e, held[k], result[k], to);
+        else if (two && t + 1 < r->width) held[k] = result[k];
+        else e_store_vd(e, dt, result[k], to);
+    }
+}
+
 /* The tile through the body into memory, while it is still in registers. */
 static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V y, const V *acc)
 {
@@ -366,6 +382,7 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
     V count = e_int(e, c->th * r->width);
     for (int64_t o = 0; o < p->ov; o++) {
         struct sums_tile t;
+        V held[MAX_OUTS];
         sums_tile_begin(e, &c->sums, &t);
         for (int64_t i = 0; i < c->th * r->width; i++) {
             int64_t offset = o * p->out.cb + i / r->width * p->os_h * p->out.h + i % r->width * p->os_w * p->out.w;
@@ -374,8 +391,7 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
                 if (p->body.operand[k].shape == OPERAND_FULL)
                     full[k] = e_load_vd(e, operand_dtype(p, k), e_ati_d(e, operand_dtype(p, k), e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
             body_apply_sums(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result, term);
-            for (int k = 0; k < p->body.nout; k++)
-                e_store_vd(e, result_dtype(p, k), result[k], e_ati_d(e, result_dtype(p, k), e_at_d(e, result_dtype(p, k), c->result[k], at), offset));
+            store_pixel(c, r, i, at, offset, result, held);
             if (i == 0) sums_tile_shift(&c->sums, &t, term);
             sums_add(e, &c->sums, &t, term);
         }

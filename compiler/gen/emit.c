@@ -199,6 +199,17 @@ void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr)
     else e_store_va(e, x, ptr);
 }
 
+void e_store_two_bf16(struct emit *e, V a, V b, V ptr)
+{
+    if (has_bf16(e)) {
+        V args[2] = {b, a}; /* the second operand goes to the lower half */
+        e_store_align(e, e_intrinsic(e, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, args, 2), ptr, 2u * (unsigned)e->v);
+        return;
+    }
+    e_store_vd(e, DT_BF16, a, ptr);
+    e_store_vd(e, DT_BF16, b, e_ati_d(e, DT_BF16, ptr, e->v));
+}
+
 void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd)
 {
     *even = LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, pairs, splat_i32(e, 16), ""), e->vf, "");

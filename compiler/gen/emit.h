@@ -71,6 +71,7 @@ LLVMTypeRef e_stored(struct emit *e, enum dtype dt);    /* v elements as they li
 V e_load_d(struct emit *e, enum dtype dt, V ptr);       /* one element, as f32 */
 V e_load_vd(struct emit *e, enum dtype dt, V ptr);      /* v elements, aligned to their size together; exact */
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
+void e_store_two_bf16(struct emit *e, V a, V b, V ptr); /* two vectors, one behind the other, aligned as one */
 V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
 V e_widen(struct emit *e, V x);                         /* <v x i16> -> vf, exact */
 void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd); /* vi32: two bf16 each, the element of even index in the lower half; exact */
