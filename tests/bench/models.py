@@ -163,10 +163,10 @@ def write_safetensors(path, tensors):
 
 def read_safetensors(path):
     with open(path, "rb") as f:
-        blob = f.read()
+        blob = memoryview(f.read())
     size = struct.unpack("<Q", blob[:8])[0]
     out = {}
-    for name, t in json.loads(blob[8 : 8 + size]).items():
+    for name, t in json.loads(bytes(blob[8 : 8 + size])).items():
         if name != "__metadata__":
             a, b = t["data_offsets"]
             out[name] = np.frombuffer(blob[8 + size + a : 8 + size + b], {"F32": "<f4", "I64": "<i8"}[t["dtype"]]).reshape(t["shape"])
@@ -199,6 +199,26 @@ def make_weights(torch, name, size):
     return model.eval()
 
 
+def write_network(path, name):
+    """The model's modules and functions in order, each with its arguments and a module's settings, for those that must not load torch (json_tf.py)."""
+    import torch
+    with torch.device("meta"):
+        model = new(name)
+
+    def step(node):
+        about = {"name": node.name, "args": node.args, "kwargs": node.kwargs}
+        if node.op != "call_module":
+            return dict(about, op=getattr(node.target, "__name__", node.target) if node.op.startswith("call") else node.op)
+        module = model.get_submodule(node.target)
+        settings = {k: getattr(module, k) for k in getattr(module, "__constants__", [])}
+        return dict(about, op=type(module).__name__, layer=node.target, **settings)
+
+    coded = lambda a: {"slice": [a.start, a.stop, a.step]} if isinstance(a, slice) else {"value": a.name}
+    network = {"parameters": [k for k, _ in model.named_parameters()], "steps": [step(n) for n in torch.fx.symbolic_trace(model).graph.nodes]}
+    with open(path, "w") as f:
+        json.dump(network, f, default=coded)
+
+
 def prepare(folder, name, batch, size, mode):
     import torch
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -217,6 +237,7 @@ def prepare(folder, name, batch, size, mode):
     shape = (batch, size, size) if name == "unet" else (batch,)
     target = torch.randint(0, classes, shape, generator=torch.Generator().manual_seed(3))
     np.save(at("target.npy"), target.numpy())
+    write_network(at("network.json"), name)
     model = model.double().train()
     loss_of(torch, model(x.double()), target).backward()
     np.savez(at("reference.npz"), **{k: p.grad.numpy() for k, p in model.named_parameters()})

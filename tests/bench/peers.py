@@ -260,7 +260,7 @@ def start_peers(row, options, folder, log, peers):
         if not installed(module):
             failed[name] = "not installed"
             continue
-        if name in worker.NEEDS_ONNX and not os.path.exists(os.path.join(folder, "model.onnx")):
+        if row["mode"] == "infer" and name in worker.NEEDS_ONNX and not os.path.exists(os.path.join(folder, "model.onnx")):
             failed[name] = "no ONNX file"
             continue
         try:

@@ -20,8 +20,8 @@ PEERS = {
     "openvino": ("OpenVINO", "openvino", INFER, ANY),
     "onednn": ("oneDNN", "onednn", INFER, ANY),
     "onednn-nhwc": ("oneDNN", "onednn", INFER, ANY),
-    "tensorflow": ("TensorFlow", "tensorflow", INFER, FP32),
-    "tensorflow-xla": ("TensorFlow", "tensorflow", INFER, FP32),
+    "tensorflow": ("TensorFlow", "tensorflow", BOTH, FP32),
+    "tensorflow-xla": ("TensorFlow", "tensorflow", BOTH, FP32),
 }
 NEEDS_ONNX = ("onnxruntime", "openvino", "onednn", "onednn-nhwc", "tensorflow", "tensorflow-xla")
 
@@ -185,6 +185,21 @@ def tensorflow_infer(job, tf, x):
         for y, result in zip(out, compute(tf.convert_to_tensor(x))):
             np.copyto(y, result.numpy())
         return out
+
+    return run
+
+
+def tensorflow_train(job, tf, x):
+    import json_tf
+    import numpy as np
+    network, target = json_tf.load(tf, job.folder), np.load(job.path("target.npy"))
+    step = tf.function(network.step, jit_compile=job.peer == "tensorflow-xla")
+
+    def run(check=None):
+        loss = step(tf.convert_to_tensor(x), tf.convert_to_tensor(target))
+        if check:
+            check(network.gradients())
+        loss.numpy()
 
     return run
 
