@@ -44,9 +44,22 @@ static bool unknown_pass(struct pass_context *c, const char *name)
     return false;
 }
 
+/* Prologues are made late, for what the chosen kernels can do. The text may have them on a raw graph, whose passes do not know them. */
+static bool early_prologue(const struct graph *g, struct pass_context *c)
+{
+    GRAPH_EACH(g, n) {
+        if (g->stage != STAGE_RAW || !node_has_pre(n)) continue;
+        struct diag *d = diag_error(c->diags, n->span, "%%%s has a prologue, which no pass before 'layout' knows", n->out[0]->name);
+        diag_note(d, "give the operator the value that the prologue computes: 'prologue' moves it in where that pays");
+        return true;
+    }
+    return false;
+}
+
 /* The stages on which a pass works; the others need their result. */
 static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
+    if (early_prologue(g, c)) return false;
     bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_prologue || p == &pass_sums || p == &pass_schedule || p == &pass_plan;
     if (late && g->stage == STAGE_RAW) {
         struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pass '%s' needs a graph with layouts", p->name);

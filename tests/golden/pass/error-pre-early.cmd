@@ -1,0 +1,1 @@
+opt --passes=layout pre.ir
