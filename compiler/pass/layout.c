@@ -157,7 +157,8 @@ static struct value *weight_operand(struct laying *l, struct node *n)
     struct value *w = n->in[1];
     struct type type = weight_type(l, &w->type, groups_of(n), reads_plain(l, n));
     if (op_tile(n)) return winograd_operand(l, n, type, op_tile(n));
-    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16;
+    bool narrow = w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: pairs are made of whole blocks */
+    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && !narrow;
     if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
     struct type read = is_dgrad(n) ? in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0) : type;

@@ -204,7 +204,8 @@ static void run_modes(struct testing *t, const struct net *net, int argc, char *
 {
     for (int k = 0; k < (net->nmodes ? net->nmodes : NMODES); k++)
         if (wanted(base_name(t->arena, net->path), &modes[k], argc, argv)) run(t, net, &modes[k]);
-    for (int k = 0; k < NBF16; k++)
+    bool inference = net->nmodes && modes[net->nmodes - 1].update == UPDATE_NONE; /* whose gradients no rounding leaves alone */
+    for (int k = 0; k < NBF16 - inference; k++)
         if (wanted(base_name(t->arena, net->path), &bf16_modes[k], argc, argv)) run(t, net, &bf16_modes[k]);
 }
 
