@@ -312,6 +312,30 @@ static void row_pair(struct conv_emitter *c, V in_row, V in, V zeros, V *ip)
     }
 }
 
+static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
+static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
+
+/* What the body will read beside the sums, and where the results go: a share of the tile's lines with each input block, so that they come while
+   the products keep the core busy. (A burst at the tile's end would wait for its lines, of which a core has 16 in flight.) */
+static void ask_body(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int full = 0;
+    for (int k = 0; k < p->body.noperands; k++) full += p->body.operand[k].shape == OPERAND_FULL;
+    if (!full || p->by_sample || p->icb < 2) return;
+    int64_t pixels = c->th * r->width, share = div_up(pixels, p->icb);
+    V row = e_muli(e, e_addi(e, e_muli(e, c->row, p->os_h), p->y0), p->out.h);
+    V at = e_add(e, row, e_muli(e, e_addi(e, e_muli(e, e_add(e, x, e_muli(e, ib, share)), p->os_w), p->x0), p->out.w));
+    for (int64_t o = 0; o < p->ov; o++)
+        for (int64_t i = 0; i < share; i++) {
+            V pixel = e_addi(e, at, o * p->out.cb + i * p->os_w * p->out.w);
+            for (int k = 0; k < p->body.noperands; k++)
+                if (p->body.operand[k].shape == OPERAND_FULL) e_prefetch(e, e_at_d(e, operand_dtype(p, k), c->operand[k], pixel));
+            for (int k = 0; k < p->body.nout; k++) e_prefetch_write(e, e_at_d(e, result_dtype(p, k), c->result[k], pixel));
+        }
+}
+
 static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V base, V k0, V k1, V *acc)
 {
     struct emit *e = c->e;
@@ -329,6 +353,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
         ib = blocks.iv;
     }
+    ask_body(c, r, x, ib);
     V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
     V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
@@ -352,9 +377,6 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
     }
 }
-
-static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
-static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
 
 /* The results of pixel I, OFFSET elements behind AT. Of two neighbours that are bf16 the first is HELD back: one instruction rounds both. */
 static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_t i, V at, int64_t offset, const V *result, V *held)
