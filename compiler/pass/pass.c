@@ -44,22 +44,26 @@ static bool unknown_pass(struct pass_context *c, const char *name)
     return false;
 }
 
-/* Prologues are made late, for what the chosen kernels can do. The text may have them on a raw graph, whose passes do not know them. */
-static bool early_prologue(const struct graph *g, struct pass_context *c)
+/* Prologues are made late, for what the chosen kernels can do. The text may have them on a raw graph: `layout` takes those that a kernel takes,
+   the passes before it know none. */
+static bool prologues_known(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
     GRAPH_EACH(g, n) {
-        if (g->stage != STAGE_RAW || !node_has_pre(n)) continue;
-        struct diag *d = diag_error(c->diags, n->span, "%%%s has a prologue, which no pass before 'layout' knows", n->out[0]->name);
+        bool takes = p == &pass_layout;
+        for (int k = 0; k < MAX_PRE; k++) takes = takes && (!n->pre[k] || op_takes_pre(n, k));
+        if (takes || !node_has_pre(n)) continue;
+        struct diag *d = diag_error(c->diags, n->span, "%%%s has a prologue, which %s", n->out[0]->name,
+                                    p == &pass_layout ? "its kernel does not take" : arena_printf(c->arena, "'%s' does not know", p->name));
         diag_note(d, "give the operator the value that the prologue computes: 'prologue' moves it in where that pays");
-        return true;
+        return false;
     }
-    return false;
+    return true;
 }
 
 /* The stages on which a pass works; the others need their result. */
 static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
-    if (early_prologue(g, c)) return false;
+    if (g->stage == STAGE_RAW && p != &pass_layout && p != &pass_algorithm && !prologues_known(g, p, c)) return false;
     bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_prologue || p == &pass_sums || p == &pass_schedule || p == &pass_plan;
     if (late && g->stage == STAGE_RAW) {
         struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pass '%s' needs a graph with layouts", p->name);
@@ -92,7 +96,7 @@ static bool run_one(struct graph *g, struct pass_context *c, const char *name)
     if (!stage_fits(g, p, c)) return false;
     struct buf summary;
     buf_init(&summary, c->arena);
-    if (!p->run(g, c, &summary)) return false;
+    if (!p->run(g, c, &summary) || (p == &pass_layout && !prologues_known(g, p, c))) return false;
     if (c->report) buf_printf(c->report, "%s: %s\n", p->name, summary.data);
     if (c->verify) verify_or_abort(g, p);
     return true;

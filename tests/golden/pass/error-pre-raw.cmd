@@ -1,0 +1,1 @@
+opt --passes=simplify pre.ir
