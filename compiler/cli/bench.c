@@ -240,8 +240,8 @@ static bool check_whole(struct job *j)
         double *got = ARENA_ARRAY(j->c->arena, double, count + 1);
         for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)j->out[t->offset])[k];
         double error = reference_error(got, eval_data(e, v), count, 0);
-        double rounding = reference_rounding(j->c, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
-        double limit = rounding > 0 ? fmax(REFERENCE_ROUNDING_FACTOR * rounding, REFERENCE_BF16_STEP) : OUTPUT_TOLERANCE;
+        double bf16 = reference_bf16_limit(j->c, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
+        double limit = bf16 > 0 ? bf16 : OUTPUT_TOLERANCE;
         if (!(error <= limit)) ok = refuse(j, t->name, error, limit);
     }
     eval_free(e);

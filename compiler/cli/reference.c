@@ -5,6 +5,8 @@
 #include "op/op.h"
 #include "runtime/pack.h"
 
+#define BF16_STEP 0x1p-7
+
 struct walk {
     struct cli *c;
     const struct built *b;
@@ -38,10 +40,10 @@ double reference_error(const double *a, const double *b, int64_t count, double f
 
 double reference_limit(const struct reference_row *r, double tolerance)
 {
-    return r->largest > 0 ? tolerance + sqrt(tolerance * REFERENCE_BF16_STEP + 4 * pow(r->largest * REFERENCE_BF16_STEP, 2)) : tolerance;
+    return r->largest > 0 ? tolerance + sqrt(tolerance * BF16_STEP + 4 * pow(r->largest * BF16_STEP, 2)) : tolerance;
 }
 
-double reference_rounding(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
+double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
                           const double *want, int64_t count)
 {
     if (b->spec->dtype != SPEC_BF16) return 0;
@@ -51,7 +53,7 @@ double reference_rounding(struct cli *c, const struct built *b, const struct ses
     for (int i = 0; i < b->graph->noutputs; i++)
         if (strcmp(b->graph->outputs[i].label, label) == 0) error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
     eval_free(e);
-    return error;
+    return fmax(3 * error, BF16_STEP);
 }
 
 /* ---- arguments */

@@ -30,13 +30,11 @@ struct eval *reference_eval(struct cli *c, const struct graph *g, const struct s
    size apart. An element that is off by d falls on the other side of a middle with probability d/step, and is then off by a whole step: the
    squares add up to tolerance·2^-7. Means of few bf16 numbers do lie in the middle of two: four such elements are always allowed. */
 double reference_limit(const struct reference_row *r, double tolerance);
-/* What storing values as bf16 does to the output LABEL, WANT as the spec says it (COUNT numbers of it): the graph after all passes, interpreted
-   with that rounding and nothing else. 0: nothing is stored so. */
-double reference_rounding(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
+/* How far the compiled output LABEL may be off WANT, which is as the spec says it (COUNT numbers of it), where values are stored as bf16: what
+   that rounding alone does to the graph after all passes, interpreted, times three, as the roundings of one side and of the other are not the
+   same ones, and at least one step of bf16. 0: nothing is stored so. */
+double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
                           const double *want, int64_t count);
-/* How far a compiled output may then be off: the roundings of one side and of the other are not the same ones, and one step of bf16 is nothing. */
-#define REFERENCE_ROUNDING_FACTOR 3
-#define REFERENCE_BF16_STEP 0x1p-7
 
 /* ‖a − b‖ / max(‖b‖, FLOOR) over COUNT elements. */
 double reference_error(const double *a, const double *b, int64_t count, double floor);

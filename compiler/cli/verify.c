@@ -108,12 +108,10 @@ static double rounding_of(struct job *j, const struct whole *w, const struct val
 /* What the compiled network's output V, a training step's or inference's, may be off by; ERROR is what it is. */
 static double output_limit(struct job *j, const struct whole *w, const char *label, const struct value *v, double error)
 {
-    if (w->b->spec->dtype == SPEC_BF16) {
-        double rounding = reference_rounding(j->c, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
-        return fmax(REFERENCE_ROUNDING_FACTOR * rounding, REFERENCE_BF16_STEP);
-    }
+    double limit = reference_bf16_limit(j->c, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
+    if (limit > 0) return limit;
     if (!w->needed) return opt_forward;
-    double limit = opt_forward * TRAINING_FACTOR;
+    limit = opt_forward * TRAINING_FACTOR;
     return error <= limit ? limit : fmax(limit, ROUNDING_FACTOR * rounding_of(j, w, v));
 }
 

@@ -537,7 +537,7 @@ static struct gen_sum sum_of(const struct body_insn *b, int nanchor)
 {
     struct gen_sum s;
     memset(&s, 0, sizeof s);
-    s.kind = b->op->nouts == 1 ? SUM_PLAIN : b->narg == 1 ? SUM_STATS : SUM_GRAD;
+    s.kind = sum_kind(b->op);
     s.value = local_ref(b->arg[0], nanchor);
     if (s.kind == SUM_GRAD) s.x = local_ref(b->arg[1], nanchor), s.mean = local_ref(b->arg[2], nanchor);
     return s;

@@ -9,6 +9,7 @@
 #include "base/target.h"
 #include "ir/graph.h"
 #include "op/op.h"
+#include "op/sums.h"
 #include "runtime/abi.h"
 
 struct emit;
@@ -47,9 +48,8 @@ void lower_move(struct lower *lo, const struct node *n);
 enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_ABSENT };
 struct gen_operand { uint8_t shape; uint8_t dtype; };
 /* A per-channel sum at the end of a body. */
-enum sum_kind { SUM_PLAIN, SUM_STATS, SUM_GRAD };
 enum { MAX_SUMS = 2 };
-struct gen_sum { int32_t kind; struct body_ref value, x, mean; /* the last two: GRAD, Σ value·(x − mean) */ };
+struct gen_sum { enum sum_kind kind; struct body_ref value, x, mean; /* the last two: GRAD, Σ value·(x − mean) */ };
 /* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. nout: results that are no sums. */
 struct gen_body {
     int32_t ninsn, nout, noperands, nacc, nsums;

@@ -7,12 +7,10 @@
 #include "gen/reduce.h"
 #include "op/sums.h"
 
-static int width_of(const struct gen_sum *s) { return s->kind == SUM_STATS ? 3 : s->kind == SUM_GRAD ? 2 : 1; }
-
 static int vectors_of(const struct gen_body *b)
 {
     int vectors = 0;
-    for (int k = 0; k < b->nsums; k++) vectors += width_of(&b->sum[k]);
+    for (int k = 0; k < b->nsums; k++) vectors += sum_width(b->sum[k].kind);
     return vectors;
 }
 
@@ -20,7 +18,7 @@ static int vectors_of(const struct gen_body *b)
 static V state_at(struct emit *e, const struct sums *s, int64_t o, int k, int i)
 {
     int before = 0;
-    for (int j = 0; j < k; j++) before += width_of(&s->body->sum[j]);
+    for (int j = 0; j < k; j++) before += sum_width(s->body->sum[j].kind);
     return e_ati(e, s->state, (o * vectors_of(s->body) + before + i) * e->v);
 }
 
@@ -94,7 +92,7 @@ void sums_tile_end(struct emit *e, const struct sums *s, struct sums_tile *t, in
             end_stats(e, s, t->shift[k], sum[0], sum[1], state_at(e, s, o, k, 1), state_at(e, s, o, k, 2), count);
             continue;
         }
-        int width = width_of(&s->body->sum[k]);
+        int width = sum_width(s->body->sum[k].kind);
         for (int i = 0; i < width; i++) { /* Σ dy·(x − mean) before Σ dy, as the results of bn_grad */
             V at = state_at(e, s, o, k, i);
             e_store_va(e, e_fadd(e, e_load_va(e, at), sum[width == 2 ? 1 - i : 0]), at);
@@ -111,7 +109,7 @@ void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V slot, V
 {
     int vectors = vectors_of(s->body), at = 0;
     for (int k = 0; k < s->body->nsums; k++)
-        for (int i = 0; i < width_of(&s->body->sum[k]); i++, at++) {
+        for (int i = 0; i < sum_width(s->body->sum[k].kind); i++, at++) {
             bool count = s->body->sum[k].kind == SUM_STATS && i == 0;
             V row = e_addi(e, e_muli(e, slot, vectors), at);
             V x = count ? e_splat(e, e_load(e, s->count)) : e_load_va(e, state_at(e, s, o, k, i));
@@ -123,7 +121,7 @@ void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V slot, V
 
 struct merge_params {
     int32_t nsums, nparts;
-    struct { int32_t kind; float eps; } sum[MAX_SUMS];
+    struct { enum sum_kind kind; float eps; } sum[MAX_SUMS];
 };
 
 /* The constant table, all i64: blocks, then (first, each, per) of each part. */
@@ -135,10 +133,10 @@ static V slot_vector(struct emit *e, const struct merger *m, V slot, int i)
     return e_load_va(e, e_at(e, m->ws, e_muli(e, e_add(e, e_mul(e, row, m->blocks), m->block), e->v)));
 }
 
-static void merge_slot(struct emit *e, const struct merger *m, int kind, int at, V slot, V *state)
+static void merge_slot(struct emit *e, const struct merger *m, enum sum_kind kind, int at, V slot, V *state)
 {
     if (kind != SUM_STATS) {
-        for (int i = 0; i < (kind == SUM_GRAD ? 2 : 1); i++) state[i] = e_fadd(e, state[i], slot_vector(e, m, slot, at + i));
+        for (int i = 0; i < sum_width(kind); i++) state[i] = e_fadd(e, state[i], slot_vector(e, m, slot, at + i));
         return;
     }
     V nb = slot_vector(e, m, slot, at), all = e_fadd(e, state[0], nb), weight = e_fdiv(e, nb, all);
@@ -163,7 +161,7 @@ static void merge_parts(struct emit *e, const struct merge_params *p, const stru
 }
 
 /* The results of a sum: as those of its operator (op/norm.c). */
-static int finish(struct emit *e, int kind, float eps, const V *state, V var, V *result)
+static int finish(struct emit *e, enum sum_kind kind, float eps, const V *state, V var, V *result)
 {
     result[0] = state[0];
     result[1] = state[1];
@@ -182,18 +180,18 @@ static void emit_merge(struct emit *e, const void *params)
     const struct merge_params *p = params;
     struct merger m = {.table = e_arg(e, 0), .ws = e_arg(e, 1), .n = e_run_n(e)};
     struct loop l;
-    for (int k = 0; k < p->nsums; k++) m.vectors += p->sum[k].kind == SUM_STATS ? 3 : p->sum[k].kind == SUM_GRAD ? 2 : 1;
+    for (int k = 0; k < p->nsums; k++) m.vectors += sum_width(p->sum[k].kind);
     m.blocks = table_i64(e, m.table, 0);
     loop_begin_once(e, &l, e->begin, e->end, 1, 0, NULL);
     m.block = l.iv;
     V at = e_muli(e, l.iv, e->v);
     for (int k = 0, from = 0; k < p->nsums; k++) {
-        int kind = p->sum[k].kind;
+        enum sum_kind kind = p->sum[k].kind;
         V state[3], result[2], var = kind == SUM_GRAD ? e_load_va(e, e_at(e, e_arg(e, 2 + 3 * k + 2), at)) : NULL;
         merge_parts(e, p, &m, k, from, state);
         int nout = finish(e, kind, p->sum[k].eps, state, var, result);
         for (int i = 0; i < nout; i++) e_store_va(e, result[i], e_at(e, e_arg(e, 2 + 3 * k + i), at));
-        from += kind == SUM_STATS ? 3 : kind == SUM_GRAD ? 2 : 1;
+        from += sum_width(kind);
     }
     loop_end(e, &l, NULL);
 }
@@ -229,7 +227,7 @@ void lower_sums(struct lower *lo, const struct node *n, const struct sums_part *
                                                arg_offset(node_workspace(n), sums_offset(n, lanes))};
     for (int k = 0; k < nsums; k++) {
         const struct body_insn *b = &n->body->insn[n->body->ninsn - nsums + k];
-        p.sum[k].kind = sums_width(b->op) == 3 ? SUM_STATS : sums_width(b->op) == 2 ? SUM_GRAD : SUM_PLAIN;
+        p.sum[k].kind = sum_kind(b->op);
         if (p.sum[k].kind == SUM_GRAD) p.sum[k].eps = (float)body_attr(b, "eps")->f;
         for (int i = 0; i < 3; i++) args[2 + 3 * k + i] = i < b->op->nouts ? arg_value(n->out[out++]) : arg_none();
         if (p.sum[k].kind == SUM_GRAD) args[2 + 3 * k + 2] = arg_value(stored(n, b->arg[3]));

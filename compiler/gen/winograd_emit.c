@@ -129,6 +129,15 @@ static V input_to(struct wino *c, V block, V tile)
     return e_at(e, c->v, e_muli(e, e_add(e, e_muli(e, block, c->p->row), tile), e->v));
 }
 
+/* The window that tile AT reads. */
+static struct winograd_tile window_of(struct wino *c, const struct tile_place *at)
+{
+    struct emit *e = c->e;
+    const struct winograd_params *p = c->p;
+    V y = e_addi(e, e_muli(e, at->ty, p->m * p->stride), -p->pad_top), x = e_addi(e, e_muli(e, at->tx, p->m * p->stride), -p->pad_left);
+    return (struct winograd_tile){.y = y, .x = x, .h = p->ih, .w = p->iw, .size = c->w->tile};
+}
+
 /* Tiles [FROM, TO) of the block. */
 static void input_plain(struct wino *c, V from, V to)
 {
@@ -137,18 +146,15 @@ static void input_plain(struct wino *c, V from, V to)
     struct loop tiles, blocks;
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
-    V y0 = e_addi(e, e_muli(e, at.ty, p->m * p->stride), -p->pad_top), x0 = e_addi(e, e_muli(e, at.tx, p->m * p->stride), -p->pad_left);
-    V inside = e_cmp(e, LLVMIntSGE, y0, e_int(e, 0));
-    inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSGE, x0, e_int(e, 0)), "");
-    inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, y0, e_int(e, p->ih - c->w->tile)), "");
-    inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, x0, e_int(e, p->iw - c->w->tile)), "");
-    V corner = e_add(e, e_muli(e, y0, p->in.h), e_muli(e, x0, p->in.w));
+    struct winograd_tile tile = window_of(c, &at);
+    V inside = winograd_tile_inside(e, &tile);
+    V corner = e_add(e, e_muli(e, tile.y, p->in.h), e_muli(e, tile.x, p->in.w));
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
     struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, blocks.iv);
     V src = e_at_d(e, conv_view_dtype(&p->in), plane.at, e_add(e, corner, e_mul(e, at.n, plane.n)));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
-    copy_edge(c, src, y0, x0);
+    copy_edge(c, src, tile.y, tile.x);
     if_end(e, &f);
     V window = e_select(e, inside, src, c->edge), stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
     transform_input(c, window, conv_view_dtype(&p->in), stride, input_to(c, blocks.iv, tiles.iv));
@@ -167,10 +173,8 @@ static void input_behind_pre(struct wino *c, V from, V to)
     winograd_pre_begin(e, &pre, &p->pre, c->operand, p->ic, blocks.iv);
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
     struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
-    struct winograd_tile tile = {.h = p->ih, .w = p->iw, .size = c->w->tile};
+    struct winograd_tile tile = window_of(c, &at);
     tile.offset = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, blocks.iv, p->in.cb));
-    tile.y = e_addi(e, e_muli(e, at.ty, p->m * p->stride), -p->pad_top);
-    tile.x = e_addi(e, e_muli(e, at.tx, p->m * p->stride), -p->pad_left);
     winograd_pre_tile(e, &pre, c->in[0], &p->in, &tile, c->edge);
     transform_input(c, c->edge, DT_F32, e_int(e, tile.size * e->v), input_to(c, blocks.iv, tiles.iv));
     loop_end(e, &tiles, NULL);

@@ -56,14 +56,18 @@ static void part_of_tile(struct emit *e, const struct winograd_pre *pre, V in, c
     loop_end(e, &rows, NULL);
 }
 
-void winograd_pre_tile(struct emit *e, const struct winograd_pre *pre, V in, const struct conv_view *view, const struct winograd_tile *t, V to)
+V winograd_tile_inside(struct emit *e, const struct winograd_tile *t)
 {
-    struct branch f;
     V inside = e_cmp(e, LLVMIntSGE, t->y, e_int(e, 0));
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSGE, t->x, e_int(e, 0)), "");
     inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, t->y, e_int(e, t->h - t->size)), "");
-    inside = LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, t->x, e_int(e, t->w - t->size)), "");
-    if_begin(e, &f, inside);
+    return LLVMBuildAnd(e->b, inside, e_cmp(e, LLVMIntSLE, t->x, e_int(e, t->w - t->size)), "");
+}
+
+void winograd_pre_tile(struct emit *e, const struct winograd_pre *pre, V in, const struct conv_view *view, const struct winograd_tile *t, V to)
+{
+    struct branch f;
+    if_begin(e, &f, winograd_tile_inside(e, t));
     whole_tile(e, pre, in, view, t, to);
     if_else(e, &f);
     part_of_tile(e, pre, in, view, t, to);

@@ -20,6 +20,8 @@ void winograd_pre_begin(struct emit *e, struct winograd_pre *pre, const struct g
 
 /* Where a tile lies: its first pixel, which may be outside the image, and (elements) the channel block of its image. */
 struct winograd_tile { V offset, y, x; int64_t h, w, size; };
+/* Are all of its pixels in the image? */
+V winograd_tile_inside(struct emit *e, const struct winograd_tile *tile);
 
 /* size² pixels of IN to TO [size][size][v]. */
 void winograd_pre_tile(struct emit *e, const struct winograd_pre *pre, V in, const struct conv_view *view, const struct winograd_tile *tile, V to);

@@ -29,6 +29,11 @@ bool type_same_shape(const struct type *a, const struct type *b)
     return true;
 }
 
+bool type_same_dims(const struct type *a, const struct type *b)
+{
+    return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]);
+}
+
 bool type_equal(const struct type *a, const struct type *b)
 {
     return type_same_shape(a, b) && a->layout == b->layout && a->v == b->v && a->iv == b->iv;

@@ -45,6 +45,7 @@ struct type {
 struct type type_make(enum dtype dt, int rank, const int64_t *dim);
 struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w); /* f32, plain */
 bool type_equal(const struct type *a, const struct type *b);       /* with layout */
+bool type_same_dims(const struct type *a, const struct type *b);   /* whatever the layout and the element type */
 bool type_same_shape(const struct type *a, const struct type *b);  /* dtype and dims only */
 int64_t type_elements(const struct type *t);                       /* logical; 1 for a scalar */
 size_t type_bytes(const struct type *t);                           /* physical, with the block padding */

@@ -185,11 +185,6 @@ static bool verify_dtypes(struct verifier *w, const struct node *n)
     return true;
 }
 
-static bool same_dims(const struct type *a, const struct type *b)
-{
-    return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->rank);
-}
-
 static bool same_layout(const struct type *a, const struct type *b) { return a->layout == b->layout && a->v == b->v && a->iv == b->iv; }
 
 /* What a prologue reads lies like the operand it stands before: the same layout for the same shape, blocked channels. */
@@ -202,7 +197,7 @@ static bool verify_pre(struct verifier *w, const struct node *n, int k)
     for (int i = n->nanchor; i < n->nin; i++) {
         const struct type *t = &n->in[i]->type;
         bool channel = t->rank == 1 && t->layout == LAYOUT_BLOCKED;
-        if (body_reads(n->pre[k], i) && t->rank && !channel && !(same_dims(t, x) && same_layout(t, x)))
+        if (body_reads(n->pre[k], i) && t->rank && !channel && !(type_same_dims(t, x) && same_layout(t, x)))
             return wrong(w, n, "%%%s does not lie like %%%s", n->in[i]->name, n->in[k]->name);
     }
     return true;
@@ -281,11 +276,11 @@ static bool verify_elementwise(struct verifier *w, const struct node *n, int fro
     bool pre = node_has_pre(n);
     const struct type *r = &n->out[0]->type;
     for (int i = 1; i < n->nout; i++)
-        if (same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
+        if (type_same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
     for (int i = from; i < n->nin; i++) {
         if (pre && !body_reads(n->body, i)) continue; /* the prologues' */
         const struct type *t = &n->in[i]->type;
-        bool full = same_dims(t, r), same = same_layout(t, r);
+        bool full = type_same_dims(t, r), same = same_layout(t, r);
         bool channel = t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
         if (t->rank && !(full && same) && !channel) return wrong(w, n, "%%%s does not lie like the result", n->in[i]->name);
     }

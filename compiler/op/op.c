@@ -375,8 +375,7 @@ static bool operand_fits(const struct type *t, const struct type *full)
 {
     if (t->rank == 0) return true;
     if (t->rank == 1 && full->rank >= 2) return t->dim[0] == full->dim[1];
-    if (t->rank != full->rank) return false;
-    return memcmp(t->dim, full->dim, (size_t)t->rank * sizeof t->dim[0]) == 0;
+    return type_same_dims(t, full);
 }
 
 /* The shape that a body works on: the anchor's result or, without an anchor, the operand of the highest rank. */

@@ -51,7 +51,7 @@ static bool infer_concat(const struct type *in, int nin, const struct attr *attr
         }
         struct type same = in[i];
         same.dim[1] = t.dim[1];
-        if (same.rank != t.rank || memcmp(same.dim, t.dim, (size_t)t.rank * sizeof t.dim[0]) != 0) {
+        if (!type_same_dims(&same, &t)) {
             op_fail(e, "shapes to join must agree in all but the channels: %s and %s", common_shape(e, &in[0]), common_shape(e, &in[i]));
             return common_note(e, "pad, resize or a convolution's stride makes images fit");
         }

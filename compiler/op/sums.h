@@ -9,8 +9,11 @@
 
 #include "op/op.h"
 
-/* Of one sum: bn_stats has the number of values, their mean and the squares' sum about it; bn_grad Σ dy·(x − mean), Σ dy; channel_sum Σ. */
-static inline int sums_width(const struct op_def *op) { return op->nouts == 1 ? 1 : op->noperands == 1 ? 3 : 2; }
+/* channel_sum: Σ; bn_stats: the number of values, their mean and the squares' sum about it; bn_grad: Σ dy·(x − mean), Σ dy. */
+enum sum_kind { SUM_PLAIN, SUM_STATS, SUM_GRAD };
+static inline enum sum_kind sum_kind(const struct op_def *op) { return op->nouts == 1 ? SUM_PLAIN : op->noperands == 1 ? SUM_STATS : SUM_GRAD; }
+/* Vectors of one sum. */
+static inline int sum_width(enum sum_kind kind) { return kind == SUM_STATS ? 3 : kind == SUM_GRAD ? 2 : 1; }
 
 /* Vectors of a slot for one channel block; 0: the node's body has no sums. */
 int sums_vectors(const struct node *n);

@@ -51,6 +51,16 @@ static struct body body_of(const struct node *n)
     return b;
 }
 
+void inline_give_body(struct graph *g, struct node *n)
+{
+    struct body *b = ARENA_NEW(g->arena, struct body);
+    *b = body_of(n);
+    n->body = b;
+    n->op = op_find("pointwise");
+    n->attr = ARENA_ARRAY(g->arena, struct attr, 1);
+    n->nanchor = 0;
+}
+
 static int operand_at(struct value **in, int *count, int from, struct value *v)
 {
     for (int i = from; i < *count; i++)
@@ -92,7 +102,8 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
     int anchors = conv ? reader->nanchor : 0, count = anchors;
     struct value *in[MAX_OPERANDS * 2 + 4];
     struct body_ref operand[MAX_OPERANDS * 2 + 4];
-    const struct body theirs = body_of(def), own = body_of(reader);
+    if (!conv) inline_give_body(g, reader);
+    const struct body theirs = body_of(def), own = *reader->body;
     struct body *b = ARENA_NEW(g->arena, struct body);
     memcpy(in, reader->in, (size_t)anchors * sizeof *in);
     for (int i = 0; i < def->nin; i++) operand[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def_in[i]) };
@@ -104,11 +115,6 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
     append(b, &own, operand);
     b->nout = own.nout;
     for (int i = 0; i < own.nout; i++) b->out[i] = moved(own.out[i], operand, shift);
-    if (!conv) {
-        reader->op = op_find("pointwise");
-        reader->attr = ARENA_ARRAY(g->arena, struct attr, 1);
-        reader->nanchor = 0;
-    }
     for (int k = 0; k < MAX_PRE; k++)
         if (reader->pre[k]) reader->pre[k] = renumbered(g, reader->pre[k], operand);
     assert(count - anchors <= MAX_OPERANDS);
@@ -134,7 +140,7 @@ bool prologue_fits(const struct node *reader, int k, const struct node *def)
     for (int i = 0; i < def->nin; i++) {
         const struct type *x = &def->in[i]->type;
         bool channel = x->rank == 1 && x->layout == LAYOUT_BLOCKED && x->dim[0] == t->dim[1];
-        bool full = x->rank == t->rank && x->layout == t->layout && x->v == t->v && !memcmp(x->dim, t->dim, sizeof x->dim);
+        bool full = x->layout == t->layout && x->v == t->v && type_same_dims(x, t);
         if (x->rank && !channel && !full) return false;
     }
     return reader->nin - node_anchors(reader) + def->nin - 1 <= MAX_OPERANDS;

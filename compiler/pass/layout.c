@@ -205,11 +205,6 @@ static void layout_view(struct laying *l, struct node *n)
     }
 }
 
-static bool same_dims(const struct type *a, const struct type *b)
-{
-    return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]);
-}
-
 /* T arranged as LIKE is. */
 static struct type laid_like(const struct type *t, const struct type *like) { return in_layout(t, like->layout, like->v, like->iv); }
 
@@ -223,7 +218,7 @@ static void layout_pointwise(struct laying *l, struct node *n)
     for (int i = 0; i < n->nin; i++) {
         const struct value *v = n->in[i];
         bool settled = v && ((v->kind == VALUE_NODE && !is_prepared(v)) || l->fixed[v->id]);
-        if (!settled || !same_dims(&v->type, r)) continue;
+        if (!settled || !type_same_dims(&v->type, r)) continue;
         if (v->type.layout == LAYOUT_PLAIN && v->def && (node_is(v->def, "flatten") || node_is(v->def, "unflatten"))) continue;
         type = v->type;
         break;
@@ -231,10 +226,10 @@ static void layout_pointwise(struct laying *l, struct node *n)
     for (int i = 0; i < n->nin; i++) {
         struct value *v = n->in[i];
         if (!v) continue;
-        n->in[i] = same_dims(&v->type, r) ? convert(l, v, laid_like(&v->type, &type), n) : convert_blocked(l, v, n);
+        n->in[i] = type_same_dims(&v->type, r) ? convert(l, v, laid_like(&v->type, &type), n) : convert_blocked(l, v, n);
     }
     for (int i = 0; i < n->nout; i++)
-        n->out[i]->type = same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
+        n->out[i]->type = type_same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
 }
 
 static void layout_other(struct laying *l, struct node *n)

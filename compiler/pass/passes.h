@@ -33,8 +33,13 @@ struct deps deps_of(struct graph *g, struct arena *a);
 /* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none. */
 struct interval *plan_intervals(const struct graph *g, struct arena *a);
 
+/* What G's arena and state come to once the passes that follow `recompute` have run, on a copy. False after diagnostics. */
+bool plan_trial(const struct graph *g, struct pass_context *c, size_t *arena, size_t *state);
+
 /* May READER, a pointwise node or a convolution with a body, compute its operand V by itself as the pointwise node DEF does (pass/inline.c)? */
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);
+/* Gives a pointwise node without a body its own: the operator as the only instruction. */
+void inline_give_body(struct graph *g, struct node *n);
 /* It does from now on, of DEF_IN in the place of DEF's operands. */
 void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in);
 /* The same for operand K of a Winograd convolution, which applies DEF as a prologue. */

@@ -21,7 +21,7 @@ static const double pass_line = 13,  /* read or written by a pointwise kernel, w
 static int full_operands(const struct node *n)
 {
     int count = 0;
-    for (int i = 0; i < n->nin; i++) count += n->in[i]->type.rank == n->out[0]->type.rank;
+    for (int i = 0; i < n->nin; i++) count += n->in[i] && n->in[i]->type.rank == n->out[0]->type.rank;
     return count;
 }
 
@@ -123,11 +123,8 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
 static bool fits(struct graph *g, struct pass_context *c)
 {
     if (!g->train || c->memory_budget == MEMORY_AUTO || c->memory_budget == MEMORY_KEEP) return true;
-    struct graph *trial = graph_clone(c->arena, g);
-    struct buf ignored;
-    buf_init(&ignored, c->arena);
-    bool ok = pass_schedule.run(trial, c, &ignored) && pass_plan.run(trial, c, &ignored);
-    return ok && trial->arena_bytes + trial->state_bytes <= c->memory_budget;
+    size_t arena, state;
+    return plan_trial(g, c, &arena, &state) && arena + state <= c->memory_budget;
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)

@@ -159,14 +159,14 @@ static void choose(struct search *s)
 
 /* ---- a budget */
 
-/* Arena and state as the passes that follow will have them. */
-static bool plan_trial(struct graph *g, struct pass_context *c, size_t *arena, size_t *state)
+bool plan_trial(const struct graph *g, struct pass_context *c, size_t *arena, size_t *state)
 {
+    struct graph *trial = graph_clone(c->arena, g);
     struct buf summary;
     buf_init(&summary, c->arena);
-    if (!pass_sums.run(g, c, &summary) || !pass_schedule.run(g, c, &summary) || !pass_plan.run(g, c, &summary)) return false;
-    *arena = g->arena_bytes;
-    *state = g->state_bytes;
+    if (!pass_sums.run(trial, c, &summary) || !pass_schedule.run(trial, c, &summary) || !pass_plan.run(trial, c, &summary)) return false;
+    *arena = trial->arena_bytes;
+    *state = trial->state_bytes;
     return true;
 }
 
@@ -220,7 +220,7 @@ static bool try_target(struct fitting *f, const struct way *way, size_t target, 
         f->closest = trial;
     }
     if (s->peak > f->room + f->room / 16 || (f->best && recompute_account(trial).again_macs >= recompute_account(f->best).again_macs)) return true;
-    if (!plan_trial(graph_clone(f->c->arena, trial), f->c, arena, &f->state)) return false;
+    if (!plan_trial(trial, f->c, arena, &f->state)) return false;
     if (*arena <= f->room) f->best = trial;
     return true;
 }
@@ -246,14 +246,14 @@ static bool fit(struct graph *g, struct pass_context *c)
     struct fitting f = { .g = g, .c = c, .least = SIZE_MAX };
     struct search s;
     size_t arena;
-    if (!plan_trial(graph_clone(c->arena, g), c, &arena, &f.state)) return false;
+    if (!plan_trial(g, c, &arena, &f.state)) return false;
     f.room = c->memory_budget > f.state ? c->memory_budget - f.state : 0;
     if (arena <= f.room) return true;
     for (int i = 0; i < NWAYS; i++)
         if (!fit_with(&f, &ways[i])) return false;
     for (int i = 0; i < NWAYS && !f.best; i++)
         if (!try_target(&f, &ways[i], 0, &s, &arena)) return false;
-    if (!f.best && !plan_trial(graph_clone(c->arena, f.closest), c, &arena, &f.state)) return false;
+    if (!f.best && !plan_trial(f.closest, c, &arena, &f.state)) return false;
     if (!f.best && arena <= f.room) f.best = f.closest;
     if (f.best) *g = *f.best;
     else too_small(g, c, arena, f.state);

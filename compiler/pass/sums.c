@@ -22,18 +22,13 @@ static bool gives_sums(const struct node *n, const struct value *v)
 static void give_body(struct graph *g, struct node *n)
 {
     if (n->body) return;
+    if (n->op->family == KERNEL_POINTWISE) {
+        inline_give_body(g, n);
+        return;
+    }
     struct body *b = ARENA_NEW(g->arena, struct body);
     b->nout = 1;
     b->out[0] = (struct body_ref){ BODY_ACC, 0 };
-    if (n->op->family == KERNEL_POINTWISE) {
-        struct body_insn *i = &b->insn[b->ninsn++];
-        *i = (struct body_insn){ .op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer };
-        for (int k = 0; k < n->nin; k++) i->arg[k] = (struct body_ref){ BODY_OPERAND, (uint8_t)k };
-        b->out[0] = (struct body_ref){ BODY_INSN, 0 };
-        n->op = op_find("pointwise");
-        n->attr = ARENA_ARRAY(g->arena, struct attr, 1);
-        n->nanchor = 0;
-    }
     n->body = b;
 }
 

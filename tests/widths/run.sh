@@ -5,18 +5,23 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 BUILD=${BUILD:-build} RNC=${RNC:-${BUILD:-build}/rnc}
-passed=0 failed=0
+logs=$(mktemp -d) && trap 'rm -rf "$logs"' EXIT
+parts=() passed=0 failed=0
 
-# part PROGRAM OPTION…
-part() {
-    local program=$1 log p f
-    shift
-    log=$("$BUILD/tests/$program" "$@" 2>&1)
-    read -r p f <<<"$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' <<<"$log" | tail -n 1)"
-    [ -n "${p:-}" ] || { p=0 f=1; }
-    echo "$program $*: $p passed, $f failed"
-    [ "$f" = 0 ] || { echo "$log"; echo "     alone: $BUILD/tests/$program $*"; }
-    passed=$((passed + p)) failed=$((failed + f))
+# part PROGRAM OPTION…: to be run by run_parts, one on each CPU
+part() { parts+=("$*"); }
+
+run_parts() {
+    local i p f
+    printf '%s\n' "${!parts[@]}" | BUILD=$BUILD LOGS=$logs LIST=$(printf '%s\n' "${parts[@]}") xargs -P "$(nproc)" -I{} \
+        bash -c 'mapfile -t part <<<"$LIST"; $BUILD/tests/${part[$1]} >"$LOGS/$1" 2>&1' part {}
+    for i in "${!parts[@]}"; do
+        read -r p f <<<"$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$logs/$i" | tail -n 1)"
+        [ -n "${p:-}" ] || { p=0 f=1; }
+        echo "${parts[i]}: $p passed, $f failed"
+        [ "$f" = 0 ] || { cat "$logs/$i"; echo "     alone: $BUILD/tests/${parts[i]}"; }
+        passed=$((passed + p)) failed=$((failed + f))
+    done
 }
 
 case $("$RNC" --version) in
@@ -37,5 +42,6 @@ else
 fi
 part op/test_op --lanes=4
 part op/test_repack --lanes=4
+run_parts
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
