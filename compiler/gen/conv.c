@@ -129,6 +129,13 @@ static void flatten_pixels(const struct target *t, struct conv_params *p)
 
 enum { PIECE_FLOPS = 2000000, MIN_PIECES = 64 };
 
+/* Bytes of the second-level cache that what one group of output blocks reads of an image takes. A stride beyond the kernel's height leaves
+   rows out; one beyond its width leaves lines out, but those read lie in half of the sets. */
+static int64_t bytes_read(const struct conv_params *p)
+{
+    return p->rows * min_i64(p->is, p->kh.count) * p->cols * p->is_w * p->in.w * p->icb * (int64_t)dtype_bytes(conv_view_dtype(&p->in));
+}
+
 /* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as still pays for
    handing them out, so that many cores find work at batch 1. */
 static void choose_partition(const struct target *t, struct conv_params *p, int64_t batch, int64_t flops_per_sample)
@@ -137,13 +144,13 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
-    int64_t row_bytes = p->in.h * p->icb * (int64_t)dtype_bytes(conv_view_dtype(&p->in)) * p->is;
-    if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, row_bytes * p->rows / ((int64_t)t->l2_bytes / 4)));
+    int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */, half = (int64_t)t->l2_bytes / 2;
+    if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, image / (half / 2)));
     if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(batch)); /* a slot for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
-    int64_t weights = p->ocb * p->icb * p->weight_ib * conv_weight_bytes(p), image = row_bytes * p->rows / p->is_w, half = (int64_t)t->l2_bytes / 2;
+    int64_t weights = p->ocb * p->icb * p->weight_ib * conv_weight_bytes(p);
     if (weights > half || (batch == 1 && image <= half)) p->images = image <= half ? min_i64(batch, half / image) : batch;
 }
 

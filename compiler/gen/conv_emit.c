@@ -12,7 +12,7 @@
 #include "gen/sums.h"
 
 /* Bytes ahead that weights larger than the second-level cache are asked for. */
-enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, LINE = 64 /* bytes of a cache line */ };
+enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, ASK_BLOCKS = 4, LINE = 64 /* bytes of a cache line */ };
 
 /* ---- tiles */
 
@@ -90,6 +90,7 @@ struct conv_emitter {
     V last_image;                         /* i1: no other image follows for these weights */
     V next_group;                         /* elements from this group's weights to those of the group that follows */
     V ahead;                              /* what to ask for in advance with the tap row at hand */
+    V coming[MAX_TH];                     /* the pixels that come ASK_BLOCKS input blocks later, by row of the tile; coming[0] NULL: not asked for */
 };
 
 /* ---- weights in advance
@@ -128,6 +129,47 @@ static void ask_ahead(struct conv_emitter *c, V tap)
     struct emit *e = c->e;
     int64_t lines = slice_lines(c->p, e->v);
     for (int64_t i = 0; i < lines; i++) e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
+}
+
+/* ---- pixels in advance
+
+   With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an image's plane further on:
+   the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks later, a line or so with each channel. (Not the
+   short steps of few registers: AVX2 lost a fiftieth.) */
+
+static bool asks_pixels(const struct conv_emitter *c)
+{
+    const struct conv_params *p = c->p;
+    return c->e->target->registers >= 32 && p->kh.count == 1 && p->kw.count == 1 && p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
+}
+
+/* Sets c->coming for the tile at column X of the row at hand and input block IB. */
+static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t ahead = min_i64(p->icb, ASK_BLOCKS);
+    V block = e_addi(e, ib, ahead), this_tile = e_cmp(e, LLVMIntSLT, block, e_int(e, p->icb)), next = e_addi(e, x, r->width);
+    V this_row = e_cmp(e, LLVMIntSLT, next, e_int(e, p->cols)), below = e_addi(e, c->row, c->th);
+    block = e_select(e, this_tile, block, e_addi(e, block, -p->icb));
+    V col = e_select(e, this_tile, x, e_select(e, this_row, next, e_int(e, 0)));
+    V row = e_select(e, LLVMBuildOr(e->b, this_tile, this_row, ""), c->row, below);
+    V at = e_add(e, e_muli(e, block, p->in.cb), e_addi(e, e_muli(e, col, p->is_w * p->in.w), p->kw.base * p->in.w));
+    for (int64_t i = 0; i < c->th; i++) {
+        V in_row = e_addi(e, e_muli(e, e_addi(e, row, i), p->is), p->kh.base);
+        c->coming[i] = e_at_d(e, c->in_dtype, c->in, e_add(e, at, e_muli(e, in_row, p->in.h)));
+    }
+}
+
+/* With step number STEP (V) of COUNT over the channels of a block: its share of the lines. */
+static void ask_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    if (!c->coming[0]) return;
+    int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE), share = div_up(div_up(width * pixel, stride), count);
+    for (int64_t r = 0; r < c->th; r++)
+        for (int64_t i = 0; i < share; i++) e_prefetch(e, e_at_bytes(e, c->coming[r], e_addi(e, e_muli(e, step, share * stride), i * stride)));
 }
 
 /* The bf16 values of two channels, in each lane. */
@@ -257,11 +299,15 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     ask_ahead(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
     if (p->depthwise) step_depthwise(c, ip[0], wp, s->from, s->to, acc);
-    else if (channels == c->unroll) step(c, ip, wp, s->from, s->to, width, acc);
+    else if (channels == c->unroll) {
+        ask_pixels(c, e_int(e, 0), 1, width);
+        step(c, ip, wp, s->from, s->to, width, acc);
+    }
     else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
         for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
+        ask_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
         step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
@@ -354,6 +400,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
         ib = blocks.iv;
     }
     ask_body(c, r, x, ib);
+    if (asks_pixels(c)) aim_pixels(c, r, x, ib);
     V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
     V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
