@@ -145,7 +145,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
     int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */, half = (int64_t)t->l2_bytes / 2;
-    if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, image / (half / 2)));
+    if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, div_up(image, half / 2)));
     if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(batch)); /* a slot for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);

@@ -90,7 +90,8 @@ struct conv_emitter {
     V last_image;                         /* i1: no other image follows for these weights */
     V next_group;                         /* elements from this group's weights to those of the group that follows */
     V ahead;                              /* what to ask for in advance with the tap row at hand */
-    V coming[MAX_TH];                     /* the pixels that come ASK_BLOCKS input blocks later, by row of the tile; coming[0] NULL: not asked for */
+    V ib;                                 /* the input block at hand */
+    V coming[2];                          /* where the pixels ASK_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one */
 };
 
 /* ---- weights in advance
@@ -134,42 +135,45 @@ static void ask_ahead(struct conv_emitter *c, V tap)
 /* ---- pixels in advance
 
    With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an image's plane further on:
-   the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks later, a line or so with each channel. (Not the
-   short steps of few registers: AVX2 lost a fiftieth.) */
+   the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks later, a line or so with each channel. (Not in the
+   short steps of few registers, where AVX2 lost a fiftieth, and not where many groups of output blocks find the pixels nearby.) */
+
+enum { FEW_GROUPS = 16 };
 
 static bool asks_pixels(const struct conv_emitter *c)
 {
     const struct conv_params *p = c->p;
-    return c->e->target->registers >= 32 && p->kh.count == 1 && p->kw.count == 1 && p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
+    return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 && p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
 }
 
-/* Sets c->coming for the tile at column X of the row at hand and input block IB. */
-static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
+/* Sets c->coming for the tile at column X of the row at hand. */
+static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t ahead = min_i64(p->icb, ASK_BLOCKS);
-    V block = e_addi(e, ib, ahead), this_tile = e_cmp(e, LLVMIntSLT, block, e_int(e, p->icb)), next = e_addi(e, x, r->width);
-    V this_row = e_cmp(e, LLVMIntSLT, next, e_int(e, p->cols)), below = e_addi(e, c->row, c->th);
-    block = e_select(e, this_tile, block, e_addi(e, block, -p->icb));
-    V col = e_select(e, this_tile, x, e_select(e, this_row, next, e_int(e, 0)));
-    V row = e_select(e, LLVMBuildOr(e->b, this_tile, this_row, ""), c->row, below);
-    V at = e_add(e, e_muli(e, block, p->in.cb), e_addi(e, e_muli(e, col, p->is_w * p->in.w), p->kw.base * p->in.w));
-    for (int64_t i = 0; i < c->th; i++) {
-        V in_row = e_addi(e, e_muli(e, e_addi(e, row, i), p->is), p->kh.base);
-        c->coming[i] = e_at_d(e, c->in_dtype, c->in, e_add(e, at, e_muli(e, in_row, p->in.h)));
+    V right = e_addi(e, x, r->width), same_row = e_cmp(e, LLVMIntSLT, right, e_int(e, p->cols));
+    V col[2] = {x, e_select(e, same_row, right, e_int(e, 0))}, row[2] = {c->row, e_select(e, same_row, c->row, e_addi(e, c->row, c->th))};
+    int64_t ahead = min_i64(p->icb, ASK_BLOCKS), block[2] = {ahead, ahead - p->icb};
+    for (int k = 0; k < 2; k++) {
+        V at = e_addi(e, e_muli(e, col[k], p->is_w * p->in.w), p->kw.base * p->in.w + block[k] * p->in.cb);
+        V in_row = e_addi(e, e_muli(e, row[k], p->is), p->kh.base);
+        c->coming[k] = e_at_d(e, c->in_dtype, c->in, e_add(e, at, e_muli(e, in_row, p->in.h)));
     }
 }
 
-/* With step number STEP (V) of COUNT over the channels of a block: its share of the lines. */
+/* With step number STEP (V) of COUNT over the channels of the block at hand: its share of the lines. */
 static void ask_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    if (!c->coming[0]) return;
+    if (!asks_pixels(c)) return;
     int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE), share = div_up(div_up(width * pixel, stride), count);
-    for (int64_t r = 0; r < c->th; r++)
-        for (int64_t i = 0; i < share; i++) e_prefetch(e, e_at_bytes(e, c->coming[r], e_addi(e, e_muli(e, step, share * stride), i * stride)));
+    V here = e_cmp(e, LLVMIntSLT, c->ib, e_int(e, p->icb - min_i64(p->icb, ASK_BLOCKS)));
+    V at = e_at_d(e, c->in_dtype, e_select(e, here, c->coming[0], c->coming[1]), e_muli(e, c->ib, p->in.cb));
+    for (int64_t r = 0; r < c->th; r++) {
+        V row = e_at_d(e, c->in_dtype, at, e_int(e, r * p->is * p->in.h));
+        for (int64_t i = 0; i < share; i++) e_prefetch(e, e_at_bytes(e, row, e_addi(e, e_muli(e, step, share * stride), i * stride)));
+    }
 }
 
 /* The bf16 values of two channels, in each lane. */
@@ -394,13 +398,14 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     struct loop blocks, rows;
     bool block_loop = p->icb > 1, row_loop = p->kh.count > 1 || !rows_inside(p);
     V ib = e_int(e, 0), k = e_int(e, 0);
+    if (asks_pixels(c)) aim_pixels(c, r, x);
     if (block_loop) {
         loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, (int)nacc, acc);
         memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
         ib = blocks.iv;
     }
+    c->ib = ib;
     ask_body(c, r, x, ib);
-    if (asks_pixels(c)) aim_pixels(c, r, x, ib);
     V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
     V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
