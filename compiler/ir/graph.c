@@ -175,6 +175,11 @@ struct value *graph_find(const struct graph *g, const char *name)
     return s ? g->values[s - 1] : NULL;
 }
 
+void graph_become(struct graph *g, const struct graph *other)
+{
+    *(struct graph_private *)g = *(const struct graph_private *)other;
+}
+
 const char *graph_fresh_name(struct graph *g, const char *base)
 {
     if (base && !graph_find(g, base)) return base;

@@ -191,6 +191,8 @@ int *graph_use_counts(const struct graph *g, struct arena *a);
 /* Removes nodes none of whose results is used, until none is left. Returns how many. */
 int graph_remove_dead(struct graph *g);
 struct graph *graph_clone(struct arena *a, const struct graph *g);
+/* G is from now on what OTHER, of the same arena, was: its names too. OTHER is not to be used any more. */
+void graph_become(struct graph *g, const struct graph *other);
 bool node_has_pre(const struct node *n);
 /* How many of the inputs are the operator's own: nanchor where there is a body or a prologue, else all. */
 int node_anchors(const struct node *n);

@@ -133,7 +133,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     struct moved one = move_all(g, c->arena, 0, 1), more = move_all(g, c->arena, 2, MAX_OPERANDS);
     int count = one.count + more.count;
     if (count && !fits(g, c)) {
-        *g = *before;
+        graph_become(g, before);
         buf_puts(summary, "nothing: the plan would not fit the memory budget");
         return true;
     }

@@ -255,7 +255,7 @@ static bool fit(struct graph *g, struct pass_context *c)
         if (!try_target(&f, &ways[i], 0, &s, &arena)) return false;
     if (!f.best && !plan_trial(f.closest, c, &arena, &f.state)) return false;
     if (!f.best && arena <= f.room) f.best = f.closest;
-    if (f.best) *g = *f.best;
+    if (f.best) graph_become(g, f.best);
     else too_small(g, c, arena, f.state);
     return f.best != NULL;
 }
