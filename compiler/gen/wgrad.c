@@ -10,6 +10,7 @@
 #include "gen/parts.h"
 #include "gen/wgrad.h"
 #include "gen/winograd_wgrad.h"
+#include "op/accuracy.h"
 #include "op/slots.h"
 #include "op/winograd_wgrad.h"
 
@@ -69,24 +70,36 @@ struct wgrad_range wgrad_tap_range(struct emit *e, const struct wgrad_params *p,
     return (struct wgrad_range){from, e_min(e, e_divi(e, e_max(e, e_addi(e, base, size_x + s - 1), zero), s), e_int(e, size_y))};
 }
 
-/* One tap, CI channels from channel C0: the accumulators are taken up from dw and put back. */
+void wgrad_begin(struct emit *e, const struct wgrad_params *p, V dw, V *acc)
+{
+    for (int64_t i = 0; i < p->ci; i++)
+        for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = p->fresh ? e_zero(e) : e_load_va(e, e_ati(e, dw, i * e->v + o * wgrad_output_block(p, e->v)));
+}
+
+void wgrad_end(struct emit *e, const struct wgrad_params *p, V dw, const V *acc)
+{
+    for (int64_t i = 0; i < p->ci; i++)
+        for (int64_t o = 0; o < p->ov; o++) {
+            V at = e_ati(e, dw, i * e->v + o * wgrad_output_block(p, e->v)), sum = acc[i * p->ov + o];
+            e_store_va(e, p->fresh ? e_fadd(e, e_load_va(e, at), sum) : sum, at);
+        }
+}
+
+/* One tap, CI channels. */
 static void tap_block(struct wgrad_emitter *c, V xp, V dwp, struct wgrad_range y, struct wgrad_range x)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
     int nacc = (int)(p->ci * p->ov);
     V acc[WGRAD_MAX_CI * WGRAD_MAX_OV];
-    int64_t block = wgrad_output_block(p, e->v);
-    for (int64_t i = 0; i < p->ci; i++)
-        for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = e_load_va(e, e_ati(e, dwp, i * e->v + o * block));
+    wgrad_begin(e, p, dwp, acc);
     struct loop rows;
     loop_begin(e, &rows, y.from, y.to, 1, nacc, acc);
     memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
     V xr = e_at(e, xp, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at(e, c->out_dy, e_muli(e, rows.iv, p->dy.h));
     pixel_row(c, xr, yr, x.from, x.to, acc);
     loop_end(e, &rows, acc);
-    for (int64_t i = 0; i < p->ci; i++)
-        for (int64_t o = 0; o < p->ov; o++) e_store_va(e, rows.out[i * p->ov + o], e_ati(e, dwp, i * e->v + o * block));
+    wgrad_end(e, p, dwp, rows.out);
 }
 
 /* All taps of one input block over the rows [r0, r1) (dense: over COLS samples). */
@@ -468,6 +481,7 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     struct wgrad_params p = params_of(n, t);
     struct wgrad_plan plan = plan_of(&p, n, t->lanes);
     p.slots = plan.slots;
+    p.fresh = accuracy_estimate(0, (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
     struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (dw->layout == LAYOUT_DEPTHWISE) {

@@ -16,6 +16,7 @@ struct wgrad_params {
     int64_t og_chunk, og_chunks;            /* groups of ov output blocks of a piece */
     int64_t band;                           /* rows that stay in the caches */
     int64_t slots, slot_floats;
+    int64_t fresh;                          /* a band's sums start from zero: one chain over all pixels of a slot would round off more than the budget */
     int64_t by_sample;                      /* dense: the columns are samples */
     struct conv_parts parts;                /* of x */
 };
@@ -32,6 +33,9 @@ struct wgrad_range { V from, to; };
 struct wgrad_range wgrad_tap_range(struct emit *e, const struct wgrad_params *p, int axis, V k);
 /* The first input block of the group that output block OB belongs to: none but its own are read. */
 V wgrad_group_input(struct emit *e, const struct wgrad_params *p, V ob);
+/* The ci × ov sums of a band, before and after it: they go on from dw, or (fresh) start from zero and are added to it. */
+void wgrad_begin(struct emit *e, const struct wgrad_params *p, V dw, V *acc);
+void wgrad_end(struct emit *e, const struct wgrad_params *p, V dw, const V *acc);
 /* Floats of dw from one output block to the next, from one input block to the next. */
 int64_t wgrad_output_block(const struct wgrad_params *p, int64_t v);
 int64_t wgrad_input_block(const struct wgrad_params *p, int64_t v);

@@ -262,9 +262,7 @@ static void tap_block(struct staged *c, V x, V dy, V dw, const struct wgrad_rang
     const struct walk walk = walk_of(c->p, e->v);
     int nacc = (int)(g->ci * g->ov);
     V acc[WGRAD_MAX_CI * WGRAD_MAX_OV];
-    int64_t block = wgrad_output_block(g, e->v);
-    for (int64_t i = 0; i < g->ci; i++)
-        for (int64_t o = 0; o < g->ov; o++) acc[i * g->ov + o] = e_load_va(e, e_ati(e, dw, i * e->v + o * block));
+    wgrad_begin(e, g, dw, acc);
     struct loop images, rows;
     loop_begin_once(e, &images, e_int(e, 0), c->images, 1, nacc, acc);
     V xi = e_at(e, x, e_muli(e, images.iv, walk.image)), yi = e_at(e, dy, e_muli(e, images.iv, dy_image(c->p, e->v)));
@@ -276,8 +274,7 @@ static void tap_block(struct staged *c, V x, V dy, V dw, const struct wgrad_rang
     sum_row(c, xr, yr, units, &ask, acc);
     loop_end(e, &rows, acc);
     loop_end(e, &images, rows.out);
-    for (int64_t i = 0; i < g->ci; i++)
-        for (int64_t o = 0; o < g->ov; o++) e_store_va(e, images.out[i * g->ov + o], e_ati(e, dw, i * e->v + o * block));
+    wgrad_end(e, g, dw, images.out);
 }
 
 /* Floats from the band's first row of x, or from the image's, to where the band's first row of dy meets tap (KH, KW). */

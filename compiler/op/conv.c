@@ -569,6 +569,7 @@ static const struct op_test wgrad_tests[] = {
     {"x=9,48,3,3 dy=9,48,3,3 pad=1,1,1,1 kernel=3,3", 1e-5}, /* bands of several images */
     {"x=17,80,14,14 dy=17,32,7,7 stride=2,2 kernel=1,1", 1e-5},
     {"x=20,16,40,40 dy=20,16,40,40 kernel=1,1", 1e-5},
+    {"x=1,16,320,320 dy=1,16,320,320 kernel=1,1", 1e-6}, /* one chain of sums over all pixels would have 3e-6 or more */
     {"x=2,32,30,31 dy=2,32,13,11 stride=2,3 dilation=2,1 pad=0,2,0,2 kernel=3,5", 1e-5},
     {"x=2,32,5,1 dy=2,32,5,1 pad=1,1,1,1 kernel=3,3", 1e-5},
     {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
