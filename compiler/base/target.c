@@ -22,7 +22,7 @@ static const struct target_cpu cpus[] = {
     {"x86-64-v3", "x86_64-linux-gnu", "x86-64-v3", "AVX2 and FMA (Intel since 2013, AMD since 2015)", FEATURE_AVX2, 8, 16},
     {"x86-64-v4", "x86_64-linux-gnu", "x86-64-v4", "AVX-512 F, BW, CD, DQ, VL", FEATURE_AVX2 | FEATURE_AVX512, 16, 32},
     {"znver4", "x86_64-linux-gnu", "znver4", "AVX-512 with bf16 products at twice the fp32 rate (AMD since 2022)",
-     FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_FAST_BF16, 16, 32},
+     FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_FAST_BF16 | FEATURE_SPLIT_512, 16, 32},
     {"armv8-a", "aarch64-linux-gnu", "generic", "NEON (every 64-bit ARM)", FEATURE_NEON, 4, 32},
     {NULL, NULL, NULL, NULL, 0, 0, 0},
 };
@@ -68,6 +68,7 @@ static uint32_t host_features(void)
         __builtin_cpu_supports("avx512dq")) {
         bits |= FEATURE_AVX512;
         if (__builtin_cpu_supports("avx512bf16")) bits |= FEATURE_AVX512_BF16 | (__builtin_cpu_is("amd") ? FEATURE_FAST_BF16 : 0);
+        if (__builtin_cpu_is("amdfam19h")) bits |= FEATURE_SPLIT_512;
     }
 #else
     bits |= FEATURE_NEON;

@@ -10,6 +10,8 @@ enum target_feature {
     FEATURE_AVX2 = 1, FEATURE_AVX512 = 2, FEATURE_AVX512_BF16 = 4, FEATURE_NEON = 8,
     FEATURE_FAST_BF16 = 16, /* of speed alone: VDPBF16PS is issued as often as an fp32 FMA and so does twice its work. AMD's is; Intel's
                                takes four times as long (Sapphire and Emerald Rapids: one in two cycles, of FMAs two in one), so half the work */
+    FEATURE_SPLIT_512 = 32, /* of speed alone: the CPU's units are 256 bits wide, so that a 512-bit instruction passes through one twice (AMD's Zen 4):
+                               one FMA a cycle instead of two, while what stands beside the FMAs costs no more cycles than elsewhere */
 };
 enum { FEATURES_CHECKED = FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_NEON }; /* without these the code does not run */
 

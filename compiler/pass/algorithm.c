@@ -116,10 +116,24 @@ bool algorithm_allowed(const struct graph *g, const struct node *n, int algorith
     return algorithm_error(n, algorithm) <= budget && algorithm_legal(n, algorithm, &c->target);
 }
 
-/* ---- the analytic model: two FMAs of a vector a cycle, weights streamed from beyond the second-level cache at STREAM bytes. The shares of the
-   peak are what the tuner measured on a Zen 5 at 64 to 512 channels, one image and sixteen: see what it has learnt where they are in doubt. */
+/* ---- the analytic model, in cycles: two FMAs of a vector in each, or one (FEATURE_SPLIT_512), whose units are then easier to keep busy; weights
+   streamed from beyond the second-level cache. The shares of the peak are what the tuner measured at 64 to 512 channels, one image
+   and sixteen, on a Sapphire Rapids and a Zen 4: see what it has learnt where they are in doubt. */
 
-static const double STREAM = 3.5;
+static bool is_split(const struct target *t) { return t->feature_bits & FEATURE_SPLIT_512 && t->lanes == 16; }
+
+/* Bytes a cycle of weights that come from beyond the second-level cache. */
+static double stream(const struct target *t) { return is_split(t) ? 5 : 3.5; }
+
+/* Cycles of MULTIPLIED multiply-adds of single lanes at the FMA peak. */
+static double at_peak(double multiplied, const struct target *t) { return multiplied / t->lanes / (is_split(t) ? 1 : 2); }
+
+/* What Winograd's products reach of it. */
+static double product_share(const struct winograd_plan *p, const struct target *t)
+{
+    if (is_split(t)) return p->split ? 0.76 : 0.9;
+    return p->m > 5 ? 0.45 : p->stride == 2 ? 0.64 : p->m > 2 ? 0.68 : 0.76;
+}
 
 /* Both operands of a direct sum are bf16, two products of which take the time of one. */
 static bool multiplies_pairs(const struct node *n, const struct target *t)
@@ -130,7 +144,7 @@ static bool multiplies_pairs(const struct node *n, const struct target *t)
 
 static double slower(double compute, double bytes, const struct target *t)
 {
-    double memory = bytes > (double)t->l2_bytes ? bytes / STREAM : 0;
+    double memory = bytes > (double)t->l2_bytes ? bytes / stream(t) : 0;
     return compute > memory ? compute : memory;
 }
 
@@ -142,7 +156,7 @@ static double direct_cost(const struct node *n, const struct target *t)
     double per_channel = taps * (double)round_up(x->dim[1], t->lanes) * (double)round_up(y->dim[1], t->lanes) / (double)groups;
     /* a strided dgrad works for each pixel that it reads */
     const struct type *counted = node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
-    double fma = per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]) / (2.0 * t->lanes) / 0.9;
+    double fma = at_peak(per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]), t) / (is_split(t) ? 0.97 : 0.9);
     return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * (is_wgrad(n) ? 4 : 2), t) : slower(fma, per_channel * 4, t);
 }
 
@@ -154,7 +168,7 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
     double multiplied = p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
     double weights = (double)((m + 2) * (m + 2)) * channels;
-    double products = multiplied * channels / (2.0 * t->lanes) / (m > 5 ? 0.45 : p.stride == 2 ? 0.64 : m > 2 ? 0.68 : 0.76);
+    double products = at_peak(multiplied * channels, t) / product_share(&p, t);
     double effort = m > 5 ? 1.8 : m > 4 ? 1.2 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
     double transforms = tiles * ((double)p.icb * 3.0 + (double)p.ocb * 3.5) * points * effort;
     double passes = weights * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
