@@ -264,12 +264,12 @@ const struct op_def op_loss_rows[] = {
      .infer = squared_infer, .grad = loss_grad, .ref = ref_squared},
     {.name = "softmax_cross_entropy_grad", .help = "gradient of softmax_cross_entropy by the logits",
      .class_ = OP_INTERNAL, ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
-     .infer = cross_entropy_grad_infer, .ref = ref_cross_entropy_grad},
+     .infer = cross_entropy_grad_infer, .ref = ref_cross_entropy_grad, .inplace = true},
     {.name = "binary_cross_entropy_grad", .help = "gradient of binary_cross_entropy by the prediction",
      .class_ = OP_INTERNAL, ROW(pair_operands, binary_attrs, binary_tests),
-     .infer = binary_grad_infer, .ref = ref_binary_grad},
+     .infer = binary_grad_infer, .ref = ref_binary_grad, .inplace = true},
     {.name = "mean_squared_error_grad", .help = "gradient of mean_squared_error by the prediction",
      .class_ = OP_INTERNAL, ROW(pair_operands, squared_attrs, squared_tests),
-     .infer = squared_grad_infer, .ref = ref_squared_grad},
+     .infer = squared_grad_infer, .ref = ref_squared_grad, .inplace = true},
 };
 const int op_loss_nrows = COUNT(op_loss_rows);

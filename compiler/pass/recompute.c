@@ -99,14 +99,16 @@ struct search {
     bool *kept;      /* scratch: the model's before it */
 };
 
-/* Without a budget a cycle must free half a byte. */
+/* Bytes that a cycle must free, without a budget. U-Net's widest transposed convolutions are just worth it: 27 MiB of 313 for 3% more multiply-adds. */
+static const double BYTES_A_CYCLE = 0.4;
+
 static bool accepted(const struct search *s, size_t peak, const int *added, int count)
 {
     if (peak >= s->peak) return false;
     if (s->at_any_cost) return true;
     double cost = 0;
     for (int i = 0; i < count; i++) cost += cost_of(s->m.node[added[i]]);
-    return (double)(s->peak - peak) * 2 >= cost;
+    return (double)(s->peak - peak) >= BYTES_A_CYCLE * cost;
 }
 
 static bool try_adding(struct search *s, const struct candidate *c)

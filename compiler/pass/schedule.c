@@ -102,10 +102,11 @@ static size_t taken_over(const struct schedule *s, const struct node *n, const i
     return sum;
 }
 
-static void count_reads(const struct schedule *s, const struct node *n, int *left)
+/* N has run, or (BY 1) has not yet. */
+static void count_reads(const struct schedule *s, const struct node *n, int *left, int by)
 {
     const int *r = s->reads[n->index];
-    for (int i = 0; i < r[1]; i++) left[s->read_ids[r[0] + i]]--;
+    for (int i = 0; i < r[1]; i++) left[s->read_ids[r[0] + i]] += by;
 }
 
 static int *fresh_counts(const struct schedule *s)
@@ -120,21 +121,26 @@ struct need { size_t peak; double sum; };
 
 static bool less(const struct need *a, const struct need *b) { return a->peak != b->peak ? a->peak < b->peak : a->sum < b->sum; }
 
-static struct need need_of(const struct schedule *s, const int *order)
+/* The COUNT nodes of ORDER run, before which LIVE bytes are live. */
+static struct need run_nodes(const struct schedule *s, const int *order, int count, int *left, size_t *live)
 {
-    int *left = fresh_counts(s);
     struct need r = { 0 };
-    size_t live = 0;
-    for (int i = 0; i < s->deps.count; i++) {
+    for (int i = 0; i < count; i++) {
         const struct node *n = s->deps.node[order[i]];
-        live += made_by(s, n);
+        *live += made_by(s, n);
         size_t over = taken_over(s, n, left);
-        if (live - over > r.peak) r.peak = live - over;
-        live -= freed_by(s, n, left);
-        r.sum += (double)live;
-        count_reads(s, n, left);
+        if (*live - over > r.peak) r.peak = *live - over;
+        *live -= freed_by(s, n, left);
+        r.sum += (double)*live;
+        count_reads(s, n, left, -1);
     }
     return r;
+}
+
+static struct need need_of(const struct schedule *s, const int *order)
+{
+    size_t live = 0;
+    return run_nodes(s, order, s->deps.count, fresh_counts(s), &live);
 }
 
 /* ---- candidates */
@@ -191,7 +197,7 @@ static int *greedy(const struct schedule *s, int slack)
         int node = r.item[best];
         r.item[best] = r.item[--r.count];
         order[done] = node;
-        count_reads(s, s->deps.node[node], left);
+        count_reads(s, s->deps.node[node], left, -1);
         release(s, &r, node);
     }
     return order;
@@ -220,6 +226,65 @@ static int *demand(const struct schedule *s)
     }
     for (int i = 0; i < n; i++) visit(s, i, done, order, &count);
     return order;
+}
+
+/* ---- sinking: what no candidate finds, because a node that costs much has to go before one that costs little. The gradient of a layer with large
+   weights waits for them to have been read, by way of a transformed copy that is larger still: first the copy and its reader, then the gradient,
+   and never both are live. */
+
+enum { WINDOW = 12, SMALL = 128 /* of the peak: a node that makes less is not worth a trial */ };
+
+/* Does B read what A makes, or replace what A reads? */
+static bool before(const struct schedule *s, int a, int b)
+{
+    for (int k = s->deps.succ_start[a]; k < s->deps.succ_start[a + 1]; k++)
+        if (s->deps.succ[k] == b) return true;
+    return false;
+}
+
+/* FROM, COUNT nodes, with the first one and all that must follow it behind the next LAST of them. */
+static void sunk(const struct schedule *s, const int *from, int count, int last, int *to)
+{
+    bool follows[WINDOW] = { true };
+    int n = 0;
+    for (int i = 1; i <= last; i++) {
+        for (int k = 0; k < i; k++) follows[i] = follows[i] || (follows[k] && before(s, from[k], from[i]));
+        if (!follows[i]) to[n++] = from[i];
+    }
+    for (int i = 0; i <= last; i++)
+        if (follows[i]) to[n++] = from[i];
+    for (int i = last + 1; i < count; i++) to[n++] = from[i];
+}
+
+static struct need trial(const struct schedule *s, const int *order, int count, int *left, size_t live)
+{
+    struct need need = run_nodes(s, order, count, left, &live);
+    for (int i = 0; i < count; i++) count_reads(s, s->deps.node[order[i]], left, 1);
+    return need;
+}
+
+/* Every node goes as far down within a window as lowers that window's peak most: outside it nothing changes. */
+static void sink(const struct schedule *s, int *order, size_t peak)
+{
+    int *left = fresh_counts(s);
+    size_t live = 0;
+    for (int i = 0; i < s->deps.count; i++) {
+        int count = s->deps.count - i < WINDOW ? s->deps.count - i : WINDOW, best[WINDOW];
+        if (made_by(s, s->deps.node[order[i]]) >= peak / SMALL) {
+            struct need least = trial(s, order + i, count, left, live);
+            memcpy(best, order + i, (size_t)count * sizeof *best);
+            for (int last = 1; last < count; last++) {
+                int moved[WINDOW];
+                sunk(s, order + i, count, last, moved);
+                struct need need = trial(s, moved, count, left, live);
+                if (need.peak >= least.peak) continue;
+                least = need;
+                memcpy(best, moved, (size_t)count * sizeof *best);
+            }
+            memcpy(order + i, best, (size_t)count * sizeof *best);
+        }
+        run_nodes(s, order + i, 1, left, &live);
+    }
 }
 
 /* ORDER seen as the given order: GREEDY's hoisting on top of another candidate. */
@@ -257,6 +322,10 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         if (!best) break;
         adopt(&s, best);
     }
+    for (int i = 0; i < s.deps.count; i++) given[i] = i;
+    sink(&s, given, least.peak);
+    least = need_of(&s, given);
+    adopt(&s, given);
     buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)least.peak / 1048576, (double)before.peak / 1048576);
     return true;
 }
