@@ -56,9 +56,9 @@ static V add_times(struct emit *e, V sum, double c, V x) { return c == 1 ? e_fad
 static void gradient_1d(struct emit *e, const struct rnc_winograd *w, const V *d, V *out)
 {
     int last = w->tile - 1;
-    out[0] = d[0];
+    if (w->first) out[0] = d[0];
     out[last] = d[w->m - 1];
-    for (int k = 1; k < last; k += 2) {
+    for (int k = w->first; k < last; k += 2) {
         double a = w->at[1][k];
         V even = d[0], odd = d[1];
         for (int r = 2; r < w->m; r++) {
@@ -70,18 +70,23 @@ static void gradient_1d(struct emit *e, const struct rnc_winograd *w, const V *d
     }
 }
 
-/* Gᵀ: m + 2 values become three. The rows of G for ±a agree in their first and last number and differ in the sign of the middle one. */
+/* SUM (NULL: 0) + c · x. */
+static V plus_times(struct emit *e, V sum, double c, V x) { return sum ? add_times(e, sum, c, x) : times(e, x, c); }
+
+/* Gᵀ: m + 2 values become three. The rows of G for ±a agree in their first and last number and differ in the sign of the middle one, or the
+   other way round. */
 static void weight_back_1d(struct emit *e, const struct rnc_winograd *w, const V *s, V *out)
 {
     int last = w->tile - 1;
-    out[0] = times(e, s[0], w->g[0][0]);
+    out[0] = w->first ? times(e, s[0], w->g[0][0]) : NULL;
     out[1] = NULL;
     out[2] = s[last];
-    for (int k = 1; k < last; k += 2) {
+    for (int k = w->first; k < last; k += 2) {
         V sum = e_fadd(e, s[k], s[k + 1]), difference = e_fsub(e, s[k], s[k + 1]);
-        out[0] = add_times(e, out[0], w->g[k][0], sum);
-        out[1] = out[1] ? add_times(e, out[1], w->g[k][1], difference) : times(e, difference, w->g[k][1]);
-        out[2] = add_times(e, out[2], w->g[k][2], sum);
+        bool agree = w->g[k][0] == w->g[k + 1][0];
+        out[0] = plus_times(e, out[0], w->g[k][0], agree ? sum : difference);
+        out[1] = plus_times(e, out[1], w->g[k][1], agree ? difference : sum);
+        out[2] = add_times(e, out[2], w->g[k][2], agree ? sum : difference);
     }
 }
 

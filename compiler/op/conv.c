@@ -36,7 +36,7 @@ static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "wi
 #define ATTR_ALGORITHM {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
                         .help = "how it is computed; chosen by the pass `algorithm`"}
 /* F(6)'s error would come near the budget of a gradient: it is not offered. */
-static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4", NULL};
+static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", NULL};
 
 /* conv2d and conv_transpose2d; the places are the same in both up to the last. */
 enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
@@ -584,9 +584,17 @@ static const struct op_test wgrad_tests[] = {
     {"x=2,16,3,3 dy=2,96,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=1,16,1,1 dy=1,32,1,1 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=16,16,13,13 dy=16,16,13,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=1,16,7,7 dy=1,16,7,7 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=3,33,13,14 dy=3,17,13,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=5,36,10,5 dy=5,100,10,5 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=3,17,57,13 dy=3,16,57,11 pad=2,0,0,0 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=3,48,15,29 dy=3,64,15,29 x2=3,80,15,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=16,16,14,14 dy=16,16,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
     {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-6}, /* the budgets, on many tiles */
     {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},
     {"x=3,64,28,28 dy=3,32,28,28 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},
+    {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 3e-6},
+    {"x=9,64,14,14 dy=9,32,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 3e-6},
 };
 
 /* ---- rows */

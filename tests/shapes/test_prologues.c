@@ -27,7 +27,7 @@ static const struct { const char *name, *text; int most; } directions[] = {
               " pre0 [t0 = mul(acc, %%u), t1 = sigmoid(t0) -> t1] : %s\n", 6},
     {"wgrad", "%%r = conv2d_wgrad(%%x, %%y | %%m, %%v, %%b, %%a, %%z, %%u, %%mo) {pad=[%d, %d, %d, %d], kernel=[3, 3], algorithm=winograd%d}"
               " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = mul(t0, %%z), t2 = sigmoid(t1) -> t2]"
-              " pre1 [t0 = mul(acc, %%u), t1 = mul(t0, %%mo), t2 = sigmoid(t1) -> t2] : %s\n", 4},
+              " pre1 [t0 = mul(acc, %%u), t1 = mul(t0, %%mo), t2 = sigmoid(t1) -> t2] : %s\n", 5},
 };
 enum { NDIRECTIONS = sizeof directions / sizeof directions[0] };
 
@@ -103,7 +103,7 @@ int main(int argc, char **argv)
     for (int k = 0; k < NDIRECTIONS * NSHAPES * NPADS; k++) {
         int direction = k % NDIRECTIONS, s = k / NDIRECTIONS % NSHAPES, pad = (int)pads[k / (NDIRECTIONS * NSHAPES)], tile = 2 * (1 + (s + pad + direction) % 3);
         bool exists = shapes[s].h + 2 * pad > 2 && shapes[s].w + 2 * pad > 2;
-        if (tile > directions[direction].most) tile = 4;
+        if (tile > directions[direction].most) tile = directions[direction].most;
         struct arena *own = arena_new();
         const char *name = arena_printf(own, "%s/winograd%d/%lldx%lld@%lldx%lld-pad%d", directions[direction].name, tile, (long long)shapes[s].i, (long long)shapes[s].o,
                                         (long long)shapes[s].h, (long long)shapes[s].w, pad);

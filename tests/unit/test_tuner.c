@@ -248,8 +248,8 @@ static void test_budget(void **state)
         { 1.5e-6, false, { -3, 0, 12, 4, 0 } },/* F(5) at 64 channels alone */
         { 0, false, { -3, 0, 3, 9, 4 } },      /* the default: F(6) at 64 channels alone */
         { 1e-5, false, { -3, 0, 3, 0, 13 } },
-        { 1e-5, true, { 0, 0, 13, 26, 0 } },   /* never a tile beyond five in training, nor beyond four for the weights */
-        { 1e-2, true, { 0, 0, 13, 26, 0 } },
+        { 1e-5, true, { 0, 0, 0, 39, 0 } },    /* never a tile beyond five in training */
+        { 1e-2, true, { 0, 0, 0, 39, 0 } },
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
