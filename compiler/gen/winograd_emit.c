@@ -6,6 +6,7 @@
 #include "gen/sums.h"
 #include "gen/winograd.h"
 #include "gen/winograd_pre.h"
+#include "gen/winograd_tiles.h"
 #include "op/winograd.h"
 #include "runtime/winograd.h"
 
@@ -25,7 +26,7 @@ struct wino {
     V operand[16], result[MAX_OUTS];
     V v, mbuf, edge;          /* V and M of the block; one edge tile */
     V first, count;           /* the block's first tile and how many it has */
-    V kind[4];                /* split: where each kind of tiles begins (struct winograd_kinds) */
+    struct winograd_tiles tiles;
     struct ask ask[MAX_ASK];  /* what the product at hand asks for */
     int nask;
     struct sums sums;         /* of the output vector at hand */
@@ -41,42 +42,6 @@ int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
 }
 
 /* ---- tiles */
-
-struct tile_place { V n, ty, tx; };
-
-/* Tile number TILE of kind K. */
-static struct tile_place place_in_kind(struct wino *c, V tile, int k)
-{
-    struct emit *e = c->e;
-    const struct winograd_params *p = c->p;
-    int64_t y = p->tiles_y - (p->cut_y > 0), x = p->tiles_x - (p->cut_x > 0);
-    bool below = k >= 2, right = k % 3 == 0;
-    int64_t cols = right ? 1 : x, each = max_i64(1, (below ? 1 : y) * cols);
-    V in_image = e_remi(e, tile, each);
-    return (struct tile_place){e_divi(e, tile, each), e_addi(e, e_divi(e, in_image, max_i64(1, cols)), below ? y : 0),
-                               e_addi(e, e_remi(e, in_image, max_i64(1, cols)), right ? x : 0)};
-}
-
-static struct tile_place place_of(struct wino *c, V tile)
-{
-    struct emit *e = c->e;
-    const struct winograd_params *p = c->p;
-    struct winograd_kinds kinds = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
-    int64_t count[] = {kinds.right, kinds.whole, kinds.below, kinds.corner};
-    struct tile_place at = {NULL};
-    for (int k = 0; k < 4; k++) {
-        if (!count[k]) continue;
-        struct tile_place here = place_in_kind(c, count[k] == p->tiles_y * p->tiles_x ? tile : e_sub(e, tile, c->kind[k]), k);
-        if (at.n) {
-            V reached = e_cmp(e, LLVMIntSGE, tile, c->kind[k]);
-            here.n = e_select(e, reached, here.n, at.n);
-            here.ty = e_select(e, reached, here.ty, at.ty);
-            here.tx = e_select(e, reached, here.tx, at.tx);
-        }
-        at = here;
-    }
-    return at;
-}
 
 /* The part of an edge tile that exists, in a buffer of zeros of the input's type. */
 static void copy_edge(struct wino *c, V src, V y0, V x0)
@@ -145,7 +110,7 @@ static void input_plain(struct wino *c, V from, V to)
     const struct winograd_params *p = c->p;
     struct loop tiles, blocks;
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
-    struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
+    struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, c->first, tiles.iv));
     struct winograd_tile tile = window_of(c, &at);
     V inside = winograd_tile_inside(e, &tile);
     V corner = e_add(e, e_muli(e, tile.y, p->in.h), e_muli(e, tile.x, p->in.w));
@@ -172,7 +137,7 @@ static void input_behind_pre(struct wino *c, V from, V to)
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
     winograd_pre_begin(e, &pre, &p->pre, c->operand, p->ic, blocks.iv);
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
-    struct tile_place at = place_of(c, e_add(e, c->first, tiles.iv));
+    struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, c->first, tiles.iv));
     struct winograd_tile tile = window_of(c, &at);
     tile.offset = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, blocks.iv, p->in.cb));
     winograd_pre_tile(e, &pre, c->in[0], &p->in, &tile, c->edge);
@@ -207,7 +172,7 @@ static void ask_input(struct wino *c, V call, int64_t count)
     int64_t share = div_up(p->block * p->icb, count);
     for (int64_t i = 0; i < share; i++) {
         V pair = e_addi(e, e_muli(e, call, share), i);
-        struct tile_place at = place_of(c, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
+        struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
         struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
         int64_t step = p->m * p->stride, shared = c->w->tile - step;
         V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top), x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
@@ -227,7 +192,7 @@ static void ask_output(struct wino *c, V ob, V call, int64_t count)
     int64_t share = div_up(p->block * p->ov, count);
     for (int64_t i = 0; i < share; i++) {
         V pair = e_addi(e, e_muli(e, call, share), i);
-        struct tile_place at = place_of(c, e_add(e, c->first, e_divi(e, pair, p->ov)));
+        struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, c->first, e_divi(e, pair, p->ov)));
         V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, e_add(e, ob, e_remi(e, pair, p->ov)), p->out.cb));
         V y = e_muli(e, at.ty, p->m), x = e_muli(e, at.tx, p->m);
         for (int k = 0; k < p->body.nout; k++) ask_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
@@ -366,29 +331,6 @@ static V kernel_of(struct wino *c, V point)
     return e_add(e, e_muli(e, kernel_1d(c, e_divi(e, point, c->w->tile)), c->w->kernels), kernel_1d(c, e_remi(e, point, c->w->tile)));
 }
 
-/* The tiles that POINT is for: all, unless it is one of the last in one direction or both and tiles are cut there. Of the point's groups those before WIDE have
-   tw tiles, which may go on past TO. */
-struct tile_range { V from, to, wide; };
-
-static struct tile_range tiles_of(struct wino *c, V point)
-{
-    struct emit *e = c->e;
-    const struct winograd_params *p = c->p;
-    struct tile_range r = {e_int(e, 0), c->count, e_int(e, p->wide * p->tw)};
-    if (p->cut_x) {
-        V last = e_cmp(e, LLVMIntSGE, e_remi(e, point, c->w->tile), e_int(e, c->w->tile - p->cut_x));
-        r.from = e_select(e, last, c->kind[1], r.from);
-        r.to = e_select(e, last, c->kind[3], r.to);
-        r.wide = e_select(e, last, r.to, r.wide);
-    }
-    if (p->cut_y) {
-        V last = e_cmp(e, LLVMIntSGE, point, e_int(e, c->points - c->w->tile * p->cut_y));
-        r.to = e_select(e, last, c->kind[2], r.to);
-        r.wide = e_select(e, last, r.to, r.wide);
-    }
-    return r;
-}
-
 /* One point for the output vectors from OB on, whose products go to M's vectors from MB on. NEXT: from its weights to those that follow. */
 static void point_products(struct wino *c, V point, V ob, V mb, V next)
 {
@@ -396,9 +338,10 @@ static void point_products(struct wino *c, V point, V ob, V mb, V next)
     const struct winograd_params *p = c->p;
     V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, kernel_of(c, point), p->icb * e->v * e->v)));
     V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->row * e->v)));
-    struct tile_range r = tiles_of(c, point);
-    product_groups(c, p->tw, r.from, e_min(e, r.to, r.wide), 0, ob, v, u, m, next, point);
-    if (p->wide * p->tw < p->block) product_groups(c, p->tw - 1, r.wide, r.to, p->wide, ob, v, u, m, next, point);
+    struct tile_range r = winograd_tile_range(e, &c->tiles, c->w->tile, point, c->count);
+    V wide = e_select(e, r.all, e_int(e, p->wide * p->tw), r.to); /* groups of tw tiles, which may go on past r.to, lie before it */
+    product_groups(c, p->tw, r.from, e_min(e, r.to, wide), 0, ob, v, u, m, next, point);
+    if (p->wide * p->tw < p->block) product_groups(c, p->tw - 1, wide, r.to, p->wide, ob, v, u, m, next, point);
 }
 
 /* Fused: all points for one group of output vectors. Behind the last point of an output block lies the first of the next. */
@@ -516,7 +459,7 @@ static void output_tile(struct wino *c, struct pixel *pixel, V ob, V src, V tile
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    struct tile_place at = place_of(c, tile);
+    struct tile_place at = winograd_tile_place(e, &c->tiles, tile);
     V y0 = e_muli(e, at.ty, p->m), x0 = e_muli(e, at.tx, p->m), y[T][T];
     V offset = e_add(e, e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, ob, p->out.cb)), e_add(e, e_muli(e, y0, p->out.h), e_muli(e, x0, p->out.w)));
     V rows = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->oh), y0)), cols = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->ow), x0));
@@ -613,9 +556,7 @@ void winograd_emit(struct emit *e, const void *params)
     open_arguments(&c);
     open_memory(&c);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
-    struct winograd_kinds kinds = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
-    int64_t before[] = {0, kinds.right, kinds.right + kinds.whole, kinds.right + kinds.whole + kinds.below};
-    for (int k = 0; k < 4; k++) c.kind[k] = e_muli(e, e_run_n(e), before[k]);
+    c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
     struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     c.first = p->phase == WINOGRAD_FUSED ? e_muli(e, pieces.iv, p->block) : e_int(e, 0);

@@ -23,6 +23,8 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
     p.m = w->m;
     p.tiles_y = w->tiles_y;
     p.tiles_x = w->tiles_x;
+    p.cut_y = w->cut_y;
+    p.cut_x = w->cut_x;
     p.icb = w->icb;
     p.ocb = w->ocb;
     p.ci = w->ci;
@@ -56,6 +58,5 @@ void lower_winograd_wgrad(struct lower *lo, const struct node *n)
     lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
     lower_algorithm(lo, "F(%lld,3) wgrad %lldx%lld", (long long)m, (long long)p.ci, (long long)p.ov);
-    int64_t tiles = x->dim[0] * p.tiles_y * p.tiles_x, points = (m + 2) * (m + 2);
-    lower_executed(lo, 2 * tiles * points * x->dim[1] * dy->dim[1]);
+    lower_executed(lo, 2 * winograd_wgrad_products(&w, x->dim[0]) * x->dim[1] * dy->dim[1]);
 }

@@ -11,7 +11,7 @@
 struct winograd_wgrad_params {
     struct conv_view x, dy;
     int64_t ih, iw, oh, ow, pad_top, pad_left;
-    int64_t m, tiles_y, tiles_x;
+    int64_t m, tiles_y, tiles_x, cut_y, cut_x;
     int64_t ic, oc;              /* channels; 0 where there is no prologue */
     int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots; /* op/winograd_wgrad.h */
     int64_t slot_floats;

@@ -5,6 +5,7 @@
 #include "gen/parts.h"
 #include "gen/winograd.h"
 #include "gen/winograd_pre.h"
+#include "gen/winograd_tiles.h"
 #include "gen/winograd_wgrad.h"
 #include "runtime/winograd.h"
 
@@ -26,6 +27,7 @@ struct wino {
     int64_t points;           /* (m + 2)² */
     struct images x, dy;
     V dw, operand[16];
+    struct winograd_tiles tiles;
     struct piece piece;
     V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
     V behind;                 /* and a tile behind its prologue */
@@ -46,6 +48,8 @@ int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v)
     int64_t behind = winograd_has_pre(&p->pre_x) || winograd_has_pre(&p->pre_dy) ? tile * tile * v : 0;
     return tile * tile * (v_stride(p, v) + d_stride(p, v) + sum_stride(p, v)) + tile * v + behind;
 }
+
+static bool has_cut(const struct winograd_wgrad_params *p) { return p->cut_y || p->cut_x; }
 
 /* ---- one-dimensional transforms that only the gradient has */
 
@@ -170,8 +174,8 @@ static struct window window_at(struct wino *c, const struct operand *o, const st
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     const struct conv_view *view = o->from->view;
-    V n = e_divi(e, tile, p->tiles_y * p->tiles_x), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
-    V y = e_addi(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), -o->pad_top), x = e_addi(e, e_muli(e, e_remi(e, in_image, p->tiles_x), p->m), -o->pad_left);
+    struct tile_place at = winograd_tile_place(e, &c->tiles, tile);
+    V n = at.n, y = e_addi(e, e_muli(e, at.ty, p->m), -o->pad_top), x = e_addi(e, e_muli(e, at.tx, p->m), -o->pad_left);
     if (!winograd_has_pre(o->pre)) {
         V image = e_at_d(e, conv_view_dtype(view), plane->at, e_mul(e, n, plane->n));
         return window_of(c, image, view, y, x, o->h, o->w, o->size);
@@ -230,8 +234,9 @@ static void add_to_sums(struct wino *c, const V *acc, V sums, V fresh, int nacc)
     if_end(e, &f);
 }
 
-/* Σ tiles of the block V · D in registers. A block's sum starts from zero: one chain over all tiles would round off three times as much. */
-static void product(struct wino *c, V v, V d, V sums, V fresh)
+/* Σ tiles of the block in RANGE V · D in registers. A block's sum starts from zero: one chain over all tiles would round off three times as
+   much. */
+static void product(struct wino *c, const struct tile_range *range, V v, V d, V sums, V fresh)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -239,7 +244,8 @@ static void product(struct wino *c, V v, V d, V sums, V fresh)
     V acc[MAX_ACC];
     struct loop tiles;
     for (int i = 0; i < nacc; i++) acc[i] = e_zero(e);
-    loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, nacc, acc);
+    if (has_cut(p)) loop_begin(e, &tiles, range->from, range->to, 1, nacc, acc);
+    else loop_begin_once(e, &tiles, range->from, range->to, 1, nacc, acc);
     V at = e_muli(e, tiles.iv, e->v), vt = e_at(e, v, at), dt = e_at(e, d, at), g[MAX_OV];
     for (int64_t o = 0; o < p->ov; o++) g[o] = e_load_va(e, e_ati(e, dt, o * p->block * e->v));
     for (int64_t i = 0; i < p->ci; i++) {
@@ -259,14 +265,14 @@ static void ask_pixels(struct wino *c, const struct reading *s, V item, V row)
     const struct conv_view *view = s->from.view;
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    V tile = e_add(e, c->next, e_remi(e, item, p->block)), in_image = e_remi(e, tile, p->tiles_y * p->tiles_x);
-    V y = e_add(e, e_muli(e, e_divi(e, in_image, p->tiles_x), p->m), row), x = e_muli(e, e_remi(e, in_image, p->tiles_x), p->m);
+    struct tile_place tile = winograd_tile_place(e, &c->tiles, e_add(e, c->next, e_remi(e, item, p->block)));
+    V y = e_add(e, e_muli(e, tile.ty, p->m), row), x = e_muli(e, tile.tx, p->m);
     enum dtype dt = s->dtype;
     struct conv_view own = *view;
     own.dtype = dt;
     struct parts_plane plane = parts_plane(e, &s->from.parts, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
     int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
-    V sample = e_mul(e, e_divi(e, tile, p->tiles_y * p->tiles_x), plane.n);
+    V sample = e_mul(e, tile.n, plane.n);
     V at = e_at_d(e, dt, plane.at, e_add(e, sample, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
     for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, j));
 }
@@ -333,6 +339,17 @@ static void ask_weights(struct wino *c, V dw, V part)
     if_end(e, &f);
 }
 
+/* The block's tiles that POINT is for. */
+static struct tile_range range_of(struct wino *c, V point)
+{
+    struct emit *e = c->e;
+    if (!has_cut(c->p)) return (struct tile_range){.from = e_int(e, 0), .to = c->count};
+    struct tile_range r = winograd_tile_range(e, &c->tiles, c->w->tile, point, e_add(e, c->first, c->count));
+    r.from = e_max(e, e_sub(e, r.from, c->first), e_int(e, 0));
+    r.to = e_min(e, e_sub(e, r.to, c->first), c->count);
+    return r;
+}
+
 static void products(struct wino *c, V fresh)
 {
     struct emit *e = c->e;
@@ -343,6 +360,8 @@ static void products(struct wino *c, V fresh)
     loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 1, &number);
     V v0 = e_at(e, c->v, e_muli(e, points.iv, v_stride(p, e->v))), d0 = e_at(e, c->d, e_muli(e, points.iv, d_stride(p, e->v)));
     V sums0 = e_at(e, c->sums, e_muli(e, points.iv, sum_stride(p, e->v)));
+    struct tile_range range = range_of(c, points.iv);
+    V any = LLVMBuildOr(e->b, fresh, e_cmp(e, LLVMIntSLT, range.from, range.to), ""); /* sums that are new become zero at least */
     loop_begin_once(e, &units, e_int(e, 0), c->piece.units, 1, 1, points.phi);
     V d = e_at(e, d0, e_muli(e, units.iv, p->ov * row)), sums1 = e_at(e, sums0, e_muli(e, units.iv, unit_sums));
     loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 1, units.phi);
@@ -351,7 +370,10 @@ static void products(struct wino *c, V fresh)
     ask_ahead(c, chans.phi[0]);
     V dw = e_at(e, c->piece.dw, e_muli(e, e_add(e, e_muli(e, units.iv, p->ov * p->icb), blocks.iv), 9 * (int64_t)e->v * e->v));
     ask_weights(c, dw, e_add(e, e_muli(e, points.iv, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
-    product(c, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
+    struct branch f;
+    if (has_cut(p)) if_begin(e, &f, any);
+    product(c, &range, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
+    if (has_cut(p)) if_end(e, &f);
     number = e_addi(e, chans.phi[0], 1);
     loop_end(e, &chans, &number);
     loop_end(e, &blocks, chans.out);
@@ -470,6 +492,7 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     parts_load(e, &c.x.parts, 0, 3 + operands, c.x.base);
     parts_load(e, &c.dy.parts, 1, 0, c.dy.base);
     c.dw = e_arg(e, 2);
+    c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
     struct loop pieces;
     open_scratch(&c);

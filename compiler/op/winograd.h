@@ -34,12 +34,17 @@ static inline struct winograd_kinds winograd_kinds(int64_t tiles_y, int64_t tile
     return (struct winograd_kinds){y * right, y * x, below * x, below * right};
 }
 
-/* Products for a pair of channels: points, each for the tiles that need it, over all images. */
+/* Points of an image's tiles of N × N, each for the tiles that need it. */
+static inline int64_t winograd_points(int64_t n, int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
+{
+    struct winograd_kinds k = winograd_kinds(tiles_y, tiles_x, cut_y, cut_x);
+    return n * n * k.whole + n * (n - cut_x) * k.right + n * (n - cut_y) * k.below + (n - cut_y) * (n - cut_x) * k.corner;
+}
+
+/* Products for a pair of channels, over all images. */
 static inline int64_t winograd_products(const struct winograd_plan *p, int64_t images)
 {
-    struct winograd_kinds k = winograd_kinds(p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
-    int64_t n = p->tile;
-    return images * (n * n * k.whole + n * (n - p->cut_x) * k.right + n * (n - p->cut_y) * k.below + (n - p->cut_y) * (n - p->cut_x) * k.corner);
+    return images * winograd_points(p->tile, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
 }
 
 /* The layout of a convolution's transformed weights. */

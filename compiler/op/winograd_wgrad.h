@@ -15,6 +15,7 @@
 
 struct winograd_wgrad_plan {
     int64_t m, tiles_y, tiles_x; /* tile of dy; tiles of an image */
+    int64_t cut_y, cut_x;        /* does the image cut the last row or column of tiles? See struct winograd_kinds, in whose order all tiles are */
     int64_t icb, ocb;            /* channel blocks of x and dy */
     int64_t ci, ov;              /* register blocking: input channels × output vectors */
     int64_t ig, og;              /* input and output blocks of a piece; og is a multiple of ov */
@@ -48,6 +49,8 @@ static inline int64_t winograd_wgrad_group(int64_t blocks, int64_t most, int64_t
 static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *x, const struct type *dy, int64_t m, int lanes)
 {
     struct winograd_wgrad_plan p = {.m = m, .tiles_y = div_up(dy->dim[2], m), .tiles_x = div_up(dy->dim[3], m)};
+    p.cut_y = winograd_cut(dy->dim[2], m, 1);
+    p.cut_x = winograd_cut(dy->dim[3], m, 1);
     p.icb = div_up(x->dim[1], lanes);
     p.ocb = div_up(dy->dim[1], lanes);
     p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
@@ -61,6 +64,12 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     p.slots = min_i64(min_i64(WINOGRAD_WGRAD_SLOTS, tiles), div_up(WINOGRAD_WGRAD_PIECES, p.igroups * p.ogroups));
     p.block = div_up(tiles, round_up(blocks, p.slots));
     return p;
+}
+
+/* Products for a pair of channels, over all images. */
+static inline int64_t winograd_wgrad_products(const struct winograd_wgrad_plan *p, int64_t images)
+{
+    return images * winograd_points(p->m + 2, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
 }
 
 /* 0 where there is one slot: it is dw itself. */

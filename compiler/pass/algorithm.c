@@ -184,7 +184,7 @@ static double winograd_wgrad_cost(const struct node *n, const struct target *t, 
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(n->in[0]->type.dim[0] * p.tiles_y * p.tiles_x);
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
-    double products = tiles * points * channels / (2.0 * t->lanes) / 0.9;
+    double products = (double)winograd_wgrad_products(&p, x.dim[0]) * channels / (2.0 * t->lanes) / 0.9;
     double transforms = tiles * points * (double)(p.icb * p.ogroups + p.ocb * p.igroups) * 6.0;
     double back = (double)p.slots * points * channels / t->lanes * 6.0;
     return products + transforms + back;
