@@ -35,6 +35,7 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
     p.ogroups = w->ogroups;
     p.block = w->block;
     p.slots = w->slots;
+    p.stored = w->stored;
     p.slot_floats = (int64_t)type_bytes(&n->out[0]->type) / 4;
     gen_body_init_pre(&p.pre_x, n, 0);
     gen_body_init_pre(&p.pre_dy, n, 1);
@@ -43,19 +44,54 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
     return p;
 }
 
+/* WORKSPACE: V and D are there. The phases forget what they do not look at, so that layers which differ there share the kernel. */
+static void add_step(struct lower *lo, const struct node *n, const struct winograd_wgrad_plan *w, struct winograd_wgrad_params p, const struct value *to)
+{
+    int64_t v = lower_target(lo)->lanes, pieces = p.slots * p.ogroups * p.igroups;
+    bool reads_x = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_X, reads_dy = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_DY;
+    struct lower_arg args[WINOGRAD_WGRAD_OPERANDS + 24] = {reads_x ? arg_value(n->in[0]) : arg_none(), reads_dy ? arg_value(n->in[1]) : arg_none()};
+    if (to) args[2] = arg_value(to);
+    if (w->split) {
+        int64_t at = winograd_wgrad_slots(w, v);
+        args[3] = arg_offset(node_workspace(n), (size_t)at * sizeof(float));
+        args[4] = arg_offset(node_workspace(n), (size_t)(at + winograd_wgrad_transformed(w, w->igroups, w->ig, v)) * sizeof(float));
+    }
+    if (!reads_x) {
+        p.parts = (struct conv_parts){0};
+        memset(&p.pre_x, 0, sizeof p.pre_x);
+        p.x = (struct conv_view){0};
+        p.ic = p.ih = p.iw = p.pad_top = p.pad_left = 0;
+    }
+    if (!reads_dy) {
+        memset(&p.pre_dy, 0, sizeof p.pre_dy);
+        p.dy = (struct conv_view){0};
+        p.oc = p.oh = p.ow = 0;
+    }
+    int count = WINOGRAD_WGRAD_OPERANDS, operands = winograd_wgrad_operands(&p);
+    for (int k = 0; k < operands; k++) args[count++] = arg_value(n->in[node_anchors(n) + k]);
+    if (reads_x) count = parts_args(n, args, count);
+    if (p.phase == WINOGRAD_WGRAD_X) pieces = p.stored * p.icb;
+    if (p.phase == WINOGRAD_WGRAD_DY) pieces = p.stored * p.ocb;
+    static const char *const names[] = {"winograd_wgrad", "winograd_wgrad_x", "winograd_wgrad_dy", "winograd_wgrad_product"};
+    lower_step(lo, lower_kernel(lo, names[p.phase], winograd_wgrad_emit, &p, sizeof p), pieces, false, args, count);
+    lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
+}
+
 void lower_winograd_wgrad(struct lower *lo, const struct node *n)
 {
     const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
-    int64_t m = op_tile(n), v = lower_target(lo)->lanes;
-    struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, (int)v);
+    int64_t m = op_tile(n);
+    struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, lower_target(lo)->lanes);
     struct winograd_wgrad_params p = params_of(n, &w);
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
-    int count = 3;
-    for (int k = node_anchors(n); k < n->nin; k++) args[count++] = arg_value(n->in[k]);
-    int kernel = lower_kernel(lo, "winograd_wgrad", winograd_wgrad_emit, &p, sizeof p);
-    lower_step(lo, kernel, p.slots * p.ogroups * p.igroups, false, args, parts_args(n, args, count));
-    lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
+    if (w.split) {
+        p.phase = WINOGRAD_WGRAD_X;
+        add_step(lo, n, &w, p, NULL);
+        p.phase = WINOGRAD_WGRAD_DY;
+        add_step(lo, n, &w, p, NULL);
+        p.phase = WINOGRAD_WGRAD_PRODUCT;
+    }
+    add_step(lo, n, &w, p, to);
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
     lower_algorithm(lo, "F(%lld,3) wgrad %lldx%lld", (long long)m, (long long)p.ci, (long long)p.ov);
     lower_executed(lo, 2 * winograd_wgrad_products(&w, x->dim[0]) * x->dim[1] * dy->dim[1]);

@@ -7,13 +7,14 @@
 #include "gen/winograd_pre.h"
 #include "gen/winograd_tiles.h"
 #include "gen/winograd_wgrad.h"
+#include "op/winograd_wgrad.h"
 #include "runtime/winograd.h"
 
-enum { T = RNC_WINOGRAD_MAX, MAX_ACC = 48, MAX_OV = 4, LINE = 16 /* floats of a cache line */ };
+enum { T = RNC_WINOGRAD_MAX, MAX_ACC = 48, MAX_OV = 4, LINE = WINOGRAD_WGRAD_LINE, AHEAD = 4 /* tiles, whose pixels a transform asks for */ };
 
-/* What a piece works on: its first input block, its first output block, dw of both; how many input blocks and groups of ov output blocks
-   it has. */
-struct piece { V slot, x, dy, dw, iblocks, units; };
+/* What a piece works on: its groups, their first input block and first output block, dw of both; how many input blocks and groups of ov
+   output blocks it has. */
+struct piece { V slot, igroup, ogroup, x, dy, dw, iblocks, units; };
 
 /* An operand: where its parts lie. */
 struct images { const struct conv_view *view; struct conv_parts parts; V base[MAX_PARTS]; };
@@ -29,24 +30,28 @@ struct wino {
     V dw, operand[16];
     struct winograd_tiles tiles;
     struct piece piece;
-    V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels */
+    V v, d, sums, zeros;      /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row of zero pixels;
+                                 split: v and d in the workspace, [groups][points][stored][…][block][v] */
     V behind;                 /* and a tile behind its prologue */
     V first, count;           /* the block's first tile and how many it has */
     V last;                   /* is it the piece's last block? */
     V next, next_x, next_dy;  /* the next block's first tile, and the first input and output block of its piece */
 };
 
-/* Floats from one point's part to the next. A line more than the part is long, so that the points of a tile, which are stored together, do
-   not all fall into the same few sets of the first-level cache. */
-static int64_t v_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->ig * p->block * v + LINE; }
-static int64_t d_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->og * p->block * v + LINE; }
+/* Floats from one point's part to the next. */
+static int64_t v_stride(const struct winograd_wgrad_params *p, int64_t v) { return winograd_wgrad_point(p->stored, p->ig, p->block, v); }
+static int64_t d_stride(const struct winograd_wgrad_params *p, int64_t v) { return winograd_wgrad_point(p->stored, p->og, p->block, v); }
 static int64_t sum_stride(const struct winograd_wgrad_params *p, int64_t v) { return p->ig * p->og * v * v + LINE; }
+
+static bool is_split(const struct winograd_wgrad_params *p) { return p->phase != WINOGRAD_WGRAD_FUSED; }
 
 int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v)
 {
-    int64_t tile = p->m + 2;
-    int64_t behind = winograd_has_pre(&p->pre_x) || winograd_has_pre(&p->pre_dy) ? tile * tile * v : 0;
-    return tile * tile * (v_stride(p, v) + d_stride(p, v) + sum_stride(p, v)) + tile * v + behind;
+    int64_t tile = p->m + 2, points = tile * tile;
+    int64_t behind = winograd_has_pre(&p->pre_x) || winograd_has_pre(&p->pre_dy) ? points * v : 0;
+    int64_t operands = is_split(p) ? 0 : points * (v_stride(p, v) + d_stride(p, v));
+    int64_t sums = p->phase == WINOGRAD_WGRAD_FUSED || p->phase == WINOGRAD_WGRAD_PRODUCT ? points * sum_stride(p, v) : 0;
+    return operands + sums + tile * v + behind;
 }
 
 static bool has_cut(const struct winograd_wgrad_params *p) { return p->cut_y || p->cut_x; }
@@ -139,6 +144,9 @@ static void load_column(struct wino *c, const struct window *w, int j, V *out)
     }
 }
 
+/* Lines that go to the workspace whole go past the caches: there are too many places at a time for the caches to read them first. */
+static bool streams(const struct wino *c) { return is_split(c->p) && c->e->v == LINE; }
+
 typedef void transform_fn(struct emit *e, const struct rnc_winograd *w, const V *from, V *out);
 
 /* Rows and columns of the window through F; point (i, j) goes to DST + (i·tile + j)·STRIDE. */
@@ -155,7 +163,11 @@ static void transform(struct wino *c, const struct window *from, transform_fn *f
     }
     for (int i = 0; i < tile; i++) {
         f(e, c->w, t[i], row);
-        for (int j = 0; j < tile; j++) e_store_va(e, row[j], e_ati(e, dst, (i * tile + j) * stride));
+        for (int j = 0; j < tile; j++) {
+            V at = e_ati(e, dst, (i * tile + j) * stride);
+            if (streams(c)) e_stream_va(e, row[j], at);
+            else e_store_va(e, row[j], at);
+        }
     }
 }
 
@@ -185,7 +197,25 @@ static struct window window_at(struct wino *c, const struct operand *o, const st
     return window_behind(c, c->behind, o->size);
 }
 
-/* All channel blocks of the piece, all tiles of the block. */
+/* Asks for COLS pixels from (y, x) on of image N of the plane, which holds DT numbers. */
+static void ask_row(struct emit *e, const struct parts_plane *plane, const struct conv_view *view, enum dtype dt, V n, V y, V x, int64_t cols)
+{
+    int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
+    V at = e_at_d(e, dt, plane->at, e_add(e, e_mul(e, n, plane->n), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
+    for (int64_t j = 0; j < cols * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, j));
+}
+
+/* Asks for the window of tile TILE, which comes soon. */
+static void ask_window(struct wino *c, const struct operand *o, const struct parts_plane *plane, V tile)
+{
+    struct emit *e = c->e;
+    const struct conv_view *view = o->from->view;
+    struct tile_place at = winograd_tile_place(e, &c->tiles, tile);
+    V y = e_addi(e, e_muli(e, at.ty, c->p->m), -o->pad_top), x = e_addi(e, e_muli(e, at.tx, c->p->m), -o->pad_left);
+    for (int64_t i = 0; i < o->size; i++) ask_row(e, plane, view, conv_view_dtype(view), at.n, e_addi(e, y, i), x, o->size);
+}
+
+/* The operand's channel blocks, all tiles of the block. */
 static void transform_operand(struct wino *c, const struct operand *o)
 {
     struct emit *e = c->e;
@@ -195,26 +225,53 @@ static void transform_operand(struct wino *c, const struct operand *o)
     V block = e_add(e, o->first, blocks.iv), dst = e_at(e, o->dst, e_muli(e, blocks.iv, c->p->block * e->v));
     struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, block);
     if (winograd_has_pre(o->pre)) winograd_pre_begin(e, &pre, o->pre, c->operand, o->channels, block);
-    loop_begin_once(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
+    loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
+    if (is_split(c->p)) ask_window(c, o, &plane, e_add(e, c->first, e_addi(e, tiles.iv, AHEAD)));
     struct window from = window_at(c, o, &plane, &pre, block, e_add(e, c->first, tiles.iv));
     transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->stride);
     loop_end(e, &tiles, NULL);
     loop_end(e, &blocks, NULL);
 }
 
-static void transform_operands(struct wino *c)
+static struct operand operand_x(const struct wino *c)
 {
     const struct winograd_wgrad_params *p = c->p;
-    struct operand x = {
+    return (struct operand){
         .from = &c->x, .first = c->piece.x, .blocks = c->piece.iblocks, .dst = c->v, .channels = p->ic, .h = p->ih, .w = p->iw,
         .pad_top = p->pad_top, .pad_left = p->pad_left, .stride = v_stride(p, c->e->v), .size = c->w->tile, .transform = winograd_input_1d, .pre = &p->pre_x,
     };
-    struct operand dy = {
-        .from = &c->dy, .first = c->piece.dy, .blocks = e_muli(c->e, c->piece.units, p->ov), .dst = c->d, .channels = p->oc, .h = p->oh, .w = p->ow,
+}
+
+static struct operand operand_dy(const struct wino *c)
+{
+    const struct winograd_wgrad_params *p = c->p;
+    return (struct operand){
+        .from = &c->dy, .first = c->piece.dy, .dst = c->d, .channels = p->oc, .h = p->oh, .w = p->ow,
         .stride = d_stride(p, c->e->v), .size = c->w->m, .transform = gradient_1d, .pre = &p->pre_dy,
     };
+}
+
+static void transform_operands(struct wino *c)
+{
+    struct operand x = operand_x(c), dy = operand_dy(c);
+    dy.blocks = e_muli(c->e, c->piece.units, c->p->ov);
     transform_operand(c, &x);
     transform_operand(c, &dy);
+}
+
+/* Split: piece NUMBER is a channel block of a block of tiles. GROUP: channel blocks of a group. */
+static void transform_piece(struct wino *c, struct operand *o, int64_t group, V number, V tiles)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    V nth = e_remi(e, number, p->stored);
+    o->first = e_divi(e, number, p->stored);
+    o->blocks = e_int(e, 1);
+    c->first = e_muli(e, nth, p->block);
+    c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c->first));
+    V place = e_add(e, e_muli(e, nth, group), e_remi(e, o->first, group));
+    o->dst = e_at(e, o->dst, e_add(e, e_muli(e, e_divi(e, o->first, group), c->points * o->stride), e_muli(e, place, p->block * e->v)));
+    transform_operand(c, o);
 }
 
 /* ---- products */
@@ -271,10 +328,7 @@ static void ask_pixels(struct wino *c, const struct reading *s, V item, V row)
     struct conv_view own = *view;
     own.dtype = dt;
     struct parts_plane plane = parts_plane(e, &s->from.parts, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
-    int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
-    V sample = e_mul(e, tile.n, plane.n);
-    V at = e_at_d(e, dt, plane.at, e_add(e, sample, e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w))));
-    for (int64_t j = 0; j < p->m * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, j));
+    ask_row(e, &plane, view, dt, tile.n, y, x, p->m);
 }
 
 static int add_sources(struct wino *c, struct reading *to, int count, const struct images *from, V first, V items, const struct gen_body *pre)
@@ -350,26 +404,42 @@ static struct tile_range range_of(struct wino *c, V point)
     return r;
 }
 
-static void products(struct wino *c, V fresh)
+/* Split: what follows in V and D is asked for by the products before it. NUMBER: of the point's and block's. */
+static void ask_stored(struct wino *c, V next_v, V next_d, V number)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    int64_t products = p->og / p->ov * p->ig * (e->v / p->ci), row = p->block * e->v;
+    struct { V from; int64_t floats; } part[] = {{next_v, p->ig * row}, {next_d, p->og * row}};
+    for (int k = 0; k < 2; k++) {
+        int64_t each = div_up(part[k].floats, LINE * products) * LINE;
+        V at = e_at(e, part[k].from, e_muli(e, number, each));
+        for (int64_t i = 0; i < each; i += LINE) e_prefetch(e, e_ati(e, at, i));
+    }
+}
+
+/* Where a point's parts of V and D begin, and those that are needed next. */
+struct point_parts { V v, d, next_v, next_d; };
+
+/* All products of POINT for the block's tiles. NUMBER: how many came before; returns how many there are then. */
+static V point_products(struct wino *c, V point, const struct point_parts *at, V number, V fresh)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     int64_t row = p->block * e->v, unit_sums = p->ig * e->v * p->ov * e->v;
-    struct loop points, units, blocks, chans;
-    V number = e_int(e, 0);
-    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 1, &number);
-    V v0 = e_at(e, c->v, e_muli(e, points.iv, v_stride(p, e->v))), d0 = e_at(e, c->d, e_muli(e, points.iv, d_stride(p, e->v)));
-    V sums0 = e_at(e, c->sums, e_muli(e, points.iv, sum_stride(p, e->v)));
-    struct tile_range range = range_of(c, points.iv);
+    struct loop units, blocks, chans;
+    V sums0 = e_at(e, c->sums, e_muli(e, point, sum_stride(p, e->v)));
+    struct tile_range range = range_of(c, point);
     V any = LLVMBuildOr(e->b, fresh, e_cmp(e, LLVMIntSLT, range.from, range.to), ""); /* sums that are new become zero at least */
-    loop_begin_once(e, &units, e_int(e, 0), c->piece.units, 1, 1, points.phi);
-    V d = e_at(e, d0, e_muli(e, units.iv, p->ov * row)), sums1 = e_at(e, sums0, e_muli(e, units.iv, unit_sums));
+    loop_begin_once(e, &units, e_int(e, 0), c->piece.units, 1, 1, &number);
+    V d = e_at(e, at->d, e_muli(e, units.iv, p->ov * row)), sums1 = e_at(e, sums0, e_muli(e, units.iv, unit_sums));
     loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 1, units.phi);
-    V v1 = e_at(e, v0, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
+    V v1 = e_at(e, at->v, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 1, blocks.phi);
-    ask_ahead(c, chans.phi[0]);
+    if (is_split(p)) ask_stored(c, at->next_v, at->next_d, chans.phi[0]);
+    else ask_ahead(c, chans.phi[0]);
     V dw = e_at(e, c->piece.dw, e_muli(e, e_add(e, e_muli(e, units.iv, p->ov * p->icb), blocks.iv), 9 * (int64_t)e->v * e->v));
-    ask_weights(c, dw, e_add(e, e_muli(e, points.iv, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
+    ask_weights(c, dw, e_add(e, e_muli(e, point, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
     struct branch f;
     if (has_cut(p)) if_begin(e, &f, any);
     product(c, &range, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
@@ -378,7 +448,20 @@ static void products(struct wino *c, V fresh)
     loop_end(e, &chans, &number);
     loop_end(e, &blocks, chans.out);
     loop_end(e, &units, blocks.out);
-    loop_end(e, &points, units.out);
+    return units.out[0];
+}
+
+/* Fused: all points of the block. */
+static void products(struct wino *c, V fresh)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    struct loop points;
+    V number = e_int(e, 0);
+    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 1, &number);
+    struct point_parts at = {.v = e_at(e, c->v, e_muli(e, points.iv, v_stride(p, e->v))), .d = e_at(e, c->d, e_muli(e, points.iv, d_stride(p, e->v)))};
+    number = point_products(c, points.iv, &at, points.phi[0], fresh);
+    loop_end(e, &points, &number);
 }
 
 /* ---- the way back to 3×3 weights */
@@ -436,11 +519,11 @@ static void open_scratch(struct wino *c)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    c->v = e->scratch;
-    c->d = e_ati(e, c->v, c->points * v_stride(p, e->v));
-    c->sums = e_ati(e, c->d, c->points * d_stride(p, e->v));
-    c->zeros = e_ati(e, c->sums, c->points * sum_stride(p, e->v));
+    c->zeros = e->scratch;
     c->behind = e_ati(e, c->zeros, c->w->tile * e->v);
+    c->v = is_split(p) ? e_arg(e, 3) : e_ati(e, c->behind, winograd_has_pre(&p->pre_x) || winograd_has_pre(&p->pre_dy) ? c->points * e->v : 0);
+    c->d = is_split(p) ? e_arg(e, 4) : e_ati(e, c->v, c->points * v_stride(p, e->v));
+    c->sums = is_split(p) ? c->behind : e_ati(e, c->d, c->points * d_stride(p, e->v));
     for (int i = 0; i < c->w->tile; i++) e_store_va(e, e_zero(e), e_ati(e, c->zeros, i * e->v));
 }
 
@@ -451,32 +534,81 @@ static struct piece piece_of(struct wino *c, V number)
     int64_t units = p->og / p->ov, block = 9 * (int64_t)e->v * e->v;
     V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups), ogroup = e_remi(e, rest, p->ogroups);
     V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
-    struct piece r = {.slot = e_divi(e, rest, p->ogroups), .x = ib, .dy = ob};
+    struct piece r = {.slot = e_divi(e, rest, p->ogroups), .igroup = igroup, .ogroup = ogroup, .x = ib, .dy = ob};
     r.dw = e_at(e, c->dw, e_add(e, e_muli(e, r.slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
     r.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
     r.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
     return r;
 }
 
-/* Every tile of the real samples that belongs to the piece. FOLLOWING: the piece after it, which may be another worker's. */
-static void piece_tiles(struct wino *c, const struct piece *following, V tiles)
+/* The block of tiles from FIRST on. Returns its slot's next one's first tile. */
+static V open_block(struct wino *c, V first, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
+    V next = e_addi(e, first, p->slots * p->block);
+    c->first = first;
+    c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, first));
+    c->last = e_cmp(e, LLVMIntSGE, next, tiles);
+    return next;
+}
+
+/* Every tile of the real samples that belongs to piece NUMBER. */
+static void piece_fused(struct wino *c, V number, V tiles)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    c->piece = piece_of(c, number);
+    struct piece following = piece_of(c, e_addi(e, number, 1)); /* which may be another worker's */
     struct loop blocks;
-    V start = e_muli(e, c->piece.slot, p->block), then = e_muli(e, following->slot, p->block);
+    V start = e_muli(e, c->piece.slot, p->block), then = e_muli(e, following.slot, p->block);
     loop_begin(e, &blocks, start, tiles, p->slots * p->block, 0, NULL);
-    c->first = blocks.iv;
-    c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c->first));
-    c->next = e_addi(e, c->first, p->slots * p->block);
-    c->last = e_cmp(e, LLVMIntSGE, c->next, tiles);
+    c->next = open_block(c, blocks.iv, tiles);
     c->next = e_select(e, c->last, then, c->next);
-    c->next_x = e_select(e, c->last, following->x, c->piece.x);
-    c->next_dy = e_select(e, c->last, following->dy, c->piece.dy);
+    c->next_x = e_select(e, c->last, following.x, c->piece.x);
+    c->next_dy = e_select(e, c->last, following.dy, c->piece.dy);
     transform_operands(c);
     products(c, e_cmp(e, LLVMIntEQ, c->first, start));
     loop_end(e, &blocks, NULL);
     store_weights(c, e_cmp(e, LLVMIntSGE, start, tiles));
+}
+
+/* The same from V and D in the workspace: point by point, whose sums stay in the first-level cache. */
+static void piece_split(struct wino *c, V number, V tiles)
+{
+    struct emit *e = c->e;
+    const struct winograd_wgrad_params *p = c->p;
+    c->piece = piece_of(c, number);
+    int64_t row = p->block * e->v;
+    struct loop points, blocks;
+    V start = e_muli(e, c->piece.slot, p->block);
+    V v = e_at(e, c->v, e_muli(e, c->piece.igroup, c->points * v_stride(p, e->v))), d = e_at(e, c->d, e_muli(e, c->piece.ogroup, c->points * d_stride(p, e->v)));
+    loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
+    V v0 = e_at(e, v, e_muli(e, points.iv, v_stride(p, e->v))), d0 = e_at(e, d, e_muli(e, points.iv, d_stride(p, e->v)));
+    loop_begin(e, &blocks, start, tiles, p->slots * p->block, 0, NULL);
+    V next = open_block(c, blocks.iv, tiles), nth = e_divi(e, c->first, p->block);
+    V next_point = e_select(e, c->last, e_int(e, 1), e_int(e, 0)), next_nth = e_select(e, c->last, c->piece.slot, e_divi(e, next, p->block));
+    struct point_parts at = {
+        .v = e_at(e, v0, e_muli(e, nth, p->ig * row)), .d = e_at(e, d0, e_muli(e, nth, p->og * row)),
+        .next_v = e_at(e, v0, e_add(e, e_muli(e, next_point, v_stride(p, e->v)), e_muli(e, next_nth, p->ig * row))),
+        .next_d = e_at(e, d0, e_add(e, e_muli(e, next_point, d_stride(p, e->v)), e_muli(e, next_nth, p->og * row))),
+    };
+    V fresh = p->stored <= p->slots ? e_cmp(e, LLVMIntEQ, e_int(e, 0), e_int(e, 0)) : e_cmp(e, LLVMIntEQ, c->first, start);
+    point_products(c, points.iv, &at, e_int(e, 0), fresh);
+    loop_end(e, &blocks, NULL);
+    loop_end(e, &points, NULL);
+    store_weights(c, e_cmp(e, LLVMIntSGE, start, tiles));
+}
+
+static void emit_piece(struct wino *c, V number, V tiles)
+{
+    struct operand x = operand_x(c), dy = operand_dy(c);
+    switch ((enum winograd_wgrad_phase)c->p->phase) {
+    case WINOGRAD_WGRAD_FUSED: piece_fused(c, number, tiles); break;
+    case WINOGRAD_WGRAD_X: transform_piece(c, &x, c->p->ig, number, tiles); break;
+    case WINOGRAD_WGRAD_DY: transform_piece(c, &dy, c->p->og, number, tiles); break;
+    case WINOGRAD_WGRAD_PRODUCT: piece_split(c, number, tiles); break;
+    }
 }
 
 void winograd_wgrad_emit(struct emit *e, const void *params)
@@ -487,9 +619,9 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     c.points = c.w->tile * c.w->tile;
     c.x = (struct images){.view = &p->x, .parts = p->parts};
     c.dy = (struct images){.view = &p->dy, .parts = {.count = 1, .n = {p->dy.n}}};
-    int operands = (int)max_i64(p->pre_x.noperands, p->pre_dy.noperands);
-    for (int k = 0; k < operands; k++) c.operand[k] = e_arg(e, 3 + k);
-    parts_load(e, &c.x.parts, 0, 3 + operands, c.x.base);
+    int operands = winograd_wgrad_operands(p);
+    for (int k = 0; k < operands; k++) c.operand[k] = e_arg(e, WINOGRAD_WGRAD_OPERANDS + k);
+    parts_load(e, &c.x.parts, 0, WINOGRAD_WGRAD_OPERANDS + operands, c.x.base);
     parts_load(e, &c.dy.parts, 1, 0, c.dy.base);
     c.dw = e_arg(e, 2);
     c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
@@ -497,8 +629,7 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     struct loop pieces;
     open_scratch(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    c.piece = piece_of(&c, pieces.iv);
-    struct piece following = piece_of(&c, e_addi(e, pieces.iv, 1));
-    piece_tiles(&c, &following, tiles);
+    emit_piece(&c, pieces.iv, tiles);
     loop_end(e, &pieces, NULL);
+    if (streams(&c)) e_stream_end(e);
 }

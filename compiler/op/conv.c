@@ -590,6 +590,9 @@ static const struct op_test wgrad_tests[] = {
     {"x=3,17,57,13 dy=3,16,57,11 pad=2,0,0,0 kernel=3,3 algorithm=winograd5", 1e-5},
     {"x=3,48,15,29 dy=3,64,15,29 x2=3,80,15,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
     {"x=16,16,14,14 dy=16,16,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
+    {"x=3,192,14,14 dy=3,208,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5}, /* operands transformed once, into the workspace */
+    {"x=5,96,9,13 dy=5,192,9,13 x2=5,103,9,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
+    {"x=40,192,5,3 dy=40,192,5,3 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-6}, /* the budgets, on many tiles */
     {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},
     {"x=3,64,28,28 dy=3,32,28,28 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 3e-6},

@@ -31,7 +31,7 @@ static double times_read(const struct graph *g, const struct node *n, int k)
     if (n->op->family != KERNEL_WGRAD) return 1;
     struct type x = parts_type(n);
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, winograd_wgrad_tile(n), g->lanes);
-    return (double)(k ? p.igroups : p.ogroups);
+    return p.split ? 1 : (double)(k ? p.igroups : p.ogroups);
 }
 
 /* Pixels of a tile's window for each of its own. */
