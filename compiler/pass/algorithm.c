@@ -176,16 +176,19 @@ static double winograd_cost(const struct node *n, const struct target *t, int m)
     return slower(products, passes * weights * 4, t) + transforms;
 }
 
-/* Both operands are transformed once for each group of the other's channels, which costs about what their lines take on their way between the
-   first- and the second-level cache. The figures are from 64 channels at 56×56 to 512 at 7×7, one image and sixteen (Sapphire Rapids). */
+/* Fused, both operands are transformed once for each group of the other's channels, which costs about what their lines take on their way between
+   the first- and the second-level cache; split, they are once, to memory. The figures are from 64 channels at 56×56 to 512 at 7×7, one image and
+   sixteen (Sapphire Rapids; m = 5 and split: Zen 4). */
 static double winograd_wgrad_cost(const struct node *n, const struct target *t, int m)
 {
     const struct type x = parts_type(n);
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(n->in[0]->type.dim[0] * p.tiles_y * p.tiles_x);
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
-    double products = (double)winograd_wgrad_products(&p, x.dim[0]) * channels / (2.0 * t->lanes) / 0.9;
-    double transforms = tiles * points * (double)(p.icb * p.ogroups + p.ocb * p.igroups) * 6.0;
+    double products = at_peak((double)winograd_wgrad_products(&p, x.dim[0]) * channels, t) / 0.9;
+    double effort = m > 4 ? 1.8 : 1; /* seven points a side do not stay in registers */
+    double vectors = p.split ? (double)(p.icb + p.ocb) * 8.0 : (double)(p.icb * p.ogroups + p.ocb * p.igroups) * 6.0;
+    double transforms = tiles * points * vectors * effort;
     double back = (double)p.slots * points * channels / t->lanes * 6.0;
     return products + transforms + back;
 }
