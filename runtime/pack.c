@@ -60,6 +60,32 @@ static int64_t in_block(const struct rnc_type *t, int64_t row, int64_t lane)
     return t->dtype == RNC_BF16 ? row / 2 * 2 * t->v + lane * 2 + row % 2 : row * t->v + lane;
 }
 
+/* Pairs of bf16 weights that run along a row of taps (ir/graph.h). */
+static bool pairs_along_rows(const struct rnc_type *t) { return t->layout == RNC_WEIGHT && t->dtype == RNC_BF16 && t->iv % 2; }
+
+/* Elements of such a row for v output channels, and of a block of its input channels. */
+static int64_t paired_row(const struct rnc_type *t) { return up(dim_or_one(t, 3) * t->iv, 2) * 2 * t->v; }
+static int64_t paired_block(const struct rnc_type *t) { return dim_or_one(t, 2) * paired_row(t); }
+
+/* Where element TAP of the run (a, b) lies then. */
+static int64_t paired_offset(const struct rnc_type *t, const struct runs *r, int64_t a, int64_t b, int64_t tap)
+{
+    int64_t v = t->v, iv = t->iv, columns = dim_or_one(t, 3), at = tap % columns * iv + b % iv;
+    if (columns * iv % 2 && at == columns * iv - 1) at++;
+    return (a / v * up(r->b, iv) + b / iv) * paired_block(t) + tap / columns * paired_row(t) + in_block(t, at, a % v);
+}
+
+static void copy_paired(const struct rnc_type *t, char *packed, char *plain, bool pack)
+{
+    struct runs r = runs_of(t);
+    for (int64_t a = 0; a < r.a; a++)
+        for (int64_t b = 0; b < r.b; b++)
+            for (int64_t k = 0; k < r.run; k++, plain += sizeof(uint16_t)) {
+                char *at = packed + (size_t)paired_offset(t, &r, a, b, k) * sizeof(uint16_t);
+                memcpy(pack ? at : plain, pack ? plain : at, sizeof(uint16_t));
+            }
+}
+
 /* Where the run (a, b) begins in the packed form, in elements. */
 static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_t a, int64_t b)
 {
@@ -82,7 +108,7 @@ static int64_t packed_elements(const struct rnc_type *t)
     switch ((enum rnc_layout)t->layout) {
     case RNC_PLAIN: return rnc_elements(t);
     case RNC_BLOCKED: return r.a * up(r.b, v) * v * r.run;
-    case RNC_WEIGHT: return up(r.a, v) * v * up(r.b, iv) * iv * r.run;
+    case RNC_WEIGHT: return pairs_along_rows(t) ? up(r.a, v) * up(r.b, iv) * paired_block(t) : up(r.a, v) * v * up(r.b, iv) * iv * r.run;
     case RNC_WEIGHT_T: return up(r.a, v) * v * up(r.b, v) * v * r.run;
     case RNC_DEPTHWISE: return up(r.a, v) * v * r.run;
     case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
@@ -211,6 +237,10 @@ void rnc_pack(const struct rnc_type *t, const void *plain, void *packed)
     }
     struct runs r = runs_of(t);
     if (packed_elements(t) != rnc_elements(t)) memset(packed, 0, rnc_packed_bytes(t));
+    if (pairs_along_rows(t)) {
+        copy_paired(t, packed, (char *)(uintptr_t)plain, true);
+        return;
+    }
     const char *src = plain;
     for (int64_t a = 0; a < r.a; a++)
         for (int64_t b = 0; b < r.b; b++, src += (size_t)r.run * size)
@@ -226,6 +256,10 @@ void rnc_unpack(const struct rnc_type *t, const void *packed, void *plain)
     size_t size = element_bytes(t->dtype);
     if (t->layout == RNC_PLAIN) {
         memcpy(plain, packed, rnc_plain_bytes(t));
+        return;
+    }
+    if (pairs_along_rows(t)) {
+        copy_paired(t, (char *)(uintptr_t)packed, plain, false);
         return;
     }
     struct runs r = runs_of(t);

@@ -210,6 +210,12 @@ void e_store_two_bf16(struct emit *e, V a, V b, V ptr)
     e_store_vd(e, DT_BF16, b, e_ati_d(e, DT_BF16, ptr, e->v));
 }
 
+V e_pair_halves(struct emit *e, V even, V odd)
+{
+    V upper = LLVMBuildShl(e->b, LLVMBuildZExt(e->b, odd, e->vi32, ""), splat_i32(e, 16), "");
+    return LLVMBuildOr(e->b, LLVMBuildZExt(e->b, even, e->vi32, ""), upper, "");
+}
+
 void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd)
 {
     *even = LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, pairs, splat_i32(e, 16), ""), e->vf, "");

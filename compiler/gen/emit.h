@@ -74,6 +74,7 @@ void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to neares
 void e_store_two_bf16(struct emit *e, V a, V b, V ptr); /* two vectors, one behind the other, aligned as one */
 V e_narrow(struct emit *e, V x);                        /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
 V e_widen(struct emit *e, V x);                         /* <v x i16> -> vf, exact */
+V e_pair_halves(struct emit *e, V even, V odd);         /* two <v x i16> -> vi32: the bf16 numbers of each lane side by side, EVEN's in the lower half */
 void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd); /* vi32: two bf16 each, the element of even index in the lower half; exact */
 /* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on bf16 pairs; a, b: vi32, the element of even index in the lower half. The CPU's own instruction
    (VDPBF16PS) where it has one, two fused products where not. */

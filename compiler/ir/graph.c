@@ -62,6 +62,11 @@ size_t type_bytes(const struct type *t)
     case LAYOUT_WEIGHT:
         p.dim[0] = round_up(p.dim[0], t->v);
         p.dim[1] = round_up(p.dim[1], t->iv);
+        if (t->dtype == DT_BF16 && t->iv % 2) { /* rows of taps are whole pairs */
+            p.dim[1] /= t->iv;
+            p.dim[3] = round_up((t->rank == 4 ? t->dim[3] : 1) * t->iv, 2);
+            if (t->rank == 2) p.dim[2] = 1, p.rank = 4;
+        }
         break;
     case LAYOUT_WEIGHT_T:
         p.dim[0] = round_up(p.dim[0], t->v);

@@ -20,11 +20,14 @@ enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {
     LAYOUT_PLAIN,     /* row-major in logical order */
-    LAYOUT_BLOCKED,   /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero. */
+    LAYOUT_BLOCKED,   /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero.
+                         A stem's image in bf16 has v = C, fewer than the lanes: its pixels lie side by side */
     LAYOUT_WEIGHT,    /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
                          Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
                          weights are widened to a dense block-diagonal first: see gen/conv.h.
-                         bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2] */
+                         bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd, pairs run
+                         along a row of taps: [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the last number stands
+                         second in its pair, beside a zero */
     LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
     LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
     LAYOUT_WINOGRAD,  /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/winograd.h) */
