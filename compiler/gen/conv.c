@@ -239,8 +239,9 @@ static void common(struct conv_params *p, const struct node *n, const struct geo
     p->weight_dtype = w->dtype;
     if (w->dtype == DT_BF16) p->ic = round_up(p->ic, 2); /* lanes past the last channel are zero */
     int64_t iv = p->depthwise ? 1 : transposed ? v : w->iv;
+    p->row = x->layout == LAYOUT_BLOCKED && x->v != v ? g->kernel[1] * iv : 0;
     p->weight_kw = iv * v;
-    p->weight_kh = g->kernel[1] * p->weight_kw;
+    p->weight_kh = p->row ? round_up(p->row, 2) * v : g->kernel[1] * p->weight_kw;
     p->weight_ib = g->kernel[0] * p->weight_kh;
     /* LAYOUT_WEIGHT_T has one row of blocks for all groups: what a group reads lies side by side, but its output blocks do not. */
     bool rows_shared = transposed && !p->depthwise && g->groups > 1;

@@ -41,6 +41,7 @@ struct conv_params {
     int64_t weight_block, weight_group; /* elements between output blocks of the weights (within a group), between groups */
     int64_t weight_ib, weight_kh, weight_kw; /* elements between input blocks, taps */
     int64_t icb, ic;              /* input blocks to sum over; channels in a block */
+    int64_t row;                  /* bf16 pixels of few channels: numbers that a pixel reads under a row of taps, in pairs along that row; else 0 */
     int64_t ocb, oc;              /* output blocks; real output channels */
     int64_t group_ocb;            /* output blocks of a group (ocb when there is one group) */
     int64_t ov, tw, th;           /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */

@@ -3,7 +3,8 @@
    out of the code of the tiles at the edges, which are the only ones specialised.
 
    Of bf16 values a step takes two channels side by side, where the weights are bf16 pairs too; where they are f32, the pixels of a tile
-   are widened into the worker's scratch first, a block of channels at a time, and everything else is as with f32. */
+   are widened into the worker's scratch first, a block of channels at a time, and everything else is as with f32. Of a stem's few channels,
+   which lie pixel by pixel, a step takes two neighbours under a row of taps: three channels and seven taps are 21 numbers, hence 11 steps. */
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv.h"
@@ -235,6 +236,97 @@ static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int
         acc[t] = e_fma(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
 }
 
+/* ---- few channels: pairs along a row of taps */
+
+/* Does pixel T of the tile read a column that exists under tap K? */
+static bool reads_tap(const struct conv_run *r, int64_t k, int64_t t)
+{
+    for (int i = 0; i < r->nsegments; i++) {
+        const struct conv_segment *s = &r->segment[i];
+        if (k >= s->first && k < s->first + s->count) return t >= s->from && t < s->to;
+    }
+    return false;
+}
+
+/* Two numbers that a pixel reads under a row of taps: elements from the tile's first pixel under the first tap, and whether they exist. The last
+   of an odd row comes second, beside one that is read with it again, by a weight of zero. */
+struct row_pair { bool has[2]; int64_t at[2]; };
+
+static struct row_pair row_pair_of(const struct conv_params *p, const struct conv_run *r, int64_t t, int64_t j)
+{
+    struct row_pair q;
+    if (j + 1 == p->row) j--;
+    for (int i = 0; i < 2; i++) {
+        int64_t tap = (j + i) / p->in.w;
+        q.has[i] = reads_tap(r, tap, t);
+        q.at[i] = (t * p->is_w + tap * p->kw.step) * p->in.w + (j + i) % p->in.w;
+    }
+    return q;
+}
+
+/* Do all pixels read the pair behind that of number J as they read it, two elements further on? */
+static bool row_goes_on(const struct conv_params *p, const struct conv_run *r, int64_t j)
+{
+    for (int64_t t = 0; t < r->width; t++) {
+        struct row_pair a = row_pair_of(p, r, t, j), b = row_pair_of(p, r, t, j + 2);
+        for (int i = 0; i < 2; i++)
+            if (a.has[i] != b.has[i] || a.at[i] + 2 != b.at[i]) return false;
+    }
+    return true;
+}
+
+/* The pair Q at IP in each lane; what does not exist is zero. */
+static V splat_row_pair(struct emit *e, V ip, const struct row_pair *q)
+{
+    if (q->has[0] && q->has[1] && q->at[1] == q->at[0] + 1) return splat_pair(e, e_ati_d(e, DT_BF16, ip, q->at[0]));
+    V half[2], zero = LLVMConstInt(e->i32, 0, 0);
+    for (int i = 0; i < 2; i++)
+        half[i] = q->has[i] ? LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), e_ati_d(e, DT_BF16, ip, q->at[i]), 2), e->i32, "") : zero;
+    V both = LLVMBuildOr(e->b, half[0], LLVMBuildShl(e->b, half[1], LLVMConstInt(e->i32, 16, 0), ""), "");
+    return LLVMBuildBitCast(e->b, e_splat(e, LLVMBuildBitCast(e->b, both, e->f32, "")), e->vi32, "");
+}
+
+/* acc += the pair of number J, or one FURTHER elements on. */
+static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j, V further, const V *rows, V wp, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    V w[MAX_OV], at = e_at_d(e, DT_BF16, wp, e_muli(e, further, e->v));
+    for (int64_t o = 0; o < p->ov; o++) w[o] = e_load_t(e, e->vi32, e_ati_d(e, DT_BF16, at, o * p->weight_block + j * e->v), 4u * (unsigned)e->v);
+    for (int64_t y = 0; y < c->th; y++) {
+        V ip = e_at_d(e, DT_BF16, rows[y], further);
+        for (int64_t t = 0; t < r->width; t++) {
+            struct row_pair q = row_pair_of(p, r, t, j);
+            if (!q.has[0] && !q.has[1]) continue;
+            V s = splat_row_pair(e, ip, &q);
+            for (int64_t o = 0; o < p->ov; o++) {
+                V *sum = &acc[(o * c->th + y) * r->width + t];
+                *sum = e_dot_bf16(e, *sum, s, w[o]);
+            }
+        }
+    }
+}
+
+/* acc += a row of taps. Pairs that all pixels read alike are a loop, a pair an iteration: of several in one basic block, LLVM would keep the
+   broadcasts that pixels share, and spill for them. */
+static void row_of_taps(struct conv_emitter *c, const struct conv_run *r, const V *rows, V wp, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    const int nacc = (int)(p->ov * c->th * r->width);
+    for (int64_t j = 0, end; j < p->row; j = end) {
+        struct loop l;
+        for (end = j + 2; end < p->row && row_goes_on(p, r, end - 2);) end += 2;
+        loop_begin_once(e, &l, e_int(e, 0), e_int(e, end - j), 2, nacc, acc);
+        memcpy(acc, l.phi, (size_t)nacc * sizeof *acc);
+        row_step(c, r, j, l.iv, rows, wp, acc);
+        loop_end(e, &l, acc);
+        memcpy(acc, l.out, (size_t)nacc * sizeof *acc);
+    }
+}
+
+/* ---- */
+
 /* Does a pixel of the tile lie COLUMN to the right of the tile's first under some tap? */
 static bool reads_column(const struct conv_params *p, const struct conv_run *r, int64_t column)
 {
@@ -419,7 +511,8 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     if (conv_widens(p))
         for (int64_t i = 0; i < c->th; i++) ip[i] = widened(c, r, ip[i], i);
     V wp = e_at_d(e, wt, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
-    for (int i = 0; i < r->nsegments; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
+    if (p->row) row_of_taps(c, r, ip, wp, acc);
+    for (int i = 0; i < r->nsegments && !p->row; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
     if (row_loop) {
         loop_end(e, &rows, acc);
         memcpy(acc, rows.out, (size_t)nacc * sizeof *acc);

@@ -63,6 +63,12 @@ static V weight_at(struct emit *e, const struct grouped_params *p, V o, V i, V k
     V block = e_add(e, e_muli(e, e_divi(e, outer, p->wv), blocks), e_divi(e, inner, nv));
     V row = e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), at = e_remi(e, inner, nv), lane = e_remi(e, outer, p->wv);
     if (p->weight_dtype != DT_BF16) return e_add(e, e_muli(e, e_add(e, row, at), p->wv), lane);
+    if (!t && nv % 2) { /* pairs run along a row of taps; the last of an odd row is second in its pair */
+        int64_t numbers = p->kernel[1] * nv;
+        at = e_add(e, e_muli(e, kw, nv), at);
+        if (numbers % 2) at = e_add(e, at, e_select(e, e_cmp(e, LLVMIntEQ, at, e_int(e, numbers - 1)), e_int(e, 1), e_int(e, 0)));
+        row = e_muli(e, e_add(e, e_muli(e, block, p->kernel[0]), kh), round_up(numbers, 2));
+    }
     V pair = e_add(e, row, e_muli(e, e_divi(e, at, 2), 2));
     return e_add(e, e_add(e, e_muli(e, pair, p->wv), e_muli(e, lane, 2)), e_remi(e, at, 2));
 }

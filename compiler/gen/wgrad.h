@@ -47,7 +47,8 @@ struct wgrad_staged_params {
     int64_t pack;                           /* pixels of a unit */
     int64_t images;                         /* of a band; more than one only where it has all their rows */
     int64_t units;                          /* of a row of dy */
-    int64_t classes, first, count;          /* a staged row of x: one for each class of columns, units [first, first + count) */
+    int64_t few;                            /* x is a stem's: its pixels' few channels lie side by side */
+    int64_t classes, first, count;          /* a staged row of x: one for each class of columns, units [first, first + count); few: columns */
     int64_t x_rows, x_step;                 /* staged rows of a band; rows of x from one to the next */
 };
 

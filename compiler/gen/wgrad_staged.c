@@ -9,7 +9,10 @@
 
    With stride s and tap offset a, a unit of x is columns pack·s·j + a (and + s), j counting the units of a row of dy. Offsets that are equal
    modulo pack·s share their units; each such class is a row of its own: paired, one for 1×1, two for windows of stride 1. What lies outside the
-   image is zero there, as is the second dy of a row's lone last pixel. */
+   image is zero there, as is the second dy of a row's lone last pixel.
+
+   A stem's few channels lie pixel by pixel, and so they do when they are staged: each number of a row of x, widened or beside the one s columns
+   further on. Every tap finds its units in that one row, pack·s columns apart. */
 #include <string.h>
 #include "base/checked.h"
 #include "gen/parts.h"
@@ -22,6 +25,7 @@ struct staged {
     V x[MAX_PARTS], dy; /* the first sample of the band */
     V group;          /* the first input block of the piece's group */
     V xs, ds;         /* staged: [input blocks][images][x_rows][classes][count] and [output blocks][images][band][units] units */
+    V margins;        /* few: a row of x in bf16 between zeros */
     V images, r0, r1; /* the band: images of the slot, rows of dy */
     V t0, t1;         /* its rows of x, counted as they are staged */
     V last;           /* i1: is it the last of its images? */
@@ -30,7 +34,9 @@ struct staged {
     V far_image;      /* elements of x from one image of it to the next */
 };
 
-static int64_t x_row(const struct wgrad_staged_params *p, int64_t v) { return p->classes * p->count * v; }
+static int64_t x_row(const struct wgrad_staged_params *p, int64_t v) { return p->few ? round_up(p->count * p->g.x.w, v) : p->classes * p->count * v; }
+/* Elements of the row between zeros: what is staged, and s columns more. */
+static int64_t margins_row(const struct wgrad_staged_params *p, int64_t v) { return p->few ? round_up(x_row(p, v) + p->g.stride[1] * p->g.x.w, v) : 0; }
 static int64_t x_image(const struct wgrad_staged_params *p, int64_t v) { return p->x_rows * x_row(p, v); }
 static int64_t dy_row(const struct wgrad_staged_params *p, int64_t v) { return p->units * v; }
 static int64_t dy_image(const struct wgrad_staged_params *p, int64_t v) { return p->g.band * dy_row(p, v); }
@@ -45,6 +51,7 @@ static struct walk walk_of(const struct wgrad_staged_params *p, int64_t v)
 {
     const struct wgrad_params *g = &p->g;
     if (is_plain(g)) return (struct walk){g->slots * g->x.n, g->stride[0] * g->x.h, g->stride[1] * g->x.w, g->x.c};
+    if (p->few) return (struct walk){x_image(p, v), g->stride[0] / p->x_step * x_row(p, v), p->pack * g->stride[1] * g->x.w, 1};
     return (struct walk){x_image(p, v), g->stride[0] / p->x_step * x_row(p, v), v, 1};
 }
 
@@ -135,6 +142,37 @@ static int64_t class_of(const struct wgrad_staged_params *p, int64_t index)
     return p->classes > 1 ? index : -p->g.pad[1] - div_down(-p->g.pad[1], period) * period;
 }
 
+/* A row of few channels: it goes between its zeros, and is read from there number by number. */
+static void stage_few(struct staged *c, V from, V to)
+{
+    struct emit *e = c->e;
+    const struct wgrad_staged_params *p = c->p;
+    LLVMTypeRef half = e_stored(e, DT_BF16);
+    int64_t pixel = p->g.x.w, second = p->g.stride[1] * pixel, all = x_row(p, e->v), unroll = STAGE_UNROLL;
+    int64_t inside = min_i64(p->g.iw, p->first + p->count + p->g.stride[1]);
+    V row = e_ati_d(e, DT_BF16, c->margins, -p->first * pixel), unit[STAGE_UNROLL];
+    if (inside > 0) LLVMBuildMemCpy(e->b, row, 2, from, 2, e_int(e, inside * pixel * 2));
+    while (all / e->v % unroll) unroll--;
+    struct loop l;
+    loop_begin_once(e, &l, e_int(e, 0), e_int(e, all), unroll * e->v, 0, NULL);
+    V at = e_at_d(e, DT_BF16, c->margins, l.iv), out = e_at(e, to, l.iv);
+    for (int64_t k = 0; k < unroll; k++) {
+        V one = e_ati_d(e, DT_BF16, at, k * e->v), x = e_load_t(e, half, one, 2);
+        unit[k] = p->pack == 1 ? e_widen(e, x) : e_pair_halves(e, x, e_load_t(e, half, e_ati_d(e, DT_BF16, one, second), 2));
+    }
+    for (int64_t k = 0; k < unroll; k++) e_store_align(e, unit[k], e_ati(e, out, k * e->v), 4 * (unsigned)e->v);
+    loop_end(e, &l, NULL);
+}
+
+static void zero_margins(struct staged *c)
+{
+    struct emit *e = c->e;
+    struct loop l;
+    loop_begin_once(e, &l, e_int(e, 0), e_int(e, margins_row(c->p, e->v)), e->v, 0, NULL);
+    e_store_vd(e, DT_BF16, e_zero(e), e_at_d(e, DT_BF16, c->margins, l.iv));
+    loop_end(e, &l, NULL);
+}
+
 static void stage_x(struct staged *c)
 {
     struct emit *e = c->e;
@@ -150,6 +188,7 @@ static void stage_x(struct staged *c)
     loop_begin(e, &rows, c->t0, c->t1, 1, 0, NULL);
     V row = e_add(e, top, e_muli(e, rows.iv, p->x_step)), from = e_at_d(e, conv_view_dtype(x), plane.at, e_add(e, from_image, e_muli(e, row, x->h)));
     V to = e_at(e, to_block, e_add(e, e_muli(e, images.iv, x_image(p, e->v)), e_muli(e, rows.iv, x_row(p, e->v))));
+    if (p->few) stage_few(c, from, to);
     for (int64_t k = 0; k < p->classes; k++) {
         struct row_shape w = {conv_view_dtype(x), p->g.iw, x->w, p->pack, p->g.stride[1], class_of(p, k), p->first, p->count};
         if (class_used(p, w.r)) stage_row(e, &w, from, e_ati(e, to, k * p->count * e->v));
@@ -289,6 +328,7 @@ static V tap_at(struct staged *c, V kh, V kw)
         V top = e_addi(e, e_muli(e, c->r0, g->stride[0]), -g->pad[0]);
         return e_add(e, e_muli(e, e_add(e, top, row), g->x.h), e_muli(e, column, g->x.w));
     }
+    if (p->few) return e_add(e, e_muli(e, row, x_row(p, e->v)), e_muli(e, e_addi(e, column, -p->first), g->x.w));
     V offset = e_addi(e, column, -period * p->first); /* from the first column of the first unit */
     V class = p->classes > 1 ? e_remi(e, offset, period) : e_int(e, 0), unit = e_add(e, e_muli(e, class, p->count), e_divi(e, offset, period));
     return e_add(e, e_muli(e, row, x_row(p, e->v)), e_muli(e, unit, e->v));
@@ -395,6 +435,8 @@ void wgrad_staged_emit(struct emit *e, const void *params)
     parts_load(e, &p->g.parts, 0, 3, x);
     c.xs = e->scratch;
     c.ds = e_ati(e, c.xs, p->g.ib_chunk * p->images * x_image(p, e->v));
+    c.margins = e_ati(e, c.ds, p->g.og_chunk * p->g.ov * p->images * dy_image(p, e->v));
+    if (p->few) zero_margins(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     c.piece = wgrad_piece_of(e, &p->g, pieces.iv, slots);
     wgrad_zero(e, &p->g, &c.piece);
@@ -428,9 +470,16 @@ size_t wgrad_staged_init(struct wgrad_staged_params *p, const struct wgrad_param
     p->count = p->units + div_down(reach, period) - p->first;
     p->x_step = g->kernel[0] > 1 ? 1 : g->stride[0];
     if (is_plain(g)) p->classes = p->first = p->count = 0;
+    p->few = g->x.c == 1 && g->x.w < v;
+    if (p->few) {
+        p->classes = 0;
+        p->first = -g->pad[1];
+        p->count = pack * (p->units - 1) * g->stride[1] + reach - p->first + 1;
+    }
     int64_t rows = rows_of(p, t);
     p->g.band = div_up(g->rows, div_up(g->rows, min_i64(rows, g->rows)));
     p->images = p->g.band == g->rows ? max_i64(1, min_i64(rows / g->rows, div_up(samples, g->slots))) : 1;
     p->x_rows = (p->g.band - 1) * g->stride[0] / p->x_step + (g->kernel[0] - 1) * g->dilation[0] + 1;
-    return (size_t)(p->images * (g->ib_chunk * x_image(p, v) + g->og_chunk * g->ov * dy_image(p, v))) * 4;
+    int64_t staged = p->images * (g->ib_chunk * x_image(p, v) + g->og_chunk * g->ov * dy_image(p, v));
+    return (size_t)staged * 4 + (size_t)margins_row(p, v) * 2;
 }

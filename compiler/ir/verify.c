@@ -248,6 +248,23 @@ static bool verify_parts(struct verifier *w, const struct node *n)
     return whole || n->op->family != KERNEL_CONV || wrong(w, n, "its channels begin inside a block");
 }
 
+/* Pixels whose few channels lie side by side are a stem's, all of them in bf16: it multiplies pairs. */
+static bool is_pixels(const struct verifier *w, const struct value *v) { return has_layout(v, LAYOUT_BLOCKED) && v->type.v < w->g->lanes; }
+
+static bool verify_pixels(struct verifier *w, const struct node *n)
+{
+    for (int i = 0; i < n->nin; i++) {
+        if (!n->in[i] || !is_pixels(w, n->in[i])) continue;
+        bool conv = !strcmp(n->op->name, "conv2d"), stem = i == 0 && (conv || n->op->family == KERNEL_WGRAD);
+        const struct type *x = &n->in[i]->type, *weight = conv ? &n->in[1]->type : &n->out[0]->type;
+        if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
+            return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16", n->in[i]->name, x->v);
+        if (weight->layout != LAYOUT_WEIGHT || weight->iv != x->v || weight->dtype != (conv ? DT_BF16 : DT_F32))
+            return wrong(w, n, "the weight's inner block does not match the input");
+    }
+    return true;
+}
+
 /* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights. */
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
@@ -260,7 +277,7 @@ static bool verify_conv_layout(struct verifier *w, const struct node *n)
         return agree || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
     }
     if (has_layout(weight, packed)) {
-        bool stem = has_layout(x, LAYOUT_PLAIN);
+        bool stem = has_layout(x, LAYOUT_PLAIN) || is_pixels(w, x);
         return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v)
             || wrong(w, n, "the weight's inner block does not match the input");
     }
@@ -290,6 +307,7 @@ static bool verify_elementwise(struct verifier *w, const struct node *n, int fro
 static bool verify_layout(struct verifier *w, const struct node *n)
 {
     if (n->prepare || !strcmp(n->op->name, "repack")) return true;
+    if (!verify_pixels(w, n)) return false;
     if (n->op->family == KERNEL_CONV || n->op->family == KERNEL_WGRAD)
         if (!verify_parts(w, n)) return false;
     if (n->op->family == KERNEL_CONV) {
