@@ -57,6 +57,8 @@ static bool is_weight_copy(const struct node *n)
     return node_is(n, "repack") && n->in[0]->kind == VALUE_PARAM;
 }
 
+bool footprint_is_image_copy(const struct node *n) { return node_is(n, "repack") && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16; }
+
 static void forbid(struct footprint *m)
 {
     struct graph *g = m->g;
@@ -67,7 +69,7 @@ static void forbid(struct footprint *m)
     for (int i = 0; i < m->count; i++) {
         struct node *n = m->node[i];
         if (n->prepare || n->again || (!footprint_is_cheap(n) && n->op->family != KERNEL_CONV)) m->forward[i] = false;
-        m->again[i] = m->forward[i] && is_weight_copy(n);
+        m->again[i] = m->forward[i] && (is_weight_copy(n) || footprint_is_image_copy(n));
     }
 }
 

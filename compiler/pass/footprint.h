@@ -36,6 +36,8 @@ bool footprint_init(struct footprint *m, struct graph *g);
 static inline int footprint_root(const struct footprint *m, const struct value *v) { return m->root[v->id]; }
 /* Nothing but reading and writing: made again without a thought for the arithmetic. */
 bool footprint_is_cheap(const struct node *n);
+/* The caller's image in bf16 (pass/stem.c): made again unless the peak does not care, as the caller's own lies there all the time. */
+bool footprint_is_image_copy(const struct node *n);
 /* Bytes of arena that N's results take. */
 size_t footprint_made(const struct footprint *m, const struct node *n);
 /* The most that is live at one time, as m->again says; sets the order and m->kept. SIZE_MAX: the choice makes too much again. */

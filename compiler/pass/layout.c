@@ -11,6 +11,7 @@ struct copy { struct value *value; struct copy *next; }; /* the same value in an
 struct laying {
     struct graph *g;
     int v;
+    const struct target *target;
     bool pairs;          /* weights that bf16 images meet are bf16 pairs; where the CPU's products of these are slow, they stay f32 */
     int cap;             /* values that the two arrays have room for */
     bool *fixed;         /* by id: a state or a prepared value whose layout was chosen by its first reader */
@@ -126,6 +127,25 @@ static bool reads_plain(const struct laying *l, const struct node *n)
            op_tile(n) == 0;
 }
 
+/* A stem whose image is a copy in bf16 reads it pixel by pixel, the channels side by side, where the CPU multiplies such pairs fast. */
+static void lay_pixels(struct laying *l)
+{
+    GRAPH_EACH(l->g, n) {
+        struct value *image = n->nin ? stem_image(n->in[0]) : NULL;
+        if (!image || !stem_takes_pairs(n, image, l->target)) continue;
+        struct type type = in_layout(&n->in[0]->type, LAYOUT_BLOCKED, (int)image->type.dim[1], 0);
+        n->in[0] = convert(l, image, type, n);
+    }
+    graph_remove_dead(l->g);
+}
+
+static bool reads_pixels(const struct laying *l, const struct node *n)
+{
+    return n->in[0]->type.layout == LAYOUT_BLOCKED && n->in[0]->type.v != l->v;
+}
+
+static bool is_stem(const struct laying *l, const struct node *n) { return reads_plain(l, n) || reads_pixels(l, n); }
+
 /* Weights [O, I/groups, KH, KW] or [O, I] as the forward kernel reads them. */
 static struct type weight_type(const struct laying *l, const struct type *w, int64_t groups, bool stem)
 {
@@ -137,7 +157,7 @@ static struct type weight_type(const struct laying *l, const struct type *w, int
 
 static struct value *data_operand(struct laying *l, struct node *n)
 {
-    return reads_plain(l, n) ? n->in[0] : convert_blocked(l, n->in[0], n);
+    return is_stem(l, n) ? n->in[0] : convert_blocked(l, n->in[0], n);
 }
 
 /* Transformed weights: when they are loaded, or, where they are trained, once a step from the packed ones. */
@@ -155,10 +175,10 @@ static struct value *winograd_operand(struct laying *l, struct node *n, struct t
 static struct value *weight_operand(struct laying *l, struct node *n)
 {
     struct value *w = n->in[1];
-    struct type type = weight_type(l, &w->type, groups_of(n), reads_plain(l, n));
+    struct type type = weight_type(l, &w->type, groups_of(n), is_stem(l, n));
     if (op_tile(n)) return winograd_operand(l, n, type, op_tile(n));
-    bool narrow = w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: pairs are made of whole blocks */
-    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && !narrow;
+    bool narrow = w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: other pairs are made of whole blocks */
+    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && (!narrow || reads_pixels(l, n));
     if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
     struct type read = is_dgrad(n) ? in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0) : type;
@@ -182,7 +202,7 @@ static void layout_conv(struct laying *l, struct node *n)
 
 static void layout_wgrad(struct laying *l, struct node *n)
 {
-    bool stem = reads_plain(l, n);
+    bool stem = is_stem(l, n);
     n->in[0] = data_operand(l, n);
     for (int i = 1; i < n->nin; i++)
         if (n->in[i]) n->in[i] = convert_blocked(l, n->in[i], n);
@@ -277,9 +297,10 @@ static void layout_update(struct laying *l, int k)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    struct laying l = { .g = g, .v = c->target.lanes, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0 };
+    struct laying l = { .g = g, .v = c->target.lanes, .target = &c->target, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0 };
     reserve(&l);
     g->lanes = l.v;
+    lay_pixels(&l);
     GRAPH_EACH(g, n) layout_node(&l, n);
     for (int i = 0; i < g->nupdates; i++) layout_update(&l, i);
     for (int i = 0; i < g->noutputs; i++) layout_output(&l, i);

@@ -46,6 +46,12 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
 bool prologue_fits(const struct node *reader, int k, const struct node *def);
 void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def);
 
+/* The caller's image that X is a rounded copy of, by a node of its own; or NULL. Its few channels may be read as bf16 pixels that lie side by
+   side (pass/stem.c). */
+struct value *stem_image(const struct value *x);
+/* May N, a convolution or a weight gradient, read IMAGE so on target T: in pairs of neighbours? */
+bool stem_takes_pairs(const struct node *n, const struct value *image, const struct target *t);
+
 /* The operands from which on each element is read only to compute the result's same element, so that the result may overwrite one:
    the body's, or all; nin: none. */
 int plan_elementwise_from(const struct node *n);

@@ -1,5 +1,6 @@
 /* precision.c: images and their gradients are stored as bf16 where all who make and read them can; sums, bodies, parameters, their
-   gradients and what the caller gets stay fp32. No conversions are inserted: a value that one of its neighbours needs in fp32 is fp32. */
+   gradients and what the caller gets stay fp32. A value that one of its neighbours needs in fp32 is fp32: no conversions are inserted, but for
+   the caller's image where a stem is faster with a copy of it in bf16. */
 #include "pass/passes.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@ struct precision {
     bool *fixed;             /* by id: an output, a new state, a weight or what is made of weights alone */
     const char *blocker[64]; /* operators that keep images in fp32, each once */
     int nblockers, images, narrow; /* an image: of rank 4, an activation or its gradient */
+    int inputs;              /* read as bf16 copies */
     size_t before, after;    /* bytes of all images */
 };
 
@@ -80,12 +82,44 @@ static void make_parts_alike(struct graph *g)
     }
 }
 
+/* V in bf16, by a node before BEFORE. */
+static struct value *narrow_copy(struct graph *g, struct value *v, struct node *before)
+{
+    struct node *n = graph_node(g, before, op_find("pointwise"), &v, 1, 1);
+    n->nanchor = 0;
+    n->body = ARENA_NEW(g->arena, struct body);
+    *n->body = (struct body){ .nout = 1, .out = { { BODY_OPERAND, 0 } } };
+    n->out[0]->type = v->type;
+    n->out[0]->type.dtype = DT_BF16;
+    value_rename(g, n->out[0], graph_fresh_name(g, arena_printf(g->arena, "%s.bf16", v->name)));
+    return n->out[0];
+}
+
+/* The caller's image, where a stem's other operand or result is bf16 too and its products are faster so: one copy for all that read it. Of a
+   gradient, pairs are of pixels. */
+static void narrow_stems(struct precision *p, const struct target *t)
+{
+    struct value **copy = ARENA_ARRAY(p->g->arena, struct value *, p->g->nvalues + 1);
+    GRAPH_EACH(p->g, n) {
+        struct value *x = n->nin ? n->in[0] : NULL;
+        if (!x || !stem_takes_pairs(n, x, t)) continue;
+        const struct type *other = node_is(n, "conv2d") ? &n->out[0]->type : &n->in[1]->type;
+        if (other->dtype != DT_BF16 || (!node_is(n, "conv2d") && other->dim[3] == 1)) continue;
+        if (!copy[x->id]) {
+            copy[x->id] = narrow_copy(p->g, x, n);
+            p->inputs++;
+        }
+        n->in[0] = copy[x->id];
+    }
+}
+
 static void summarise(const struct precision *p, struct buf *summary)
 {
     bool small = p->before < 1 << 20;
     const double unit = small ? 1024 : 1024.0 * 1024;
-    buf_printf(summary, "%d of %d activations and gradients are bf16: %.1f %s instead of %.1f", p->narrow, p->images, (double)p->after / unit,
-               small ? "KiB" : "MiB", (double)p->before / unit);
+    buf_printf(summary, "%d of %d activations and gradients are bf16", p->narrow, p->images);
+    if (p->inputs) buf_printf(summary, ", %d input%s too", p->inputs, p->inputs == 1 ? "" : "s");
+    buf_printf(summary, ": %.1f %s instead of %.1f", (double)p->after / unit, small ? "KiB" : "MiB", (double)p->before / unit);
     for (int i = 0; i < p->nblockers; i++) {
         if (summary->len > 90) {
             buf_puts(summary, ", …");
@@ -117,6 +151,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         p.narrow += g->values[i]->type.dtype == DT_BF16;
         p.after += type_bytes(&g->values[i]->type);
     }
+    narrow_stems(&p, &c->target);
     summarise(&p, summary);
     return true;
 }

@@ -60,7 +60,7 @@ static double worth(const struct node *n, double bytes, enum order order)
     return order == BY_SIZE ? bytes : bytes / (order == BY_TIME ? cost_of(n) : 1 + (double)op_macs(n));
 }
 
-/* The candidates, best first. */
+/* The candidates, best first. The copy of the caller's image, which is made again to begin with, is one that may be taken back. */
 static struct candidate *candidates(const struct footprint *m, enum order order, int *count)
 {
     struct candidate *c = ARENA_ARRAY(m->arena, struct candidate, m->count + 1);
@@ -68,7 +68,7 @@ static struct candidate *candidates(const struct footprint *m, enum order order,
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->node[i];
         size_t made = kept_bytes(m, n);
-        if (!m->forward[i] || m->again[i] || !made || plan_is_view(n)) continue;
+        if (!m->forward[i] || (m->again[i] && !footprint_is_image_copy(n)) || !made || plan_is_view(n)) continue;
         c[(*count)++] = (struct candidate){ i, worth(n, (double)made, order) };
     }
     qsort(c, (size_t)*count, sizeof *c, by_worth);

@@ -36,7 +36,7 @@ esac
 if grep -qsw avx512_bf16 /proc/cpuinfo; then
     part op/test_op --cpu=znver4 conv2d conv_transpose2d conv2d_dgrad conv2d_wgrad
     part diff/test_diff --cpu=znver4 resnet20/infer.bf16 resnet20/sgd.bf16 unet/infer.bf16 unet/sgd.bf16
-    part shapes/test_shapes --cpu=znver4 3x3:bf16 1x1:bf16 1x1-stride2:bf16 transposed:bf16 grouped:bf16 3x3-stride2:bf16/wgrad 5x5:bf16/wgrad dilated:bf16/wgrad stem:bf16/wgrad
+    part shapes/test_shapes --cpu=znver4 3x3:bf16 1x1:bf16 1x1-stride2:bf16 transposed:bf16 grouped:bf16 3x3-stride2:bf16/wgrad 5x5:bf16/wgrad dilated:bf16/wgrad stem:bf16/forward stem:bf16/wgrad
 else
     echo "no AVX-512 BF16 here: products of bf16 pairs are not tested"
 fi

@@ -1,0 +1,1 @@
+opt --passes=precision --cpu znver4 --dtype bf16 --report precision-stem.ir

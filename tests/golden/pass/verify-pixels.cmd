@@ -1,0 +1,1 @@
+opt --passes=workspace verify-pixels.ir
