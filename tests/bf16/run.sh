@@ -34,7 +34,7 @@ tests/diff/nets/segment.yaml --cpu x86-64-v3
 resnet20 -p n=1 -p size=16 --winograd off
 resnet20 -p n=1 -p size=16 --winograd f4
 resnet20 -p n=1 -p size=16 --cpu x86-64-v3
-resnet50 -p width=8 -p size=64 --seed 2
+resnet50 -p width=8 -p size=64
 unet -p width=12 -p size=32
 CASES
 
