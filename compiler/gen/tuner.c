@@ -149,7 +149,7 @@ static bool look_at(const struct tuner *t, const struct graph *g, const struct n
     for (int k = 0; k < count; k++) {
         l->allowed[k] = algorithm_allowed(g, n, k, c);
         if (!l->allowed[k]) continue;
-        double cost = algorithm_model_cost(n, k, &t->target);
+        double cost = algorithm_model_cost(g, n, k, &t->target);
         if (choices++ == 0 || cost < l->weight) l->weight = cost;
     }
     return choices > 1;

@@ -16,8 +16,8 @@ double algorithm_error(const struct node *n, int algorithm);
 bool algorithm_legal(const struct node *n, int algorithm, const struct target *t);
 /* May it be chosen in G: legal, within C's error budget, and no tile beyond 5 × 5 and no stride in training? */
 bool algorithm_allowed(const struct graph *g, const struct node *n, int algorithm, const struct pass_context *c);
-/* The analytic model: cycles of one core. */
-double algorithm_model_cost(const struct node *n, int algorithm, const struct target *t);
+/* The analytic model: cycles of one core, with what a step of G does to the weights. */
+double algorithm_model_cost(const struct graph *g, const struct node *n, int algorithm, const struct target *t);
 
 /* All that N's algorithms cost depends on, as a line of text without blanks at its ends or '=': operator, shapes, attributes, training or
    not. Equal keys are one thing to measure. The same before and after layout. */
