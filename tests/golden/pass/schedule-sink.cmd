@@ -1,0 +1,1 @@
+opt --passes=schedule --report schedule-sink.ir
