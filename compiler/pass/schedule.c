@@ -234,8 +234,8 @@ static int *demand(const struct schedule *s)
 
 enum { WINDOW = 12, SMALL = 128 /* of the peak: a node that makes less is not worth a trial */ };
 
-/* Does B read what A makes, or replace what A reads? */
-static bool before(const struct schedule *s, int a, int b)
+/* Must B follow A: does it read what A makes, or replace what A reads? */
+static bool must_follow(const struct schedule *s, int a, int b)
 {
     for (int k = s->deps.succ_start[a]; k < s->deps.succ_start[a + 1]; k++)
         if (s->deps.succ[k] == b) return true;
@@ -248,7 +248,7 @@ static void sunk(const struct schedule *s, const int *from, int count, int last,
     bool follows[WINDOW] = { true };
     int n = 0;
     for (int i = 1; i <= last; i++) {
-        for (int k = 0; k < i; k++) follows[i] = follows[i] || (follows[k] && before(s, from[k], from[i]));
+        for (int k = 0; k < i; k++) follows[i] = follows[i] || (follows[k] && must_follow(s, from[k], from[i]));
         if (!follows[i]) to[n++] = from[i];
     }
     for (int i = 0; i <= last; i++)
