@@ -43,6 +43,57 @@ double reference_limit(const struct reference_row *r, double tolerance)
     return r->largest > 0 ? tolerance + sqrt(tolerance * BF16_STEP + 4 * pow(r->largest * BF16_STEP, 2)) : tolerance;
 }
 
+/* ---- what rounding to bf16 does to a loss */
+
+/* One number cannot tell how large its error might have been. So a loss is computed again and again with the errors of its predictions shuffled and
+   their signs drawn anew: the root of the mean of the squares of what that changes is their scale. */
+enum { SHUFFLES = 32 };
+
+static uint64_t next_random(uint64_t *state) { return *state = *state * 6364136223846793005u + 1442695040888963407u; }
+
+static double mean_square_change(struct eval *e, const struct node *loss, const double *exact, const double *rounded, int64_t count)
+{
+    double *x = eval_data(e, loss->in[0]), *y = eval_data(e, loss->out[0]), base, sum = 0;
+    uint64_t random = 1;
+    eval_node(e, loss);
+    base = *y;
+    for (int s = 0; s < SHUFFLES; s++) {
+        for (int64_t i = 0; i < count; i++) {
+            uint64_t r = next_random(&random) >> 24;
+            int64_t k = (int64_t)((r >> 1) % (uint64_t)count);
+            x[i] = exact[i] + (r & 1 ? 1 : -1) * (rounded[k] - exact[k]);
+        }
+        eval_node(e, loss);
+        sum += (*y - base) * (*y - base);
+    }
+    memcpy(x, exact, (size_t)count * sizeof *x);
+    *y = base;
+    return sum / SHUFFLES;
+}
+
+/* The scale of the error of the sum of all losses of B's graph. */
+static double loss_scale(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o)
+{
+    struct eval *e = reference_eval(c, b->graph, s, o), *rounding = reference_eval(c, b->graph, s, o);
+    int last = -1;
+    double sum = 0;
+    GRAPH_EACH(b->graph, n) last = n->op->class_ == OP_LOSS ? n->index : last;
+    eval_exact(e);
+    GRAPH_EACH(b->graph, n) {
+        if (n->index > last) break;
+        eval_node(e, n);
+        eval_node(rounding, n);
+        if (n->op->class_ != OP_LOSS) continue;
+        int64_t count = type_elements(&n->in[0]->type);
+        double *exact = ARENA_ARRAY(c->arena, double, count);
+        memcpy(exact, eval_data(e, n->in[0]), (size_t)count * sizeof *exact);
+        sum += mean_square_change(e, n, exact, eval_data(rounding, n->in[0]), count);
+    }
+    eval_free(e);
+    eval_free(rounding);
+    return sqrt(sum);
+}
+
 double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
                           const double *want, int64_t count)
 {
@@ -53,6 +104,7 @@ double reference_bf16_limit(struct cli *c, const struct built *b, const struct s
     for (int i = 0; i < b->graph->noutputs; i++)
         if (strcmp(b->graph->outputs[i].label, label) == 0) error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
     eval_free(e);
+    if (count == 1) error = fmax(error, loss_scale(c, b, s, o) / fmax(fabs(*want), 1e-30));
     return fmax(3 * error, BF16_STEP);
 }
 

@@ -32,7 +32,8 @@ struct eval *reference_eval(struct cli *c, const struct graph *g, const struct s
 double reference_limit(const struct reference_row *r, double tolerance);
 /* How far the compiled output LABEL may be off WANT, which is as the spec says it (COUNT numbers of it), where values are stored as bf16: what
    that rounding alone does to the graph after all passes, interpreted, times three, as the roundings of one side and of the other are not the
-   same ones, and at least one step of bf16. 0: nothing is stored so. */
+   same ones, and at least one step of bf16. Of a single number, a loss, it is what such errors of its predictions come to, whatever their signs.
+   0: nothing is stored so. */
 double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
                           const double *want, int64_t count);
 
