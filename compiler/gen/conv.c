@@ -164,11 +164,15 @@ int conv_body_args(const struct node *n, struct lower_arg *args, int count)
     return count;
 }
 
-struct lower_arg conv_weight_arg(const struct node *n, int64_t block)
+int64_t conv_first_block(const struct node *n)
 {
     int k = n->op->family == KERNEL_CONV ? op_attr_index(n->op, "channels") : -1;
-    int64_t first = k < 0 ? 0 : n->attr[k].v[0] / n->out[0]->type.v;
-    return arg_offset(n->in[1], (size_t)(first * block) * dtype_bytes(n->in[1]->type.dtype));
+    return k < 0 ? 0 : n->attr[k].v[0] / n->out[0]->type.v;
+}
+
+struct lower_arg conv_weight_arg(const struct node *n, int64_t block)
+{
+    return arg_offset(n->in[1], (size_t)(conv_first_block(n) * block) * dtype_bytes(n->in[1]->type.dtype));
 }
 
 /* Multiply-adds that the kernel executes for one image: taps that fall outside are left out. CHANNELS: real ones that are summed. */
@@ -367,7 +371,7 @@ void lower_conv(struct lower *lo, const struct node *n)
     const char *op = n->op->name;
     bool dense = strcmp(op, "dense") == 0, dense_dgrad = strcmp(op, "dense_dgrad") == 0;
     if (dense || dense_dgrad) lower_dense(lo, n, dense_dgrad);
-    else if (layout_is_winograd(n->in[1]->type.layout)) lower_winograd(lo, n);
+    else if (op_tile(n)) lower_winograd(lo, n);
     else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
     else if (strcmp(op, "conv2d") == 0) lower_forward(lo, n);
     else lower_transposed(lo, n);

@@ -23,6 +23,9 @@ struct conv_parts { int64_t count, first[MAX_PARTS], n[MAX_PARTS]; };
 /* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many there are then. */
 int conv_body_args(const struct node *n, struct lower_arg *args, int count);
 
+/* The first output block of N's weights that it makes: a gradient by some channels alone leaves out others. */
+int64_t conv_first_block(const struct node *n);
+
 /* N's weights, of whose output blocks (BLOCK elements each) a gradient by some channels alone leaves out the first. */
 struct lower_arg conv_weight_arg(const struct node *n, int64_t block);
 

@@ -73,15 +73,29 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, parts_args(n, args, count));
 }
 
-static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p)
+/* The products of the output blocks [FIRST, FIRST + p.ocb) with WEIGHTS. */
+static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p, int64_t first, struct lower_arg weights)
 {
+    size_t m = (size_t)(p.tile * p.tile * p.point_v + first * p.row * lower_target(lo)->lanes) * sizeof(float);
     p.phase = WINOGRAD_PRODUCT;
     p.in = p.out = (struct conv_view){0};
     p.parts = (struct conv_parts){0};
     p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.piece = 0;
-    p.body.nout = 1;
-    struct lower_arg args[] = {arg_none(), weight_arg(lo, n, &p), arg_none(), arg_value(node_workspace(n))};
-    lower_step(lo, add_kernel(lo, "winograd_product", &p), p.tile * p.tile * (p.ocb / p.ov), false, args, 4);
+    struct lower_arg args[] = {weights, arg_value(node_workspace(n)), arg_offset(node_workspace(n), m)};
+    lower_step(lo, add_kernel(lo, "winograd_product", &p), p.tile * p.tile * (p.ocb / p.ov), false, args, 3);
+}
+
+/* Chunk by chunk the weights are transformed, and the products made that use them. */
+static void add_chunks(struct lower *lo, const struct node *n, struct winograd_params p, const struct winograd_plan *w)
+{
+    int lanes = lower_target(lo)->lanes;
+    struct lower_arg weights = arg_offset(node_workspace(n), (size_t)(winograd_v_floats(w) + winograd_m_floats(w)) * sizeof(float));
+    int64_t before = conv_first_block(n);
+    p.ocb = winograd_chunk(w, lanes);
+    for (int64_t first = 0; first < w->ocb; first += p.ocb) {
+        lower_winograd_chunk(lo, n, before + first, p.ocb, weights);
+        add_product_step(lo, n, p, first, weights);
+    }
 }
 
 void lower_winograd(struct lower *lo, const struct node *n)
@@ -93,13 +107,14 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (w.split) {
         p.piece = winograd_piece(&w);
         add_input_step(lo, n, p);
-        add_product_step(lo, n, p);
+        if (winograd_transforms(n)) add_chunks(lo, n, p, &w);
+        else add_product_step(lo, n, p, 0, weight_arg(lo, n, &p));
     }
     gen_body_init(&p.body, n);
     if (!w.split) gen_body_init_pre(&p.pre, n, 0);
     if (!winograd_has_pre(&p.pre)) p.ic = 0;
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
-    struct lower_arg args[24] = {arg_value(n->in[0]), weight_arg(lo, n, &p), arg_value(n->out[0])};
+    struct lower_arg args[24] = {arg_value(n->in[0]), w.split ? arg_none() : weight_arg(lo, n, &p), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
     if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */

@@ -7,7 +7,8 @@
    Fused: one piece does all three for its block, with V and M in this worker's scratch, so that nothing but the output goes to memory.
    Split: three steps for all tiles of the batch, with V and M in the node's workspace; a piece of the second is one point of one group of
    output vectors, whose weights stay in the first-level cache. For layers with too few blocks to go round, and for weights too large to be
-   read again for every block.
+   read again for every block. Where the weights come packed, as in training, the second step is one for each chunk of output blocks, behind
+   another that transforms their weights (op/winograd.h): written and read once, they would otherwise go to memory and back.
 
    Memory is idle while products run, so they ask in advance for what comes next: the next point's weights, a slice for each group of
    tiles; fused, also the next block's input and the lines that the output is about to be written to. */
@@ -41,6 +42,9 @@ void lower_winograd(struct lower *lo, const struct node *n);
 /* The repack of packed weights (LAYOUT_WEIGHT) into transformed ones, for either direction, in a training step. */
 void lower_winograd_weights(struct lower *lo, const struct node *n);
 
+/* The step of a convolution that transforms the packed weights of its output blocks [FIRST, FIRST + COUNT), counted in the weights' channels, to TO. */
+void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first, int64_t count, struct lower_arg to);
+
 /* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */
 struct rnc_winograd;
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
@@ -54,7 +58,8 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueR
 /* Floats of scratch: V and M where fused, and a buffer for tiles at the edges. */
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v);
 
-/* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M), further parts of the input. */
+/* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M), further parts of the input. The split
+   products': weights, V, M (from its chunk's first vector on). */
 void winograd_emit(struct emit *e, const void *params);
 
 #endif

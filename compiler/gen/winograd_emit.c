@@ -500,6 +500,12 @@ static void open_arguments(struct wino *c)
 {
     struct emit *e = c->e;
     const struct gen_body *b = &c->p->body;
+    if (c->p->phase == WINOGRAD_PRODUCT) {
+        c->weight = e_arg(e, 0);
+        c->v = e_arg(e, 1);
+        c->mbuf = e_arg(e, 2);
+        return;
+    }
     int further = 2 + b->noperands + (b->nout > 1 ? b->nout : 1) + (c->p->phase != WINOGRAD_FUSED);
     parts_load(e, &c->p->parts, 0, further, c->in);
     c->weight = e_arg(e, 1);
@@ -515,6 +521,7 @@ static void open_memory(struct wino *c)
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     bool fused = p->phase == WINOGRAD_FUSED;
+    if (p->phase == WINOGRAD_PRODUCT) return;
     V base = fused ? e->scratch : e_arg(e, 2 + p->body.noperands + (p->body.nout > 1 ? (int)p->body.nout : 1));
     c->v = base;
     c->mbuf = e_ati(e, base, c->points * p->point_v);

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "gen/lanes.h"
 #include "gen/winograd.h"
+#include "op/winograd.h"
 #include "runtime/winograd.h"
 
 enum { T = RNC_WINOGRAD_MAX };
@@ -134,7 +135,7 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g
 
 enum { TAPS = 9, LINE = 16 /* floats of a cache line */, MAX_STEP = 4, STREAM = 4 /* times the second-level cache */ };
 
-struct weights_params { int64_t m, stride, outer, inner, transpose, flip, stream; };
+struct weights_params { int64_t m, stride, across, inner, turn, stream; };
 
 struct weights_emitter {
     struct emit *e;
@@ -149,7 +150,7 @@ static V piece_source(const struct weights_emitter *c, V k)
 {
     struct emit *e = c->e;
     const struct weights_params *p = c->p;
-    if (p->transpose) k = e_add(e, e_muli(e, e_remi(e, k, p->inner), p->outer), e_divi(e, k, p->inner));
+    if (p->turn) k = e_add(e, e_muli(e, e_remi(e, k, p->inner), p->across), e_divi(e, k, p->inner));
     return e_at(e, c->from, e_muli(e, k, TAPS * c->block));
 }
 
@@ -182,7 +183,7 @@ static int column_rows(const struct weights_emitter *c, V src, int r, V (*t)[3])
     for (int k = 0; k < 3; k++) {
         V g[3] = {NULL}, out[2];
         for (int i = 0; i < 3; i++)
-            if (c->w->g[r][i] != 0) g[i] = e_load_va(e, e_ati(e, src, (c->p->flip ? 8 - (3 * i + k) : 3 * i + k) * c->block));
+            if (c->w->g[r][i] != 0) g[i] = e_load_va(e, e_ati(e, src, (c->p->turn ? 8 - (3 * i + k) : 3 * i + k) * c->block));
         rows = weight_rows(e, c->w, g, r, out);
         for (int i = 0; i < rows; i++) t[i][k] = out[i];
     }
@@ -219,7 +220,8 @@ static void transform_piece(const struct weights_emitter *c, V src, V dst, V nex
     }
 }
 
-/* Arguments: packed [A/v][B/v][9][v b][v a] (transpose: [B/v][A/v][9][v a][v b]), transformed [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
+/* Arguments: packed [A/v][B/v][9][v b][v a] (turn, for dgrad: [B/v][across][9][v a][v b], of which A/v, and the taps turned round), transformed
+   [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
 static void weights_emit(struct emit *e, const void *params)
 {
     const struct weights_params *p = params;
@@ -227,26 +229,38 @@ static void weights_emit(struct emit *e, const void *params)
     struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V src = piece_source(&c, pieces.iv), next = piece_source(&c, e_addi(e, pieces.iv, 1));
-    transform_piece(&c, p->transpose ? transposed(&c, src) : src, piece_result(&c, pieces.iv), next);
+    transform_piece(&c, p->turn ? transposed(&c, src) : src, piece_result(&c, pieces.iv), next);
     loop_end(e, &pieces, NULL);
     if (p->stream) e_stream_end(e);
 }
 
-void lower_winograd_weights(struct lower *lo, const struct node *n)
+/* WEIGHTS, packed, turned round where LAYOUT is dgrad's: the output blocks [FIRST, FIRST + COUNT) of the transformed ones go to TO. */
+static void add_step(struct lower *lo, struct value *weights, enum layout layout, int64_t m, int64_t first, int64_t count, bool stream, struct lower_arg to)
 {
-    const struct type *from = &n->in[0]->type, *t = &n->out[0]->type;
-    const struct target *target = lower_target(lo);
+    const struct type *w = &weights->type;
     struct weights_params p;
     memset(&p, 0, sizeof p);
-    assert(from->layout == LAYOUT_WEIGHT && from->iv == t->v);
-    p.transpose = p.flip = t->layout == LAYOUT_WINOGRAD_T;
-    p.m = t->iv;
-    p.stride = t->layout == LAYOUT_WINOGRAD_S ? 2 : 1;
-    p.inner = div_up(t->dim[p.flip ? 0 : 1], t->v);
-    p.outer = div_up(t->dim[p.flip ? 1 : 0], t->v);
-    p.stream = type_bytes(t) > STREAM * target->l2_bytes;
-    if (p.transpose) lower_scratch(lo, (size_t)(TAPS * t->v * t->v) * sizeof(float));
-    struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
-    int kernel = lower_kernel(lo, "winograd_weights", weights_emit, &p, sizeof p);
-    lower_step(lo, kernel, p.outer * p.inner, false, args, 2);
+    assert(w->layout == LAYOUT_WEIGHT && w->iv == w->v);
+    p.turn = layout == LAYOUT_WINOGRAD_T;
+    p.m = m;
+    p.stride = layout == LAYOUT_WINOGRAD_S ? 2 : 1;
+    p.inner = div_up(w->dim[p.turn ? 0 : 1], w->v);
+    p.across = p.turn ? div_up(w->dim[1], w->v) : 0;
+    p.stream = stream;
+    size_t block = TAPS * (size_t)w->v * (size_t)w->v * sizeof(float), from = (size_t)(first * (p.turn ? 1 : p.inner)) * block;
+    if (p.turn) lower_scratch(lo, block);
+    struct lower_arg args[] = {arg_offset(weights, from), to};
+    lower_step(lo, lower_kernel(lo, "winograd_weights", weights_emit, &p, sizeof p), count * p.inner, false, args, 2);
+}
+
+void lower_winograd_weights(struct lower *lo, const struct node *n)
+{
+    const struct type *t = &n->out[0]->type;
+    int64_t blocks = div_up(t->dim[t->layout == LAYOUT_WINOGRAD_T ? 1 : 0], t->v);
+    add_step(lo, n->in[0], t->layout, t->iv, 0, blocks, type_bytes(t) > STREAM * lower_target(lo)->l2_bytes, arg_value(n->out[0]));
+}
+
+void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first, int64_t count, struct lower_arg to)
+{
+    add_step(lo, n->in[1], winograd_layout(n), op_tile(n), first, count, false, to);
 }

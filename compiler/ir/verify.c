@@ -265,17 +265,26 @@ static bool verify_pixels(struct verifier *w, const struct node *n)
     return true;
 }
 
+/* Winograd's convolutions read transformed weights; split ones may read packed ones and transform them themselves. */
+static bool verify_winograd_layout(struct verifier *w, const struct node *n)
+{
+    const struct value *weight = n->in[1];
+    if (has_layout(weight, winograd_layout(n)))
+        return op_tile(n) == weight->type.iv || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
+    const struct type x = parts_type(n);
+    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
+    itself = itself && winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, weight->type.v).split;
+    return itself || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
+}
+
 /* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights. */
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
     const struct value *x = n->in[0], *weight = n->in[1];
-    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT, transformed = winograd_layout(n);
+    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
     if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
     if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return wrong(w, n, "only a graph's input may be read plainly");
-    if (has_layout(weight, transformed)) {
-        bool agree = op_tile(n) == weight->type.iv;
-        return agree || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
-    }
+    if (op_tile(n)) return verify_winograd_layout(w, n);
     if (has_layout(weight, packed)) {
         bool stem = has_layout(x, LAYOUT_PLAIN) || is_pixels(w, x);
         return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v)

@@ -348,22 +348,15 @@ static int64_t dgrad_macs(const struct node *n)
 }
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
 
-bool op_takes_pre(const struct node *n, int k)
-{
-    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1)) return false;
-    if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
-    enum layout l = n->in[1]->type.layout;
-    return l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T;
-}
-
-/* The transformed input and the products, where several pieces share them. */
+/* The transformed input and the products, where several pieces share them, and the weights that are transformed at a time. */
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
     int64_t m = op_tile(n);
     if (!m) return 0;
     struct type x = parts_type(n);
     struct winograd_plan p = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lanes);
-    return p.split ? (size_t)(p.tile * p.tile * (p.point_v + p.point_m)) * sizeof(float) : 0;
+    int64_t weights = winograd_transforms(n) ? winograd_chunk_floats(&p, lanes) : 0;
+    return p.split ? (size_t)(winograd_v_floats(&p) + winograd_m_floats(&p) + weights) * sizeof(float) : 0;
 }
 
 static size_t conv_wgrad_workspace(const struct node *n, int lanes)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include "base/buf.h"
 #include "op/op.h"
+#include "op/parts.h"
+#include "op/winograd_wgrad.h"
 
 /* ---- the table: the families' rows, gathered once, constant afterwards */
 
@@ -502,6 +504,14 @@ bool op_infer(struct node *n, struct op_error *e)
 }
 
 int64_t op_macs(const struct node *n) { return n->op->macs ? n->op->macs(n) : 0; }
+
+bool op_takes_pre(const struct node *n, int k)
+{
+    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1)) return false;
+    if (n->op->family == KERNEL_POOL) return true;
+    if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
+    return op_tile(n) && node_ints(n, "stride")[0] == 1;
+}
 
 struct value *node_workspace(const struct node *n)
 {

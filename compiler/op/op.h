@@ -115,7 +115,7 @@ struct op_def {
     /* Bytes of arena the kernels of this node need while it runs (partial sums …), or 0; decided from types alone. The pass
        `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none. */
     size_t (*workspace)(const struct node *n, int lanes);
-    int prologues;                        /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's */
+    int prologues;                        /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's and those of pooling */
     bool inplace;                         /* result 0 may overwrite an input of the same size that dies here */
     bool bf16;                            /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of KERNEL_POINTWISE do */
     void (*ref)(struct ref_call *c);      /* naive, double accumulators, written independently of the kernel */

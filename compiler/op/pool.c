@@ -341,13 +341,13 @@ static const struct op_test tests_global_grad[] = {
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
 const struct op_def op_pool_rows[] = {
-    {.name = "max_pool", .help = "maximum of each window", POOL(OP_LAYER, max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 1, .grad = grad_max},
-    {.name = "avg_pool", .help = "mean of each window", POOL(OP_LAYER, avg), ATTRS(attrs_avg), OPERANDS(operand_x), .nouts = 1, .grad = grad_avg},
+    {.name = "max_pool", .help = "maximum of each window", POOL(OP_LAYER, max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 1, .grad = grad_max, .prologues = 1},
+    {.name = "avg_pool", .help = "mean of each window", POOL(OP_LAYER, avg), ATTRS(attrs_avg), OPERANDS(operand_x), .nouts = 1, .grad = grad_avg, .prologues = 1},
     {.name = "global_avg_pool", .help = "mean of each channel: features of an image", POOL(OP_LAYER, global), OPERANDS(operand_x), .nouts = 1,
      .grad = grad_global},
     {.name = "max_pool_index", .help = "max_pool, and where in each window the maximum was", .class_ = OP_INTERNAL, .family = KERNEL_POOL, .bf16 = true,
      .infer = infer_max_index, .ref = ref_max, .tests = tests_max, .ntests = COUNT_OF(tests_max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 2,
-     .grad = grad_max_index},
+     .grad = grad_max_index, .prologues = 1},
     {.name = "max_pool_grad", .help = "gradient of max_pool", POOL(OP_INTERNAL, max_grad), ATTRS(attrs_max_grad), OPERANDS(operands_dy_index), .nouts = 1},
     {.name = "avg_pool_grad", .help = "gradient of avg_pool", POOL(OP_INTERNAL, avg_grad), ATTRS(attrs_avg_grad), OPERANDS(operand_dy), .nouts = 1},
     {.name = "global_avg_pool_grad", .help = "gradient of global_avg_pool", POOL(OP_INTERNAL, global_grad), ATTRS(attrs_size), OPERANDS(operand_dy), .nouts = 1},

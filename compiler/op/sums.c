@@ -19,7 +19,7 @@ int64_t sums_chunks(int64_t batch) { return max_i64(2, 128 / batch); }
 static int64_t winograd_slots(const struct node *n, int lanes)
 {
     const struct type x = parts_type(n);
-    struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, n->in[1]->type.iv, node_ints(n, "stride")[0], lanes);
+    struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, op_tile(n), node_ints(n, "stride")[0], lanes);
     return w.split ? div_up(w.block, winograd_piece(&w)) : w.blocks;
 }
 
@@ -27,7 +27,7 @@ int64_t sums_slots(const struct node *n, int lanes)
 {
     int64_t batch = n->out[0]->type.dim[0], phases = 1;
     if (n->op->family != KERNEL_CONV) return batch;
-    if (layout_is_winograd(n->in[1]->type.layout)) return winograd_slots(n, lanes);
+    if (op_tile(n)) return winograd_slots(n, lanes);
     bool forward = !strcmp(n->op->name, "conv2d");
     if (!forward) phases = node_ints(n, "stride")[0] * node_ints(n, "stride")[1];
     return phases * batch * sums_chunks(batch);

@@ -67,6 +67,9 @@ enum { WINOGRAD_SUM = 256 };
 
 enum { WINOGRAD_L2 = 5 << 18, WINOGRAD_V = 512 << 10, WINOGRAD_WEIGHTS = 3 << 20, WINOGRAD_WORKSPACE = 64 << 20, WINOGRAD_PIECES = 12 };
 
+/* Bytes of transformed weights that a training step has at a time: a share of a third-level cache. */
+enum { WINOGRAD_CHUNK = 8 << 20 };
+
 /* Tiles of a piece of the split transforms: enough work to be worth handing out, pieces enough to go round. */
 enum { WINOGRAD_PIECE_VECTORS = 128, WINOGRAD_MIN_PIECES = 16 };
 
@@ -116,6 +119,26 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     p.point_v = winograd_point(p.icb * p.row, lanes);
     p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.row, lanes);
     return p;
+}
+
+/* In a training step, where weights are transformed anew for a single use, a split convolution reads packed ones (LAYOUT_WEIGHT) and transforms
+   those of some output blocks at a time, which the products then find in the cache. */
+static inline bool winograd_transforms(const struct node *n) { return op_tile(n) && n->in[1]->type.layout == LAYOUT_WEIGHT; }
+
+/* Output blocks that are transformed at a time: whole register groups, equal shares of all. */
+static inline int64_t winograd_chunk(const struct winograd_plan *p, int lanes)
+{
+    int64_t groups = p->ocb / p->ov, bytes = p->tile * p->tile * p->icb * lanes * lanes * 4 * p->ov, chunk = max_i64(1, min_i64(groups, WINOGRAD_CHUNK / bytes));
+    while (groups % chunk) chunk--;
+    return chunk * p->ov;
+}
+
+/* Floats of the workspace: V, M, and a chunk of transformed weights, each at a whole number of lines. */
+static inline int64_t winograd_v_floats(const struct winograd_plan *p) { return p->tile * p->tile * p->point_v; }
+static inline int64_t winograd_m_floats(const struct winograd_plan *p) { return p->tile * p->tile * p->point_m; }
+static inline int64_t winograd_chunk_floats(const struct winograd_plan *p, int lanes)
+{
+    return winograd_chunk(p, lanes) * p->tile * p->tile * p->icb * lanes * lanes;
 }
 
 #endif

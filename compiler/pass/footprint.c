@@ -285,6 +285,7 @@ size_t footprint_peak(struct footprint *m)
     if (!order_nodes(m)) return SIZE_MAX;
     size_t live = 0, peak = 0;
     int made = 0;
+    m->excess = 0;
     for (int i = 0; i < m->g->nvalues; i++) made += !m->g->values[i]->def;
     for (int e = 0; e < m->nentries; e++) {
         const struct node *n = m->node[m->entry[e].node];
@@ -295,6 +296,7 @@ size_t footprint_peak(struct footprint *m)
             if (reads[i] >= 0) m->storage[reads[i]].left--;
         size_t over = taken_over(m, n, reads);
         if (live - over > peak) peak = live - over;
+        if (live - over > m->room) m->excess += (double)(live - over - m->room);
         live -= freed(m, reads, count);
         for (int i = 0; i < n->nout; i++) /* results that nobody reads: workspaces */
             if (m->root[n->out[i]->id] == n->out[i]->id && !m->storage[made++].left) live -= m->bytes[n->out[i]->id];

@@ -29,6 +29,8 @@ struct footprint {
     int nstorages, cap_storages;
     int *first, *current; /* by value id: the storage of its first making, and of its latest */
     int *made, *used;     /* by node: entries when it was last made again and last read; made -1: not yet */
+    size_t room;          /* for footprint_peak: what there is; */
+    double excess;        /* and its result: how far more than that is live, summed over the order */
 };
 
 /* Of a graph with layouts and workspaces, in its order. Nothing but copies of weights is made again at first. False: there is no loss. */
@@ -40,7 +42,7 @@ bool footprint_is_cheap(const struct node *n);
 bool footprint_is_image_copy(const struct node *n);
 /* Bytes of arena that N's results take. */
 size_t footprint_made(const struct footprint *m, const struct node *n);
-/* The most that is live at one time, as m->again says; sets the order and m->kept. SIZE_MAX: the choice makes too much again. */
+/* The most that is live at one time, as m->again says; sets the order, m->kept and m->excess. SIZE_MAX: the choice makes too much again. */
 size_t footprint_peak(struct footprint *m);
 /* The order becomes the graph's; M is of no use afterwards. Returns how many nodes were added. */
 int footprint_apply(struct footprint *m);

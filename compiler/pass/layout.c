@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "op/op.h"
+#include "op/parts.h"
 #include "op/winograd.h"
 
 struct copy { struct value *value; struct copy *next; }; /* the same value in another layout */
@@ -116,6 +117,14 @@ static bool is_dgrad(const struct node *n)
     return node_is(n, "conv2d_dgrad") || node_is(n, "dense_dgrad") || node_is(n, "conv_transpose2d");
 }
 
+/* The weights of N as they were before they had a layout; NULL: it has none. */
+static const struct value *weights_of(const struct node *n)
+{
+    const struct value *w = n->in[1];
+    while (w && node_is(w->def, "repack")) w = w->def->in[0];
+    return w;
+}
+
 static int64_t groups_of(const struct node *n) { return op_attr_index(n->op, "groups") < 0 ? 1 : node_int(n, "groups"); }
 
 /* A stem reads the caller's few channels where they lie: blocking them would multiply the bytes and the work. (Winograd's transforms read
@@ -160,10 +169,28 @@ static struct value *data_operand(struct laying *l, struct node *n)
     return is_stem(l, n) ? n->in[0] : convert_blocked(l, n->in[0], n);
 }
 
-/* Transformed weights: when they are loaded, or, where they are trained, once a step from the packed ones. */
+/* Do both convolutions read the same transformed weights? */
+static bool shares_transformed(const struct node *a, const struct node *b)
+{
+    if (a == b || a->op != b->op || !op_tile(a) || op_tile(a) != op_tile(b) || weights_of(a) != weights_of(b)) return false;
+    return !is_dgrad(a) || memcmp(node_ints(a, "channels"), node_ints(b, "channels"), 2 * sizeof(int64_t)) == 0;
+}
+
+/* A split convolution transforms weights itself that nobody else reads transformed: then they are never in memory as a whole. */
+static bool transforms_weights(const struct laying *l, const struct node *n)
+{
+    const struct type x = parts_type(n);
+    if (!l->g->train || node_ints(n, "stride")[0] > 1 || !winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, l->v).split) return false;
+    GRAPH_EACH(l->g, other)
+        if (shares_transformed(n, other)) return false;
+    return true;
+}
+
+/* Weights of Winograd's convolutions are transformed when they are loaded; where they are trained, once a step from the packed ones. */
 static struct value *winograd_operand(struct laying *l, struct node *n, struct type packed, int m)
 {
     struct value *w = n->in[1];
+    if (transforms_weights(l, n)) return convert(l, w, packed, n);
     reserve(l);
     if (is_state(w) && !l->fixed[w->id]) {
         if (l->g->train) w->type = packed;

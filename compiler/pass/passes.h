@@ -34,7 +34,7 @@ struct deps deps_of(struct graph *g, struct arena *a);
 struct interval *plan_intervals(const struct graph *g, struct arena *a);
 
 /* What G's arena and state come to once the passes that follow `recompute` have run, on a copy. False after diagnostics. */
-bool plan_trial(const struct graph *g, struct pass_context *c, size_t *arena, size_t *state);
+bool plan_trial(const struct graph *g, struct pass_context *c, bool prologues, size_t *arena, size_t *state);
 
 /* May READER, a pointwise node or a convolution with a body, compute its operand V by itself as the pointwise node DEF does (pass/inline.c)? */
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);

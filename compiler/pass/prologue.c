@@ -3,7 +3,10 @@
    3×3 convolutions, which would be written once and read three times, and the gradients through batch norm on their way to a convolution's
    weight gradient and dgrad.
 
-   What is stored as bf16 stays: its readers shall see it rounded, all in the same way.
+   A pooling's only input is such a value too: a stem's normalised and activated image, the largest of the network.
+
+   What is stored as bf16 stays: its readers shall see it rounded, all in the same way. (A maximum that is rounded is the maximum of what is
+   rounded, so pooling alone may compute it.)
 
    The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for each group of the
    other operand's channels (op/winograd_wgrad.h). */
@@ -11,6 +14,7 @@
 
 #include "op/op.h"
 #include "op/parts.h"
+#include "op/pool.h"
 #include "op/winograd_wgrad.h"
 
 /* Cycles of a core for a vector of v numbers, between those of one thread and of two that share the memory; measured on ResNet-18's training step. */
@@ -34,10 +38,14 @@ static double times_read(const struct graph *g, const struct node *n, int k)
     return p.split ? 1 : (double)(k ? p.igroups : p.ogroups);
 }
 
-/* Pixels of a tile's window for each of its own. */
+/* How often a pixel is read: of a tile's window for each of its own, of a window for each step. */
 static double overlap(const struct node *n, int k)
 {
     if (k >= node_anchors(n) || (n->op->family == KERNEL_WGRAD && k == 1)) return 1;
+    if (n->op->family == KERNEL_POOL) {
+        struct pool_window w = pool_window_of(n->op, n->attr);
+        return (double)(w.kernel[0] * w.kernel[1]) / (double)(w.stride[0] * w.stride[1]);
+    }
     double m = (double)op_tile(n);
     return (m + 2) * (m + 2) / (m * m);
 }
@@ -81,6 +89,13 @@ static void move(struct graph *g, const struct uses *u, struct node *def)
     graph_remove(g, def);
 }
 
+/* Is all that reads V one maximum? */
+static bool read_by_maximum(const struct uses *u, const struct value *v)
+{
+    const struct node *n = u->start[v->id + 1] - u->start[v->id] == 1 ? u->item[u->start[v->id]].node : NULL;
+    return n && (node_is(n, "max_pool") || node_is(n, "max_pool_index"));
+}
+
 static size_t peak_of(struct graph *g)
 {
     struct footprint m;
@@ -108,8 +123,8 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
     struct uses u = uses_of(g, a);
     size_t peak = least > 1 ? peak_of(g) : SIZE_MAX;
     GRAPH_EACH_SAFE(g, n) {
-        bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4 && n->out[0]->type.dtype == DT_F32;
-        if (!pointwise || full_operands(n) < least || full_operands(n) > most || !is_candidate(g, &u, n)) continue;
+        bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
+        if (!pointwise || (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) || full_operands(n) < least || full_operands(n) > most || !is_candidate(g, &u, n)) continue;
         if (least > 1 && peak_without(g, a, n) > peak) continue;
         r.bytes += type_bytes(&n->out[0]->type);
         r.count++;
@@ -124,7 +139,7 @@ static bool fits(struct graph *g, struct pass_context *c)
 {
     if (!g->train || c->memory_budget == MEMORY_AUTO || c->memory_budget == MEMORY_KEEP) return true;
     size_t arena, state;
-    return plan_trial(g, c, &arena, &state) && arena + state <= c->memory_budget;
+    return plan_trial(g, c, false, &arena, &state) && arena + state <= c->memory_budget;
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
@@ -141,4 +156,4 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     return true;
 }
 
-const struct pass pass_prologue = { "prologue", "let Winograd convolutions compute pointwise operands while they read them", run };
+const struct pass pass_prologue = { "prologue", "let Winograd convolutions and pooling compute pointwise operands while they read them", run };

@@ -1,5 +1,5 @@
-/* test_prologues.c: Winograd's kernels with prologues at awkward sizes: each direction × each tile × each shape × each pad against the reference
-   interpreter, on 1, 2 and 3 threads to the same bits, with full and with partial batches (compiled.h).
+/* test_prologues.c: Winograd's kernels and pooling with prologues at awkward sizes: each direction × each tile × each shape × each pad against the
+   reference interpreter, on 1, 2 and 3 threads to the same bits, with full and with partial batches (compiled.h).
 
        build/tests/shapes/test_prologues [NAME]…   -v names every case; --cpu=x86-64-v3 compiles for 8 lanes
 
@@ -18,16 +18,23 @@ static const struct { int64_t i, o, h, w, n; } shapes[] = {
 static const int64_t pads[] = {1, 0, 2};
 enum { NSHAPES = sizeof shapes / sizeof shapes[0], NPADS = 3 };
 
-static const struct { const char *name, *text; int most; } directions[] = {
+/* MOST: the largest tile; 0: pooling, whose windows have KERNEL² pixels. */
+static const struct { const char *name, *text; int most, kernel; } directions[] = {
     {"forward", "%%r = conv2d(%%x, %%w | %%m, %%v, %%b, %%a, %%z) {pad=[%d, %d, %d, %d], algorithm=winograd%d}"
-                " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = add(t0, %%z), t2 = sigmoid(t1) -> t2] : %s\n", 6},
+                " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = add(t0, %%z), t2 = sigmoid(t1) -> t2] : %s\n", 6, 3},
     {"body", "%%r = conv2d(%%x, %%w | %%m, %%v, %%y, %%b, %%a) {pad=[%d, %d, %d, %d], algorithm=winograd%d} [t0 = relu_grad(acc, %%y) -> t0]"
-             " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = sigmoid(t0) -> t1] : %s\n", 6},
+             " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = sigmoid(t0) -> t1] : %s\n", 6, 3},
     {"dgrad", "%%r = conv2d_dgrad(%%y, %%w | %%z, %%u, %%m) {pad=[%d, %d, %d, %d], size=[%d, %d], algorithm=winograd%d} [t0 = mul(acc, %%z), t1 = mul(t0, %%m) -> t1]"
-              " pre0 [t0 = mul(acc, %%u), t1 = sigmoid(t0) -> t1] : %s\n", 6},
+              " pre0 [t0 = mul(acc, %%u), t1 = sigmoid(t0) -> t1] : %s\n", 6, 3},
     {"wgrad", "%%r = conv2d_wgrad(%%x, %%y | %%m, %%v, %%b, %%a, %%z, %%u, %%mo) {pad=[%d, %d, %d, %d], kernel=[3, 3], algorithm=winograd%d}"
               " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = mul(t0, %%z), t2 = sigmoid(t1) -> t2]"
-              " pre1 [t0 = mul(acc, %%u), t1 = mul(t0, %%mo), t2 = sigmoid(t1) -> t2] : %s\n", 5},
+              " pre1 [t0 = mul(acc, %%u), t1 = mul(t0, %%mo), t2 = sigmoid(t1) -> t2] : %s\n", 5, 3},
+    {"max_pool", "%%r = max_pool(%%x | %%m, %%v, %%b, %%a, %%z) {kernel=[5, 5], stride=[2, 2], pad=[%d, %d, %d, %d]}"
+                 " pre0 [t0 = bn_apply(acc, %%m, %%v, %%b, %%a), t1 = add(t0, %%z), t2 = sigmoid(t1) -> t2] : %s\n", 0, 5},
+    {"max_pool_index", "%%r, %%index = max_pool_index(%%x | %%z) {kernel=[4, 4], stride=[2, 2], pad=[%d, %d, %d, %d]}"
+                       " pre0 [t0 = mul(acc, %%z), t1 = sigmoid(t0) -> t1] : %s, u8%s\n", 0, 4},
+    {"avg_pool", "%%r = avg_pool(%%x | %%z, %%m) {kernel=[4, 4], stride=[2, 2], pad=[%d, %d, %d, %d], count_pad=false}"
+                 " pre0 [t0 = mul(acc, %%z), t1 = mul(t0, %%m), t2 = sigmoid(t1) -> t2] : %s\n", 0, 4},
 };
 enum { NDIRECTIONS = sizeof directions / sizeof directions[0] };
 
@@ -37,7 +44,8 @@ static const char *line_of(struct arena *a, int d, int pad, int64_t h, int64_t w
     bool dgrad = strcmp(directions[d].name, "dgrad") == 0;
     #pragma GCC diagnostic push
     #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    return dgrad ? arena_printf(a, directions[d].text, pad, pad, pad, pad, (int)h, (int)w, tile, type)
+    return !directions[d].most ? arena_printf(a, directions[d].text, pad, pad, pad, pad, type, strchr(type, '['))
+         : dgrad ? arena_printf(a, directions[d].text, pad, pad, pad, pad, (int)h, (int)w, tile, type)
                  : arena_printf(a, directions[d].text, pad, pad, pad, pad, tile, type);
     #pragma GCC diagnostic pop
 }
@@ -47,6 +55,8 @@ static struct graph *build(struct arena *a, struct diags *diags, int d, int s, i
     const int64_t i = shapes[s].i, o = shapes[s].o, h = shapes[s].h, w = shapes[s].w, n = shapes[s].n, p = h + 2 * pad - 2, q = w + 2 * pad - 2;
     const char *x = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)i, (int)h, (int)w), *y = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)o, (int)p, (int)q);
     const char *weight = arena_printf(a, "f32[%d,%d,3,3]", (int)o, (int)i), *result = d == 2 ? x : d == 3 ? weight : y;
+    const int64_t k = directions[d].kernel;
+    if (!directions[d].most) result = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)i, (int)((h + 2 * pad - k) / 2 + 1), (int)((w + 2 * pad - k) / 2 + 1));
     const char *text = arena_printf(
         a, "graph @g batch=%d train { input %%x : %s input %%z : %s input %%y : %s input %%u : %s param %%w : %s init=zeros param %%m : f32[%d] init=zeros"
            " param %%v : f32[%d] init=zeros param %%b : f32[%d] init=zeros param %%a : f32[%d] init=zeros param %%mo : f32[%d] init=zeros\n%soutput \"r\" %%r }",
@@ -102,10 +112,11 @@ int main(int argc, char **argv)
     }
     for (int k = 0; k < NDIRECTIONS * NSHAPES * NPADS; k++) {
         int direction = k % NDIRECTIONS, s = k / NDIRECTIONS % NSHAPES, pad = (int)pads[k / (NDIRECTIONS * NSHAPES)], tile = 2 * (1 + (s + pad + direction) % 3);
-        bool exists = shapes[s].h + 2 * pad > 2 && shapes[s].w + 2 * pad > 2;
+        int64_t kernel = directions[direction].kernel;
+        bool exists = shapes[s].h + 2 * pad >= kernel && shapes[s].w + 2 * pad >= kernel;
         if (tile > directions[direction].most) tile = directions[direction].most;
         struct arena *own = arena_new();
-        const char *name = arena_printf(own, "%s/winograd%d/%lldx%lld@%lldx%lld-pad%d", directions[direction].name, tile, (long long)shapes[s].i, (long long)shapes[s].o,
+        const char *name = arena_printf(own, "%s/%s%d/%lldx%lld@%lldx%lld-pad%d", directions[direction].name, tile ? "winograd" : "window", tile ? tile : (int)kernel, (long long)shapes[s].i, (long long)shapes[s].o,
                                         (long long)shapes[s].h, (long long)shapes[s].w, pad);
         if (exists && (!only || strncmp(name, only, strlen(only)) == 0)) {
             const char *error = test(own, &target, direction, s, pad, tile);

@@ -1,0 +1,1 @@
+opt --passes=prologue --report prologue-pool.ir
