@@ -23,6 +23,8 @@ static const struct target_cpu cpus[] = {
     {"x86-64-v4", "x86_64-linux-gnu", "x86-64-v4", "AVX-512 F, BW, CD, DQ, VL", FEATURE_AVX2 | FEATURE_AVX512, 16, 32},
     {"znver4", "x86_64-linux-gnu", "znver4", "AVX-512 with bf16 products at twice the fp32 rate (AMD since 2022)",
      FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_FAST_BF16 | FEATURE_SPLIT_512, 16, 32},
+    {"znver5", "x86_64-linux-gnu", "znver5", "the same, by units of 512 bits (AMD since 2024)",
+     FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_FAST_BF16, 16, 32},
     {"armv8-a", "aarch64-linux-gnu", "generic", "NEON (every 64-bit ARM)", FEATURE_NEON, 4, 32},
     {NULL, NULL, NULL, NULL, 0, 0, 0},
 };
