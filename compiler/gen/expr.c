@@ -490,6 +490,17 @@ void body_apply(struct emit *e, const struct body_state *s, const V *acc, const 
     body_apply_sums(e, s, acc, full, lanes, result, term);
 }
 
+V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at, int64_t further, V lanes)
+{
+    V full[16] = {0}, result, acc = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, in, at), further));
+    for (int k = 0; k < s->body->noperands; k++) {
+        enum dtype own = (enum dtype)s->body->operand[k].dtype;
+        if (s->body->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, own, e_ati_d(e, own, e_at_d(e, own, pointers[k], at), further));
+    }
+    body_apply(e, s, &acc, full, lanes, &result);
+    return result;
+}
+
 /* ---- bodies of nodes */
 
 static struct gen_operand operand_of(const struct type *result, const struct value *v)

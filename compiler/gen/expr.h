@@ -37,7 +37,10 @@ void body_begin_block(struct emit *e, struct body_state *s, const struct gen_bod
 /* Emits the rest for one vector of v channels: ACC: the anchor's results (vf), FULL[k]: vf of operand k where it is FULL (else ignored);
    RESULT: b->nout values. LANES: NULL, or vi1, the lanes that are real channels: the others come out as zero. */
 void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result);
-/* The same, and for each of the body's sums the term of this vector: TERM[k][0], to be multiplied by TERM[k][1] where that is not NULL. */
+/* body_apply for a prologue: the vector FURTHER elements behind element AT of IN, whose numbers are of type DT, and of its FULL operands, which
+   POINTERS lead to. */
+V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at, int64_t further, V lanes);
+/* The same as body_apply, and for each of the body's sums the term of this vector: TERM[k][0], to be multiplied by TERM[k][1] where that is not NULL. */
 void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result, V (*term)[2]);
 /* Lanes that are zero in every operand come out as zero: no LANES needed. */
 bool body_keeps_zero(const struct gen_body *b);

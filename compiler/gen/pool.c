@@ -94,16 +94,10 @@ static void image_store(struct emit *e, int32_t dtype, V x, V image, V index)
 /* What vector FURTHER behind vector AT of the image is to the windows. */
 static V window_load(struct emit *e, const struct pool *c, V at, int64_t further)
 {
-    const struct pool_params *p = c->p;
-    enum dtype dt = (enum dtype)p->from;
-    V index = vector_index(e, at), x = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->in, index), further * e->v)), full[16] = {0}, result;
-    if (!c->state) return x;
-    for (int k = 0; k < p->pre.noperands; k++) {
-        enum dtype own = (enum dtype)p->pre.operand[k].dtype;
-        if (p->pre.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, own, e_ati_d(e, own, e_at_d(e, own, c->operand[k], index), further * e->v));
-    }
-    body_apply(e, c->state, &x, full, c->lanes, &result);
-    return result;
+    enum dtype dt = (enum dtype)c->p->from;
+    V index = vector_index(e, at);
+    if (c->state) return body_apply_pre(e, c->state, c->operand, c->in, dt, index, further * e->v, c->lanes);
+    return e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->in, index), further * e->v));
 }
 
 /* The rows of the input under row OH of the windows: kernel rows [from, to), the first of which is image row TOP. */

@@ -4,7 +4,6 @@
 
 void winograd_pre_begin(struct emit *e, struct winograd_pre *pre, const struct gen_body *body, const V *operand, int64_t channels, V block)
 {
-    pre->body = body;
     pre->operand = operand;
     body_begin_block(e, &pre->state, body, operand, channels, block, &pre->lanes);
 }
@@ -12,14 +11,9 @@ void winograd_pre_begin(struct emit *e, struct winograd_pre *pre, const struct g
 /* The pixel at element AT of the operands and FURTHER, of which the lanes INSIDE (NULL: all) are not to be zero. */
 static void pixel(struct emit *e, const struct winograd_pre *pre, V in, enum dtype dt, V at, int64_t further, V inside, V to)
 {
-    V full[16] = {0}, result, acc = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, in, at), further)), lanes = pre->lanes;
-    for (int k = 0; k < pre->body->noperands; k++) {
-        enum dtype own = (enum dtype)pre->body->operand[k].dtype;
-        if (pre->body->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, own, e_ati_d(e, own, e_at_d(e, own, pre->operand[k], at), further));
-    }
+    V lanes = pre->lanes;
     if (inside) lanes = lanes ? LLVMBuildAnd(e->b, lanes, inside, "") : inside;
-    body_apply(e, &pre->state, &acc, full, lanes, &result);
-    e_store_va(e, result, to);
+    e_store_va(e, body_apply_pre(e, &pre->state, pre->operand, in, dt, at, further, lanes), to);
 }
 
 static void whole_tile(struct emit *e, const struct winograd_pre *pre, V in, const struct conv_view *view, const struct winograd_tile *t, V to)

@@ -7,7 +7,6 @@
 #include "gen/expr.h"
 
 struct winograd_pre {
-    const struct gen_body *body;
     const V *operand;         /* pointers, as the node has them */
     struct body_state state;
     V lanes;

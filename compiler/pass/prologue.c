@@ -89,11 +89,11 @@ static void move(struct graph *g, const struct uses *u, struct node *def)
     graph_remove(g, def);
 }
 
-/* Is all that reads V one maximum? */
+/* Is all that reads V one maximum, rounded itself? */
 static bool read_by_maximum(const struct uses *u, const struct value *v)
 {
     const struct node *n = u->start[v->id + 1] - u->start[v->id] == 1 ? u->item[u->start[v->id]].node : NULL;
-    return n && (node_is(n, "max_pool") || node_is(n, "max_pool_index"));
+    return n && (node_is(n, "max_pool") || node_is(n, "max_pool_index")) && n->out[0]->type.dtype == DT_BF16;
 }
 
 static size_t peak_of(struct graph *g)
@@ -124,7 +124,9 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
     size_t peak = least > 1 ? peak_of(g) : SIZE_MAX;
     GRAPH_EACH_SAFE(g, n) {
         bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
-        if (!pointwise || (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) || full_operands(n) < least || full_operands(n) > most || !is_candidate(g, &u, n)) continue;
+        if (!pointwise || full_operands(n) < least || full_operands(n) > most) continue;
+        if (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) continue;
+        if (!is_candidate(g, &u, n)) continue;
         if (least > 1 && peak_without(g, a, n) > peak) continue;
         r.bytes += type_bytes(&n->out[0]->type);
         r.count++;

@@ -230,7 +230,8 @@ struct way { int gap; enum order order; bool costliest_first, all_peaks; int shu
 static const struct way ways[] = {
     { INT_MAX, BY_TIME, true, false, 0 }, { 64, BY_TIME, true, false, 0 }, { 24, BY_TIME, true, false, 0 }, { 10, BY_TIME, true, false, 0 },
     { INT_MAX, BY_MACS, false, false, 0 }, { 64, BY_MACS, false, false, 0 }, { 24, BY_MACS, false, false, 0 }, { 10, BY_MACS, true, false, 0 },
-    { INT_MAX, BY_SIZE, true, false, 0 }, { 16, BY_TIME, false, false, 0 }, { 6, BY_TIME, false, false, 0 }, { INT_MAX, BY_TIME, true, true, 0 }, { 64, BY_TIME, true, true, 0 }, { 24, BY_TIME, true, true, 0 },
+    { INT_MAX, BY_SIZE, true, false, 0 }, { 16, BY_TIME, false, false, 0 }, { 6, BY_TIME, false, false, 0 },
+    { INT_MAX, BY_TIME, true, true, 0 }, { 64, BY_TIME, true, true, 0 }, { 24, BY_TIME, true, true, 0 },
     { 10, BY_TIME, true, true, 0 }, { 24, BY_SIZE, true, true, 0 },
 };
 
