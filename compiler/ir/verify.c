@@ -272,7 +272,7 @@ static bool verify_winograd_layout(struct verifier *w, const struct node *n)
     if (has_layout(weight, winograd_layout(n)))
         return op_tile(n) == weight->type.iv || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
     const struct type x = parts_type(n);
-    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
+    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.dtype == DT_F32 && weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
     itself = itself && winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, weight->type.v).split;
     return itself || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }

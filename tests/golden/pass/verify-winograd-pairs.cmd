@@ -1,0 +1,1 @@
+opt verify-winograd-pairs.ir
