@@ -4,6 +4,7 @@
 #   make test       installs what is missing, builds, and runs every test
 #   make bless      rewrites the golden files (review the diff)
 #   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
+#   make format     clang-format over the C sources (version 14)
 #   make install PREFIX=/usr/local
 # MODE=release|debug|asan|ubsan|tsan: each builds into a folder of its own.
 MODE ?= release
@@ -122,7 +123,7 @@ fuzz:
 $(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-.PHONY: test bless check-layers bench-peers deps demo install clean
+.PHONY: test bless format check-layers bench-peers deps demo install clean
 test:
 	@.ci/deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
@@ -130,6 +131,9 @@ test:
 
 bless: all
 	@BUILD='$(BUILD)' BLESS=1 tests/run.sh golden
+
+format:
+	@clang-format -i $$(git ls-files '*.[ch]')
 
 check-layers:
 	@tests/check-layers.sh

@@ -12,7 +12,12 @@
 enum { MAX_ENTRIES = 64, TEXT = 4096 };
 
 /* Metadata in the making. */
-struct entries { struct rnc_st_meta meta[MAX_ENTRIES]; size_t n; char text[TEXT]; size_t used; };
+struct entries {
+    struct rnc_st_meta meta[MAX_ENTRIES];
+    size_t n;
+    char text[TEXT];
+    size_t used;
+};
 
 static void put(struct entries *e, const char *key, const char *value)
 {
@@ -30,20 +35,24 @@ __attribute__((format(printf, 3, 4))) static void put_text(struct entries *e, co
     e->used += (size_t)n + 1;
 }
 
-/* "conv1=direct 2x14; …": what the compiler chose for each layer, as sums differ in their last bits between algorithms. */
+/* "conv1=direct 2x14; …": what the compiler chose for each layer, as sums differ in their last bits between algorithms.
+ */
 static char *algorithms_of(const struct rnc_model *m)
 {
     size_t size = 1, used = 0;
     for (uint32_t k = 0; k < m->nnodes; k++)
-        if (m->nodes[k].algorithm && m->nodes[k].name) size += strlen(m->nodes[k].algorithm) + strlen(m->nodes[k].name) + 4;
+        if (m->nodes[k].algorithm && m->nodes[k].name)
+            size += strlen(m->nodes[k].algorithm) + strlen(m->nodes[k].name) + 4;
     char *text = calloc(1, size);
     for (uint32_t k = 0; text && k < m->nnodes; k++)
         if (m->nodes[k].algorithm && m->nodes[k].name)
-            used += (size_t)snprintf(text + used, size - used, "%s%s=%s", used ? "; " : "", m->nodes[k].name, m->nodes[k].algorithm);
+            used += (size_t)snprintf(text + used, size - used, "%s%s=%s", used ? "; " : "", m->nodes[k].name,
+                                     m->nodes[k].algorithm);
     return text;
 }
 
-static void describe_run(struct entries *e, const struct rnc_checkpoint *c, const struct rnc_model *m, const char *algorithms)
+static void describe_run(struct entries *e, const struct rnc_checkpoint *c, const struct rnc_model *m,
+                         const char *algorithms)
 {
     put(e, "format", "pt");
     put(e, "rnc.model", m->name);
@@ -68,8 +77,8 @@ static void describe_run(struct entries *e, const struct rnc_checkpoint *c, cons
     put(e, "rnc.algorithms", algorithms);
 }
 
-bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim, const struct rnc_st_meta *extra, size_t nextra,
-                         const char *path, struct rnc_status *s)
+bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim,
+                         const struct rnc_st_meta *extra, size_t nextra, const char *path, struct rnc_status *s)
 {
     const struct rnc_model *m = rnc_instance_model(i);
     char *algorithms = algorithms_of(m);
@@ -90,11 +99,18 @@ bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoi
 static const char *need(const struct rnc_safetensors *f, const char *key, struct rnc_status *s)
 {
     const char *value = rnc_st_meta(f, key);
-    if (!value) rnc_fail(s, RNC_USER, "%s is no checkpoint of a training run: its metadata have no %s (its weights can be taken with --init)", f->path, key);
+    if (!value)
+        rnc_fail(
+            s, RNC_USER,
+            "%s is no checkpoint of a training run: its metadata have no %s (its weights can be taken with --init)",
+            f->path, key);
     return value ? value : "";
 }
 
-static int64_t need_int(const struct rnc_safetensors *f, const char *key, struct rnc_status *s) { return strtoll(need(f, key, s), NULL, 10); }
+static int64_t need_int(const struct rnc_safetensors *f, const char *key, struct rnc_status *s)
+{
+    return strtoll(need(f, key, s), NULL, 10);
+}
 
 static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint *c, struct rnc_status *s)
 {
@@ -112,11 +128,15 @@ static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint
 }
 
 /* The file's VALUE of KEY must be WANT. */
-static void must_equal(const struct rnc_safetensors *f, const char *key, const char *want, const char *what, struct rnc_status *s)
+static void must_equal(const struct rnc_safetensors *f, const char *key, const char *want, const char *what,
+                       struct rnc_status *s)
 {
     const char *have = need(f, key, s);
     if (s->code == RNC_OK && strcmp(have, want) != 0)
-        rnc_fail(s, RNC_USER, "%s can't be resumed exactly: %s was '%.120s' and is now '%.120s' (--init takes its weights and starts anew)", f->path, what, have, want);
+        rnc_fail(s, RNC_USER,
+                 "%s can't be resumed exactly: %s was '%.120s' and is now '%.120s' (--init takes its weights and "
+                 "starts anew)",
+                 f->path, what, have, want);
 }
 
 /* The first layer whose algorithm differs. */
@@ -128,11 +148,14 @@ static void same_algorithms(const struct rnc_safetensors *f, const char *now, st
     for (; was[at] && was[at] == now[at]; at++)
         if (was[at] == ';') start = at + 2;
     if (start > strlen(was)) start = 0;
-    rnc_fail(s, RNC_USER, "%s can't be resumed exactly: it computed '%.*s', the code compiled now '%.*s' (--init takes its weights and starts anew)", f->path,
-             (int)strcspn(was + start, ";"), was + start, (int)strcspn(now + start, ";"), now + start);
+    rnc_fail(s, RNC_USER,
+             "%s can't be resumed exactly: it computed '%.*s', the code compiled now '%.*s' (--init takes its weights "
+             "and starts anew)",
+             f->path, (int)strcspn(was + start, ";"), was + start, (int)strcspn(now + start, ";"), now + start);
 }
 
-static void check_run(const struct rnc_safetensors *f, const struct rnc_model *m, const struct rnc_checkpoint *want, struct rnc_status *s)
+static void check_run(const struct rnc_safetensors *f, const struct rnc_model *m, const struct rnc_checkpoint *want,
+                      struct rnc_status *s)
 {
     char text[64];
     char *algorithms = algorithms_of(m);
@@ -153,7 +176,8 @@ static void check_run(const struct rnc_safetensors *f, const struct rnc_model *m
     free(algorithms);
 }
 
-bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const char *path, struct rnc_checkpoint *c, struct rnc_status *s)
+bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const char *path,
+                         struct rnc_checkpoint *c, struct rnc_status *s)
 {
     struct rnc_safetensors *f = rnc_st_open(path, s);
     if (!f) return false;

@@ -12,19 +12,26 @@
 
 enum { WIDTH = 1200, HEIGHT = 500, SCALE = 2, MAX_POINTS = 1500, TICKS = 6 };
 
-struct colour { double r, g, b; };
-static const struct colour ink = {0.16, 0.18, 0.22}, faint = {0.45, 0.48, 0.53}, grid = {0.90, 0.91, 0.93}, blue = {0.12, 0.40, 0.75}, pale = {0.70, 0.81, 0.93},
-                           orange = {0.89, 0.42, 0.10};
+struct colour {
+    double r, g, b;
+};
+static const struct colour ink = {0.16, 0.18, 0.22}, faint = {0.45, 0.48, 0.53}, grid = {0.90, 0.91, 0.93},
+                           blue = {0.12, 0.40, 0.75}, pale = {0.70, 0.81, 0.93}, orange = {0.89, 0.42, 0.10};
 
 struct panel {
     cairo_t *c;
-    double x, y, w, h;          /* the plotting area, in points */
-    double x0, x1, y0, y1;      /* the data's ranges */
+    double x, y, w, h;     /* the plotting area, in points */
+    double x0, x1, y0, y1; /* the data's ranges */
     bool percent;
 };
 
-struct point { double x, y; };
-struct series { struct point *p; size_t n; };
+struct point {
+    double x, y;
+};
+struct series {
+    struct point *p;
+    size_t n;
+};
 
 static void set(cairo_t *c, struct colour k) { cairo_set_source_rgb(c, k.r, k.g, k.b); }
 
@@ -32,7 +39,8 @@ static void set(cairo_t *c, struct colour k) { cairo_set_source_rgb(c, k.r, k.g,
 static void text_at(cairo_t *c, double x, double y, double align, double size, bool bold, const char *s)
 {
     cairo_text_extents_t e;
-    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(c, size);
     cairo_text_extents(c, s, &e);
     cairo_move_to(c, x - align * e.x_advance, y);
@@ -134,12 +142,16 @@ static void add(struct series *s, double x, double y)
     if (isfinite(y)) s->p[s->n++] = (struct point){x, y};
 }
 
-struct lines { struct series steps, smooth, val, metrics, smooth_metric, train_metric, val_metric; struct point *all; };
+struct lines {
+    struct series steps, smooth, val, metrics, smooth_metric, train_metric, val_metric;
+    struct point *all;
+};
 
 static bool lines_new(struct lines *l, const struct rnc_history *h)
 {
     size_t room = h->nsteps + h->nepochs + 1;
-    struct series *each[] = {&l->steps, &l->smooth, &l->val, &l->metrics, &l->smooth_metric, &l->train_metric, &l->val_metric};
+    struct series *each[] = {&l->steps,         &l->smooth,       &l->val,       &l->metrics,
+                             &l->smooth_metric, &l->train_metric, &l->val_metric};
     enum { COUNT = sizeof each / sizeof *each };
     l->all = calloc(COUNT * room, sizeof *l->all);
     for (size_t k = 0; l->all && k < COUNT; k++) *each[k] = (struct series){l->all + k * room, 0};
@@ -266,7 +278,8 @@ static void metric_panel(struct panel *p, const struct lines *l, const char *nam
 static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l, const char *title)
 {
     double last = h->nepochs ? (double)h->epoch[h->nepochs - 1].epoch : 0.0;
-    double by_steps = h->nsteps && h->steps_per_epoch ? (double)h->step[h->nsteps - 1].step / (double)h->steps_per_epoch : 0.0;
+    double by_steps =
+        h->nsteps && h->steps_per_epoch ? (double)h->step[h->nsteps - 1].step / (double)h->steps_per_epoch : 0.0;
     double end = last > by_steps ? last : by_steps > 0.0 ? by_steps : 1.0;
     cairo_set_source_rgb(c, 1, 1, 1);
     cairo_paint(c);
@@ -282,13 +295,20 @@ static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l,
 
 static cairo_status_t write_some(void *ctx, const unsigned char *data, unsigned length)
 {
-    struct { struct rnc_file *f; struct rnc_status *s; } *o = ctx;
+    struct {
+        struct rnc_file *f;
+        struct rnc_status *s;
+    } *o = ctx;
     return rnc_file_write(o->f, data, length, o->s) ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
-static bool draw_to(const struct rnc_history *h, const struct lines *l, const char *path, bool svg, const char *title, struct rnc_status *s)
+static bool draw_to(const struct rnc_history *h, const struct lines *l, const char *path, bool svg, const char *title,
+                    struct rnc_status *s)
 {
-    struct { struct rnc_file *f; struct rnc_status *s; } out = {rnc_file_create(path, s), s};
+    struct {
+        struct rnc_file *f;
+        struct rnc_status *s;
+    } out = {rnc_file_create(path, s), s};
     if (!out.f) return false;
     cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(write_some, &out, WIDTH, HEIGHT)
                                    : cairo_image_surface_create(CAIRO_FORMAT_RGB24, WIDTH * SCALE, HEIGHT * SCALE);

@@ -21,7 +21,10 @@ char *rnc_path_join(const char *dir, const char *name)
     return p;
 }
 
-bool rnc_data_no_memory(const char *what, struct rnc_status *s) { return rnc_fail(s, RNC_ENV, "no memory for the data of %s", what); }
+bool rnc_data_no_memory(const char *what, struct rnc_status *s)
+{
+    return rnc_fail(s, RNC_ENV, "no memory for the data of %s", what);
+}
 
 static void free_classes(struct rnc_data *d)
 {
@@ -93,21 +96,25 @@ static char *idx_name(const char *dir, const char *part, bool labels)
     char name[4][64];
     const char *list[5] = {0};
     for (int k = 0; k < 4; k++) {
-        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", part, labels ? "labels" : "images", k < 2 ? '-' : '.', labels ? 1 : 3, endings[k % 2]);
+        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", part, labels ? "labels" : "images", k < 2 ? '-' : '.',
+                 labels ? 1 : 3, endings[k % 2]);
         list[k] = name[k];
     }
     return first_in(dir, list, false);
 }
 
 /* *FOUND: there are images of that part. */
-static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *dir, const char *const *names, bool *found, struct rnc_status *s)
+static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *dir, const char *const *names,
+                     bool *found, struct rnc_status *s)
 {
     *found = false;
     for (; *names; names++) {
         char *images = idx_name(dir, *names, false), *labels = idx_name(dir, *names, true);
         bool ok = true;
         *found = images != NULL;
-        if (images && !labels) ok = rnc_fail(s, RNC_USER, "%s has no labels beside it: %s-labels-idx1-ubyte.gz was expected", images, *names);
+        if (images && !labels)
+            ok = rnc_fail(s, RNC_USER, "%s has no labels beside it: %s-labels-idx1-ubyte.gz was expected", images,
+                          *names);
         else if (images) ok = rnc_idx_files(d, part, images, labels, s);
         free(images);
         free(labels);
@@ -124,7 +131,8 @@ static bool idx_folder(struct rnc_data *d, const char *path, bool *found, struct
     if (!idx_part(d, *found ? &d->val : &d->train, path, val, &found_val, s)) return false;
     *found = *found || found_val;
     if (!*found || d->classes || d->nclasses != 10 || !strcasestr(path, "fashion")) return true;
-    static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+    static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
     return rnc_data_set_classes(d, fashion, 10, s);
 }
 
@@ -153,7 +161,8 @@ static bool cifar_folder(struct rnc_data *d, const char *path, bool *found, stru
 /* Class folders, or images and masks. */
 static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
 {
-    static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label", NULL};
+    static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label",
+                                                                                     NULL};
     char *i = first_in(path, images, true), *m = first_in(path, masks, true);
     bool ok = i && m ? rnc_mask_folders(d, part, i, m, s) : rnc_class_folders(d, part, path, s);
     free(i);
@@ -187,8 +196,11 @@ static bool open_folder(struct rnc_data *d, const char *path, struct rnc_status 
     if (!idx_folder(d, path, &found, s) || (!found && !cifar_folder(d, path, &found, s))) return false;
     if (found) return true;
     if (is_empty_of_folders(path))
-        return rnc_fail(s, RNC_USER, "%s holds no data set that rnc knows: train-images-idx3-ubyte.gz and its like (MNIST), *.bin of CIFAR-10, or a "
-                                     "folder of PNG or JPEG images for each class, also under train/ and val/", path);
+        return rnc_fail(s, RNC_USER,
+                        "%s holds no data set that rnc knows: train-images-idx3-ubyte.gz and its like (MNIST), *.bin "
+                        "of CIFAR-10, or a "
+                        "folder of PNG or JPEG images for each class, also under train/ and val/",
+                        path);
     return image_folder(d, path, s);
 }
 
@@ -197,7 +209,8 @@ static char *labels_beside(const char *images)
 {
     char *p = strdup(images);
     if (!p) return NULL;
-    char *slash = strrchr(p, '/'), *name = slash ? slash + 1 : p, *word = strstr(name, "images"), *rank = strstr(name, "idx3");
+    char *slash = strrchr(p, '/'), *name = slash ? slash + 1 : p, *word = strstr(name, "images"),
+         *rank = strstr(name, "idx3");
     if (word) memcpy(word, "labels", 6);
     if (rank) rank[3] = '1';
     if (word && is_file(p)) return p;
@@ -208,15 +221,23 @@ static char *labels_beside(const char *images)
 static bool open_file(struct rnc_data *d, const char *path, struct rnc_status *s)
 {
     size_t length = strlen(path);
-    if (length > 4 && !strcasecmp(path + length - 4, ".bin")) return rnc_cifar_files(d, &d->train, (char *const[]){(char *)(uintptr_t)path}, 1, s);
+    if (length > 4 && !strcasecmp(path + length - 4, ".bin"))
+        return rnc_cifar_files(d, &d->train, (char *const[]){(char *)(uintptr_t)path}, 1, s);
     if (!rnc_is_idx(path)) {
         if (strstr(path, "idx")) return rnc_idx_files(d, &d->train, path, path, s); /* says what is wrong with it */
-        return rnc_fail(s, RNC_USER, "%s is no data set that rnc knows: an IDX file (images-idx3-ubyte, with .gz or without) or a CIFAR-10 *.bin was expected",
+        return rnc_fail(s, RNC_USER,
+                        "%s is no data set that rnc knows: an IDX file (images-idx3-ubyte, with .gz or without) or a "
+                        "CIFAR-10 *.bin was expected",
                         path);
     }
     char *labels = labels_beside(path);
-    bool ok = labels ? rnc_idx_files(d, &d->train, path, labels, s)
-                     : rnc_fail(s, RNC_USER, "%s: the file of labels was not found beside it (the same name with 'labels-idx1' for 'images-idx3')", path);
+    bool ok =
+        labels
+            ? rnc_idx_files(d, &d->train, path, labels, s)
+            : rnc_fail(
+                  s, RNC_USER,
+                  "%s: the file of labels was not found beside it (the same name with 'labels-idx1' for 'images-idx3')",
+                  path);
     free(labels);
     return ok;
 }
@@ -256,7 +277,11 @@ static void copy_sample(const struct rnc_dataset *p, int64_t from, struct rnc_da
 
 static bool allocate_like(const struct rnc_dataset *p, int64_t count, struct rnc_dataset *q, struct rnc_status *s)
 {
-    *q = (struct rnc_dataset){.name = strdup(p->name), .channels = p->channels, .height = p->height, .width = p->width, .binary_masks = p->binary_masks};
+    *q = (struct rnc_dataset){.name = strdup(p->name),
+                              .channels = p->channels,
+                              .height = p->height,
+                              .width = p->width,
+                              .binary_masks = p->binary_masks};
     q->labels = malloc((size_t)count * sizeof *q->labels + 1);
     if (p->pixels) q->pixels = q->owned = malloc((size_t)(count * p->channels * p->height * p->width) + 1);
     if (p->files) q->files = calloc((size_t)count + 1, sizeof *q->files);
@@ -270,7 +295,9 @@ static bool hold_out(struct rnc_data *d, struct rnc_status *s)
 {
     struct rnc_dataset *t = &d->train, rest;
     int64_t nval = t->count / HOLD_OUT, nrest = t->count - nval;
-    if (nval == 0) return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation part: at least %d are needed", t->name, (long long)t->count, HOLD_OUT);
+    if (nval == 0)
+        return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation part: at least %d are needed", t->name,
+                        (long long)t->count, HOLD_OUT);
     if (!allocate_like(t, nval, &d->val, s)) return false;
     if (!allocate_like(t, nrest, &rest, s)) {
         dataset_close(&rest);
@@ -341,13 +368,15 @@ static void describe(struct rnc_data *d, const struct rnc_data_source *o)
     char shape[96] = "of several sizes", train[96] = "", name[128], n[32];
     if (!o->path && !o->train_images) snprintf(name, sizeof name, "the built-in digits");
     else base_name(o->path ? o->path : o->train_images, name, sizeof name);
-    if (t->height) snprintf(shape, sizeof shape, "%lld × %lld × %lld", (long long)t->channels, (long long)t->height, (long long)t->width);
+    if (t->height)
+        snprintf(shape, sizeof shape, "%lld × %lld × %lld", (long long)t->channels, (long long)t->height,
+                 (long long)t->width);
     if (d->train.count) snprintf(train, sizeof train, "%s images to train on, ", grouped(d->train.count, n));
-    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s, %lld classes", name, train, grouped(d->val.count, n),
-             d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
+    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s, %lld classes", name, train,
+             grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
     uint64_t h = hash_part(hash_part(UINT64_C(0xcbf29ce484222325), &d->train), &d->val);
-    snprintf(d->identity, sizeof d->identity, "%lld + %lld images, %s, %lld classes, hash %016llx", (long long)d->train.count, (long long)d->val.count, shape,
-             (long long)d->nclasses, (unsigned long long)h);
+    snprintf(d->identity, sizeof d->identity, "%lld + %lld images, %s, %lld classes, hash %016llx",
+             (long long)d->train.count, (long long)d->val.count, shape, (long long)d->nclasses, (unsigned long long)h);
 }
 
 static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
@@ -355,14 +384,16 @@ static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
     const struct rnc_dataset *t = &d->train, *v = &d->val;
     if (!t->count || !v->count || !t->pixels || !v->pixels) return true;
     if (t->channels == v->channels && t->height == v->height && t->width == v->width) return true;
-    return rnc_fail(s, RNC_USER, "%s has images of %lld × %lld × %lld, %s of %lld × %lld × %lld", t->name, (long long)t->channels, (long long)t->height,
-                    (long long)t->width, v->name, (long long)v->channels, (long long)v->height, (long long)v->width);
+    return rnc_fail(s, RNC_USER, "%s has images of %lld × %lld × %lld, %s of %lld × %lld × %lld", t->name,
+                    (long long)t->channels, (long long)t->height, (long long)t->width, v->name, (long long)v->channels,
+                    (long long)v->height, (long long)v->width);
 }
 
 static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
 {
-    if (o->train_images) return rnc_idx_files(d, &d->train, o->train_images, o->train_labels, s) &&
-                                (!o->val_images || rnc_idx_files(d, &d->val, o->val_images, o->val_labels, s));
+    if (o->train_images)
+        return rnc_idx_files(d, &d->train, o->train_images, o->train_labels, s) &&
+               (!o->val_images || rnc_idx_files(d, &d->val, o->val_images, o->val_labels, s));
     if (o->path) return open_path(d, o->path, s) && (!o->val_path || open_validation(d, o->val_path, s));
     return rnc_idx_embedded(d, &d->train, false, s) && rnc_idx_embedded(d, &d->val, true, s);
 }
@@ -388,7 +419,9 @@ const char *rnc_data_class(const struct rnc_data *d, int64_t k, char *number, si
 
 /* ---- statistics */
 
-struct sums { double count[4], sum[4], squares[4]; };
+struct sums {
+    double count[4], sum[4], squares[4];
+};
 
 static void add_plane(struct sums *m, int64_t c, const uint8_t *p, int64_t n, int64_t stride)
 {
@@ -418,14 +451,16 @@ static bool measure_files(const struct rnc_dataset *d, int64_t channels, struct 
 bool rnc_data_measure(const struct rnc_dataset *d, int64_t channels, double *mean, double *std, struct rnc_status *s)
 {
     struct sums m = {{0}, {0}, {0}};
-    if (channels < 1 || channels > 4) return rnc_fail(s, RNC_USER, "images of %lld channels can't be normalised", (long long)channels);
+    if (channels < 1 || channels > 4)
+        return rnc_fail(s, RNC_USER, "images of %lld channels can't be normalised", (long long)channels);
     if (d->files && !measure_files(d, channels, &m, s)) return false;
     int64_t plane = d->height * d->width;
     for (int64_t k = 0; d->pixels && k < d->count; k++)
         for (int64_t c = 0; c < channels; c++) add_plane(&m, c, d->pixels + (k * d->channels + c) * plane, plane, 1);
     for (int64_t c = 0; c < channels; c++) {
         double count = m.count[c] > 0 ? m.count[c] : 1.0, average = m.sum[c] / count;
-        double var = m.squares[c] / count - average * average; /* whole numbers below 2^53: nothing cancels that matters */
+        double var =
+            m.squares[c] / count - average * average; /* whole numbers below 2^53: nothing cancels that matters */
         mean[c] = average / 255.0;
         std[c] = var > 1e-6 ? sqrt(var) / 255.0 : 1.0;
     }

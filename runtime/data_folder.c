@@ -53,12 +53,15 @@ static bool push(char ***list, size_t *count, char *name)
     return true;
 }
 
-bool rnc_list_names(const char *path, char kind, const char *const *endings, char ***names, size_t *count, struct rnc_status *s)
+bool rnc_list_names(const char *path, char kind, const char *const *endings, char ***names, size_t *count,
+                    struct rnc_status *s)
 {
     *names = NULL;
     *count = 0;
     DIR *dir = opendir(path);
-    if (!dir) return rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read the folder %s: %s", path, strerror(errno));
+    if (!dir)
+        return rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read the folder %s: %s",
+                        path, strerror(errno));
     bool ok = true;
     for (struct dirent *e; ok && (e = readdir(dir));) {
         if (e->d_name[0] == '.' || (kind == 'f' && !ends_with_one(e->d_name, endings))) continue;
@@ -97,14 +100,16 @@ static bool add_sample(struct rnc_dataset *part, char *file, int32_t label)
     return true;
 }
 
-static bool add_class(struct rnc_dataset *part, const char *path, const char *class_name, int32_t label, struct rnc_status *s)
+static bool add_class(struct rnc_dataset *part, const char *path, const char *class_name, int32_t label,
+                      struct rnc_status *s)
 {
     char *folder = rnc_path_join(path, class_name), **names = NULL;
     size_t count = 0;
     if (!folder) return rnc_data_no_memory(path, s);
     bool ok = rnc_list_names(folder, 'f', image_endings, &names, &count, s);
     if (ok && count == 0) ok = rnc_fail(s, RNC_USER, "the class folder %s has no PNG or JPEG images", folder);
-    for (size_t k = 0; ok && k < count; k++) ok = add_sample(part, rnc_path_join(folder, names[k]), label) || rnc_data_no_memory(path, s);
+    for (size_t k = 0; ok && k < count; k++)
+        ok = add_sample(part, rnc_path_join(folder, names[k]), label) || rnc_data_no_memory(path, s);
     rnc_free_names(names, count);
     free(folder);
     return ok;
@@ -127,7 +132,8 @@ bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char 
     part->name = strdup(path);
     for (size_t k = 0; ok && k < count; k++) {
         int32_t label = class_index(d, names[k]);
-        if (label < 0) ok = rnc_fail(s, RNC_USER, "%s has a class folder '%s' that the training data do not have", path, names[k]);
+        if (label < 0)
+            ok = rnc_fail(s, RNC_USER, "%s has a class folder '%s' that the training data do not have", path, names[k]);
         else ok = add_class(part, path, names[k], label, s);
     }
     rnc_free_names(names, count);
@@ -169,22 +175,27 @@ static bool scan_masks(struct rnc_data *d, struct rnc_dataset *part, struct rnc_
     return true;
 }
 
-bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks, struct rnc_status *s)
+bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
+                      struct rnc_status *s)
 {
     static const char *const png[] = {".png", NULL};
     char **image_names = NULL, **mask_names = NULL;
     size_t nimages = 0, nmasks = 0;
-    bool ok = rnc_list_names(images, 'f', image_endings, &image_names, &nimages, s) && rnc_list_names(masks, 'f', png, &mask_names, &nmasks, s);
+    bool ok = rnc_list_names(images, 'f', image_endings, &image_names, &nimages, s) &&
+              rnc_list_names(masks, 'f', png, &mask_names, &nmasks, s);
     if (ok && nimages == 0) ok = rnc_fail(s, RNC_USER, "%s has no PNG or JPEG images", images);
     part->name = strdup(images);
     part->masks = calloc(nimages + 1, sizeof *part->masks);
     if (ok && (!part->name || !part->masks)) ok = rnc_data_no_memory(images, s);
     for (size_t k = 0; ok && k < nimages; k++) {
         const char *mask = same_stem(mask_names, nmasks, image_names[k]);
-        if (!mask) ok = rnc_fail(s, RNC_USER, "%s/%s has no mask of the same name in %s (a PNG)", images, image_names[k], masks);
+        if (!mask)
+            ok = rnc_fail(s, RNC_USER, "%s/%s has no mask of the same name in %s (a PNG)", images, image_names[k],
+                          masks);
         else {
             part->masks[part->count] = rnc_path_join(masks, mask);
-            ok = (part->masks[part->count] && add_sample(part, rnc_path_join(images, image_names[k]), 0)) || rnc_data_no_memory(images, s);
+            ok = (part->masks[part->count] && add_sample(part, rnc_path_join(images, image_names[k]), 0)) ||
+                 rnc_data_no_memory(images, s);
         }
     }
     rnc_free_names(image_names, nimages);

@@ -1,5 +1,6 @@
-/* exec.c: a compiled model with its memory: one block each for state, arena and scratch, taken once. The steps' arguments are
-   resolved to pointers when the model is opened; only those that point into the caller's buffers are patched for a run. */
+/* exec.c: a compiled model with its memory: one block each for state, arena and scratch, taken once. The steps'
+   arguments are resolved to pointers when the model is opened; only those that point into the caller's buffers are
+   patched for a run. */
 #include "runtime/exec.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ enum { ALIGN = 64, HUGE_PAGE = 2 << 20, HUGE_FROM = 64 << 10, SCRATCH_ALIGN = 25
 
 bool rnc_instance_no_memory(struct rnc_status *s, const char *what, size_t bytes)
 {
-    return rnc_fail(s, RNC_ENV, "no memory for the %s: %.1f MiB are needed (%s)", what, (double)bytes / 1048576.0, strerror(errno));
+    return rnc_fail(s, RNC_ENV, "no memory for the %s: %.1f MiB are needed (%s)", what, (double)bytes / 1048576.0,
+                    strerror(errno));
 }
 
 static bool block_map(struct block *b, size_t bytes, size_t extra, const char *what, struct rnc_status *s)
@@ -59,16 +61,17 @@ static bool block_open_checked(struct block *b, const char *what, struct rnc_sta
 enum { BLOCKS = 3 };
 static const char *const block_names[BLOCKS] = {"intermediate values", "threads' scratch", "parameters"};
 
-/* Bytes from the map's start that huge pages are asked for: all of arena and scratch, rounded up; of the parameters behind
-   them only what fills whole pages, as rounding those up too would only cost memory: they are read as a stream. */
+/* Bytes from the map's start that huge pages are asked for: all of arena and scratch, rounded up; of the parameters
+   behind them only what fills whole pages, as rounding those up too would only cost memory: they are read as a stream.
+ */
 static size_t huge_bytes(size_t in_use, size_t whole)
 {
     size_t up = round_to(in_use, HUGE_PAGE), down = whole / HUGE_PAGE * HUGE_PAGE;
     return whole < HUGE_FROM ? 0 : up > down ? up : down;
 }
 
-/* One map for all, so that huge pages round up once. Every page is touched now: a first touch inside the step would cost about 2 µs for
-   each 4 KiB. */
+/* One map for all, so that huge pages round up once. Every page is touched now: a first touch inside the step would
+   cost about 2 µs for each 4 KiB. */
 static bool blocks_open_together(struct block *const b[BLOCKS], struct rnc_status *s)
 {
     size_t at[BLOCKS], whole = 0;
@@ -80,7 +83,8 @@ static bool blocks_open_together(struct block *const b[BLOCKS], struct rnc_statu
         }
     }
     size_t huge = huge_bytes(at[BLOCKS - 1], whole);
-    if (!block_map(b[0], huge > whole ? huge : whole, huge ? HUGE_PAGE : 0, "parameters and intermediate values", s)) return false;
+    if (!block_map(b[0], huge > whole ? huge : whole, huge ? HUGE_PAGE : 0, "parameters and intermediate values", s))
+        return false;
     char *data = huge ? (char *)round_to((size_t)b[0]->map, HUGE_PAGE) : b[0]->map;
     if (huge) madvise(data, huge, MADV_HUGEPAGE);
     memset(data, 0, whole);
@@ -125,8 +129,8 @@ static uint32_t cpu_features(void)
 #if defined __x86_64__
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= CPU_AVX2;
-    if ((bits & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if ((bits & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         bits |= CPU_AVX512;
     if ((bits & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= CPU_AVX512_BF16;
 #elif defined __aarch64__
@@ -139,14 +143,19 @@ static bool check_machine(const struct rnc_model *m, struct rnc_status *s)
 {
     static const char *const names[] = {"AVX2 and FMA", "AVX-512 (F, BW, CD, DQ, VL)", "AVX-512 BF16", "NEON"};
     if (m->abi != RNC_ABI_VERSION)
-        return rnc_fail(s, RNC_ENV, "the model was compiled for ABI version %u of rnc's runtime, this is version %u: compile it again",
-                        m->abi, RNC_ABI_VERSION);
+        return rnc_fail(
+            s, RNC_ENV,
+            "the model was compiled for ABI version %u of rnc's runtime, this is version %u: compile it again", m->abi,
+            RNC_ABI_VERSION);
     uint32_t missing = m->cpu_features & ~cpu_features();
     for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
         if (missing >> k & 1)
-            return rnc_fail(s, RNC_ENV, "model %s was compiled for %s and needs %s, which this CPU does not have: compile it with another --cpu",
+            return rnc_fail(s, RNC_ENV,
+                            "model %s was compiled for %s and needs %s, which this CPU does not have: compile it with "
+                            "another --cpu",
                             m->name, m->cpu, names[k]);
-    return missing == 0 || rnc_fail(s, RNC_ENV, "model %s was compiled for %s, which this runtime does not know", m->name, m->cpu);
+    return missing == 0 ||
+           rnc_fail(s, RNC_ENV, "model %s was compiled for %s, which this runtime does not know", m->name, m->cpu);
 }
 
 static bool is_state(const struct rnc_tensor *t) { return t->role <= RNC_ROLE_OPTIM; }
@@ -158,15 +167,19 @@ static bool check_tables(const struct rnc_model *m, struct rnc_status *s)
         size_t bytes = rnc_packed_bytes(&t->type);
         if (!is_state(t) || t->offset == RNC_NOT_STORED) continue;
         if (bytes > m->state_bytes || t->offset > m->state_bytes - bytes)
-            return rnc_fail(s, RNC_ENV, "model %s is damaged: tensor %s lies outside the state block", m->name, t->name);
+            return rnc_fail(s, RNC_ENV, "model %s is damaged: tensor %s lies outside the state block", m->name,
+                            t->name);
     }
     for (uint32_t k = 0; k < m->nsteps; k++)
         for (uint32_t a = 0; a < m->steps[k].nargs; a++) {
             const struct rnc_arg *arg = &m->steps[k].args[a];
             bool bad = arg->space > RNC_NULL || (arg->space == RNC_ARENA && arg->offset > m->arena_bytes) ||
                        (arg->space == RNC_STATE && arg->offset > m->state_bytes) ||
-                       (arg->space == RNC_INPUT && arg->index >= m->ninputs) || (arg->space == RNC_OUTPUT && arg->index >= m->noutputs);
-            if (bad) return rnc_fail(s, RNC_ENV, "model %s is damaged: step %u, argument %u lies outside its space", m->name, k, a);
+                       (arg->space == RNC_INPUT && arg->index >= m->ninputs) ||
+                       (arg->space == RNC_OUTPUT && arg->index >= m->noutputs);
+            if (bad)
+                return rnc_fail(s, RNC_ENV, "model %s is damaged: step %u, argument %u lies outside its space", m->name,
+                                k, a);
         }
     return true;
 }
@@ -186,7 +199,8 @@ static bool allocate_tables(struct rnc_instance *i, struct rnc_status *s)
     i->patches = calloc(npatches + 1, sizeof *i->patches);
     i->plain = calloc((size_t)m->ntensors + 1, sizeof *i->plain);
     i->ready = calloc((size_t)m->nprepares + 1, sizeof *i->ready);
-    if (!i->pointers || !i->args || !i->patches || !i->plain || !i->ready) return rnc_instance_no_memory(s, "argument tables", nargs * sizeof *i->pointers);
+    if (!i->pointers || !i->args || !i->patches || !i->plain || !i->ready)
+        return rnc_instance_no_memory(s, "argument tables", nargs * sizeof *i->pointers);
     return true;
 }
 
@@ -197,7 +211,9 @@ static void *resolve(const struct rnc_instance *i, const struct rnc_arg *a)
     case RNC_ARENA: return i->arena.data + a->offset;
     case RNC_STATE: return i->state.data + a->offset;
     case RNC_CONST: return (void *)(uintptr_t)a->offset;
-    case RNC_INPUT: case RNC_OUTPUT: case RNC_NULL: break;
+    case RNC_INPUT:
+    case RNC_OUTPUT:
+    case RNC_NULL: break;
     }
     return NULL;
 }
@@ -212,7 +228,8 @@ static void resolve_arguments(struct rnc_instance *i)
             const struct rnc_arg *arg = &step->args[a];
             *at = resolve(i, arg);
             if (is_patched(arg))
-                i->patches[i->npatches++] = (struct patch){at, (size_t)arg->offset, arg->index, arg->space == RNC_OUTPUT};
+                i->patches[i->npatches++] =
+                    (struct patch){at, (size_t)arg->offset, arg->index, arg->space == RNC_OUTPUT};
         }
     }
 }
@@ -231,7 +248,8 @@ static bool open_into(struct rnc_instance *i, struct rnc_status *s)
     return true;
 }
 
-struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags, struct rnc_status *s)
+struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags,
+                              struct rnc_status *s)
 {
     struct rnc_instance *i = calloc(1, sizeof *i);
     if (!i) {
@@ -282,7 +300,12 @@ struct rnc_memory rnc_instance_memory(const struct rnc_instance *i)
 
 /* ---- running */
 
-struct job { const struct rnc_instance *i; const struct rnc_run *run; rnc_kernel *kernel; void *const *args; };
+struct job {
+    const struct rnc_instance *i;
+    const struct rnc_run *run;
+    rnc_kernel *kernel;
+    void *const *args;
+};
 
 static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
 {
@@ -319,12 +342,15 @@ static void run_steps(const struct rnc_instance *i, const struct rnc_run *run, c
     }
 }
 
-static bool patch_pointers(struct rnc_instance *i, const void *const *inputs, void *const *outputs, struct rnc_status *s)
+static bool patch_pointers(struct rnc_instance *i, const void *const *inputs, void *const *outputs,
+                           struct rnc_status *s)
 {
     for (size_t k = 0; k < i->npatches; k++) {
         const struct patch *p = &i->patches[k];
         char *base = p->output ? outputs[p->index] : (char *)(uintptr_t)inputs[p->index];
-        if (!base) return rnc_fail(s, RNC_USER, "model %s: %s buffer %u is NULL", i->model->name, p->output ? "output" : "input", p->index);
+        if (!base)
+            return rnc_fail(s, RNC_USER, "model %s: %s buffer %u is NULL", i->model->name,
+                            p->output ? "output" : "input", p->index);
         *p->slot = base + p->offset;
     }
     i->inputs = inputs;
@@ -352,7 +378,8 @@ static bool check_canaries(const struct rnc_instance *i, struct rnc_status *s)
     const struct block *block[] = {&i->state, &i->arena, &i->scratch};
     static const char *const name[] = {"state", "arena", "scratch"};
     for (int k = 0; k < 3; k++)
-        if (!block_intact(block[k])) return rnc_fail(s, RNC_ENV, "model %s: a kernel wrote outside the %s block", i->model->name, name[k]);
+        if (!block_intact(block[k]))
+            return rnc_fail(s, RNC_ENV, "model %s: a kernel wrote outside the %s block", i->model->name, name[k]);
     return true;
 }
 
@@ -361,7 +388,8 @@ bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *
 {
     const struct rnc_model *m = i->model;
     if (run->n < 1 || run->n > m->batch)
-        return rnc_fail(s, RNC_USER, "model %s: a batch of %lld samples, between 1 and %lld were expected", m->name, (long long)run->n, (long long)m->batch);
+        return rnc_fail(s, RNC_USER, "model %s: a batch of %lld samples, between 1 and %lld were expected", m->name,
+                        (long long)run->n, (long long)m->batch);
     if (!patch_pointers(i, inputs, outputs, s)) return false;
     i->n = run->n;
     if (i->flags & RNC_EXEC_CHECK) { /* all bits set is NaN: what is read before it was written shows in the results */

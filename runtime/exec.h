@@ -8,43 +8,53 @@
 struct rnc_instance;
 
 enum rnc_exec_flags {
-    RNC_EXEC_CHECK = 1, /* test mode: guard pages round the arena and the state, NaN fill before every run, canaries between the plan's slots */
+    RNC_EXEC_CHECK = 1, /* test mode: guard pages round the arena and the state, NaN fill before every run, canaries
+                           between the plan's slots */
     RNC_EXEC_KEEP = 2,  /* also keeps the plain form of tensors that the kernels read in others only, for rnc_get */
 };
 
-/* Checks the CPU and the ABI version; allocates state (zeroed), arena and scratch once, with huge pages asked for and touched.
-   PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance. */
-struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags, struct rnc_status *s);
+/* Checks the CPU and the ABI version; allocates state (zeroed), arena and scratch once, with huge pages asked for and
+   touched. PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance. */
+struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags,
+                              struct rnc_status *s);
 void rnc_close(struct rnc_instance *i);
 
-/* Where parameters come from: elements [first, first + count) of T in plain form (row-major fp32, counters i64). A tensor is asked for
-   in pieces, some of them more than once. */
+/* Where parameters come from: elements [first, first + count) of T in plain form (row-major fp32, counters i64). A
+   tensor is asked for in pieces, some of them more than once. */
 struct rnc_source {
-    bool (*read)(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s);
+    bool (*read)(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                 struct rnc_status *s);
     void *ctx;
 };
-/* Sets every parameter, buffer and counter (OPTIM: the optimizer's state too) and prepares. Less than 1 MiB of temporary memory in all
-   the layouts of convolutions; no plain form stays unless the state stores it. */
+/* Sets every parameter, buffer and counter (OPTIM: the optimizer's state too) and prepares. Less than 1 MiB of
+   temporary memory in all the layouts of convolutions; no plain form stays unless the state stores it. */
 bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim, struct rnc_status *s);
-/* Fresh parameters from SEED (Philox, keyed by the tensor's name: the same whatever else the model has), by rnc_load. */
+/* Fresh parameters from SEED (Philox, keyed by the tensor's name: the same whatever else the model has), by rnc_load.
+ */
 bool rnc_initialize(struct rnc_instance *i, uint64_t seed, struct rnc_status *s);
 /* Elements [first, first + count) of what rnc_initialize gives to the fp32 tensor T. PAR may be NULL. */
-void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t, uint64_t seed, int64_t first, int64_t count, float *x);
-/* Sets and reads a state tensor in plain form by name (fp32; counters i64). In a model with prepared forms call rnc_prepare after the last
-   set; tensors that are only read in prepared forms are dropped as soon as all that goes into one has been set: to change one of them set
-   all of them again. rnc_get fails for what was dropped. */
+void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t, uint64_t seed, int64_t first,
+                      int64_t count, float *x);
+/* Sets and reads a state tensor in plain form by name (fp32; counters i64). In a model with prepared forms call
+   rnc_prepare after the last set; tensors that are only read in prepared forms are dropped as soon as all that goes
+   into one has been set: to change one of them set all of them again. rnc_get fails for what was dropped. */
 bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s);
 bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct rnc_status *s);
 bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s);
 
 /* Bytes that the instance holds; PLAIN are those of plain forms beside the state. */
-struct rnc_memory { size_t state, arena, scratch, plain; };
+struct rnc_memory {
+    size_t state, arena, scratch, plain;
+};
 struct rnc_memory rnc_instance_memory(const struct rnc_instance *i);
 
 /* Observes a run: called after each node with its index, seconds since the node began. */
-struct rnc_observer { void (*after_node)(void *ctx, uint32_t node, double seconds); void *ctx; };
-/* One forward pass, or one training step, on run->n samples. INPUTS: plain buffers (inputs, then targets) of n samples each;
-   OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. */
+struct rnc_observer {
+    void (*after_node)(void *ctx, uint32_t node, double seconds);
+    void *ctx;
+};
+/* One forward pass, or one training step, on run->n samples. INPUTS: plain buffers (inputs, then targets) of n samples
+   each; OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. */
 bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
                  const struct rnc_observer *observer, struct rnc_status *s);
 /* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. */

@@ -14,7 +14,7 @@ enum { BUFFER = 1 << 18 };
 
 struct rnc_file {
     int fd;
-    char *path, *temp;   /* temp NULL: a device or pipe, written directly */
+    char *path, *temp; /* temp NULL: a device or pipe, written directly */
     size_t used;
     char buffer[BUFFER];
 };
@@ -134,7 +134,8 @@ bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s)
     int closed = close(f->fd), why = errno;
     f->fd = -1;
     if (ok && closed != 0) ok = rnc_fail(s, RNC_ENV, "can't write %s: %s", f->path, strerror(why));
-    if (ok && f->temp && rename(f->temp, f->path) != 0) ok = rnc_fail(s, RNC_ENV, "can't write %s: %s", f->path, strerror(errno));
+    if (ok && f->temp && rename(f->temp, f->path) != 0)
+        ok = rnc_fail(s, RNC_ENV, "can't write %s: %s", f->path, strerror(errno));
     if (!ok) {
         rnc_file_abort(f);
         return false;
@@ -148,7 +149,8 @@ bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s)
 
 static void *cannot_read(const char *path, int error, struct rnc_status *s)
 {
-    rnc_fail(s, error == ENOENT || error == ENOTDIR || error == EISDIR ? RNC_USER : RNC_ENV, "can't read %s: %s", path, strerror(error));
+    rnc_fail(s, error == ENOENT || error == ENOTDIR || error == EISDIR ? RNC_USER : RNC_ENV, "can't read %s: %s", path,
+             strerror(error));
     return NULL;
 }
 
@@ -221,7 +223,8 @@ static int inflate_all(z_stream *z, unsigned char **data, size_t *cap, size_t li
         z->avail_out = (uInt)part;
         r = inflate(z, Z_NO_FLUSH);
         *used += part - z->avail_out;
-        if (r == Z_STREAM_END && z->avail_in > 0 && z->next_in[0] == 0x1f) r = inflateReset(z); /* members one after another */
+        if (r == Z_STREAM_END && z->avail_in > 0 && z->next_in[0] == 0x1f)
+            r = inflateReset(z); /* members one after another */
     }
     return r;
 }
@@ -246,8 +249,11 @@ void *rnc_gunzip(const void *data, size_t size, const char *name, size_t limit, 
     }
     free(out);
     if (r == Z_BUF_ERROR) rnc_fail(s, RNC_USER, "%s is truncated: its gzip data end early", name);
-    else if (r == Z_MEM_ERROR) rnc_fail(s, RNC_USER, "%s is too large when unpacked: at most %zu MB were expected", name, limit / 1000000);
-    else rnc_fail(s, RNC_USER, "%s is damaged: its gzip data can't be unpacked (%s)", name, z.msg ? z.msg : "wrong checksum");
+    else if (r == Z_MEM_ERROR)
+        rnc_fail(s, RNC_USER, "%s is too large when unpacked: at most %zu MB were expected", name, limit / 1000000);
+    else
+        rnc_fail(s, RNC_USER, "%s is damaged: its gzip data can't be unpacked (%s)", name,
+                 z.msg ? z.msg : "wrong checksum");
     return NULL;
 }
 
@@ -257,7 +263,8 @@ bool rnc_make_directory(const char *path, struct rnc_status *s)
 {
     struct stat st;
     if (stat(path, &st) == 0)
-        return S_ISDIR(st.st_mode) || rnc_fail(s, RNC_ENV, "can't make the directory %s: a file of this name is in the way", path);
+        return S_ISDIR(st.st_mode) ||
+               rnc_fail(s, RNC_ENV, "can't make the directory %s: a file of this name is in the way", path);
     char *copy = strdup(path);
     if (!copy) return rnc_fail(s, RNC_ENV, "no memory to make the directory %s", path);
     bool ok = true;
@@ -265,7 +272,8 @@ bool rnc_make_directory(const char *path, struct rnc_status *s)
         if (*p && *p != '/') continue;
         char was = *p;
         *p = 0;
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST) ok = rnc_fail(s, RNC_ENV, "can't make the directory %s: %s", copy, strerror(errno));
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            ok = rnc_fail(s, RNC_ENV, "can't make the directory %s: %s", copy, strerror(errno));
         *p = was;
         if (!was) break;
     }

@@ -8,8 +8,8 @@
 
 #include "runtime/status.h"
 
-/* A file being written under a temporary name in its own directory. It appears under PATH at rnc_file_commit (synced, then renamed);
-   until then, and after any failure, what was at PATH before is untouched. */
+/* A file being written under a temporary name in its own directory. It appears under PATH at rnc_file_commit (synced,
+   then renamed); until then, and after any failure, what was at PATH before is untouched. */
 struct rnc_file;
 struct rnc_file *rnc_file_create(const char *path, struct rnc_status *s);
 bool rnc_file_write(struct rnc_file *f, const void *data, size_t bytes, struct rnc_status *s);
@@ -17,7 +17,8 @@ bool rnc_file_write(struct rnc_file *f, const void *data, size_t bytes, struct r
 bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s);
 void rnc_file_abort(struct rnc_file *f);
 
-/* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked). */
+/* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked).
+ */
 void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s);
 /* The same of gzip data in memory; NAME is for messages. */
 void *rnc_gunzip(const void *data, size_t size, const char *name, size_t limit, size_t *bytes, struct rnc_status *s);

@@ -72,7 +72,8 @@ static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct
     ok = ok && print(f, s, ",images_per_s,seconds\n");
     for (size_t k = 0; ok && k < h->nepochs; k++) {
         const struct rnc_epoch_row *r = &h->epoch[k];
-        ok = print(f, s, "%lld,%lld,%.9g,%.9g,%.6f,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss, r->train_metric, r->val_loss);
+        ok = print(f, s, "%lld,%lld,%.9g,%.9g,%.6f,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss,
+                   r->train_metric, r->val_loss);
         for (int m = 0; ok && m < RNC_METRICS; m++)
             if (h->metrics >> m & 1) ok = print(f, s, ",%.6f", r->val[m]);
         ok = ok && print(f, s, ",%.1f,%.2f\n", r->images_per_s, r->seconds);
@@ -84,12 +85,14 @@ static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct 
 {
     bool ok = print(f, s, "step,lr,loss,%s\n", rnc_metric_name(h->primary));
     for (size_t k = 0; ok && k < h->nsteps; k++)
-        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss, (double)h->step[k].metric);
+        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss,
+                   (double)h->step[k].metric);
     return ok;
 }
 
 static bool save_one(const struct rnc_history *h, const char *dir, const char *name,
-                     bool (*write)(const struct rnc_history *, struct rnc_file *, struct rnc_status *), struct rnc_status *s)
+                     bool (*write)(const struct rnc_history *, struct rnc_file *, struct rnc_status *),
+                     struct rnc_status *s)
 {
     char *path = rnc_path_join(dir, name);
     struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
@@ -121,8 +124,8 @@ static bool parse_epoch(const struct rnc_history *h, char *line, struct rnc_epoc
 {
     double epoch, step;
     *r = (struct rnc_epoch_row){0};
-    if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss) || !number(&line, &r->train_metric) ||
-        !number(&line, &r->val_loss))
+    if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss) ||
+        !number(&line, &r->train_metric) || !number(&line, &r->val_loss))
         return false;
     r->epoch = (int64_t)epoch;
     r->step = (int64_t)step;
@@ -161,8 +164,11 @@ static void load_steps(struct rnc_history *h, char *text, int64_t steps)
     strsep(&rest, "\n");
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         double step, lr, loss, metric;
-        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) || step > (double)steps) return;
-        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored)) return;
+        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) ||
+            step > (double)steps)
+            return;
+        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored))
+            return;
     }
 }
 

@@ -1,4 +1,5 @@
-/* image.c: PNG by libpng's simplified interface, JPEG by libjpeg, both from memory; resizing by a separable triangle filter. */
+/* image.c: PNG by libpng's simplified interface, JPEG by libjpeg, both from memory; resizing by a separable triangle
+   filter. */
 #include "runtime/image.h"
 
 #include <math.h>
@@ -25,28 +26,37 @@ static bool image_allocate(const char *path, struct rnc_image *image, struct rnc
 {
     if (image->width < 1 || image->height < 1 || image->width > MAX_SIDE || image->height > MAX_SIDE ||
         (size_t)image->width * (size_t)image->height > max_pixels)
-        return rnc_fail(s, RNC_USER, "%s: an image of %lld × %lld pixels is too large", path, (long long)image->width, (long long)image->height);
+        return rnc_fail(s, RNC_USER, "%s: an image of %lld × %lld pixels is too large", path, (long long)image->width,
+                        (long long)image->height);
     image->data = malloc((size_t)(image->width * image->height * image->channels));
     return image->data || rnc_fail(s, RNC_ENV, "no memory for image %s", path);
 }
 
-static bool read_png(const char *path, const void *file, size_t bytes, int64_t channels, struct rnc_image *image, struct rnc_status *s)
+static bool read_png(const char *path, const void *file, size_t bytes, int64_t channels, struct rnc_image *image,
+                     struct rnc_status *s)
 {
     png_image png = {.version = PNG_IMAGE_VERSION};
-    if (!png_image_begin_read_from_memory(&png, file, bytes)) return rnc_fail(s, RNC_USER, "%s is not a sound PNG image: %s", path, png.message);
+    if (!png_image_begin_read_from_memory(&png, file, bytes))
+        return rnc_fail(s, RNC_USER, "%s is not a sound PNG image: %s", path, png.message);
     if (channels == 0) channels = png.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
     png.format = channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
     *image = (struct rnc_image){.width = png.width, .height = png.height, .channels = channels};
     const png_color white = {255, 255, 255};
     bool ok = image_allocate(path, image, s);
-    if (ok && !png_image_finish_read(&png, &white, image->data, 0, NULL)) ok = rnc_fail(s, RNC_USER, "%s is not a sound PNG image: %s", path, png.message);
+    if (ok && !png_image_finish_read(&png, &white, image->data, 0, NULL))
+        ok = rnc_fail(s, RNC_USER, "%s is not a sound PNG image: %s", path, png.message);
     png_image_free(&png);
     return ok;
 }
 
 /* ---- JPEG */
 
-struct jpeg_errors { struct jpeg_error_mgr mgr; jmp_buf jump; bool damaged; char text[JMSG_LENGTH_MAX]; };
+struct jpeg_errors {
+    struct jpeg_error_mgr mgr;
+    jmp_buf jump;
+    bool damaged;
+    char text[JMSG_LENGTH_MAX];
+};
 
 static void jpeg_fatal(j_common_ptr c)
 {
@@ -61,7 +71,8 @@ static void jpeg_message(j_common_ptr c, int level)
     struct jpeg_errors *e = (struct jpeg_errors *)c->err;
     if (level >= 0) return;
     int code = c->err->msg_code;
-    if (code != JWRN_JPEG_EOF && code != JWRN_HIT_MARKER && code != JWRN_MUST_RESYNC && code != JWRN_HUFF_BAD_CODE) return;
+    if (code != JWRN_JPEG_EOF && code != JWRN_HIT_MARKER && code != JWRN_MUST_RESYNC && code != JWRN_HUFF_BAD_CODE)
+        return;
     if (!e->damaged) c->err->format_message(c, e->text);
     e->damaged = true;
 }
@@ -89,7 +100,8 @@ static void jpeg_rows(struct jpeg_decompress_struct *j, struct rnc_image *image,
     }
 }
 
-static bool decode_jpeg(struct jpeg_decompress_struct *j, const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s)
+static bool decode_jpeg(struct jpeg_decompress_struct *j, const char *path, int64_t channels, struct rnc_image *image,
+                        struct rnc_status *s)
 {
     jpeg_read_header(j, TRUE);
     bool cmyk = j->jpeg_color_space == JCS_CMYK || j->jpeg_color_space == JCS_YCCK;
@@ -104,7 +116,8 @@ static bool decode_jpeg(struct jpeg_decompress_struct *j, const char *path, int6
     return true;
 }
 
-static bool read_jpeg(const char *path, const void *file, size_t bytes, int64_t channels, struct rnc_image *image, struct rnc_status *s)
+static bool read_jpeg(const char *path, const void *file, size_t bytes, int64_t channels, struct rnc_image *image,
+                      struct rnc_status *s)
 {
     struct jpeg_decompress_struct j = {0};
     struct jpeg_errors e = {.damaged = false};
@@ -131,7 +144,8 @@ bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image,
     if (!file) return false;
     bool ok;
     if (bytes >= 8 && !memcmp(file, png, 8)) ok = read_png(path, file, bytes, channels, image, s);
-    else if (bytes >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff) ok = read_jpeg(path, file, bytes, channels, image, s);
+    else if (bytes >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff)
+        ok = read_jpeg(path, file, bytes, channels, image, s);
     else ok = rnc_fail(s, RNC_USER, "%s is neither a PNG nor a JPEG image", path);
     free(file);
     if (!ok) rnc_image_free(image);
@@ -141,9 +155,13 @@ bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image,
 /* ---- resizing */
 
 /* Output i of an axis is the sum over k < count of weight[k]·input[first + k]. */
-struct tap { int64_t first, count; float *weight; };
+struct tap {
+    int64_t first, count;
+    float *weight;
+};
 
-static void make_taps(int64_t size, double from, double length, int64_t out, int64_t width, struct tap *taps, float *weights)
+static void make_taps(int64_t size, double from, double length, int64_t out, int64_t width, struct tap *taps,
+                      float *weights)
 {
     double scale = length / (double)out, filter = scale > 1.0 ? scale : 1.0;
     for (int64_t i = 0; i < out; i++, weights += width) {
@@ -163,7 +181,10 @@ static void make_taps(int64_t size, double from, double length, int64_t out, int
     }
 }
 
-struct axis { struct tap *taps; float *weights; };
+struct axis {
+    struct tap *taps;
+    float *weights;
+};
 
 static bool axis_open(struct axis *a, int64_t size, double from, double length, int64_t out)
 {
@@ -183,7 +204,8 @@ static void axis_close(struct axis *a)
 }
 
 /* Rows [first, last) of the image, filtered along x, to [rows, out_width, channels]. */
-static void filter_rows(const struct rnc_image *m, const struct axis *ax, int64_t first, int64_t last, int64_t out_width, float *to)
+static void filter_rows(const struct rnc_image *m, const struct axis *ax, int64_t first, int64_t last,
+                        int64_t out_width, float *to)
 {
     int64_t ch = m->channels;
     for (int64_t y = first; y < last; y++)
@@ -197,7 +219,8 @@ static void filter_rows(const struct rnc_image *m, const struct axis *ax, int64_
             }
 }
 
-static void filter_columns(const float *rows, int64_t first, const struct axis *ay, int64_t ch, int64_t out_height, int64_t out_width, uint8_t *planes)
+static void filter_columns(const float *rows, int64_t first, const struct axis *ay, int64_t ch, int64_t out_height,
+                           int64_t out_width, uint8_t *planes)
 {
     for (int64_t c = 0; c < ch; c++)
         for (int64_t j = 0; j < out_height; j++) {
@@ -211,8 +234,8 @@ static void filter_columns(const float *rows, int64_t first, const struct axis *
         }
 }
 
-bool rnc_image_resize(const struct rnc_image *image, double x, double y, double w, double h, int64_t out_height, int64_t out_width,
-                      uint8_t *planes, struct rnc_status *s)
+bool rnc_image_resize(const struct rnc_image *image, double x, double y, double w, double h, int64_t out_height,
+                      int64_t out_width, uint8_t *planes, struct rnc_status *s)
 {
     struct axis ax = {0}, ay = {0};
     float *rows = NULL;

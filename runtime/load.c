@@ -1,5 +1,6 @@
-/* load.c: parameters by name, and the forms of them that the kernels read. What the state stores as it is goes there; weights that are
-   only read folded or rearranged go through slabs of a few hundred KiB from their source to those forms, and nothing keeps the plain ones. */
+/* load.c: parameters by name, and the forms of them that the kernels read. What the state stores as it is goes there;
+   weights that are only read folded or rearranged go through slabs of a few hundred KiB from their source to those
+   forms, and nothing keeps the plain ones. */
 #include "runtime/exec.h"
 
 #include <errno.h>
@@ -100,7 +101,8 @@ static void release(struct rnc_instance *i)
     const struct rnc_model *m = i->model;
     for (uint32_t t = 0; t < m->ntensors && !(i->flags & RNC_EXEC_KEEP); t++) {
         bool waited_for = false;
-        for (uint32_t k = 0; k < m->nprepares && i->plain[t]; k++) waited_for |= reads(&m->prepares[k], t) && !i->ready[k];
+        for (uint32_t k = 0; k < m->nprepares && i->plain[t]; k++)
+            waited_for |= reads(&m->prepares[k], t) && !i->ready[k];
         if (!i->plain[t] || waited_for || !is_prepared(i, t)) continue;
         free(i->plain[t]);
         i->plain[t] = NULL;
@@ -119,8 +121,11 @@ static bool keep(struct rnc_instance *i, const struct rnc_tensor *t, const void 
 
 /* ---- preparing */
 
-/* The vectors of a folded batch norm, one value for each channel: bias, weight, bias, mean, var of the tensors; the folded bias. */
-struct fold { float *x[FOLD_INPUTS], *folded; };
+/* The vectors of a folded batch norm, one value for each channel: bias, weight, bias, mean, var of the tensors; the
+   folded bias. */
+struct fold {
+    float *x[FOLD_INPUTS], *folded;
+};
 
 static void fold_free(struct fold *f)
 {
@@ -128,7 +133,8 @@ static void fold_free(struct fold *f)
     free(f->folded);
 }
 
-static bool fold_read(const struct rnc_model *m, const struct rnc_prepare *p, const struct rnc_source *from, struct fold *f, struct rnc_status *s)
+static bool fold_read(const struct rnc_model *m, const struct rnc_prepare *p, const struct rnc_source *from,
+                      struct fold *f, struct rnc_status *s)
 {
     int64_t channels = m->tensors[p->in[0]].type.dim[p->axis];
     size_t bytes = (size_t)channels * sizeof(float);
@@ -144,16 +150,20 @@ static bool fold_read(const struct rnc_model *m, const struct rnc_prepare *p, co
 }
 
 /* Batch norm's fold into the rows of a weight that begin at channel FIRST. */
-static void fold_rows(const struct rnc_prepare *p, const struct fold *f, const struct rnc_type *rows, int64_t first, float *w)
+static void fold_rows(const struct rnc_prepare *p, const struct fold *f, const struct rnc_type *rows, int64_t first,
+                      float *w)
 {
-    rnc_bn_fold(rows, p->axis, p->eps, w, f->x[1] ? f->x[1] + first : NULL, f->x[2] + first, f->x[3] + first, f->x[4] + first, f->x[5] + first, f->folded + first);
+    rnc_bn_fold(rows, p->axis, p->eps, w, f->x[1] ? f->x[1] + first : NULL, f->x[2] + first, f->x[3] + first,
+                f->x[4] + first, f->x[5] + first, f->folded + first);
 }
 
-/* Rows of the first dimension that are packed at once. In these layouts a block of v rows is contiguous in both forms; of others, all. */
+/* Rows of the first dimension that are packed at once. In these layouts a block of v rows is contiguous in both forms;
+   of others, all. */
 static int64_t slab_rows(const struct rnc_type *t, bool whole)
 {
     int64_t rows = t->rank > 0 ? t->dim[0] : 1, unit = t->v > 0 ? t->v : 16;
-    bool by_rows = t->layout == RNC_PLAIN || t->layout == RNC_WEIGHT || t->layout == RNC_DEPTHWISE || t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_S;
+    bool by_rows = t->layout == RNC_PLAIN || t->layout == RNC_WEIGHT || t->layout == RNC_DEPTHWISE ||
+                   t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_S;
     if (whole || !by_rows || t->rank < 2) return rows;
     int64_t unit_bytes = (int64_t)user_bytes(t) / rows * unit, units = unit_bytes > 0 ? SLAB_BYTES / unit_bytes : 1;
     int64_t at_once = (units > 0 ? units : 1) * unit;
@@ -161,10 +171,11 @@ static int64_t slab_rows(const struct rnc_type *t, bool whole)
 }
 
 /* Reads T from its source slab by slab, folds if P says so, and packs it as TO at AT. */
-static bool put_slabs(const struct rnc_tensor *t, const struct rnc_type *to, char *at, const struct rnc_source *from, const struct rnc_prepare *p,
-                      const struct fold *f, struct rnc_status *s)
+static bool put_slabs(const struct rnc_tensor *t, const struct rnc_type *to, char *at, const struct rnc_source *from,
+                      const struct rnc_prepare *p, const struct fold *f, struct rnc_status *s)
 {
-    int64_t all = to->rank > 0 ? to->dim[0] : 1, rows = slab_rows(to, p && p->kind == RNC_PREPARE_BN_FOLD && p->axis != 0);
+    int64_t all = to->rank > 0 ? to->dim[0] : 1,
+            rows = slab_rows(to, p && p->kind == RNC_PREPARE_BN_FOLD && p->axis != 0);
     int64_t inner = all > 0 ? rnc_elements(to) / all : 0;
     struct rnc_type slab = *to;
     if (slab.rank > 0) slab.dim[0] = rows;
@@ -183,11 +194,13 @@ static bool put_slabs(const struct rnc_tensor *t, const struct rnc_type *to, cha
     return ok;
 }
 
-static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, const struct rnc_source *from, struct rnc_status *s)
+static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, const struct rnc_source *from,
+                        struct rnc_status *s)
 {
     struct fold f = {0};
     bool fold = p->kind == RNC_PREPARE_BN_FOLD, ok = !fold || fold_read(i->model, p, from, &f, s);
-    ok = ok && put_slabs(&i->model->tensors[p->in[0]], &p->out[0].type, i->state.data + p->out[0].offset, from, p, &f, s);
+    ok = ok &&
+         put_slabs(&i->model->tensors[p->in[0]], &p->out[0].type, i->state.data + p->out[0].offset, from, p, &f, s);
     ok = ok && (!fold || pack_plain(&p->out[1].type, f.folded, i->state.data + p->out[1].offset, s));
     fold_free(&f);
     if (ok) i->ready[p - i->model->prepares] = true;
@@ -198,7 +211,9 @@ static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, con
 
 static bool not_kept(const struct rnc_instance *i, const struct rnc_tensor *t, struct rnc_status *s)
 {
-    return rnc_fail(s, RNC_USER, "model %s does not have '%s' as it is set, only what its kernels make of it: set it (again) with all that is folded into it",
+    return rnc_fail(s, RNC_USER,
+                    "model %s does not have '%s' as it is set, only what its kernels make of it: set it (again) with "
+                    "all that is folded into it",
                     i->model->name, t->name);
 }
 
@@ -212,8 +227,10 @@ static bool get_tensor(const struct rnc_instance *i, const struct rnc_tensor *t,
     return true;
 }
 
-/* The instance as a source. A stored tensor is read whole, however little is wanted: only what is both stored and prepared pays for that. */
-static bool read_own(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+/* The instance as a source. A stored tensor is read whole, however little is wanted: only what is both stored and
+   prepared pays for that. */
+static bool read_own(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                     struct rnc_status *s)
 {
     const struct rnc_instance *i = ctx;
     size_t bytes = user_bytes(&t->type);
@@ -294,7 +311,8 @@ bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct
 
 /* ---- all at once */
 
-static bool load_whole(struct rnc_instance *i, const struct rnc_tensor *t, const struct rnc_source *from, struct rnc_status *s)
+static bool load_whole(struct rnc_instance *i, const struct rnc_tensor *t, const struct rnc_source *from,
+                       struct rnc_status *s)
 {
     void *plain = calloc(1, user_bytes(&t->type) + 1);
     if (!plain) return rnc_instance_no_memory(s, t->name, user_bytes(&t->type));
@@ -310,7 +328,8 @@ bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim,
         const struct rnc_tensor *t = &m->tensors[k];
         if (!is_state(t) || (t->role == RNC_ROLE_OPTIM && !optim)) continue;
         bool wanted = is_stored(t) || (i->flags & RNC_EXEC_KEEP) || !is_prepared(i, k);
-        bool ok = !wanted || (is_stored(t) ? put_slabs(t, &t->type, i->state.data + t->offset, from, NULL, NULL, s) : load_whole(i, t, from, s));
+        bool ok = !wanted || (is_stored(t) ? put_slabs(t, &t->type, i->state.data + t->offset, from, NULL, NULL, s)
+                                           : load_whole(i, t, from, s));
         if (!ok) return false;
     }
     for (uint32_t k = 0; k < m->nprepares; k++)
@@ -321,7 +340,13 @@ bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim,
 
 /* ---- fresh parameters */
 
-struct fill { float *x; int64_t first, count; uint8_t init; double scale; uint64_t seed, hash; };
+struct fill {
+    float *x;
+    int64_t first, count;
+    uint8_t init;
+    double scale;
+    uint64_t seed, hash;
+};
 
 /* Box and Muller 1958: two uniform numbers give two normal ones. */
 static void normal_pair(uint32_t a, uint32_t b, double *x, double *y)
@@ -365,12 +390,15 @@ static void fill_head(struct fill *f)
     for (; skip < 4 && f->count > 0; skip++, f->first++, f->count--) *f->x++ = (float)(four[skip] * f->scale);
 }
 
-void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t, uint64_t seed, int64_t first, int64_t count, float *x)
+void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t, uint64_t seed, int64_t first,
+                      int64_t count, float *x)
 {
-    struct fill f = {.x = x, .first = first, .count = count, .init = t->init, .seed = seed, .hash = rnc_hash_text(t->name)};
+    struct fill f = {
+        .x = x, .first = first, .count = count, .init = t->init, .seed = seed, .hash = rnc_hash_text(t->name)};
     double fan = t->init_fan > 0 ? (double)t->init_fan : 1.0;
     switch ((enum rnc_init)t->init) {
-    case RNC_INIT_ZEROS: case RNC_INIT_ONES:
+    case RNC_INIT_ZEROS:
+    case RNC_INIT_ONES:
         for (int64_t k = 0; k < count; k++) x[k] = t->init == RNC_INIT_ONES ? 1.0f : 0.0f;
         return;
     case RNC_INIT_KAIMING_NORMAL: f.scale = sqrt(2.0 / fan); break;
@@ -382,9 +410,13 @@ void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t
     else fill_chunks(&f, 0, chunks, 0);
 }
 
-struct fresh { const struct rnc_parallel *par; uint64_t seed; };
+struct fresh {
+    const struct rnc_parallel *par;
+    uint64_t seed;
+};
 
-static bool read_fresh(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+static bool read_fresh(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                       struct rnc_status *s)
 {
     const struct fresh *f = ctx;
     struct rnc_type one = rnc_instance_plain_type(&t->type);

@@ -1,5 +1,5 @@
-/* loader.c: from pixels to batches. Random choices come from Philox with the sample's index and the epoch as counter, so that they do not
-   depend on where a run was interrupted. */
+/* loader.c: from pixels to batches. Random choices come from Philox with the sample's index and the epoch as counter,
+   so that they do not depend on where a run was interrupted. */
 #include "runtime/loader.h"
 
 #include <inttypes.h>
@@ -22,11 +22,11 @@ struct slot {
 
 struct rnc_loader {
     struct rnc_loader_config c;
-    int64_t nbatches, label_size;    /* labels of a sample */
-    float table[4][256];             /* byte -> normalised, by channel */
+    int64_t nbatches, label_size; /* labels of a sample */
+    float table[4][256];          /* byte -> normalised, by channel */
     int64_t *order;
-    uint8_t *planes[2];              /* a sample on its way: [C, H, W] */
-    int32_t *mask[2];                /* and its labels: [H, W] */
+    uint8_t *planes[2]; /* a sample on its way: [C, H, W] */
+    int32_t *mask[2];   /* and its labels: [H, W] */
     int64_t epoch;
     pthread_t thread;
     bool started;
@@ -34,7 +34,7 @@ struct rnc_loader {
     pthread_cond_t changed;
     /* under the lock */
     struct slot slot[2];
-    int64_t produce, consume;        /* next batch to make, to hand out */
+    int64_t produce, consume; /* next batch to make, to hand out */
     bool active, busy, stop, held;
     struct rnc_status failure;
 };
@@ -42,9 +42,9 @@ struct rnc_loader {
 /* ---- geometry: which part of the picture is seen, and how */
 
 struct geometry {
-    double x, y, w, h;               /* window on the source, in its pixels */
-    bool whole;                      /* the source as it is, no resizing */
-    int64_t dx, dy;                  /* crop's shift */
+    double x, y, w, h; /* window on the source, in its pixels */
+    bool whole;        /* the source as it is, no resizing */
+    int64_t dx, dy;    /* crop's shift */
     bool hflip, vflip;
 };
 
@@ -54,8 +54,8 @@ static struct rnc_philox draw(const struct rnc_loader_config *c, int64_t epoch, 
 }
 
 /* torchvision's RandomResizedCrop: a window of random area and shape; after ten misses the largest central one. */
-static void random_window(const struct rnc_loader_config *c, const struct rnc_augment *a, int64_t epoch, int64_t sample, double width, double height,
-                          struct geometry *g)
+static void random_window(const struct rnc_loader_config *c, const struct rnc_augment *a, int64_t epoch, int64_t sample,
+                          double width, double height, struct geometry *g)
 {
     for (int k = 0; k < WINDOW_TRIES; k++) {
         struct rnc_philox r = draw(c, epoch, sample, TAG_WINDOW, k);
@@ -63,12 +63,14 @@ static void random_window(const struct rnc_loader_config *c, const struct rnc_au
         double ratio = exp((2.0 * rnc_unit(r.word[1]) - 1.0) * log(4.0 / 3.0));
         double w = sqrt(area * ratio), h = sqrt(area / ratio);
         if (w > width || h > height) continue;
-        *g = (struct geometry){.x = (width - w) * rnc_unit(r.word[2]), .y = (height - h) * rnc_unit(r.word[3]), .w = w, .h = h};
+        *g = (struct geometry){
+            .x = (width - w) * rnc_unit(r.word[2]), .y = (height - h) * rnc_unit(r.word[3]), .w = w, .h = h};
         return;
     }
 }
 
-static void central_window(const struct rnc_loader_config *c, double ratio, double width, double height, struct geometry *g)
+static void central_window(const struct rnc_loader_config *c, double ratio, double width, double height,
+                           struct geometry *g)
 {
     double sx = width / (double)c->width, sy = height / (double)c->height, scale = (sx < sy ? sx : sy) * ratio;
     *g = (struct geometry){.w = scale * (double)c->width, .h = scale * (double)c->height};
@@ -77,13 +79,19 @@ static void central_window(const struct rnc_loader_config *c, double ratio, doub
 }
 
 /* Masks belong to whole pictures: nothing may be cut off in evaluation. */
-static void whole_window(double width, double height, struct geometry *g) { *g = (struct geometry){.w = width, .h = height}; }
+static void whole_window(double width, double height, struct geometry *g)
+{
+    *g = (struct geometry){.w = width, .h = height};
+}
 
-static struct geometry choose_geometry(const struct rnc_loader_config *c, int64_t epoch, int64_t sample, int64_t width, int64_t height)
+static struct geometry choose_geometry(const struct rnc_loader_config *c, int64_t epoch, int64_t sample, int64_t width,
+                                       int64_t height)
 {
     struct geometry g;
     if (c->data && c->data->masks) whole_window((double)width, (double)height, &g);
-    else central_window(c, c->centre_crop && !(c->data && c->data->pixels) ? 0.875 : 1.0, (double)width, (double)height, &g);
+    else
+        central_window(c, c->centre_crop && !(c->data && c->data->pixels) ? 0.875 : 1.0, (double)width, (double)height,
+                       &g);
     for (int k = 0; k < c->naugment; k++) {
         const struct rnc_augment *a = &c->augment[k];
         if (a->kind == RNC_AUGMENT_RESIZED_CROP) random_window(c, a, epoch, sample, (double)width, (double)height, &g);
@@ -152,23 +160,26 @@ static void normalise(const struct rnc_loader *l, const uint8_t *planes, float *
 }
 
 /* Nearest pixel of the same window. */
-static bool load_mask(const struct rnc_loader *l, int64_t sample, int64_t width, int64_t height, const struct geometry *g, int64_t *labels,
-                      struct rnc_status *s)
+static bool load_mask(const struct rnc_loader *l, int64_t sample, int64_t width, int64_t height,
+                      const struct geometry *g, int64_t *labels, struct rnc_status *s)
 {
     const struct rnc_loader_config *c = &l->c;
     struct rnc_image m;
     const char *path = c->data->masks[sample];
     if (!rnc_image_read(path, 1, &m, s)) return false;
     bool ok = (m.width == width && m.height == height) ||
-              rnc_fail(s, RNC_USER, "%s is %" PRId64 " × %" PRId64 ", its image is %" PRId64 " × %" PRId64, path, m.width, m.height, width, height);
+              rnc_fail(s, RNC_USER, "%s is %" PRId64 " × %" PRId64 ", its image is %" PRId64 " × %" PRId64, path,
+                       m.width, m.height, width, height);
     for (int64_t y = 0; ok && y < c->height; y++)
         for (int64_t x = 0; ok && x < c->width; x++) {
-            int64_t sx = (int64_t)(g->x + ((double)x + 0.5) * g->w / (double)c->width), sy = (int64_t)(g->y + ((double)y + 0.5) * g->h / (double)c->height);
+            int64_t sx = (int64_t)(g->x + ((double)x + 0.5) * g->w / (double)c->width),
+                    sy = (int64_t)(g->y + ((double)y + 0.5) * g->h / (double)c->height);
             int64_t v = m.data[(sy < height ? sy : height - 1) * width + (sx < width ? sx : width - 1)];
             if (c->data->binary_masks) v = v == 255;
             l->mask[0][y * c->width + x] = (int32_t)v;
             if (v >= c->nclasses && v != c->ignore)
-                ok = rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes", path, v, c->nclasses);
+                ok = rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes", path, v,
+                              c->nclasses);
         }
     rnc_image_free(&m);
     int64_t at;
@@ -178,7 +189,8 @@ static bool load_mask(const struct rnc_loader *l, int64_t sample, int64_t width,
     return ok;
 }
 
-static bool load_sample(const struct rnc_loader *l, int64_t epoch, int64_t sample, float *out, int64_t *labels, struct rnc_status *s)
+static bool load_sample(const struct rnc_loader *l, int64_t epoch, int64_t sample, float *out, int64_t *labels,
+                        struct rnc_status *s)
 {
     const struct rnc_loader_config *c = &l->c;
     const struct rnc_dataset *d = c->data;
@@ -195,7 +207,8 @@ static bool load_sample(const struct rnc_loader *l, int64_t epoch, int64_t sampl
     }
     if (moves(&g)) {
         int64_t plane = c->height * c->width;
-        for (int64_t k = 0; k < c->channels; k++) move_plane(&g, c->height, c->width, planes + k * plane, l->planes[1] + k * plane);
+        for (int64_t k = 0; k < c->channels; k++)
+            move_plane(&g, c->height, c->width, planes + k * plane, l->planes[1] + k * plane);
         planes = l->planes[1];
     }
     normalise(l, planes, out);
@@ -208,11 +221,13 @@ static bool load_sample(const struct rnc_loader *l, int64_t epoch, int64_t sampl
 
 static bool make_batch(struct rnc_loader *l, int64_t number, struct slot *slot, struct rnc_status *s)
 {
-    int64_t first = number * l->c.batch, left = l->c.data->count - first, size = l->c.channels * l->c.height * l->c.width;
+    int64_t first = number * l->c.batch, left = l->c.data->count - first,
+            size = l->c.channels * l->c.height * l->c.width;
     slot->n = left < l->c.batch ? left : l->c.batch;
     for (int64_t k = 0; k < slot->n; k++) {
         slot->index[k] = l->order[first + k];
-        if (!load_sample(l, l->epoch, slot->index[k], slot->images + k * size, slot->labels + k * l->label_size, s)) return false;
+        if (!load_sample(l, l->epoch, slot->index[k], slot->images + k * size, slot->labels + k * l->label_size, s))
+            return false;
     }
     return true;
 }
@@ -222,7 +237,8 @@ static void *loader_main(void *arg)
     struct rnc_loader *l = arg;
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        while (!l->stop && !(l->active && l->produce < l->nbatches && !l->slot[l->produce & 1].full)) pthread_cond_wait(&l->changed, &l->lock);
+        while (!l->stop && !(l->active && l->produce < l->nbatches && !l->slot[l->produce & 1].full))
+            pthread_cond_wait(&l->changed, &l->lock);
         if (l->stop) break;
         struct slot *slot = &l->slot[l->produce & 1];
         int64_t number = l->produce;
@@ -303,16 +319,21 @@ int64_t rnc_loader_batches(const struct rnc_loader *l) { return l->nbatches; }
 static bool check_config(const struct rnc_loader_config *c, struct rnc_status *s)
 {
     const struct rnc_dataset *d = c->data;
-    if (c->channels < 1 || c->channels > 4) return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected", c->channels);
+    if (c->channels < 1 || c->channels > 4)
+        return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected", c->channels);
     if (!d) return true;
     if (d->files && c->channels != 1 && c->channels != 3)
-        return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, those of %s can have 1 or 3", c->channels, d->name);
+        return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, those of %s can have 1 or 3",
+                        c->channels, d->name);
     if (d->pixels && (d->channels != c->channels || d->height != c->height || d->width != c->width))
-        return rnc_fail(s, RNC_USER, "the images of %s are %" PRId64 " × %" PRId64 " × %" PRId64 ", the model wants %" PRId64 " × %" PRId64 " × %" PRId64, d->name,
-                        d->channels, d->height, d->width, c->channels, c->height, c->width);
+        return rnc_fail(s, RNC_USER,
+                        "the images of %s are %" PRId64 " × %" PRId64 " × %" PRId64 ", the model wants %" PRId64
+                        " × %" PRId64 " × %" PRId64,
+                        d->name, d->channels, d->height, d->width, c->channels, c->height, c->width);
     for (int64_t k = 0; !d->masks && k < d->count; k++)
         if (d->labels[k] >= c->nclasses)
-            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " is of class %d, the model has %" PRId64 " classes", d->name, k, d->labels[k], c->nclasses);
+            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " is of class %d, the model has %" PRId64 " classes",
+                            d->name, k, d->labels[k], c->nclasses);
     return true;
 }
 
@@ -324,7 +345,8 @@ static void fill_tables(struct rnc_loader *l)
 
 static bool allocate(struct rnc_loader *l, struct rnc_status *s)
 {
-    size_t plane = (size_t)(l->c.height * l->c.width), image = plane * (size_t)l->c.channels, batch = (size_t)l->c.batch;
+    size_t plane = (size_t)(l->c.height * l->c.width), image = plane * (size_t)l->c.channels,
+           batch = (size_t)l->c.batch;
     bool ok = true;
     for (int k = 0; k < 2; k++) {
         struct slot *t = &l->slot[k];
@@ -336,7 +358,8 @@ static bool allocate(struct rnc_loader *l, struct rnc_status *s)
         ok = ok && t->images && t->labels && t->index && l->planes[k] && l->mask[k];
     }
     if (l->c.data) l->order = malloc((size_t)l->c.data->count * sizeof *l->order + 1);
-    return (ok && (l->order || !l->c.data)) || rnc_fail(s, RNC_ENV, "no memory for batches of %" PRId64 " images", l->c.batch);
+    return (ok && (l->order || !l->c.data)) ||
+           rnc_fail(s, RNC_ENV, "no memory for batches of %" PRId64 " images", l->c.batch);
 }
 
 static struct rnc_loader *loader_bare(const struct rnc_loader_config *c, struct rnc_status *s)

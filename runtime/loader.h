@@ -1,5 +1,5 @@
-/* loader.h: batches for a model: order, augmentation, normalisation, on a thread of its own that prepares the next batch while the step
-   runs. What a sample looks like depends on (seed, epoch, its index) only. */
+/* loader.h: batches for a model: order, augmentation, normalisation, on a thread of its own that prepares the next
+   batch while the step runs. What a sample looks like depends on (seed, epoch, its index) only. */
 #ifndef RNC_RUNTIME_LOADER_H
 #define RNC_RUNTIME_LOADER_H
 
@@ -18,19 +18,21 @@ struct rnc_loader_config {
     const struct rnc_dataset *data;
     int64_t batch, channels, height, width; /* the model's input */
     double mean[4], std[4];
-    const struct rnc_augment *augment; int naugment; /* none in evaluation */
+    const struct rnc_augment *augment;
+    int naugment; /* none in evaluation */
     bool shuffle;
-    bool centre_crop;            /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that fits */
+    bool centre_crop; /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that
+                         fits */
     uint64_t seed;
-    int64_t nclasses;            /* labels must be below; masks: also `ignore` */
+    int64_t nclasses; /* labels must be below; masks: also `ignore` */
     int64_t ignore;
 };
 
 struct rnc_batch {
-    int64_t n;                   /* 0: the epoch is over */
-    const float *images;         /* [n, C, H, W] */
-    const int64_t *labels;       /* [n] or, with masks, [n, H, W] */
-    const int64_t *index;        /* [n]: which samples */
+    int64_t n;             /* 0: the epoch is over */
+    const float *images;   /* [n, C, H, W] */
+    const int64_t *labels; /* [n] or, with masks, [n, H, W] */
+    const int64_t *index;  /* [n]: which samples */
 };
 
 struct rnc_loader;

@@ -19,7 +19,8 @@ bool rnc_tally_begin(struct rnc_tally *t, const struct rnc_type *output, int64_t
     if (output->rank == 2) return true;
     t->pixels = output->dim[2] * output->dim[3];
     t->confusion = calloc((size_t)(t->classes * t->classes), sizeof *t->confusion);
-    return t->confusion || rnc_fail(s, RNC_ENV, "no memory for a confusion matrix of %lld classes", (long long)t->classes);
+    return t->confusion ||
+           rnc_fail(s, RNC_ENV, "no memory for a confusion matrix of %lld classes", (long long)t->classes);
 }
 
 void rnc_tally_reset(struct rnc_tally *t)
@@ -47,7 +48,8 @@ static void add_label(struct rnc_tally *t, const float *score, int64_t stride, i
     if (t->confusion) t->confusion[label * t->classes + best]++;
     t->right += best == label;
     if (t->quick) return;
-    for (int64_t c = 0; c < t->classes; c++) before += score[c * stride] > mine || (score[c * stride] == mine && c < label);
+    for (int64_t c = 0; c < t->classes; c++)
+        before += score[c * stride] > mine || (score[c * stride] == mine && c < label);
     double sum = 0.0;
     for (int64_t c = 0; c < t->classes; c++) sum += (double)expf(score[c * stride] - top);
     t->right5 += before < 5;
@@ -58,7 +60,8 @@ void rnc_tally_add(struct rnc_tally *t, const float *logits, const int64_t *labe
 {
     t->samples += n;
     for (int64_t k = 0; k < n; k++)
-        for (int64_t p = 0; p < t->pixels; p++) add_label(t, logits + k * t->classes * t->pixels + p, t->pixels, labels[k * t->pixels + p]);
+        for (int64_t p = 0; p < t->pixels; p++)
+            add_label(t, logits + k * t->classes * t->pixels + p, t->pixels, labels[k * t->pixels + p]);
 }
 
 /* The mean over the classes that occur; DICE: 2TP/(2TP+FP+FN), else TP/(TP+FP+FN). */
@@ -99,14 +102,17 @@ double rnc_tally_loss(const struct rnc_tally *t) { return t->counted ? t->loss /
 
 static bool is_gradient(const struct rnc_tensor *t) { return !strncmp(t->name, "grad.", 5); }
 
-static bool check_ports(const struct rnc_model *m, const struct rnc_ports *p, int images, int targets, struct rnc_status *s)
+static bool check_ports(const struct rnc_model *m, const struct rnc_ports *p, int images, int targets,
+                        struct rnc_status *s)
 {
     if (images != 1 || !p->image || p->image->type.rank != 4)
-        return rnc_fail(s, RNC_USER, "model %s: one input of images [C, H, W] was expected, it has %d inputs", m->name, images);
+        return rnc_fail(s, RNC_USER, "model %s: one input of images [C, H, W] was expected, it has %d inputs", m->name,
+                        images);
     if (targets > 1 || (p->target && p->target->type.dtype != RNC_I64))
         return rnc_fail(s, RNC_USER, "model %s: one target of type class or class_map was expected", m->name);
     if (!p->scores || (p->scores->type.rank != 2 && p->scores->type.rank != 4))
-        return rnc_fail(s, RNC_USER, "model %s: its first output is no scores of classes, [N, C] or [N, C, H, W]", m->name);
+        return rnc_fail(s, RNC_USER, "model %s: its first output is no scores of classes, [N, C] or [N, C, H, W]",
+                        m->name);
     if (p->target && p->target->type.rank != p->scores->type.rank - 1)
         return rnc_fail(s, RNC_USER, "model %s: the target does not belong to its first output", m->name);
     return true;

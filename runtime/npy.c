@@ -1,5 +1,5 @@
-/* npy.c: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. The header is a Python dictionary; only the three
-   keys that the format defines are read, by a small scanner that runs nothing. */
+/* npy.c: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. The header is a Python dictionary;
+   only the three keys that the format defines are read, by a small scanner that runs nothing. */
 #include "runtime/npy.h"
 
 #include <stdio.h>
@@ -11,9 +11,13 @@
 enum { MAGIC = 6 };
 static const size_t limit = (size_t)1 << 36;
 
-static const struct { char code[3]; uint8_t bytes; enum rnc_npy_dtype as; } kinds[] = {
-    {"f4", 4, RNC_NPY_F32}, {"f8", 8, RNC_NPY_F32}, {"f2", 2, RNC_NPY_F32}, {"i8", 8, RNC_NPY_I64}, {"i4", 4, RNC_NPY_I64},
-    {"i2", 2, RNC_NPY_I64}, {"i1", 1, RNC_NPY_I64}, {"u4", 4, RNC_NPY_I64}, {"u2", 2, RNC_NPY_I64}, {"u1", 1, RNC_NPY_U8}, {"b1", 1, RNC_NPY_U8}};
+static const struct {
+    char code[3];
+    uint8_t bytes;
+    enum rnc_npy_dtype as;
+} kinds[] = {{"f4", 4, RNC_NPY_F32}, {"f8", 8, RNC_NPY_F32}, {"f2", 2, RNC_NPY_F32}, {"i8", 8, RNC_NPY_I64},
+             {"i4", 4, RNC_NPY_I64}, {"i2", 2, RNC_NPY_I64}, {"i1", 1, RNC_NPY_I64}, {"u4", 4, RNC_NPY_I64},
+             {"u2", 2, RNC_NPY_I64}, {"u1", 1, RNC_NPY_U8},  {"b1", 1, RNC_NPY_U8}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static bool damaged(const char *path, const char *what, struct rnc_status *s)
@@ -39,8 +43,9 @@ static bool parse_descr(const char *path, const char *header, int *kind, bool *s
     if (*p && strchr("<>|=", *p)) p++;
     for (*kind = 0; *kind < KINDS; ++*kind)
         if (!strncmp(p, kinds[*kind].code, 2) && p[2] == '\'') return true;
-    return rnc_fail(s, RNC_USER, "%s holds elements of type '%.*s'; float32, float64, float16, integers or bytes were expected", path,
-                    (int)strcspn(p, "'"), p);
+    return rnc_fail(s, RNC_USER,
+                    "%s holds elements of type '%.*s'; float32, float64, float16, integers or bytes were expected",
+                    path, (int)strcspn(p, "'"), p);
 }
 
 static bool parse_shape(const char *path, const char *header, struct rnc_npy *a, struct rnc_status *s)
@@ -50,10 +55,12 @@ static bool parse_shape(const char *path, const char *header, struct rnc_npy *a,
     int64_t elements = 1;
     for (p += strspn(p, " "); *p != ')'; p += strspn(p, ", ")) {
         char *end;
-        if (*p < '0' || *p > '9' || a->rank == RNC_NPY_MAX_RANK) return damaged(path, "its 'shape' is not a short list of numbers", s);
+        if (*p < '0' || *p > '9' || a->rank == RNC_NPY_MAX_RANK)
+            return damaged(path, "its 'shape' is not a short list of numbers", s);
         long long d = strtoll(p, &end, 10);
         a->dim[a->rank++] = d;
-        if (__builtin_mul_overflow(elements, (int64_t)d, &elements) || elements > INT64_MAX / 16) return damaged(path, "its 'shape' is too large", s);
+        if (__builtin_mul_overflow(elements, (int64_t)d, &elements) || elements > INT64_MAX / 16)
+            return damaged(path, "its 'shape' is too large", s);
         p = end;
     }
     return true;
@@ -103,7 +110,8 @@ static size_t size_of(enum rnc_npy_dtype t) { return t == RNC_NPY_F32 ? 4 : t ==
 
 static bool parse(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, struct rnc_status *s)
 {
-    if (bytes < MAGIC + 4 || memcmp(file, "\x93NUMPY", MAGIC) != 0) return damaged(path, "it does not begin with NumPy's magic bytes", s);
+    if (bytes < MAGIC + 4 || memcmp(file, "\x93NUMPY", MAGIC) != 0)
+        return damaged(path, "it does not begin with NumPy's magic bytes", s);
     size_t at = file[MAGIC] == 1 ? MAGIC + 4 : MAGIC + 6;
     if (file[MAGIC] < 1 || file[MAGIC] > 3 || bytes < at) return damaged(path, "its format version is unknown", s);
     size_t length = (size_t)element_bits(file + MAGIC + 2, file[MAGIC] == 1 ? 2 : 4, false);
@@ -120,7 +128,8 @@ static bool parse(const char *path, const unsigned char *file, size_t bytes, str
     if (!ok) return false;
     size_t want = (size_t)rnc_npy_elements(a) * kinds[kind].bytes, have = bytes - at - length;
     if (want != have)
-        return rnc_fail(s, RNC_USER, "%s is %s: its shape needs %zu bytes of data, it has %zu", path, have < want ? "truncated" : "damaged", want, have);
+        return rnc_fail(s, RNC_USER, "%s is %s: its shape needs %zu bytes of data, it has %zu", path,
+                        have < want ? "truncated" : "damaged", want, have);
     a->dtype = kinds[kind].as;
     a->data = malloc((size_t)rnc_npy_elements(a) * size_of(a->dtype) + 1);
     if (!a->data) return rnc_fail(s, RNC_ENV, "no memory to read %s", path);
@@ -156,12 +165,18 @@ bool rnc_npy_write(const char *path, const struct rnc_npy *a, struct rnc_status 
     static const char *const codes[] = {[RNC_NPY_F32] = "<f4", [RNC_NPY_I64] = "<i8", [RNC_NPY_U8] = "|u1"};
     char header[512], shape[256] = "";
     size_t n = 0;
-    for (int k = 0; k < a->rank; k++) n += (size_t)snprintf(shape + n, sizeof shape - n, "%lld%s", (long long)a->dim[k], a->rank == 1 ? "," : k + 1 < a->rank ? ", " : "");
-    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", codes[a->dtype], shape);
+    for (int k = 0; k < a->rank; k++)
+        n += (size_t)snprintf(shape + n, sizeof shape - n, "%lld%s", (long long)a->dim[k],
+                              a->rank == 1      ? ","
+                              : k + 1 < a->rank ? ", "
+                                                : "");
+    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                          codes[a->dtype], shape);
     int whole = (MAGIC + 4 + length + 1 + 63) / 64 * 64 - MAGIC - 4; /* the data begin at a multiple of 64 */
     memset(header + length, ' ', (size_t)(whole - length));
     header[whole - 1] = '\n';
-    const unsigned char magic[MAGIC + 4] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)whole, (unsigned char)(whole >> 8)};
+    const unsigned char magic[MAGIC + 4] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)whole, (unsigned char)(whole >> 8)};
     struct rnc_file *f = rnc_file_create(path, s);
     if (!f) return false;
     if (rnc_file_write(f, magic, sizeof magic, s) && rnc_file_write(f, header, (size_t)whole, s) &&

@@ -14,7 +14,7 @@ struct rnc_npy {
     enum rnc_npy_dtype dtype;
     int rank;
     int64_t dim[RNC_NPY_MAX_RANK];
-    void *data;                    /* malloc'ed, row-major */
+    void *data; /* malloc'ed, row-major */
 };
 /* f4 and f8 (and f2) are read as fp32; i8, i4, i2, i1 and wider unsigned ones as i64; u1 and bool as bytes. */
 bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s);

@@ -1,5 +1,5 @@
-/* pack.c: every layout is a rule that places runs of a plain tensor. A run is the KH·KW (or H·W) elements of one (a, b) pair of
-   the leading dims, contiguous in the plain form, at a constant stride in the packed one. */
+/* pack.c: every layout is a rule that places runs of a plain tensor. A run is the KH·KW (or H·W) elements of one (a, b)
+   pair of the leading dims, contiguous in the plain form, at a constant stride in the packed one. */
 #include "runtime/pack.h"
 
 #include <assert.h>
@@ -39,7 +39,8 @@ static int64_t dim_or_one(const struct rnc_type *t, int k) { return k < t->rank 
 
 static struct runs runs_of(const struct rnc_type *t)
 {
-    struct runs r = {.a = dim_or_one(t, 0), .b = dim_or_one(t, 1), .run = dim_or_one(t, 2) * dim_or_one(t, 3), .stride = 1};
+    struct runs r = {
+        .a = dim_or_one(t, 0), .b = dim_or_one(t, 1), .run = dim_or_one(t, 2) * dim_or_one(t, 3), .stride = 1};
     switch ((enum rnc_layout)t->layout) {
     case RNC_PLAIN: break;
     case RNC_BLOCKED:
@@ -49,19 +50,25 @@ static struct runs runs_of(const struct rnc_type *t)
     case RNC_WEIGHT: r.stride = (int64_t)t->iv * t->v; break;
     case RNC_WEIGHT_T: r.stride = (int64_t)t->v * t->v; break;
     case RNC_DEPTHWISE: r.stride = t->v; break;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: break; /* no rearrangement: transform_weights */
+    case RNC_WINOGRAD:
+    case RNC_WINOGRAD_T:
+    case RNC_WINOGRAD_S: break; /* no rearrangement: transform_weights */
     }
     return r;
 }
 
-/* Number LANE of ROW in a block of weights: rows of v; in bf16 the numbers of two rows side by side, as VDPBF16PS wants them. */
+/* Number LANE of ROW in a block of weights: rows of v; in bf16 the numbers of two rows side by side, as VDPBF16PS wants
+   them. */
 static int64_t in_block(const struct rnc_type *t, int64_t row, int64_t lane)
 {
     return t->dtype == RNC_BF16 ? row / 2 * 2 * t->v + lane * 2 + row % 2 : row * t->v + lane;
 }
 
 /* Pairs of bf16 weights that run along a row of taps (ir/graph.h). */
-static bool pairs_along_rows(const struct rnc_type *t) { return t->layout == RNC_WEIGHT && t->dtype == RNC_BF16 && t->iv % 2; }
+static bool pairs_along_rows(const struct rnc_type *t)
+{
+    return t->layout == RNC_WEIGHT && t->dtype == RNC_BF16 && t->iv % 2;
+}
 
 /* Elements of such a row for v output channels, and of a block of its input channels. */
 static int64_t paired_row(const struct rnc_type *t) { return up(dim_or_one(t, 3) * t->iv, 2) * 2 * t->v; }
@@ -96,7 +103,9 @@ static int64_t run_offset(const struct rnc_type *t, const struct runs *r, int64_
     case RNC_WEIGHT: return (a / v * up(r->b, iv) + b / iv) * r->run * iv * v + in_block(t, b % iv, a % v);
     case RNC_WEIGHT_T: return (b / v * up(r->a, v) + a / v) * r->run * v * v + in_block(t, a % v, b % v);
     case RNC_DEPTHWISE: return a / v * r->run * v + a % v;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: break;
+    case RNC_WINOGRAD:
+    case RNC_WINOGRAD_T:
+    case RNC_WINOGRAD_S: break;
     }
     return 0;
 }
@@ -108,10 +117,14 @@ static int64_t packed_elements(const struct rnc_type *t)
     switch ((enum rnc_layout)t->layout) {
     case RNC_PLAIN: return rnc_elements(t);
     case RNC_BLOCKED: return r.a * up(r.b, v) * v * r.run;
-    case RNC_WEIGHT: return pairs_along_rows(t) ? up(r.a, v) * up(r.b, iv) * paired_block(t) : up(r.a, v) * v * up(r.b, iv) * iv * r.run;
+    case RNC_WEIGHT:
+        return pairs_along_rows(t) ? up(r.a, v) * up(r.b, iv) * paired_block(t)
+                                   : up(r.a, v) * v * up(r.b, iv) * iv * r.run;
     case RNC_WEIGHT_T: return up(r.a, v) * v * up(r.b, v) * v * r.run;
     case RNC_DEPTHWISE: return up(r.a, v) * v * r.run;
-    case RNC_WINOGRAD: case RNC_WINOGRAD_T: case RNC_WINOGRAD_S: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
+    case RNC_WINOGRAD:
+    case RNC_WINOGRAD_T:
+    case RNC_WINOGRAD_S: return up(r.a, v) * v * up(r.b, v) * v * (iv + 2) * (iv + 2);
     }
     return 0;
 }
@@ -121,11 +134,11 @@ size_t rnc_packed_bytes(const struct rnc_type *t) { return (size_t)packed_elemen
 /* Copies COUNT elements with strides, in elements. */
 static void copy_run(size_t bytes, char *dst, int64_t dst_stride, const char *src, int64_t src_stride, int64_t count)
 {
-#define COPY_AS(T)                                                                  \
-    for (int64_t k = 0; k < count; k++) {                                           \
-        T x;                                                                        \
-        memcpy(&x, src + (size_t)(k * src_stride) * sizeof x, sizeof x);            \
-        memcpy(dst + (size_t)(k * dst_stride) * sizeof x, &x, sizeof x);            \
+#define COPY_AS(T)                                                       \
+    for (int64_t k = 0; k < count; k++) {                                \
+        T x;                                                             \
+        memcpy(&x, src + (size_t)(k * src_stride) * sizeof x, sizeof x); \
+        memcpy(dst + (size_t)(k * dst_stride) * sizeof x, &x, sizeof x); \
     }
     switch (bytes) {
     case 1: COPY_AS(uint8_t); break;
@@ -137,12 +150,19 @@ static void copy_run(size_t bytes, char *dst, int64_t dst_stride, const char *sr
 #undef COPY_AS
 }
 
-static bool is_winograd(const struct rnc_type *t) { return t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_T || t->layout == RNC_WINOGRAD_S; }
+static bool is_winograd(const struct rnc_type *t)
+{
+    return t->layout == RNC_WINOGRAD || t->layout == RNC_WINOGRAD_T || t->layout == RNC_WINOGRAD_S;
+}
 
-static const struct rnc_winograd *winograd_of(const struct rnc_type *t) { return rnc_winograd_of(t->iv, t->layout == RNC_WINOGRAD_S ? 2 : 1); }
+static const struct rnc_winograd *winograd_of(const struct rnc_type *t)
+{
+    return rnc_winograd_of(t->iv, t->layout == RNC_WINOGRAD_S ? 2 : 1);
+}
 
 /* G g Gᵀ of one 3×3 kernel, FLIP: its taps turned round, in double precision. */
-static void transform_kernel(const struct rnc_winograd *w, const float *g, bool flip, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX])
+static void transform_kernel(const struct rnc_winograd *w, const float *g, bool flip,
+                             double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX])
 {
     double t[RNC_WINOGRAD_MAX][3];
     for (int i = 0; i < w->kernels; i++)
@@ -151,11 +171,13 @@ static void transform_kernel(const struct rnc_winograd *w, const float *g, bool 
             for (int r = 0; r < 3; r++) t[i][c] += w->g[i][r] * (double)g[flip ? 8 - (3 * r + c) : 3 * r + c];
         }
     for (int i = 0; i < w->kernels; i++)
-        for (int j = 0; j < w->kernels; j++) u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
+        for (int j = 0; j < w->kernels; j++)
+            u[i][j] = t[i][0] * w->g[j][0] + t[i][1] * w->g[j][1] + t[i][2] * w->g[j][2];
 }
 
-/* One-dimensional inverse of G, from its last row, which is g2, and the first pair of points ±a: in their rows' sum or difference g1 is left,
-   in the other a sum of g0 and g2. Where there is a point 0, its row is a multiple of g0. Of stride 2, g1 has a row, and g0 is left in the pair's. */
+/* One-dimensional inverse of G, from its last row, which is g2, and the first pair of points ±a: in their rows' sum or
+   difference g1 is left, in the other a sum of g0 and g2. Where there is a point 0, its row is a multiple of g0. Of
+   stride 2, g1 has a row, and g0 is left in the pair's. */
 static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t stride, double *g)
 {
     const double *row = w->g[w->first];
@@ -172,7 +194,8 @@ static void restore_1d(const struct rnc_winograd *w, const double *u, int64_t st
     g[0] = w->first ? u[0] / w->g[0][0] : ((plus + minus) / 2 - row[2] * g[2]) / row[0];
 }
 
-static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX], bool flip, float *g)
+static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX], bool flip,
+                           float *g)
 {
     double t[3][RNC_WINOGRAD_MAX];
     for (int j = 0; j < w->kernels; j++) {
@@ -187,8 +210,8 @@ static void restore_kernel(const struct rnc_winograd *w, double u[RNC_WINOGRAD_M
     }
 }
 
-/* Where the kernel of output channel O and input channel I begins: [O/v][kernels²][I/v][v i][v o]; RNC_WINOGRAD_T: O and I change places.
-   STEP: elements between two points of the transform. */
+/* Where the kernel of output channel O and input channel I begins: [O/v][kernels²][I/v][v i][v o]; RNC_WINOGRAD_T: O
+   and I change places. STEP: elements between two points of the transform. */
 static int64_t kernel_offset(const struct rnc_type *t, int64_t points, int64_t o, int64_t i, int64_t *step)
 {
     bool flip = t->layout == RNC_WINOGRAD_T;

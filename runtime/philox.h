@@ -1,11 +1,14 @@
-/* philox.h: Philox4x32-10, a counter-based random number generator (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy
-   as 1, 2, 3", SC 2011). A number is a function of (key, counter) and nothing else, so that it never depends on threads or order. */
+/* philox.h: Philox4x32-10, a counter-based random number generator (Salmon, Moraes, Dror, Shaw: "Parallel Random
+   Numbers: As Easy as 1, 2, 3", SC 2011). A number is a function of (key, counter) and nothing else, so that it never
+   depends on threads or order. */
 #ifndef RNC_RUNTIME_PHILOX_H
 #define RNC_RUNTIME_PHILOX_H
 
 #include <stdint.h>
 
-struct rnc_philox { uint32_t word[4]; };
+struct rnc_philox {
+    uint32_t word[4];
+};
 
 static inline struct rnc_philox rnc_philox(uint64_t key, uint64_t counter_low, uint64_t counter_high)
 {

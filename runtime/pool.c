@@ -1,9 +1,10 @@
 /* pool.c: a persistent pool of threads for a parallel-for over fixed pieces.
 
-   A job is open or closed, and counts the workers inside it, in one atomic word. A worker enters only while the job is open, so
-   the caller, once the pieces are used up and the job is closed, waits for those inside and for nobody who is still asleep.
-   Each worker has a contiguous segment of the pieces and takes halves of what is left of it (so that a core meets the same rows
-   from step to step); who has finished takes from the others. Which worker computes a piece never changes a result. */
+   A job is open or closed, and counts the workers inside it, in one atomic word. A worker enters only while the job is
+   open, so the caller, once the pieces are used up and the job is closed, waits for those inside and for nobody who is
+   still asleep. Each worker has a contiguous segment of the pieces and takes halves of what is left of it (so that a
+   core meets the same rows from step to step); who has finished takes from the others. Which worker computes a piece
+   never changes a result. */
 #include "runtime/pool.h"
 
 #include <pthread.h>
@@ -71,7 +72,8 @@ static bool segment_take(struct segment *s, int64_t *begin, int64_t *end)
     int64_t at = atomic_load_explicit(&s->next, memory_order_relaxed);
     while (at < s->end) {
         int64_t take = (s->end - at + 1) / 2;
-        if (atomic_compare_exchange_weak_explicit(&s->next, &at, at + take, memory_order_relaxed, memory_order_relaxed)) {
+        if (atomic_compare_exchange_weak_explicit(&s->next, &at, at + take, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
             *begin = at;
             *end = at + take;
             return true;
@@ -183,7 +185,8 @@ static void open_job(struct rnc_pool *p, int64_t count, void (*fn)(void *, int64
     pthread_mutex_unlock(&p->lock);
 }
 
-static void pool_run(void *self, int64_t count, void (*fn)(void *ctx, int64_t begin, int64_t end, int worker), void *ctx)
+static void pool_run(void *self, int64_t count, void (*fn)(void *ctx, int64_t begin, int64_t end, int worker),
+                     void *ctx)
 {
     struct rnc_pool *p = self;
     if (count <= 0) return;

@@ -1,4 +1,5 @@
-/* safetensors.c: the format of https://github.com/huggingface/safetensors: a little-endian u64 N, N bytes of JSON, the data. */
+/* safetensors.c: the format of https://github.com/huggingface/safetensors: a little-endian u64 N, N bytes of JSON, the
+   data. */
 #include "runtime/safetensors.h"
 
 #include <assert.h>
@@ -16,20 +17,24 @@
 
 enum { LENGTH_BYTES = 8, HEADER_MAX = 100 << 20, CONVERT = 4096 };
 
-static const struct { const char *name; size_t bytes; } dtypes[] = {
-    [RNC_ST_F32] = {"F32", 4}, [RNC_ST_F64] = {"F64", 8}, [RNC_ST_F16] = {"F16", 2}, [RNC_ST_BF16] = {"BF16", 2}, [RNC_ST_I64] = {"I64", 8},
-    [RNC_ST_I32] = {"I32", 4}, [RNC_ST_I16] = {"I16", 2}, [RNC_ST_I8] = {"I8", 1}, [RNC_ST_U64] = {"U64", 8}, [RNC_ST_U32] = {"U32", 4},
-    [RNC_ST_U16] = {"U16", 2}, [RNC_ST_U8] = {"U8", 1}, [RNC_ST_BOOL] = {"BOOL", 1}};
+static const struct {
+    const char *name;
+    size_t bytes;
+} dtypes[] = {
+    [RNC_ST_F32] = {"F32", 4},  [RNC_ST_F64] = {"F64", 8}, [RNC_ST_F16] = {"F16", 2}, [RNC_ST_BF16] = {"BF16", 2},
+    [RNC_ST_I64] = {"I64", 8},  [RNC_ST_I32] = {"I32", 4}, [RNC_ST_I16] = {"I16", 2}, [RNC_ST_I8] = {"I8", 1},
+    [RNC_ST_U64] = {"U64", 8},  [RNC_ST_U32] = {"U32", 4}, [RNC_ST_U16] = {"U16", 2}, [RNC_ST_U8] = {"U8", 1},
+    [RNC_ST_BOOL] = {"BOOL", 1}};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
 struct reader {
-    struct rnc_safetensors pub;   /* first, so that the two pointers convert */
+    struct rnc_safetensors pub; /* first, so that the two pointers convert */
     int fd;
     char *path;
     uint64_t data_at, data_bytes;
     struct rnc_st_tensor *tensors;
     struct rnc_st_meta *meta;
-    json_t *header;               /* owns the names and the metadata */
+    json_t *header; /* owns the names and the metadata */
 };
 
 static bool damaged(const struct reader *r, struct rnc_status *s, const char *what)
@@ -95,13 +100,15 @@ static bool parse_offsets(const json_t *j, struct rnc_st_tensor *t)
     return true;
 }
 
-static bool parse_tensor(const struct reader *r, const char *name, const json_t *j, struct rnc_st_tensor *t, struct rnc_status *s)
+static bool parse_tensor(const struct reader *r, const char *name, const json_t *j, struct rnc_st_tensor *t,
+                         struct rnc_status *s)
 {
     t->name = name;
     if (!json_is_object(j)) return damaged_tensor(r, s, name, "is not described by an object");
     if (!parse_dtype(json_object_get(j, "dtype"), &t->dtype)) return damaged_tensor(r, s, name, "has an unknown dtype");
     if (!parse_shape(json_object_get(j, "shape"), t)) return damaged_tensor(r, s, name, "has no sound shape");
-    if (!parse_offsets(json_object_get(j, "data_offsets"), t)) return damaged_tensor(r, s, name, "has no sound data_offsets");
+    if (!parse_offsets(json_object_get(j, "data_offsets"), t))
+        return damaged_tensor(r, s, name, "has no sound data_offsets");
     if (t->end > r->data_bytes) return damaged_tensor(r, s, name, "lies beyond the end of the file: it is truncated");
     if (t->end - t->begin != (uint64_t)rnc_st_elements(t) * dtypes[t->dtype].bytes)
         return damaged_tensor(r, s, name, "has a shape and data_offsets that do not agree");
@@ -115,7 +122,8 @@ static bool parse_meta(struct reader *r, json_t *j, struct rnc_status *s)
     if (!json_is_object(j)) return damaged(r, s, "__metadata__ is not an object");
     r->meta = calloc(json_object_size(j) + 1, sizeof *r->meta);
     if (!r->meta) return rnc_fail(s, RNC_ENV, "no memory to read %s", r->path);
-    json_object_foreach(j, key, value) {
+    json_object_foreach(j, key, value)
+    {
         if (!json_is_string(value)) return damaged(r, s, "a value of __metadata__ is not text");
         r->meta[r->pub.nmeta++] = (struct rnc_st_meta){key, json_string_value(value)};
     }
@@ -124,7 +132,8 @@ static bool parse_meta(struct reader *r, json_t *j, struct rnc_status *s)
 
 static int by_begin(const void *a, const void *b)
 {
-    const struct rnc_st_tensor *x = *(const struct rnc_st_tensor *const *)a, *y = *(const struct rnc_st_tensor *const *)b;
+    const struct rnc_st_tensor *x = *(const struct rnc_st_tensor *const *)a,
+                               *y = *(const struct rnc_st_tensor *const *)b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->end < y->end ? -1 : x->end > y->end;
 }
@@ -156,8 +165,10 @@ static bool parse_header(struct reader *r, struct rnc_status *s)
     if (!json_is_object(r->header)) return damaged(r, s, "its header is not a JSON object");
     r->tensors = calloc(json_object_size(r->header) + 1, sizeof *r->tensors);
     if (!r->tensors) return rnc_fail(s, RNC_ENV, "no memory to read %s", r->path);
-    json_object_foreach(r->header, name, value) {
-        bool ok = !strcmp(name, "__metadata__") ? parse_meta(r, value, s) : parse_tensor(r, name, value, &r->tensors[r->pub.ntensors++], s);
+    json_object_foreach(r->header, name, value)
+    {
+        bool ok = !strcmp(name, "__metadata__") ? parse_meta(r, value, s)
+                                                : parse_tensor(r, name, value, &r->tensors[r->pub.ntensors++], s);
         if (!ok) return false;
     }
     r->pub.tensors = r->tensors;
@@ -175,7 +186,8 @@ static bool read_header(struct reader *r, struct rnc_status *s)
     if (!read_at(r, length, LENGTH_BYTES, 0, s)) return false;
     uint64_t bytes = 0, rest = (uint64_t)st.st_size - LENGTH_BYTES;
     for (int k = LENGTH_BYTES; k-- > 0;) bytes = bytes << 8 | length[k];
-    if (bytes > HEADER_MAX && bytes > rest) return damaged(r, s, "it does not begin with a header's length (is it another format?)");
+    if (bytes > HEADER_MAX && bytes > rest)
+        return damaged(r, s, "it does not begin with a header's length (is it another format?)");
     if (bytes > rest) return damaged(r, s, "it is truncated within its header");
     if (bytes > HEADER_MAX) return damaged(r, s, "its header is larger than 100 MiB");
     r->data_at = LENGTH_BYTES + bytes;
@@ -186,7 +198,8 @@ static bool read_header(struct reader *r, struct rnc_status *s)
     bool ok = read_at(r, text, (size_t)bytes, LENGTH_BYTES, s);
     if (ok) r->header = json_loadb(text, (size_t)bytes, JSON_REJECT_DUPLICATES, &error);
     free(text);
-    if (ok && !r->header) return rnc_fail(s, RNC_USER, "%s is not a usable safetensors file: in its header, %.150s", r->path, error.text);
+    if (ok && !r->header)
+        return rnc_fail(s, RNC_USER, "%s is not a usable safetensors file: in its header, %.150s", r->path, error.text);
     return ok;
 }
 
@@ -201,7 +214,9 @@ struct rnc_safetensors *rnc_st_open(const char *path, struct rnc_status *s)
     }
     r->pub.path = r->path;
     r->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (r->fd < 0) rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read %s: %s", path, strerror(errno));
+    if (r->fd < 0)
+        rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read %s: %s", path,
+                 strerror(errno));
     if (r->fd >= 0 && read_header(r, s) && parse_header(r, s)) return &r->pub;
     rnc_st_close(&r->pub);
     return NULL;
@@ -271,7 +286,10 @@ static bool to_f32(enum rnc_st_dtype t, uint64_t u, float *out)
     double d;
     switch (t) {
     case RNC_ST_F32: *out = from_bits((uint32_t)u); return true;
-    case RNC_ST_F64: memcpy(&d, &u, sizeof d); *out = (float)d; return true;
+    case RNC_ST_F64:
+        memcpy(&d, &u, sizeof d);
+        *out = (float)d;
+        return true;
     case RNC_ST_F16: *out = from_half((uint32_t)u); return true;
     case RNC_ST_BF16: *out = from_bits((uint32_t)u << 16); return true;
     default: return false;
@@ -285,19 +303,24 @@ static bool to_i64(enum rnc_st_dtype t, uint64_t u, int64_t *out)
     case RNC_ST_I32: *out = (int32_t)u; return true;
     case RNC_ST_I16: *out = (int16_t)u; return true;
     case RNC_ST_I8: *out = (int8_t)u; return true;
-    case RNC_ST_U32: case RNC_ST_U16: case RNC_ST_U8: case RNC_ST_BOOL: *out = (int64_t)u; return true;
+    case RNC_ST_U32:
+    case RNC_ST_U16:
+    case RNC_ST_U8:
+    case RNC_ST_BOOL: *out = (int64_t)u; return true;
     default: return false;
     }
 }
 
-static bool wrong_dtype(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, const char *wanted, struct rnc_status *s)
+static bool wrong_dtype(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, const char *wanted,
+                        struct rnc_status *s)
 {
-    return rnc_fail(s, RNC_USER, "%s: tensor '%.128s' is %s, %s expected", f->path, t->name, dtypes[t->dtype].name, wanted);
+    return rnc_fail(s, RNC_USER, "%s: tensor '%.128s' is %s, %s expected", f->path, t->name, dtypes[t->dtype].name,
+                    wanted);
 }
 
 /* Reads the tensor in pieces and hands each element's bits over. */
-static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, float *floats, int64_t *ints,
-                          struct rnc_status *s)
+static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
+                          float *floats, int64_t *ints, struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
     size_t size = dtypes[t->dtype].bytes;
@@ -305,17 +328,20 @@ static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_t
     unsigned char piece[CONVERT * 8];
     for (int64_t at = 0; at < count; at += CONVERT) {
         int64_t n = count - at < CONVERT ? count - at : CONVERT;
-        if (!read_at(r, piece, (size_t)n * size, r->data_at + t->begin + (uint64_t)(first + at) * size, s)) return false;
+        if (!read_at(r, piece, (size_t)n * size, r->data_at + t->begin + (uint64_t)(first + at) * size, s))
+            return false;
         for (int64_t k = 0; k < n; k++) {
             uint64_t u = load_bits(piece + (size_t)k * size, size);
-            if (floats && !to_f32(t->dtype, u, &floats[at + k])) return wrong_dtype(f, t, "F32, F64, F16 or BF16 was", s);
+            if (floats && !to_f32(t->dtype, u, &floats[at + k]))
+                return wrong_dtype(f, t, "F32, F64, F16 or BF16 was", s);
             if (ints && !to_i64(t->dtype, u, &ints[at + k])) return wrong_dtype(f, t, "an integer type was", s);
         }
     }
     return true;
 }
 
-bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, float *out, struct rnc_status *s)
+bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
+                     float *out, struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
     assert(first >= 0 && count >= 0 && count <= rnc_st_elements(t) - first);
@@ -324,7 +350,8 @@ bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor
     return read_elements(f, t, first, count, out, NULL, s);
 }
 
-bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count, int64_t *out, struct rnc_status *s)
+bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
+                     int64_t *out, struct rnc_status *s)
 {
     return read_elements(f, t, first, count, NULL, out, s);
 }
@@ -352,14 +379,15 @@ static json_t *describe(const struct rnc_st_tensor *t, uint64_t *at, size_t *byt
     *bytes = (size_t)rnc_st_elements(t) * dtypes[t->dtype].bytes;
     json_t *shape = json_array();
     for (int k = 0; k < t->rank; k++) json_array_append_new(shape, json_integer(t->dim[k]));
-    json_t *j = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape", shape, "data_offsets", (json_int_t)*at,
-                          (json_int_t)(*at + *bytes));
+    json_t *j = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape", shape, "data_offsets",
+                          (json_int_t)*at, (json_int_t)(*at + *bytes));
     *at += *bytes;
     return j;
 }
 
 /* The header's JSON, padded with spaces so that the data begin at a multiple of 8. */
-static char *header_text(const struct rnc_st_tensor *t, size_t n, const struct rnc_st_meta *meta, size_t nmeta, size_t *bytes)
+static char *header_text(const struct rnc_st_tensor *t, size_t n, const struct rnc_st_meta *meta, size_t nmeta,
+                         size_t *bytes)
 {
     json_t *root = json_object(), *m = json_object();
     uint64_t at = 0;

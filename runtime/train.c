@@ -23,11 +23,11 @@ struct trainer {
     struct rnc_outputs outputs;
     struct rnc_tally tally, val_tally;
     struct rnc_history history;
-    struct rnc_checkpoint at;    /* where the run is */
+    struct rnc_checkpoint at; /* where the run is */
     char order[256];
-    char *last, *best;           /* paths */
+    char *last, *best; /* paths */
     double epoch_began, epoch_seconds, val_seconds;
-    int64_t epoch_images;        /* trained on since epoch_began */
+    int64_t epoch_images; /* trained on since epoch_began */
     double lr;
 };
 
@@ -45,7 +45,9 @@ double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_e
     double done = rest > 0.0 ? (x - warm) / rest : 1.0, factor = 1.0;
     switch (s->kind) {
     case RNC_SCHEDULE_CONSTANT: break;
-    case RNC_SCHEDULE_COSINE: factor = 0.5 * (1.0 + cos(3.14159265358979324 * done)); break; /* Loshchilov and Hutter 2017, one cycle */
+    case RNC_SCHEDULE_COSINE:
+        factor = 0.5 * (1.0 + cos(3.14159265358979324 * done));
+        break; /* Loshchilov and Hutter 2017, one cycle */
     case RNC_SCHEDULE_LINEAR: factor = 1.0 - done; break;
     case RNC_SCHEDULE_STEP:
         for (int k = 0; k < s->nmilestones; k++)
@@ -74,7 +76,8 @@ static bool keep_old(const char *path, struct rnc_status *s)
     char *old = malloc(size);
     if (!old) return rnc_fail(s, RNC_ENV, "no memory to open %s", path);
     snprintf(old, size, "%s.old", path);
-    bool ok = rename(path, old) == 0 || errno == ENOENT || rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", path, old, strerror(errno));
+    bool ok = rename(path, old) == 0 || errno == ENOENT ||
+              rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", path, old, strerror(errno));
     free(old);
     return ok;
 }
@@ -87,7 +90,8 @@ static void describe_order(struct trainer *t)
         const struct rnc_augment *a = &l->augment[k];
         char *to = t->order + n;
         size_t room = sizeof t->order - n;
-        if (a->kind == RNC_AUGMENT_FLIP) n += (size_t)snprintf(to, room, ", flip%s%s", a->horizontal ? " h" : "", a->vertical ? " v" : "");
+        if (a->kind == RNC_AUGMENT_FLIP)
+            n += (size_t)snprintf(to, room, ", flip%s%s", a->horizontal ? " h" : "", a->vertical ? " v" : "");
         else if (a->kind == RNC_AUGMENT_CROP) n += (size_t)snprintf(to, room, ", crop %lld", (long long)a->pad);
         else n += (size_t)snprintf(to, room, ", resized crop %g-%g", a->scale_min, a->scale_max);
     }
@@ -113,13 +117,15 @@ static bool open_models(struct trainer *t, char **details, struct rnc_status *s)
     const struct rnc_train_config *c = t->c;
     struct rnc_ports infer;
     if (!rnc_find_ports(c->train, &t->ports, s) || !rnc_find_ports(c->infer, &infer, s)) return false;
-    if (!t->ports.target || !t->ports.loss) return rnc_fail(s, RNC_USER, "model %s has no target or no loss to train on", c->train->name);
+    if (!t->ports.target || !t->ports.loss)
+        return rnc_fail(s, RNC_USER, "model %s has no target or no loss to train on", c->train->name);
     t->train = rnc_open(c->train, c->par, c->exec_flags, s);
     t->infer = t->train ? rnc_open(c->infer, c->par, c->exec_flags, s) : NULL;
     if (!t->infer || !rnc_initialize(t->train, c->seed, s) || !rnc_outputs_new(c->train, &t->outputs, s)) return false;
     if (c->init && !c->resume && !rnc_weights_load(t->train, c->init, 0, details, s)) return false;
     t->tally.quick = true;
-    return rnc_tally_begin(&t->tally, &t->ports.scores->type, c->loader.ignore, s) && rnc_tally_begin(&t->val_tally, &infer.scores->type, c->loader.ignore, s);
+    return rnc_tally_begin(&t->tally, &t->ports.scores->type, c->loader.ignore, s) &&
+           rnc_tally_begin(&t->val_tally, &infer.scores->type, c->loader.ignore, s);
 }
 
 static void choose_metrics(struct trainer *t)
@@ -127,7 +133,8 @@ static void choose_metrics(struct trainer *t)
     bool map = t->tally.confusion != NULL;
     struct rnc_history *h = &t->history;
     h->primary = map ? RNC_METRIC_PIXEL_ACCURACY : RNC_METRIC_ACCURACY;
-    unsigned fit = map ? 1u << RNC_METRIC_PIXEL_ACCURACY | 1u << RNC_METRIC_MIOU | 1u << RNC_METRIC_DICE : 1u << RNC_METRIC_ACCURACY | 1u << RNC_METRIC_TOP5;
+    unsigned fit = map ? 1u << RNC_METRIC_PIXEL_ACCURACY | 1u << RNC_METRIC_MIOU | 1u << RNC_METRIC_DICE
+                       : 1u << RNC_METRIC_ACCURACY | 1u << RNC_METRIC_TOP5;
     h->metrics = (t->c->metrics & fit) | 1u << h->primary;
     if (map && (h->metrics >> RNC_METRIC_MIOU & 1)) h->primary = RNC_METRIC_MIOU;
     h->steps_per_epoch = rnc_loader_batches(t->loader);
@@ -138,8 +145,13 @@ static void choose_metrics(struct trainer *t)
 static bool open_position(struct trainer *t, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
-    t->at = (struct rnc_checkpoint){.epochs = c->epochs, .batch_size = c->train->batch, .seed = c->seed, .spec_hash = c->spec_hash, .lr = c->schedule.lr,
-                                    .data = c->data->identity, .order = t->order};
+    t->at = (struct rnc_checkpoint){.epochs = c->epochs,
+                                    .batch_size = c->train->batch,
+                                    .seed = c->seed,
+                                    .spec_hash = c->spec_hash,
+                                    .lr = c->schedule.lr,
+                                    .data = c->data->identity,
+                                    .order = t->order};
     if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
     struct rnc_checkpoint want = t->at;
     if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
@@ -158,7 +170,8 @@ static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s
     t->last = rnc_path_join(t->c->out, "last.safetensors");
     t->best = rnc_path_join(t->c->out, "best.safetensors");
     if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
-    if (t->c->resume && access(t->last, F_OK) != 0) return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
+    if (t->c->resume && access(t->last, F_OK) != 0)
+        return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
     describe_order(t);
     if (!probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
     choose_metrics(t);
@@ -199,8 +212,8 @@ static bool save_pictures(struct trainer *t, struct rnc_status *s)
     return rnc_history_save(&t->history, t->c->out, s) && rnc_curves_draw(&t->history, t->c->out, t->c->title, s);
 }
 
-/* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. A log that cannot be written does not
-   cost the checkpoint. */
+/* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. A log that cannot be
+   written does not cost the checkpoint. */
 static bool save_all(struct trainer *t, bool best, struct rnc_status *s)
 {
     struct rnc_status own = {0};
@@ -213,16 +226,27 @@ static bool save_all(struct trainer *t, bool best, struct rnc_status *s)
 
 static bool stopping(const struct trainer *t) { return t->c->stop && *t->c->stop; }
 
-static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t batches, const struct rnc_epoch_row *row, bool best)
+static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t batches,
+                 const struct rnc_epoch_row *row, bool best)
 {
     if (!t->c->progress) return;
     double spent = seconds() - t->epoch_began, rate = spent > 0.0 ? (double)t->epoch_images / spent : 0.0;
     if (event != RNC_EVENT_STEP) rate = t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0;
     int64_t per_epoch = t->c->data->train.count, left_epochs = t->c->epochs - t->at.epoch;
     double left = (double)(left_epochs * per_epoch - t->at.batch * t->c->train->batch);
-    struct rnc_progress p = {.event = event, .epoch = t->at.epoch + 1, .epochs = t->c->epochs, .batch = batch, .batches = batches, .step = t->at.step,
-                             .lr = t->lr, .loss = t->tally.samples ? t->at.loss_sum / (double)t->tally.samples : NAN,
-                             .metric = rnc_tally_metric(&t->tally, t->history.primary), .primary = t->history.primary, .images_per_s = rate, .row = row, .best = best};
+    struct rnc_progress p = {.event = event,
+                             .epoch = t->at.epoch + 1,
+                             .epochs = t->c->epochs,
+                             .batch = batch,
+                             .batches = batches,
+                             .step = t->at.step,
+                             .lr = t->lr,
+                             .loss = t->tally.samples ? t->at.loss_sum / (double)t->tally.samples : NAN,
+                             .metric = rnc_tally_metric(&t->tally, t->history.primary),
+                             .primary = t->history.primary,
+                             .images_per_s = rate,
+                             .row = row,
+                             .best = best};
     p.eta_s = rate > 0.0 && left > 0.0 ? left / rate + (double)left_epochs * t->val_seconds : 0.0;
     t->c->progress(t->c->ctx, &p);
 }
@@ -230,9 +254,11 @@ static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t
 static bool diverged(struct trainer *t, double loss, struct rnc_status *s)
 {
     bool saved = access(t->last, F_OK) == 0;
-    return rnc_fail(s, RNC_USER, "the loss is %f at step %lld, in epoch %lld: training has diverged, and was stopped. A smaller --lr or a warm-up may help. %s%s%s",
-                    loss, (long long)t->at.step + 1, (long long)t->at.epoch + 1, saved ? "The last good checkpoint is " : "There is no checkpoint yet",
-                    saved ? t->last : "", ".");
+    return rnc_fail(s, RNC_USER,
+                    "the loss is %f at step %lld, in epoch %lld: training has diverged, and was stopped. A smaller "
+                    "--lr or a warm-up may help. %s%s%s",
+                    loss, (long long)t->at.step + 1, (long long)t->at.epoch + 1,
+                    saved ? "The last good checkpoint is " : "There is no checkpoint yet", saved ? t->last : "", ".");
 }
 
 static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc_status *s)
@@ -285,16 +311,22 @@ static bool validate(struct trainer *t, struct rnc_status *s)
 {
     double began = seconds();
     rnc_tally_reset(&t->val_tally);
-    bool ok = rnc_weights_copy(t->train, t->infer, s) && rnc_evaluate(t->infer, t->val_loader, &t->val_tally, t->c->stop, validation_progress, t, s);
+    bool ok = rnc_weights_copy(t->train, t->infer, s) &&
+              rnc_evaluate(t->infer, t->val_loader, &t->val_tally, t->c->stop, validation_progress, t, s);
     t->val_seconds = seconds() - began;
     return ok;
 }
 
 static bool finish_epoch(struct trainer *t, struct rnc_status *s)
 {
-    struct rnc_epoch_row row = {.epoch = t->at.epoch + 1, .step = t->at.step, .lr = t->lr, .train_loss = t->at.loss_sum / (double)t->tally.samples,
-                                .train_metric = rnc_tally_metric(&t->tally, t->history.primary), .val_loss = rnc_tally_loss(&t->val_tally),
-                                .images_per_s = t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0,
+    struct rnc_epoch_row row = {.epoch = t->at.epoch + 1,
+                                .step = t->at.step,
+                                .lr = t->lr,
+                                .train_loss = t->at.loss_sum / (double)t->tally.samples,
+                                .train_metric = rnc_tally_metric(&t->tally, t->history.primary),
+                                .val_loss = rnc_tally_loss(&t->val_tally),
+                                .images_per_s =
+                                    t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0,
                                 .seconds = t->epoch_seconds + t->val_seconds};
     for (int m = 0; m < RNC_METRICS; m++) row.val[m] = rnc_tally_metric(&t->val_tally, (enum rnc_metric)m);
     if (!rnc_history_add_epoch(&t->history, &row, s)) return false;

@@ -37,7 +37,11 @@ static void *plain_buffer(const struct rnc_tensor *t, struct rnc_status *s)
 
 /* ---- comparing */
 
-struct report { char *text; size_t used, cap; int missing, unexpected, mismatched; };
+struct report {
+    char *text;
+    size_t used, cap;
+    int missing, unexpected, mismatched;
+};
 
 __attribute__((format(printf, 2, 3))) static void say(struct report *r, const char *fmt, ...)
 {
@@ -62,7 +66,8 @@ __attribute__((format(printf, 2, 3))) static void say(struct report *r, const ch
 static void shape_text(const int64_t *dim, int rank, char *out, size_t size)
 {
     size_t n = (size_t)snprintf(out, size, "[");
-    for (int k = 0; k < rank && n < size; k++) n += (size_t)snprintf(out + n, size - n, "%s%lld", k ? ", " : "", (long long)dim[k]);
+    for (int k = 0; k < rank && n < size; k++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", k ? ", " : "", (long long)dim[k]);
     if (n < size) snprintf(out + n, size - n, "]");
 }
 
@@ -84,8 +89,8 @@ static bool same_kind(const struct rnc_tensor *t, const struct rnc_st_tensor *f)
 
 static bool is_optimizer_name(const char *name) { return !strncmp(name, "optim.", 6); }
 
-static void compare_one(const struct rnc_model *m, const struct rnc_tensor *t, const struct rnc_safetensors *f, const char *const *unused,
-                        size_t nunused, struct report *r)
+static void compare_one(const struct rnc_model *m, const struct rnc_tensor *t, const struct rnc_safetensors *f,
+                        const char *const *unused, size_t nunused, struct report *r)
 {
     const struct rnc_st_tensor *found = rnc_st_find(f, t->name);
     char want[128], have[192];
@@ -94,13 +99,17 @@ static void compare_one(const struct rnc_model *m, const struct rnc_tensor *t, c
     if (!found) {
         if (t->role == RNC_ROLE_COUNTER) return;
         const char *near = rnc_nearest(t->name, unused, nunused);
-        say(r, "missing: %s %s%s%s%s", t->name, want, near ? " (the file has '" : "", near ? near : "", near ? "')" : "");
+        say(r, "missing: %s %s%s%s%s", t->name, want, near ? " (the file has '" : "", near ? near : "",
+            near ? "')" : "");
         r->missing++;
         return;
     }
     shape_text(found->dim, found->rank, have, sizeof have);
     if (!same_shape(t, found)) say(r, "shape: %s is %s in the file and %s in the model", t->name, have, want);
-    else if (!same_kind(t, found)) say(r, "type: %s %s where the model has %s", t->name, t->type.dtype == RNC_I64 ? "is not an integer" : "is not a floating-point number", t->type.dtype == RNC_I64 ? "a counter" : "one");
+    else if (!same_kind(t, found))
+        say(r, "type: %s %s where the model has %s", t->name,
+            t->type.dtype == RNC_I64 ? "is not an integer" : "is not a floating-point number",
+            t->type.dtype == RNC_I64 ? "a counter" : "one");
     else return;
     r->mismatched++;
 }
@@ -117,10 +126,12 @@ static size_t list_unused(const struct rnc_model *m, const struct rnc_safetensor
     return n;
 }
 
-static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, unsigned flags, char **details, struct rnc_status *s)
+static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, unsigned flags, char **details,
+                    struct rnc_status *s)
 {
     struct report r = {0};
-    const char **unused = calloc(f->ntensors + 1, sizeof *unused), **known = calloc((size_t)m->ntensors + 1, sizeof *known);
+    const char **unused = calloc(f->ntensors + 1, sizeof *unused),
+               **known = calloc((size_t)m->ntensors + 1, sizeof *known);
     if (!unused || !known) {
         free(unused);
         free(known);
@@ -134,15 +145,16 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
         }
     for (size_t k = 0; k < nunused; k++) {
         const char *near = rnc_nearest(unused[k], known, nknown);
-        say(&r, "unexpected: %.200s%s%s%s", unused[k], near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+        say(&r, "unexpected: %.200s%s%s%s", unused[k], near ? " (did you mean '" : "", near ? near : "",
+            near ? "'?)" : "");
         r.unexpected++;
     }
     free(unused);
     free(known);
     bool ok = r.missing + r.unexpected + r.mismatched == 0;
     if (!ok)
-        rnc_fail(s, RNC_USER, "%s does not fit model %s: %d missing, %d of another shape or type, %d unexpected", f->path, m->name, r.missing, r.mismatched,
-                 r.unexpected);
+        rnc_fail(s, RNC_USER, "%s does not fit model %s: %d missing, %d of another shape or type, %d unexpected",
+                 f->path, m->name, r.missing, r.mismatched, r.unexpected);
     if (details) *details = r.text;
     else free(r.text);
     return ok;
@@ -150,17 +162,21 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
 
 /* ---- loading */
 
-static bool read_file(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+static bool read_file(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                      struct rnc_status *s)
 {
     const struct rnc_safetensors *f = ctx;
     const struct rnc_st_tensor *found = rnc_st_find(f, t->name);
     if (found && t->type.dtype == RNC_I64) return rnc_st_part_i64(f, found, first, count, plain, s);
     if (found) return rnc_st_part_f32(f, found, first, count, plain, s);
-    memset(plain, 0, (size_t)count * (t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float))); /* a counter that the file lacks */
+    memset(plain, 0,
+           (size_t)count *
+               (t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float))); /* a counter that the file lacks */
     return true;
 }
 
-bool rnc_weights_load_from(struct rnc_instance *i, const struct rnc_safetensors *f, unsigned flags, char **details, struct rnc_status *s)
+bool rnc_weights_load_from(struct rnc_instance *i, const struct rnc_safetensors *f, unsigned flags, char **details,
+                           struct rnc_status *s)
 {
     const struct rnc_model *m = rnc_instance_model(i);
     if (details) *details = NULL;
@@ -194,8 +210,8 @@ static bool put_all(const struct rnc_instance *i, struct rnc_st_writer *w, unsig
     return true;
 }
 
-bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned flags, const struct rnc_st_meta *meta, size_t nmeta,
-                      struct rnc_status *s)
+bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned flags, const struct rnc_st_meta *meta,
+                      size_t nmeta, struct rnc_status *s)
 {
     const struct rnc_model *m = rnc_instance_model(i);
     struct rnc_st_tensor *list = calloc((size_t)m->ntensors + 1, sizeof *list);
@@ -204,7 +220,9 @@ bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned f
     for (uint32_t k = 0; k < m->ntensors; k++) {
         const struct rnc_tensor *t = &m->tensors[k];
         if (!is_wanted(t, flags)) continue;
-        list[n] = (struct rnc_st_tensor){.name = t->name, .dtype = t->type.dtype == RNC_I64 ? RNC_ST_I64 : RNC_ST_F32, .rank = t->type.rank};
+        list[n] = (struct rnc_st_tensor){.name = t->name,
+                                         .dtype = t->type.dtype == RNC_I64 ? RNC_ST_I64 : RNC_ST_F32,
+                                         .rank = t->type.rank};
         memcpy(list[n++].dim, t->type.dim, sizeof t->type.dim);
     }
     struct rnc_st_writer *w = rnc_st_create(path, list, n, meta, nmeta, s);
@@ -216,9 +234,14 @@ bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned f
 }
 
 /* Another instance as a source: the tensor asked for last is at hand whole. */
-struct donor { const struct rnc_instance *from; const struct rnc_tensor *tensor; char *plain; };
+struct donor {
+    const struct rnc_instance *from;
+    const struct rnc_tensor *tensor;
+    char *plain;
+};
 
-static bool read_donor(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+static bool read_donor(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                       struct rnc_status *s)
 {
     struct donor *d = ctx;
     const struct rnc_tensor *own = find(rnc_instance_model(d->from), t->name, 0);

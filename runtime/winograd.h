@@ -1,52 +1,73 @@
-/* winograd.h: the minimal filtering algorithms F(m×m, 3×3) for m = 2, 4, 5 and 6, shared by the packer of weights and the code generator.
-   Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A with tiles d of (m+2)×(m+2) (Winograd 1980; Lavin and Gray 2016, sections 4.1–4.3).
+/* winograd.h: the minimal filtering algorithms F(m×m, 3×3) for m = 2, 4, 5 and 6, shared by the packer of weights and
+   the code generator. Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A with tiles d of (m+2)×(m+2) (Winograd 1980; Lavin and Gray 2016,
+   sections 4.1–4.3).
 
-   For interpolation points p and M(x) = Π (x − p): row p of Bᵀ has the coefficients of M(x) / (x − p), the row of ∞ those of M; row p of G is
-   (1, p, p²) / Π (p − the other points), that of ∞ (0, 0, 1); column p of Aᵀ is (1, p, p², …), that of ∞ (0, …, 0, 1). The point 0 comes first, if
-   it is one, then pairs ±a, then ∞.
-   The points are 0, ±1, ∞ for m = 2; 0, ±5/8, ±3/2, ∞ for m = 4; ±1/4, ±7/8, ±7/4, ∞ for m = 5; 0, ±1, ±2, ±1/2, ∞ for m = 6: the least
-   rounding error within some hundredths, over all real points, with few bits. (0, ±1, ±2, ∞ has twice the error of m = 4's; a
+   For interpolation points p and M(x) = Π (x − p): row p of Bᵀ has the coefficients of M(x) / (x − p), the row of ∞
+   those of M; row p of G is (1, p, p²) / Π (p − the other points), that of ∞ (0, 0, 1); column p of Aᵀ is (1, p, p²,
+   …), that of ∞ (0, …, 0, 1). The point 0 comes first, if it is one, then pairs ±a, then ∞. The points are 0, ±1, ∞ for
+   m = 2; 0, ±5/8, ±3/2, ∞ for m = 4; ±1/4, ±7/8, ±7/4, ∞ for m = 5; 0, ±1, ±2, ±1/2, ∞ for m = 6: the least rounding
+   error within some hundredths, over all real points, with few bits. (0, ±1, ±2, ∞ has twice the error of m = 4's; a
    fifth point that is no pair, half as much again as m = 5's.) */
-/* Of stride 2, one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples meet two taps, F(4, 2), whose points are ±3/8, ±5/4, ∞; the
-   odd ones meet one: they are their own points, all with the weight g1. So a tile of 2m + 1 = 9 samples has 9 points and m + 2 = 6 different weights:
-   the pairs, the odd samples, ∞. */
+/* Of stride 2, one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples meet two taps, F(4, 2), whose
+   points are ±3/8, ±5/4, ∞; the odd ones meet one: they are their own points, all with the weight g1. So a tile of 2m +
+   1 = 9 samples has 9 points and m + 2 = 6 different weights: the pairs, the odd samples, ∞. */
 #ifndef RNC_RUNTIME_WINOGRAD_H
 #define RNC_RUNTIME_WINOGRAD_H
 
 enum { RNC_WINOGRAD_MAX = 9 }; /* the largest tile */
 
 struct rnc_winograd {
-    int m, tile;                                        /* outputs; samples, and as many points: m + 2; of stride 2 2m + 1 */
+    int m, tile; /* outputs; samples, and as many points: m + 2; of stride 2 2m + 1 */
     int stride;
-    int mixed;                                          /* points that are no samples of their own: all; of stride 2 m + 1 */
-    int kernels;                                        /* different weights: m + 2 */
-    int first;                                          /* where the pairs begin: 1 behind the point 0, else 0 */
-    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [mixed][mixed]; of stride 2 for the even samples */
-    double g[RNC_WINOGRAD_MAX][3];                      /* [kernels][3] */
-    double at[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX];      /* [m][mixed] */
+    int mixed;                                     /* points that are no samples of their own: all; of stride 2 m + 1 */
+    int kernels;                                   /* different weights: m + 2 */
+    int first;                                     /* where the pairs begin: 1 behind the point 0, else 0 */
+    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX]; /* [mixed][mixed]; of stride 2 for the even samples */
+    double g[RNC_WINOGRAD_MAX][3];                 /* [kernels][3] */
+    double at[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX]; /* [m][mixed] */
 };
 
+/* clang-format off: matrices */
 static const struct rnc_winograd rnc_winograd_2 = {
-    .m = 2, .tile = 4, .stride = 1, .mixed = 4, .kernels = 4, .first = 1,
+    .m = 2,
+    .tile = 4,
+    .stride = 1,
+    .mixed = 4,
+    .kernels = 4,
+    .first = 1,
     .bt = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}},
     .g = {{1, 0, 0}, {1 / 2., 1 / 2., 1 / 2.}, {1 / 2., -1 / 2., 1 / 2.}, {0, 0, 1}},
     .at = {{1, 1, 1, 0}, {0, 1, -1, 1}},
 };
 
 /* The points 0, ±A, ±B, ∞: A's rows of Bᵀ and G. */
-#define RNC_BT(a, b) {0, -(a) * (b) * (b), -(b) * (b), a, 1, 0}, {0, (a) * (b) * (b), -(b) * (b), -(a), 1, 0}
+#define RNC_BT(a, b) \
+    {0, -(a) * (b) * (b), -(b) * (b), a, 1, 0}, { 0, (a) * (b) * (b), -(b) * (b), -(a), 1, 0 }
 #define RNC_N(a, b) (2 * (a) * (a) * ((a) * (a) - (b) * (b)))
-#define RNC_G(a, b) {1 / RNC_N(a, b), (a) / RNC_N(a, b), (a) * (a) / RNC_N(a, b)}, {1 / RNC_N(a, b), -(a) / RNC_N(a, b), (a) * (a) / RNC_N(a, b)}
+#define RNC_G(a, b)                                                  \
+    {1 / RNC_N(a, b), (a) / RNC_N(a, b), (a) * (a) / RNC_N(a, b)},   \
+    {                                                                \
+        1 / RNC_N(a, b), -(a) / RNC_N(a, b), (a) * (a) / RNC_N(a, b) \
+    }
 #define RNC_A (5. / 8)
 #define RNC_B (3. / 2)
 
 static const struct rnc_winograd rnc_winograd_4 = {
-    .m = 4, .tile = 6, .stride = 1, .mixed = 6, .kernels = 6, .first = 1,
-    .bt = {{RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1, 0}, RNC_BT(RNC_A, RNC_B), RNC_BT(RNC_B, RNC_A),
-           {0, RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1}},
+    .m = 4,
+    .tile = 6,
+    .stride = 1,
+    .mixed = 6,
+    .kernels = 6,
+    .first = 1,
+    .bt = {{RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A *RNC_A + RNC_B * RNC_B), 0, 1, 0},
+           RNC_BT(RNC_A, RNC_B),
+           RNC_BT(RNC_B, RNC_A),
+           {0, RNC_A *RNC_A *RNC_B *RNC_B, 0, -(RNC_A *RNC_A + RNC_B * RNC_B), 0, 1}},
     .g = {{1 / (RNC_A * RNC_A * RNC_B * RNC_B), 0, 0}, RNC_G(RNC_A, RNC_B), RNC_G(RNC_B, RNC_A), {0, 0, 1}},
-    .at = {{1, 1, 1, 1, 1, 0}, {0, RNC_A, -RNC_A, RNC_B, -RNC_B, 0}, {0, RNC_A * RNC_A, RNC_A * RNC_A, RNC_B * RNC_B, RNC_B * RNC_B, 0},
-           {0, RNC_A * RNC_A * RNC_A, -RNC_A * RNC_A * RNC_A, RNC_B * RNC_B * RNC_B, -RNC_B * RNC_B * RNC_B, 1}},
+    .at = {{1, 1, 1, 1, 1, 0},
+           {0, RNC_A, -RNC_A, RNC_B, -RNC_B, 0},
+           {0, RNC_A *RNC_A, RNC_A *RNC_A, RNC_B *RNC_B, RNC_B *RNC_B, 0},
+           {0, RNC_A *RNC_A *RNC_A, -RNC_A *RNC_A *RNC_A, RNC_B *RNC_B *RNC_B, -RNC_B *RNC_B *RNC_B, 1}},
 };
 
 #undef RNC_BT
@@ -58,27 +79,46 @@ static const struct rnc_winograd rnc_winograd_4 = {
 /* The points ±A, ±B, ±C, ∞. */
 #define RNC_SUM(b, c) ((b) * (b) + (c) * (c))
 #define RNC_PRODUCT(b, c) ((b) * (b) * (c) * (c))
-#define RNC_BT(a, b, c) \
-    {(a) * RNC_PRODUCT(b, c), RNC_PRODUCT(b, c), -(a) * RNC_SUM(b, c), -RNC_SUM(b, c), a, 1, 0}, \
-    {-(a) * RNC_PRODUCT(b, c), RNC_PRODUCT(b, c), (a) * RNC_SUM(b, c), -RNC_SUM(b, c), -(a), 1, 0}
+#define RNC_BT(a, b, c)                                                                          \
+    {(a)*RNC_PRODUCT(b, c), RNC_PRODUCT(b, c), -(a)*RNC_SUM(b, c), -RNC_SUM(b, c), a, 1, 0},     \
+    {                                                                                            \
+        -(a)*RNC_PRODUCT(b, c), RNC_PRODUCT(b, c), (a)*RNC_SUM(b, c), -RNC_SUM(b, c), -(a), 1, 0 \
+    }
 #define RNC_N(a, b, c) (2 * (a) * ((a) * (a) - (b) * (b)) * ((a) * (a) - (c) * (c)))
-#define RNC_G(a, b, c) \
-    {1 / RNC_N(a, b, c), (a) / RNC_N(a, b, c), (a) * (a) / RNC_N(a, b, c)}, {-1 / RNC_N(a, b, c), (a) / RNC_N(a, b, c), -(a) * (a) / RNC_N(a, b, c)}
+#define RNC_G(a, b, c)                                                         \
+    {1 / RNC_N(a, b, c), (a) / RNC_N(a, b, c), (a) * (a) / RNC_N(a, b, c)},    \
+    {                                                                          \
+        -1 / RNC_N(a, b, c), (a) / RNC_N(a, b, c), -(a) * (a) / RNC_N(a, b, c) \
+    }
 #define RNC_A (1. / 4)
 #define RNC_B (7. / 8)
 #define RNC_C (7. / 4)
-#define RNC_POWERS(f, sign) {f(RNC_A), sign f(RNC_A), f(RNC_B), sign f(RNC_B), f(RNC_C), sign f(RNC_C)}
+#define RNC_POWERS(f, sign)                                                       \
+    {                                                                             \
+        f(RNC_A), sign f(RNC_A), f(RNC_B), sign f(RNC_B), f(RNC_C), sign f(RNC_C) \
+    }
 #define RNC_2(x) ((x) * (x))
 #define RNC_3(x) ((x) * (x) * (x))
 #define RNC_4(x) ((x) * (x) * (x) * (x))
 
 static const struct rnc_winograd rnc_winograd_5 = {
-    .m = 5, .tile = 7, .stride = 1, .mixed = 7, .kernels = 7, .first = 0,
-    .bt = {RNC_BT(RNC_A, RNC_B, RNC_C), RNC_BT(RNC_B, RNC_A, RNC_C), RNC_BT(RNC_C, RNC_A, RNC_B),
-           {-RNC_PRODUCT(RNC_A, RNC_B) * RNC_2(RNC_C), 0, RNC_PRODUCT(RNC_A, RNC_B) + RNC_PRODUCT(RNC_A, RNC_C) + RNC_PRODUCT(RNC_B, RNC_C), 0,
+    .m = 5,
+    .tile = 7,
+    .stride = 1,
+    .mixed = 7,
+    .kernels = 7,
+    .first = 0,
+    .bt = {RNC_BT(RNC_A, RNC_B, RNC_C),
+           RNC_BT(RNC_B, RNC_A, RNC_C),
+           RNC_BT(RNC_C, RNC_A, RNC_B),
+           {-RNC_PRODUCT(RNC_A, RNC_B) * RNC_2(RNC_C), 0,
+            RNC_PRODUCT(RNC_A, RNC_B) + RNC_PRODUCT(RNC_A, RNC_C) + RNC_PRODUCT(RNC_B, RNC_C), 0,
             -(RNC_SUM(RNC_A, RNC_B) + RNC_2(RNC_C)), 0, 1}},
     .g = {RNC_G(RNC_A, RNC_B, RNC_C), RNC_G(RNC_B, RNC_A, RNC_C), RNC_G(RNC_C, RNC_A, RNC_B), {0, 0, 1}},
-    .at = {{1, 1, 1, 1, 1, 1, 0}, RNC_POWERS(, -), RNC_POWERS(RNC_2, ), RNC_POWERS(RNC_3, -),
+    .at = {{1, 1, 1, 1, 1, 1, 0},
+           RNC_POWERS(, -),
+           RNC_POWERS(RNC_2, ),
+           RNC_POWERS(RNC_3, -),
            {RNC_4(RNC_A), RNC_4(RNC_A), RNC_4(RNC_B), RNC_4(RNC_B), RNC_4(RNC_C), RNC_4(RNC_C), 1}},
 };
 
@@ -96,7 +136,12 @@ static const struct rnc_winograd rnc_winograd_5 = {
 #undef RNC_4
 
 static const struct rnc_winograd rnc_winograd_6 = {
-    .m = 6, .tile = 8, .stride = 1, .mixed = 8, .kernels = 8, .first = 1,
+    .m = 6,
+    .tile = 8,
+    .stride = 1,
+    .mixed = 8,
+    .kernels = 8,
+    .first = 1,
     .bt = {{1, 0, -21 / 4., 0, 21 / 4., 0, -1, 0},
            {0, 1, 1, -17 / 4., -17 / 4., 1, 1, 0},
            {0, -1, 1, 17 / 4., -17 / 4., -1, 1, 0},
@@ -105,25 +150,47 @@ static const struct rnc_winograd rnc_winograd_6 = {
            {0, 2, 4, -5 / 2., -5, 1 / 2., 1, 0},
            {0, -2, 4, 5 / 2., -5, -1 / 2., 1, 0},
            {0, -1, 0, 21 / 4., 0, -21 / 4., 0, 1}},
-    .g = {{1, 0, 0}, {-2 / 9., -2 / 9., -2 / 9.}, {-2 / 9., 2 / 9., -2 / 9.}, {1 / 90., 1 / 45., 2 / 45.}, {1 / 90., -1 / 45., 2 / 45.},
-          {32 / 45., 16 / 45., 8 / 45.}, {32 / 45., -16 / 45., 8 / 45.}, {0, 0, 1}},
-    .at = {{1, 1, 1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 1 / 2., -1 / 2., 0}, {0, 1, 1, 4, 4, 1 / 4., 1 / 4., 0}, {0, 1, -1, 8, -8, 1 / 8., -1 / 8., 0},
-           {0, 1, 1, 16, 16, 1 / 16., 1 / 16., 0}, {0, 1, -1, 32, -32, 1 / 32., -1 / 32., 1}},
+    .g = {{1, 0, 0},
+          {-2 / 9., -2 / 9., -2 / 9.},
+          {-2 / 9., 2 / 9., -2 / 9.},
+          {1 / 90., 1 / 45., 2 / 45.},
+          {1 / 90., -1 / 45., 2 / 45.},
+          {32 / 45., 16 / 45., 8 / 45.},
+          {32 / 45., -16 / 45., 8 / 45.},
+          {0, 0, 1}},
+    .at = {{1, 1, 1, 1, 1, 1, 1, 0},
+           {0, 1, -1, 2, -2, 1 / 2., -1 / 2., 0},
+           {0, 1, 1, 4, 4, 1 / 4., 1 / 4., 0},
+           {0, 1, -1, 8, -8, 1 / 8., -1 / 8., 0},
+           {0, 1, 1, 16, 16, 1 / 16., 1 / 16., 0},
+           {0, 1, -1, 32, -32, 1 / 32., -1 / 32., 1}},
 };
 
 #define RNC_A (3. / 8)
 #define RNC_B (5. / 4)
-#define RNC_BT(a, b) {-(a) * (b) * (b), -(b) * (b), a, 1, 0}, {(a) * (b) * (b), -(b) * (b), -(a), 1, 0}
+#define RNC_BT(a, b) \
+    {-(a) * (b) * (b), -(b) * (b), a, 1, 0}, { (a) * (b) * (b), -(b) * (b), -(a), 1, 0 }
 #define RNC_N(a, b) (2 * (a) * ((a) * (a) - (b) * (b)))
-#define RNC_G(a, b) {1 / RNC_N(a, b), 0, (a) / RNC_N(a, b)}, {-1 / RNC_N(a, b), 0, (a) / RNC_N(a, b)}
+#define RNC_G(a, b) \
+    {1 / RNC_N(a, b), 0, (a) / RNC_N(a, b)}, { -1 / RNC_N(a, b), 0, (a) / RNC_N(a, b) }
 
 static const struct rnc_winograd rnc_winograd_strided_4 = {
-    .m = 4, .tile = 9, .stride = 2, .mixed = 5, .kernels = 6, .first = 0,
-    .bt = {RNC_BT(RNC_A, RNC_B), RNC_BT(RNC_B, RNC_A), {RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A * RNC_A + RNC_B * RNC_B), 0, 1}},
+    .m = 4,
+    .tile = 9,
+    .stride = 2,
+    .mixed = 5,
+    .kernels = 6,
+    .first = 0,
+    .bt = {RNC_BT(RNC_A, RNC_B),
+           RNC_BT(RNC_B, RNC_A),
+           {RNC_A * RNC_A * RNC_B * RNC_B, 0, -(RNC_A *RNC_A + RNC_B * RNC_B), 0, 1}},
     .g = {RNC_G(RNC_A, RNC_B), RNC_G(RNC_B, RNC_A), {0, 1, 0}, {0, 0, 1}},
-    .at = {{1, 1, 1, 1, 0}, {RNC_A, -RNC_A, RNC_B, -RNC_B, 0}, {RNC_A * RNC_A, RNC_A * RNC_A, RNC_B * RNC_B, RNC_B * RNC_B, 0},
-           {RNC_A * RNC_A * RNC_A, -RNC_A * RNC_A * RNC_A, RNC_B * RNC_B * RNC_B, -RNC_B * RNC_B * RNC_B, 1}},
+    .at = {{1, 1, 1, 1, 0},
+           {RNC_A, -RNC_A, RNC_B, -RNC_B, 0},
+           {RNC_A * RNC_A, RNC_A *RNC_A, RNC_B *RNC_B, RNC_B *RNC_B, 0},
+           {RNC_A * RNC_A * RNC_A, -RNC_A *RNC_A *RNC_A, RNC_B *RNC_B *RNC_B, -RNC_B *RNC_B *RNC_B, 1}},
 };
+/* clang-format on */
 
 #undef RNC_A
 #undef RNC_B
@@ -134,7 +201,11 @@ static const struct rnc_winograd rnc_winograd_strided_4 = {
 /* The algorithm of output tile M, 2, 4, 5 or 6, for STRIDE 1; 4 for 2. */
 static inline const struct rnc_winograd *rnc_winograd_of(int m, int stride)
 {
-    return stride == 2 ? &rnc_winograd_strided_4 : m == 2 ? &rnc_winograd_2 : m == 4 ? &rnc_winograd_4 : m == 5 ? &rnc_winograd_5 : &rnc_winograd_6;
+    return stride == 2 ? &rnc_winograd_strided_4
+           : m == 2    ? &rnc_winograd_2
+           : m == 4    ? &rnc_winograd_4
+           : m == 5    ? &rnc_winograd_5
+                       : &rnc_winograd_6;
 }
 
 #endif

@@ -7,7 +7,10 @@
 
 enum severity { SEVERITY_ERROR, SEVERITY_ENV, SEVERITY_WARNING };
 
-struct note { struct note *next; const char *text; };
+struct note {
+    struct note *next;
+    const char *text;
+};
 
 struct diag {
     struct diags *owner;
@@ -171,7 +174,8 @@ static void print_one(const struct diag *g, FILE *out, bool color)
     const char *bold = color ? "\033[1m" : "", *off = color ? "\033[0m" : "";
     bool warning = g->severity == SEVERITY_WARNING;
     const char *hue = !color ? "" : warning ? "\033[1;35m" : "\033[1;31m";
-    if (g->span.src && g->span.line) fprintf(out, "%s%s:%u:%u:%s ", bold, g->span.src->path, g->span.line, g->span.col, off);
+    if (g->span.src && g->span.line)
+        fprintf(out, "%s%s:%u:%u:%s ", bold, g->span.src->path, g->span.line, g->span.col, off);
     else if (g->span.src) fprintf(out, "%s%s:%s ", bold, g->span.src->path, off);
     else fprintf(out, "%srnc:%s ", bold, off);
     fprintf(out, "%s%s:%s %s%s%s\n", hue, warning ? "warning" : "error", off, bold, g->message, off);
@@ -212,7 +216,8 @@ static size_t distance(const char *a, const char *b)
             size_t best = prev[j - 1] + (a[i - 1] != b[j - 1]);
             if (prev[j] + 1 < best) best = prev[j] + 1;
             if (cur[j - 1] + 1 < best) best = cur[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < best) best = prev2[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < best)
+                best = prev2[j - 2] + 1;
             cur[j] = best;
         }
     }

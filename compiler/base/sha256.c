@@ -1,4 +1,5 @@
-/* sha256.c: FIPS 180-4, sections 4.1.2 (functions), 4.2.2 (constants), 5.1.1 (padding), 5.3.3 (initial hash), 6.2.2 (computation). */
+/* sha256.c: FIPS 180-4, sections 4.1.2 (functions), 4.2.2 (constants), 5.1.1 (padding), 5.3.3 (initial hash), 6.2.2
+   (computation). */
 #include "base/sha256.h"
 
 #include <string.h>
@@ -43,13 +44,14 @@ static void compress(uint32_t h[8], const uint8_t *block)
         i = g, g = f, f = e, e = d + t1;
         d = c, c = b, b = a, a = t1 + t2;
     }
-    const uint32_t v[8] = { a, b, c, d, e, f, g, i };
+    const uint32_t v[8] = {a, b, c, d, e, f, g, i};
     for (int k = 0; k < 8; k++) h[k] += v[k];
 }
 
 void sha256_init(struct sha256 *s)
 {
-    *s = (struct sha256){ .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 } };
+    *s = (struct sha256){
+        .h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void sha256_update(struct sha256 *s, const void *data, size_t n)

@@ -9,8 +9,8 @@ enum { SHA256_BYTES = 32, SHA256_HEX = 2 * SHA256_BYTES + 1 /* with the NUL */ }
 
 struct sha256 {
     uint32_t h[8];
-    uint64_t bytes;      /* taken so far */
-    uint8_t block[64];   /* the last of them that don't fill a block */
+    uint64_t bytes;    /* taken so far */
+    uint8_t block[64]; /* the last of them that don't fill a block */
 };
 
 void sha256_init(struct sha256 *s);

@@ -8,7 +8,10 @@
 
 struct strmap {
     struct arena *arena;
-    struct strmap_entry { const char *key; void *value; } *entries; /* in insertion order */
+    struct strmap_entry {
+        const char *key;
+        void *value;
+    } * entries; /* in insertion order */
     size_t count, cap;
     size_t *slots, nslots; /* hash table of indices into entries, +1 */
 };

@@ -17,9 +17,11 @@ static void set_caches(struct target *t)
     t->l3_bytes = cache_size(_SC_LEVEL3_CACHE_SIZE, 16 << 20);
 }
 
-/* Of x86-64 the least has AVX2: fused multiply-adds, without which all generated code would call a function for each, came with it. */
+/* Of x86-64 the least has AVX2: fused multiply-adds, without which all generated code would call a function for each,
+   came with it. */
 static const struct target_cpu cpus[] = {
-    {"x86-64-v3", "x86_64-linux-gnu", "x86-64-v3", "AVX2 and FMA (Intel since 2013, AMD since 2015)", FEATURE_AVX2, 8, 16},
+    {"x86-64-v3", "x86_64-linux-gnu", "x86-64-v3", "AVX2 and FMA (Intel since 2013, AMD since 2015)", FEATURE_AVX2, 8,
+     16},
     {"x86-64-v4", "x86_64-linux-gnu", "x86-64-v4", "AVX-512 F, BW, CD, DQ, VL", FEATURE_AVX2 | FEATURE_AVX512, 16, 32},
     {"znver4", "x86_64-linux-gnu", "znver4", "AVX-512 with bf16 products at twice the fp32 rate (AMD since 2022)",
      FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_FAST_BF16 | FEATURE_SPLIT_512, 16, 32},
@@ -46,7 +48,8 @@ bool target_is_native(const struct target *t)
     return strncmp(t->triple, native_triple, n + 1) == 0;
 }
 
-/* Of another architecture nothing is known but what is usual: a Cortex-A76's caches, and the part of a shared one that a core can count on. */
+/* Of another architecture nothing is known but what is usual: a Cortex-A76's caches, and the part of a shared one that
+   a core can count on. */
 static void set_row(struct target *t, const struct target_cpu *row)
 {
     memset(t, 0, sizeof *t);
@@ -66,10 +69,11 @@ static uint32_t host_features(void)
 #if defined __x86_64__
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= FEATURE_AVX2;
-    if (bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq")) {
+    if (bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
         bits |= FEATURE_AVX512;
-        if (__builtin_cpu_supports("avx512bf16")) bits |= FEATURE_AVX512_BF16 | (__builtin_cpu_is("amd") ? FEATURE_FAST_BF16 : 0);
+        if (__builtin_cpu_supports("avx512bf16"))
+            bits |= FEATURE_AVX512_BF16 | (__builtin_cpu_is("amd") ? FEATURE_FAST_BF16 : 0);
         if (__builtin_cpu_is("amdfam19h")) bits |= FEATURE_SPLIT_512;
     }
 #else
@@ -128,7 +132,9 @@ bool target_of_triple(struct target *t, const char *triple)
 
 const char *target_least(const char *name)
 {
-    static const char *const below[][2] = {{"x86-64", "x86-64-v3"}, {"x86-64-v1", "x86-64-v3"}, {"x86-64-v2", "x86-64-v3"}};
+    static const char *const below[][2] = {{"x86-64", "x86-64-v3"},
+                                           {"x86-64-v1", "x86-64-v3"},
+                                           {"x86-64-v2", "x86-64-v3"}};
     for (size_t i = 0; i < sizeof below / sizeof *below; i++)
         if (strcmp(below[i][0], name) == 0) return below[i][1];
     return NULL;

@@ -5,7 +5,8 @@
 #include "base/checked.h"
 #include "spec/value.h"
 
-#define MAX_ELEMENTS ((int64_t)1 << 40) /* of an input; what layers make of it is bounded by the operators' shape rules */
+#define MAX_ELEMENTS \
+    ((int64_t)1 << 40) /* of an input; what layers make of it is bounded by the operators' shape rules */
 
 struct value *builder_value(const struct builder *b, int ref)
 {
@@ -15,7 +16,8 @@ struct value *builder_value(const struct builder *b, int ref)
 
 /* ---- arguments */
 
-static bool argument_type(struct builder *b, const struct spec_tensor *t, enum dtype dt, int rank, const int64_t *dim, struct type *out)
+static bool argument_type(struct builder *b, const struct spec_tensor *t, enum dtype dt, int rank, const int64_t *dim,
+                          struct type *out)
 {
     int64_t dims[MAX_RANK] = {b->graph->batch}, n = b->graph->batch;
     for (int i = 0; i < rank; i++) {
@@ -35,7 +37,8 @@ static void build_inputs(struct builder *b)
     b->inputs = ARENA_ARRAY(b->arena, struct value *, s->ninputs + 1);
     for (int i = 0; i < s->ninputs; i++) {
         struct type t;
-        if (s->inputs[i].rank == 0 || !argument_type(b, &s->inputs[i], DT_F32, s->inputs[i].rank, s->inputs[i].dim, &t)) continue;
+        if (s->inputs[i].rank == 0 || !argument_type(b, &s->inputs[i], DT_F32, s->inputs[i].rank, s->inputs[i].dim, &t))
+            continue;
         b->inputs[i] = graph_arg(b->graph, VALUE_INPUT, s->inputs[i].name, t);
         b->inputs[i]->span = s->inputs[i].span;
     }
@@ -46,7 +49,9 @@ static struct value *build_target(struct builder *b, int index)
     const struct spec_tensor *s = &b->spec->targets[index];
     struct type t;
     if (b->targets[index]) return b->targets[index];
-    if (!argument_type(b, s, s->type == TARGET_TENSOR ? DT_F32 : DT_I64, s->type == TARGET_CLASS ? 0 : s->rank, s->dim, &t)) return NULL;
+    if (!argument_type(b, s, s->type == TARGET_TENSOR ? DT_F32 : DT_I64, s->type == TARGET_CLASS ? 0 : s->rank, s->dim,
+                       &t))
+        return NULL;
     struct value *taken = graph_find(b->graph, s->name);
     if (taken) value_rename(b->graph, taken, graph_fresh_name(b->graph, s->name));
     b->targets[index] = graph_arg(b->graph, VALUE_TARGET, s->name, t);
@@ -57,12 +62,13 @@ static struct value *build_target(struct builder *b, int index)
 /* ---- layers */
 
 /* A parameter that the module's first application made. */
-static struct value *shared_param(struct builder *b, const struct flat_layer *l, const char *name, const struct param_decl *p)
+static struct value *shared_param(struct builder *b, const struct flat_layer *l, const char *name,
+                                  const struct param_decl *p)
 {
     struct value *v = graph_find(b->graph, name);
     if (!v || type_equal(&v->type, &p->type)) return v;
-    struct diag *g = diag_error(b->diags, l->span, "%s is shared, but this input needs %s of it and an earlier one %s", name,
-                                trail_shape(b->arena, &p->type), trail_shape(b->arena, &v->type));
+    struct diag *g = diag_error(b->diags, l->span, "%s is shared, but this input needs %s of it and an earlier one %s",
+                                name, trail_shape(b->arena, &p->type), trail_shape(b->arena, &v->type));
     diag_note(g, "the inputs of a shared module have the same channels");
     frame_notes(g, l->frame, l->span.src);
     return NULL;
@@ -86,10 +92,14 @@ static struct value *build_param(struct builder *b, const struct flat_layer *l, 
     return v;
 }
 
-struct operands { struct value **v; int n; };
+struct operands {
+    struct value **v;
+    int n;
+};
 
 /* The operator's operands in the table's order: the layer's inputs, and the tensors it brings by their names. */
-static bool gather(struct builder *b, const struct flat_layer *l, int index, const struct param_decl *decl, int ndecl, struct operands *out)
+static bool gather(struct builder *b, const struct flat_layer *l, int index, const struct param_decl *decl, int ndecl,
+                   struct operands *out)
 {
     const struct op_def *op = l->op;
     int used = 0;
@@ -115,7 +125,8 @@ static void set_attrs(struct node *n, const struct flat_layer *l, const struct a
     for (int i = 0; i < l->op->nattr; i++) {
         const struct op_attr *row = &l->op->attrs[i];
         if (!row->spec_only && !row->ir_only) n->attr[i] = attr[i];
-        if (row->ir_only && row->def.type == ATTR_TEXT && strcmp(row->name, "key") == 0) n->attr[i] = (struct attr){.type = ATTR_TEXT, .s = l->path};
+        if (row->ir_only && row->def.type == ATTR_TEXT && strcmp(row->name, "key") == 0)
+            n->attr[i] = (struct attr){.type = ATTR_TEXT, .s = l->path};
     }
 }
 
@@ -169,7 +180,8 @@ static void check_shape(struct builder *b, const struct flat_check *c)
     const char *expected = trail_shape(b->arena, &want), *found = trail_shape(b->arena, &v->type);
     struct diag *g;
     if (c->spec) {
-        g = diag_error(b->diags, c->span, "%s's input '%s' is %s, but it is given %s", c->spec, c->input, expected, found);
+        g = diag_error(b->diags, c->span, "%s's input '%s' is %s, but it is given %s", c->spec, c->input, expected,
+                       found);
         diag_note(g, "`params:` under `use` sets the used spec's parameters, such as its size");
     } else {
         g = diag_error(b->diags, c->span, "expected the shape %s, but it is %s", expected, found);
@@ -256,8 +268,10 @@ static void build_losses(struct builder *b)
     }
     if (sum) graph_output(b->graph, "loss", sum);
     if (b->ast->nlosses) return;
-    struct diag *g = diag_error(b->diags, (struct span){.src = b->spec->source}, "the spec has no loss and can't be trained");
-    diag_note(g, "`loss: [softmax_cross_entropy: {from: logits, target: label}]`, and `targets: {label: {type: class}}`");
+    struct diag *g =
+        diag_error(b->diags, (struct span){.src = b->spec->source}, "the spec has no loss and can't be trained");
+    diag_note(g,
+              "`loss: [softmax_cross_entropy: {from: logits, target: label}]`, and `targets: {label: {type: class}}`");
 }
 
 struct graph *build_graph(struct arena *a, struct diags *d, const struct spec *s, const struct build_options *o)

@@ -1,4 +1,5 @@
-/* build.h: a checked spec becomes IR (STAGE_RAW): inputs, targets, parameters with torchvision-like names, layers, losses. */
+/* build.h: a checked spec becomes IR (STAGE_RAW): inputs, targets, parameters with torchvision-like names, layers,
+   losses. */
 #ifndef RNC_BUILD_BUILD_H
 #define RNC_BUILD_BUILD_H
 
@@ -7,12 +8,14 @@
 
 struct build_options {
     int64_t batch;
-    bool losses;                        /* also targets and the loss: output "loss" is the weighted sum, f32[] */
-    const char *const *dump; int ndump; /* layer paths or labels whose outputs become graph outputs too, labelled by that name */
+    bool losses; /* also targets and the loss: output "loss" is the weighted sum, f32[] */
+    const char *const *dump;
+    int ndump; /* layer paths or labels whose outputs become graph outputs too, labelled by that name */
 };
 
-/* The graph, or NULL with diagnostics (shape errors with the trail of layers). Outputs in the spec's order by label, then the dumps, then "loss".
-   Every value that is a layer's output has value->layer set ("layer1.0.conv1"; for layers without a name "layer1.0.relu", "layer1.0.relu.1" …). */
+/* The graph, or NULL with diagnostics (shape errors with the trail of layers). Outputs in the spec's order by label,
+   then the dumps, then "loss". Every value that is a layer's output has value->layer set ("layer1.0.conv1"; for layers
+   without a name "layer1.0.relu", "layer1.0.relu.1" …). */
 struct graph *build_graph(struct arena *a, struct diags *d, const struct spec *s, const struct build_options *o);
 
 #endif

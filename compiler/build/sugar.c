@@ -18,21 +18,23 @@ static struct diag *sugar_error(struct builder *b, const struct flat_layer *l, i
     return g;
 }
 
-static const int64_t *pair_of(const struct op_def *op, const struct attr *attr, const char *name, const int64_t *otherwise)
+static const int64_t *pair_of(const struct op_def *op, const struct attr *attr, const char *name,
+                              const int64_t *otherwise)
 {
     int i = op_attr_index(op, name);
     return i >= 0 ? attr[i].v : otherwise;
 }
 
-/* TensorFlow's rule: the result is ceil(in / stride), and where the padding is odd the larger half goes to the bottom and the
-   right. With stride 1 and an odd kernel that is the symmetric (kernel − 1) / 2. */
+/* TensorFlow's rule: the result is ceil(in / stride), and where the padding is odd the larger half goes to the bottom
+   and the right. With stride 1 and an odd kernel that is the symmetric (kernel − 1) / 2. */
 static void pad_same(const struct flat_layer *l, const struct type *x, struct attr *attr, int at)
 {
     static const int64_t ones[4] = {1, 1, 1, 1};
     const int64_t *kernel = pair_of(l->op, attr, "kernel", ones), *stride = pair_of(l->op, attr, "stride", ones);
     const int64_t *dilation = pair_of(l->op, attr, "dilation", ones);
     for (int k = 0; k < 2; k++) {
-        int64_t in = x->dim[2 + k], extent = (kernel[k] - 1) * dilation[k] + 1, step = stride[k] ? stride[k] : kernel[k];
+        int64_t in = x->dim[2 + k], extent = (kernel[k] - 1) * dilation[k] + 1,
+                step = stride[k] ? stride[k] : kernel[k];
         int64_t total = max_i64((div_up(in, step) - 1) * step + extent - in, 0);
         attr[at].v[k] = total / 2;
         attr[at].v[k + 2] = total - total / 2;
@@ -48,7 +50,8 @@ static bool pad_same_transposed(struct builder *b, const struct flat_layer *l, s
     for (int k = 0; k < 2; k++) {
         int64_t total = (kernel[k] - 1) * dilation[k] + 1 + more[k] - stride[k];
         if (total < 0) {
-            diag_note(sugar_error(b, l, at, "pad same needs a kernel of at least the stride"), "kernel %lld, stride %lld", (long long)kernel[k], (long long)stride[k]);
+            diag_note(sugar_error(b, l, at, "pad same needs a kernel of at least the stride"),
+                      "kernel %lld, stride %lld", (long long)kernel[k], (long long)stride[k]);
             return false;
         }
         attr[at].v[k] = total / 2;
@@ -71,7 +74,8 @@ static bool resolve_pad(struct builder *b, const struct flat_layer *l, const str
 /* pad: {channels_to: 64, at: both} */
 static bool resolve_channels(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
 {
-    int to = op_attr_index(l->op, "channels_to"), channels = op_attr_index(l->op, "channels"), where = op_attr_index(l->op, "at");
+    int to = op_attr_index(l->op, "channels_to"), channels = op_attr_index(l->op, "channels"),
+        where = op_attr_index(l->op, "at");
     if (to < 0 || channels < 0 || !l->attr_span[to].src || x->rank < 2) return true;
     int64_t more = attr[to].i - x->dim[1];
     if (more < 0) {
@@ -90,12 +94,14 @@ static bool resolve_channels(struct builder *b, const struct flat_layer *l, cons
     return true;
 }
 
-static bool scaled(struct builder *b, const struct flat_layer *l, const struct type *x, int scale, struct attr *attr, int size)
+static bool scaled(struct builder *b, const struct flat_layer *l, const struct type *x, int scale, struct attr *attr,
+                   int size)
 {
     for (int k = 0; k < 2; k++) {
         double to = (double)x->dim[2 + k] * attr[scale].f + 1e-9; /* as PyTorch: floor; 3 · (1/3) is 1 */
         if (to < 1 || to > 1 << 20) {
-            diag_note(sugar_error(b, l, scale, "the resized image would have no size that can be"), "%lld × %g", (long long)x->dim[2 + k], attr[scale].f);
+            diag_note(sugar_error(b, l, scale, "the resized image would have no size that can be"), "%lld × %g",
+                      (long long)x->dim[2 + k], attr[scale].f);
             return false;
         }
         attr[size].v[k] = (int64_t)to;
@@ -110,7 +116,8 @@ static bool resolve_size(struct builder *b, const struct flat_layer *l, const st
     if (scale < 0 || like < 0 || size < 0) return true;
     int given = (l->attr_span[scale].src != NULL) + (l->attr_span[size].src != NULL) + (l->like != REF_NONE);
     if (given != 1) {
-        sugar_error(b, l, given ? scale : -1, given ? "scale, size and like exclude each other" : "one of scale, size and like is needed");
+        sugar_error(b, l, given ? scale : -1,
+                    given ? "scale, size and like exclude each other" : "one of scale, size and like is needed");
         return false;
     }
     if (x->rank != 4) return true; /* the shape rule's error */

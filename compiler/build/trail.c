@@ -39,8 +39,10 @@ static void print_window(struct buf *out, const struct flat_layer *l)
             continue;
         }
         char text[96];
-        bool quad = a->type == ATTR_QUAD, square = a->v[0] == a->v[1] && (!quad || (a->v[2] == a->v[0] && a->v[3] == a->v[0]));
-        if ((quad || a->type == ATTR_PAIR) && square && i == 1 && a->v[0] == 0) continue; /* a pool's stride: its kernel */
+        bool quad = a->type == ATTR_QUAD,
+             square = a->v[0] == a->v[1] && (!quad || (a->v[2] == a->v[0] && a->v[3] == a->v[0]));
+        if ((quad || a->type == ATTR_PAIR) && square && i == 1 && a->v[0] == 0)
+            continue; /* a pool's stride: its kernel */
         if ((quad || a->type == ATTR_PAIR) && square) buf_printf(out, ", %s %lld", names[i], (long long)a->v[0]);
         else {
             op_attr_print(&l->op->attrs[at], a, text, sizeof text);
@@ -62,7 +64,10 @@ static bool changes_shape(const struct builder *b, int index)
     return in && out && !type_same_shape(in, out);
 }
 
-static int input_of(const struct builder *b, int ref) { return ref >= 0 && b->ast->layers[ref].nin > 0 ? b->ast->layers[ref].in[0] : REF_NONE; }
+static int input_of(const struct builder *b, int ref)
+{
+    return ref >= 0 && b->ast->layers[ref].nin > 0 ? b->ast->layers[ref].in[0] : REF_NONE;
+}
 
 static const char *name_of(const struct builder *b, int ref)
 {
@@ -122,25 +127,31 @@ static int64_t factor_of(const struct flat_layer *l)
     return (double)by == l->attr[scale].f ? by : 0;
 }
 
-/* A pad or a stride of the last layer that changed the height, with which it would be WANT; a resize on the way is looked through. */
+/* A pad or a stride of the last layer that changed the height, with which it would be WANT; a resize on the way is
+   looked through. */
 static bool hint_size(struct builder *b, struct diag *g, int ref, int64_t want, const struct source *here)
 {
     int at = last_change(b, ref, 2);
-    for (int64_t by; at >= 0 && (by = factor_of(&b->ast->layers[at])) > 0 && want % by == 0; want /= by) at = last_change(b, b->ast->layers[at].in[0], 2);
+    for (int64_t by; at >= 0 && (by = factor_of(&b->ast->layers[at])) > 0 && want % by == 0; want /= by)
+        at = last_change(b, b->ast->layers[at].in[0], 2);
     if (at < 0) return false;
     const struct flat_layer *l = &b->ast->layers[at];
-    int kernel = op_attr_index(l->op, "kernel"), stride = op_attr_index(l->op, "stride"), pad = op_attr_index(l->op, "pad"), dilation = op_attr_index(l->op, "dilation");
+    int kernel = op_attr_index(l->op, "kernel"), stride = op_attr_index(l->op, "stride"),
+        pad = op_attr_index(l->op, "pad"), dilation = op_attr_index(l->op, "dilation");
     if (kernel < 0 || stride < 0 || pad < 0 || op_attr_index(l->op, "output_pad") >= 0) return false;
-    int64_t in = type_of(b, l->in[0])->dim[2], out = type_of(b, at)->dim[2], k = l->attr[kernel].v[0], d = dilation >= 0 ? l->attr[dilation].v[0] : 1;
+    int64_t in = type_of(b, l->in[0])->dim[2], out = type_of(b, at)->dim[2], k = l->attr[kernel].v[0],
+            d = dilation >= 0 ? l->attr[dilation].v[0] : 1;
     int64_t s = l->attr[stride].v[0] ? l->attr[stride].v[0] : k;
     for (int64_t p = 0; p <= ((k - 1) * d + 1) / 2; p++) {
         if (windowed(in, k, d, s, p) != want) continue;
-        diag_note(g, "with pad: %lld in %s%s, %lld → %lld instead of %lld", (long long)p, l->path, place(b->arena, l->span, here), (long long)in, (long long)want, (long long)out);
+        diag_note(g, "with pad: %lld in %s%s, %lld → %lld instead of %lld", (long long)p, l->path,
+                  place(b->arena, l->span, here), (long long)in, (long long)want, (long long)out);
         return true;
     }
     for (int64_t q = 1; q <= 8 && l->pad_mode[pad] == PAD_GIVEN; q++) {
         if (q == s || windowed(in, k, d, q, l->attr[pad].v[0]) != want) continue;
-        diag_note(g, "with stride: %lld in %s%s, %lld → %lld instead of %lld", (long long)q, l->path, place(b->arena, l->span, here), (long long)in, (long long)want, (long long)out);
+        diag_note(g, "with stride: %lld in %s%s, %lld → %lld instead of %lld", (long long)q, l->path,
+                  place(b->arena, l->span, here), (long long)in, (long long)want, (long long)out);
         return true;
     }
     return false;
@@ -152,7 +163,8 @@ static bool hint_channels(struct builder *b, struct diag *g, int ref, int64_t wa
     if (at < 0) return false;
     const struct flat_layer *l = &b->ast->layers[at];
     if (op_attr_index(l->op, "out") < 0) return false;
-    diag_note(g, "with out: %lld in %s%s, the channels would match", (long long)want, l->path, place(b->arena, l->span, here));
+    diag_note(g, "with out: %lld in %s%s, the channels would match", (long long)want, l->path,
+              place(b->arena, l->span, here));
     return true;
 }
 
@@ -168,9 +180,11 @@ static void hint_pair(struct builder *b, struct diag *g, const struct flat_layer
     if (x->rank != 4) return;
     int small = x->dim[2] < y->dim[2] ? 0 : 1; /* the smaller one first: a missing pad is the likelier slip */
     int64_t want[] = {y->dim[2], x->dim[2]};
-    if (x->dim[2] != y->dim[2] && !hint_size(b, g, l->in[small], want[small], here)) hint_size(b, g, l->in[!small], want[!small], here);
+    if (x->dim[2] != y->dim[2] && !hint_size(b, g, l->in[small], want[small], here))
+        hint_size(b, g, l->in[!small], want[!small], here);
     bool concat = l->op->variadic;
-    if (!concat && x->dim[1] != y->dim[1] && !hint_channels(b, g, l->in[1], x->dim[1], here)) hint_channels(b, g, l->in[0], y->dim[1], here);
+    if (!concat && x->dim[1] != y->dim[1] && !hint_channels(b, g, l->in[1], x->dim[1], here))
+        hint_channels(b, g, l->in[0], y->dim[1], here);
 }
 
 /* The last layer that both ways come from, REF_NONE when there is none near. */

@@ -18,7 +18,8 @@ static double now_ms(void)
 static struct blas_conv conv_of(const struct node *n)
 {
     const int64_t *x = n->in[0]->type.dim, *w = n->in[1]->type.dim, *y = n->out[0]->type.dim;
-    struct blas_conv p = { .n = x[0], .c = x[1], .h = x[2], .w = x[3], .o = y[1], .oh = y[2], .ow = y[3], .groups = node_int(n, "groups") };
+    struct blas_conv p = {
+        .n = x[0], .c = x[1], .h = x[2], .w = x[3], .o = y[1], .oh = y[2], .ow = y[3], .groups = node_int(n, "groups")};
     memcpy(p.kernel, w + 2, sizeof p.kernel);
     memcpy(p.stride, node_ints(n, "stride"), sizeof p.stride);
     memcpy(p.pad, node_ints(n, "pad"), sizeof p.pad); /* top, left */
@@ -40,7 +41,8 @@ static float *random_floats(int64_t count)
 /* The fastest of a few runs, or -1 when there is no memory. */
 static double conv_ms(const struct blas *b, const struct blas_conv *p)
 {
-    float *x = random_floats(p->n * p->c * p->h * p->w), *w = random_floats(p->o * p->c / p->groups * p->kernel[0] * p->kernel[1]);
+    float *x = random_floats(p->n * p->c * p->h * p->w),
+          *w = random_floats(p->o * p->c / p->groups * p->kernel[0] * p->kernel[1]);
     float *y = random_floats(p->n * p->o * p->oh * p->ow), *columns = random_floats(blas_conv_columns(p));
     double best = -1;
     for (int i = 0; x && w && y && columns && i <= RUNS; i++) {
@@ -59,7 +61,7 @@ static double conv_ms(const struct blas *b, const struct blas_conv *p)
 static const struct node *find_conv(const struct graph *raw, const char *layer)
 {
     GRAPH_EACH(raw, n)
-        if (n->layer && strcmp(n->layer, layer) == 0 && strcmp(n->op->name, "conv2d") == 0) return n;
+    if (n->layer && strcmp(n->layer, layer) == 0 && strcmp(n->op->name, "conv2d") == 0) return n;
     return NULL;
 }
 
@@ -71,7 +73,9 @@ const double *baseline_measure(struct cli *c, const struct built *b, const char 
     *core = arena_strdup(c->arena, blas_core(blas));
     double *ms = ARENA_ARRAY(c->arena, double, m->nnodes + 1);
     for (uint32_t i = 0; i < m->nnodes && ms; i++) {
-        if (strncmp(m->nodes[i].op, "conv2d", 6) != 0 || m->nodes[i].op[6] == '_' || strcmp(m->nodes[i].phase, "forward") != 0) continue;
+        if (strncmp(m->nodes[i].op, "conv2d", 6) != 0 || m->nodes[i].op[6] == '_' ||
+            strcmp(m->nodes[i].phase, "forward") != 0)
+            continue;
         const struct node *n = find_conv(b->raw, m->nodes[i].name);
         if (!n) continue;
         struct blas_conv p = conv_of(n);

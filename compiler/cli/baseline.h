@@ -4,8 +4,8 @@
 
 #include "cli/cli.h"
 
-/* Milliseconds of each node of the compiled model's forward convolutions, by node; 0 for all other nodes. NULL after diagnostics.
-   CORE: OpenBLAS's kernels in use. */
+/* Milliseconds of each node of the compiled model's forward convolutions, by node; 0 for all other nodes. NULL after
+   diagnostics. CORE: OpenBLAS's kernels in use. */
 const double *baseline_measure(struct cli *c, const struct built *b, const char **core);
 
 #endif

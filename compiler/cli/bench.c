@@ -26,7 +26,11 @@ enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYE
 #define OUTPUT_TOLERANCE 1e-5
 #define WHOLE_MACS 1000000000 /* up to here one sample of the whole network is compared too */
 
-struct samples { double *ms; bool *calm; int count; };
+struct samples {
+    double *ms;
+    bool *calm;
+    int count;
+};
 
 struct job {
     struct cli *c;
@@ -38,14 +42,16 @@ struct job {
     struct samples runs;
     double peaks[MAX_PEAKS], best_peak; /* the calm ones; the best of all */
     int npeaks;
-    struct layers layers;          /* by node; none: not measured */
+    struct layers layers; /* by node; none: not measured */
     bool baseline;
     const char *blas_core;
     double peak, median, min, p95; /* GFLOP/s; ms */
     int counted, dropped;
-    bool disturbed;                /* too few runs were calm: all count */
-    double flops, executed;        /* of one run */
-    struct { size_t idle, run, whole; } rss; /* before the model was opened; the largest in the runs; in all, loading and compiling too */
+    bool disturbed;         /* too few runs were calm: all count */
+    double flops, executed; /* of one run */
+    struct {
+        size_t idle, run, whole;
+    } rss; /* before the model was opened; the largest in the runs; in all, loading and compiling too */
 };
 
 static double now_ms(void)
@@ -57,7 +63,8 @@ static double now_ms(void)
 
 /* ---- noise */
 
-/* Milliseconds that all threads of this process have waited for a processor: /proc/self/task/N/schedstat, second field. */
+/* Milliseconds that all threads of this process have waited for a processor: /proc/self/task/N/schedstat, second field.
+ */
 static double waited_ms(void)
 {
     DIR *d = opendir("/proc/self/task");
@@ -94,8 +101,8 @@ static double quantile(const double *sorted, int count, double q)
 
 static bool execute(struct job *j, const struct rnc_observer *o)
 {
-    struct rnc_run run = { .n = j->built.model->batch, .step = ++j->step, .seed = (uint64_t)j->c->seed, .lr = 1e-6 };
-    struct rnc_status s = { 0 };
+    struct rnc_run run = {.n = j->built.model->batch, .step = ++j->step, .seed = (uint64_t)j->c->seed, .lr = 1e-6};
+    struct rnc_status s = {0};
     return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, o, &s) || session_fail(j->c, &s);
 }
 
@@ -171,7 +178,11 @@ static void evaluate(struct job *j)
 
 /* ---- layer by layer */
 
-struct layer_times { double *ms; int run; uint32_t nodes; };
+struct layer_times {
+    double *ms;
+    int run;
+    uint32_t nodes;
+};
 
 static void after_node(void *ctx, uint32_t node, double seconds)
 {
@@ -181,9 +192,9 @@ static void after_node(void *ctx, uint32_t node, double seconds)
 
 static bool measure_layers(struct job *j)
 {
-    struct layer_times t = { .nodes = j->built.model->nnodes };
-    t.ms = ARENA_ARRAY(j->c->arena, double, (size_t)t.nodes * LAYER_RUNS + 1);
-    struct rnc_observer o = { after_node, &t };
+    struct layer_times t = {.nodes = j->built.model->nnodes};
+    t.ms = ARENA_ARRAY(j->c->arena, double, (size_t)t.nodes *LAYER_RUNS + 1);
+    struct rnc_observer o = {after_node, &t};
     for (t.run = 0; t.run < LAYER_RUNS; t.run++)
         if (!execute(j, &o)) return false;
     j->layers.row = ARENA_ARRAY(j->c->arena, struct layer, t.nodes + 1);
@@ -191,7 +202,7 @@ static bool measure_layers(struct job *j)
     for (uint32_t i = 0; i < t.nodes; i++) {
         double *ms = t.ms + (size_t)i * LAYER_RUNS;
         qsort(ms, LAYER_RUNS, sizeof *ms, by_value);
-        j->layers.row[i] = (struct layer){ .ms = quantile(ms, LAYER_RUNS, 0.5), .min = ms[0] };
+        j->layers.row[i] = (struct layer){.ms = quantile(ms, LAYER_RUNS, 0.5), .min = ms[0]};
     }
     return true;
 }
@@ -219,7 +230,10 @@ static double rate(double flops, double ms) { return ms > 0 ? flops / ms * 1e-6 
 
 static bool refuse(struct job *j, const char *where, double error, double limit)
 {
-    struct diag *d = diag_error(j->c->diags, (struct span){ 0 }, "no figures: the result of %s does not match the reference (relative error %.2e, limit %.0e)", where, error, limit);
+    struct diag *d =
+        diag_error(j->c->diags, (struct span){0},
+                   "no figures: the result of %s does not match the reference (relative error %.2e, limit %.0e)", where,
+                   error, limit);
     diag_note(d, "`rnc verify` shows every node");
     return false;
 }
@@ -228,7 +242,7 @@ static bool refuse(struct job *j, const char *where, double error, double limit)
 static bool check_whole(struct job *j)
 {
     const struct graph *g = j->built.raw;
-    struct reference_options o = { .n = 1, .in = (const void *const *)j->in, .out = j->out };
+    struct reference_options o = {.n = 1, .in = (const void *const *)j->in, .out = j->out};
     struct eval *e = reference_eval(j->c, g, &j->session, &o);
     bool ok = execute(j, NULL);
     eval_run(e, true);
@@ -251,18 +265,20 @@ static bool check_whole(struct job *j)
 /* Every kernel at least once: of nodes that share their kernels, the first. */
 static bool check_kernels(struct job *j, int64_t n)
 {
-    struct reference_options o = { .distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out };
+    struct reference_options o = {.distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out};
     struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
     if (!reference_nodes(j->c, &j->built, &j->session, &o, rows)) return false;
     for (uint32_t i = 0; i < j->built.model->nnodes; i++) {
         const struct rnc_node *node = &j->built.model->nodes[i];
         double limit = reference_limit(&rows[i], NODE_TOLERANCE);
-        if (rows[i].checked && !(rows[i].error <= limit)) return refuse(j, arena_printf(j->c->arena, "%s (%s)", node->name, node->op), rows[i].error, limit);
+        if (rows[i].checked && !(rows[i].error <= limit))
+            return refuse(j, arena_printf(j->c->arena, "%s (%s)", node->name, node->op), rows[i].error, limit);
     }
     return true;
 }
 
-/* The reference wants the parameters as they were given, and what was measured has kept none that its kernels read in another form. */
+/* The reference wants the parameters as they were given, and what was measured has kept none that its kernels read in
+   another form. */
 static bool reopen(struct job *j)
 {
     if (j->built.model->nprepares == 0) return true;
@@ -311,19 +327,31 @@ static void print_json(struct job *j)
 {
     const struct rnc_model *m = j->built.model;
     const char *cpu = cpu_name(j->c);
-    json_t *root = json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer", "batch", (json_int_t)m->batch,
-        "threads", j->session.par.workers, "dtype", dtype_name(j), "cpu", cpu ? cpu : m->cpu, "target", m->cpu);
-    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "median_ms", j->median, "min_ms", j->min, "p95_ms", j->p95,
-        "images_per_s", (double)m->batch / j->median * 1e3, "runs", j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
-    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median), "executed_gflops", rate(j->executed, j->median),
-        "peak_gflops", j->peak, "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak, "nominal_flops", j->flops, "executed_flops", j->executed));
-    json_object_update_new(root, json_pack("{s:f, s:b, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built), "cached", (int)program_stats(j->built.program)->cached, "peak_rss_bytes", (json_int_t)j->rss.whole,
-        "planned_bytes", (json_int_t)m->arena_bytes, "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes", (json_int_t)m->state_bytes));
-    json_object_update_new(root, json_pack("{s:I, s:I, s:I, s:I}", "idle_rss_bytes", (json_int_t)j->rss.idle, "run_rss_bytes", (json_int_t)j->rss.run,
-        "run_rss_increment_bytes", (json_int_t)increment(j), "code_bytes", (json_int_t)program_stats(j->built.program)->code_bytes));
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer",
+                  "batch", (json_int_t)m->batch, "threads", j->session.par.workers, "dtype", dtype_name(j), "cpu",
+                  cpu ? cpu : m->cpu, "target", m->cpu);
+    json_object_update_new(root,
+                           json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "median_ms", j->median, "min_ms", j->min,
+                                     "p95_ms", j->p95, "images_per_s", (double)m->batch / j->median * 1e3, "runs",
+                                     j->counted, "runs_dropped", j->dropped, "disturbed", (int)j->disturbed));
+    json_object_update_new(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "gflops", rate(j->flops, j->median),
+                                           "executed_gflops", rate(j->executed, j->median), "peak_gflops", j->peak,
+                                           "percent_of_peak", 100 * rate(j->executed, j->median) / j->peak,
+                                           "nominal_flops", j->flops, "executed_flops", j->executed));
+    json_object_update_new(root, json_pack("{s:f, s:b, s:I, s:I, s:I, s:I}", "compile_ms", compile_ms(&j->built),
+                                           "cached", (int)program_stats(j->built.program)->cached, "peak_rss_bytes",
+                                           (json_int_t)j->rss.whole, "planned_bytes", (json_int_t)m->arena_bytes,
+                                           "lower_bound_bytes", (json_int_t)m->lower_bound_bytes, "state_bytes",
+                                           (json_int_t)m->state_bytes));
+    json_object_update_new(root,
+                           json_pack("{s:I, s:I, s:I, s:I}", "idle_rss_bytes", (json_int_t)j->rss.idle, "run_rss_bytes",
+                                     (json_int_t)j->rss.run, "run_rss_increment_bytes", (json_int_t)increment(j),
+                                     "code_bytes", (json_int_t)program_stats(j->built.program)->code_bytes));
     json_object_set_new(root, "layers", layers_json(&j->layers));
-    json_object_update_new(root, json_pack("{s:o, s:f, s:o}", "kinds", layers_kinds_json(&j->layers), "memory_bound_percent", layers_memory_percent(&j->layers),
-        "bandwidth", layers_bandwidth_json(&j->layers)));
+    json_object_update_new(root, json_pack("{s:o, s:f, s:o}", "kinds", layers_kinds_json(&j->layers),
+                                           "memory_bound_percent", layers_memory_percent(&j->layers), "bandwidth",
+                                           layers_bandwidth_json(&j->layers)));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -333,10 +361,12 @@ static void print_memory(struct job *j)
 {
     const struct rnc_model *m = j->built.model;
     struct arena *a = j->c->arena;
-    printf("memory    %s resident while it runs: %s more than the idle process; at most %s with loading and compiling\n", format_bytes(a, j->rss.run),
-           format_bytes(a, increment(j)), format_bytes(a, j->rss.whole));
-    printf("          of that %s weights, %s intermediates (no plan can take less than %s), %s code\n", format_bytes(a, m->state_bytes),
-           format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes), format_bytes(a, program_stats(j->built.program)->code_bytes));
+    printf(
+        "memory    %s resident while it runs: %s more than the idle process; at most %s with loading and compiling\n",
+        format_bytes(a, j->rss.run), format_bytes(a, increment(j)), format_bytes(a, j->rss.whole));
+    printf("          of that %s weights, %s intermediates (no plan can take less than %s), %s code\n",
+           format_bytes(a, m->state_bytes), format_bytes(a, m->arena_bytes), format_bytes(a, m->lower_bound_bytes),
+           format_bytes(a, program_stats(j->built.program)->code_bytes));
 }
 
 static void print_report(struct job *j)
@@ -344,26 +374,33 @@ static void print_report(struct job *j)
     const struct rnc_model *m = j->built.model;
     struct arena *a = j->c->arena;
     const char *cpu = cpu_name(j->c);
-    printf("%s, %s, batch %lld, %d thread%s, %s, %s%s%s\n\n", m->name, j->train ? "training step" : "inference", (long long)m->batch, j->session.par.workers,
-           j->session.par.workers > 1 ? "s" : "", dtype_name(j), m->cpu, cpu ? " on " : "", cpu ? cpu : "");
+    printf("%s, %s, batch %lld, %d thread%s, %s, %s%s%s\n\n", m->name, j->train ? "training step" : "inference",
+           (long long)m->batch, j->session.par.workers, j->session.par.workers > 1 ? "s" : "", dtype_name(j), m->cpu,
+           cpu ? " on " : "", cpu ? cpu : "");
     if (opt_per_layer) layers_print(&j->layers);
     if (opt_per_layer && j->train) layers_print_kinds(&j->layers);
-    const char *noise = j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
-                        : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped) : "";
-    printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min), format_ms(a, j->p95), j->counted, noise);
+    const char *noise =
+        j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
+        : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped)
+                     : "";
+    printf("time      %s ms median, %s min, %s p95 (%d runs%s)\n", format_ms(a, j->median), format_ms(a, j->min),
+           format_ms(a, j->p95), j->counted, noise);
     double speed = (double)m->batch / j->median * 1e3;
     printf("speed     %s images/s\n", speed < 100 ? arena_printf(a, "%.1f", speed) : format_count(a, (int64_t)speed));
     printf("          %.1f GFLOP/s", rate(j->flops, j->median));
     if (fabs(j->executed - j->flops) > 1e-6 * j->flops) printf(" nominal; %.1f executed", rate(j->executed, j->median));
-    printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak, j->peak);
+    printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(j->executed, j->median) / j->peak,
+           j->peak);
     if (opt_per_layer) layers_print_bound(&j->layers);
     print_memory(j);
-    printf("compile   %s ms%s\n", format_ms(a, compile_ms(&j->built)), program_stats(j->built.program)->cached ? ", from the cache" : "");
+    printf("compile   %s ms%s\n", format_ms(a, compile_ms(&j->built)),
+           program_stats(j->built.program)->cached ? ", from the cache" : "");
     double im2col = 0, ours = 0;
     for (uint32_t i = 0; j->baseline && i < j->layers.count; i++)
         if (j->layers.row[i].im2col_ms > 0) im2col += j->layers.row[i].im2col_ms, ours += j->layers.row[i].ms;
     if (ours > 0)
-        printf("baseline  im2col and OpenBLAS (%s), one thread: %s ms for the convolutions that took %s ms here, with all that is fused into them\n",
+        printf("baseline  im2col and OpenBLAS (%s), one thread: %s ms for the convolutions that took %s ms here, with "
+               "all that is fused into them\n",
                j->blas_core, format_ms(a, im2col), format_ms(a, ours));
     printf("result    matches the reference\n");
 }
@@ -373,14 +410,14 @@ static void print_report(struct job *j)
 static bool one_of(struct cli *c, const char *option, const char *given, const char *a, const char *b)
 {
     if (strcmp(given, a) == 0 || strcmp(given, b) == 0) return true;
-    diag_note(diag_error(c->diags, (struct span){ 0 }, "--%s: there is no '%s'", option, given), "it is %s or %s", a, b);
+    diag_note(diag_error(c->diags, (struct span){0}, "--%s: there is no '%s'", option, given), "it is %s or %s", a, b);
     return false;
 }
 
 /* The peak's loop is compiled before the session is opened, which gives back what compiling has taken. */
 static bool open_all(struct job *j, const char *spec, struct gen_peak **peak)
 {
-    struct model_options o = { .mode = j->train ? MODEL_TRAIN : MODEL_INFER };
+    struct model_options o = {.mode = j->train ? MODEL_TRAIN : MODEL_INFER};
     if (!cli_build(j->c, spec, &o, &j->built)) return false;
     *peak = gen_peak_new(&j->built.target, j->c->diags);
     return *peak && session_open_perturbed(j->c, j->built.model, opt_weights, 0, &j->session);
@@ -415,7 +452,8 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     static struct job j;
     j.c = c;
-    if (!one_of(c, "mode", opt_mode, "infer", "train") || !one_of(c, "check", opt_check, "quick", "full")) return cli_finish(c);
+    if (!one_of(c, "mode", opt_mode, "infer", "train") || !one_of(c, "check", opt_check, "quick", "full"))
+        return cli_finish(c);
     j.train = strcmp(opt_mode, "train") == 0;
     if (!memory_for_training(c, j.train, "--mode train")) return cli_finish(c);
     if (bench(&j, argv[0])) {
@@ -428,25 +466,55 @@ static int run(struct cli *c, int argc, char **argv)
 }
 
 static const struct option options[] = {
-    { .name = "mode", .kind = OPT_TEXT, .arg = "MODE", .help = "infer (the default) or train: a whole step with the update", .dest = &opt_mode },
-    { .name = "per-layer", .kind = OPT_FLAG, .help = "a table of every node, and for training one of every kind of work", .dest = &opt_per_layer },
-    { .name = "baseline", .kind = OPT_FLAG, .help = "also each convolution by im2col and OpenBLAS, on one thread", .dest = &opt_baseline },
-    { .name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt_seconds },
-    { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
-    { .name = "check", .kind = OPT_TEXT, .arg = "HOW", .help = "quick: every kernel once; full: also the whole network, however large", .dest = &opt_check },
+    {.name = "mode",
+     .kind = OPT_TEXT,
+     .arg = "MODE",
+     .help = "infer (the default) or train: a whole step with the update",
+     .dest = &opt_mode},
+    {.name = "per-layer",
+     .kind = OPT_FLAG,
+     .help = "a table of every node, and for training one of every kind of work",
+     .dest = &opt_per_layer},
+    {.name = "baseline",
+     .kind = OPT_FLAG,
+     .help = "also each convolution by im2col and OpenBLAS, on one thread",
+     .dest = &opt_baseline},
+    {.name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt_seconds},
+    {.name = "weights",
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "a safetensors file; without it, fresh ones from --seed",
+     .dest = &opt_weights},
+    {.name = "check",
+     .kind = OPT_TEXT,
+     .arg = "HOW",
+     .help = "quick: every kernel once; full: also the whole network, however large",
+     .dest = &opt_check},
 };
 
 const struct command command_bench = {
-    .name = "bench", .summary = "how fast, as a share of the FMA peak measured in the same run",
+    .name = "bench",
+    .summary = "how fast, as a share of the FMA peak measured in the same run",
     .usage = "SPEC [--mode infer|train] [--batch N] [--threads T] [--per-layer] [--json]",
-    .details = "The peak (a loop of fused multiply-adds on registers, on the same threads) is measured between the runs. Runs in which the threads had\n"
-               "to wait for a processor are dropped; figures are medians. GFLOP/s are nominal, two for each multiply-add of the layers as written;\n"
-               "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its reference.\n"
-               "--per-layer marks the nodes that memory bounds: whose bytes take longer at the bandwidth measured beside them than their FLOPs at the\n"
-               "peak, and how much of their time that accounts for. With --mode train a second table adds up forward convolutions, dgrad, wgrad, batch\n"
-               "norm, pointwise operators, what is computed twice to save memory (recompute) and the update. Memory is what is resident in the runs,\n"
-               "and how much more than in the idle process.\n\n"
-               "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
-    .min_args = 1, .max_args = 1, .run = run,
+    .details =
+        "The peak (a loop of fused multiply-adds on registers, on the same threads) is measured between the runs. Runs "
+        "in which the threads had\n"
+        "to wait for a processor are dropped; figures are medians. GFLOP/s are nominal, two for each multiply-add of "
+        "the layers as written;\n"
+        "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its "
+        "reference.\n"
+        "--per-layer marks the nodes that memory bounds: whose bytes take longer at the bandwidth measured beside them "
+        "than their FLOPs at the\n"
+        "peak, and how much of their time that accounts for. With --mode train a second table adds up forward "
+        "convolutions, dgrad, wgrad, batch\n"
+        "norm, pointwise operators, what is computed twice to save memory (recompute) and the update. Memory is what "
+        "is resident in the runs,\n"
+        "and how much more than in the idle process.\n\n"
+        "  rnc bench resnet50 --batch 1 --threads 1 --per-layer\n  rnc bench resnet20 --mode train --batch 128\n",
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };

@@ -35,7 +35,8 @@ static bool size_cap(struct cli *c, uint64_t *out)
     const char *given = environment("RNC_CACHE_SIZE");
     *out = UINT64_C(1) << 30;
     if (!given || memory_size(given, out)) return true;
-    diag_note(diag_error(c->diags, (struct span){ 0 }, "RNC_CACHE_SIZE: '%s' is not a size", given), "for example RNC_CACHE_SIZE=500MiB");
+    diag_note(diag_error(c->diags, (struct span){0}, "RNC_CACHE_SIZE: '%s' is not a size", given),
+              "for example RNC_CACHE_SIZE=500MiB");
     return false;
 }
 
@@ -44,7 +45,7 @@ static bool switched_off(struct cli *c, bool *out)
     const char *given = environment("RNC_CACHE");
     *out = c->no_cache || (given && strcmp(given, "off") == 0);
     if (!given || *out || strcmp(given, "on") == 0) return true;
-    diag_note(diag_error(c->diags, (struct span){ 0 }, "RNC_CACHE: there is no '%s'", given), "it is on or off");
+    diag_note(diag_error(c->diags, (struct span){0}, "RNC_CACHE: there is no '%s'", given), "it is on or off");
     return false;
 }
 
@@ -65,16 +66,18 @@ static const char *models(struct arena *a, struct cache_usage u)
 
 static const char *tuned(struct arena *a, struct tuner_usage u)
 {
-    return arena_printf(a, "%d tuned convolution%s for %d CPU%s, %s", u.rows, u.rows == 1 ? "" : "s", u.tables, u.tables == 1 ? "" : "s", format_bytes(a, u.bytes));
+    return arena_printf(a, "%d tuned convolution%s for %d CPU%s, %s", u.rows, u.rows == 1 ? "" : "s", u.tables,
+                        u.tables == 1 ? "" : "s", format_bytes(a, u.bytes));
 }
 
 static void clear(struct cli *c, struct cache *cache, const char *dir)
 {
-    struct cache_usage removed = { 0 };
-    struct tuner_usage tables = { 0 };
+    struct cache_usage removed = {0};
+    struct tuner_usage tables = {0};
     if (cache) removed = cache_clear(cache), tables = tuner_usage(cache, true);
     if (c->json) {
-        json_t *root = json_pack("{s:s, s:i, s:I, s:i}", "folder", dir, "removed", removed.entries, "removed_bytes", (json_int_t)removed.bytes, "removed_tuned", tables.rows);
+        json_t *root = json_pack("{s:s, s:i, s:I, s:i}", "folder", dir, "removed", removed.entries, "removed_bytes",
+                                 (json_int_t)removed.bytes, "removed_tuned", tables.rows);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
@@ -86,12 +89,13 @@ static void clear(struct cli *c, struct cache *cache, const char *dir)
 
 static void show(struct cli *c, struct cache *cache, const char *dir, bool usable, uint64_t cap)
 {
-    struct cache_usage u = { 0 };
-    struct tuner_usage tables = { 0 };
+    struct cache_usage u = {0};
+    struct tuner_usage tables = {0};
     if (cache) u = cache_usage(cache), tables = tuner_usage(cache, false);
     if (c->json) {
-        json_t *root = json_pack("{s:s, s:b, s:i, s:I, s:I, s:i, s:I}", "folder", dir, "used", (int)usable, "entries", u.entries, "bytes", (json_int_t)u.bytes,
-            "cap_bytes", (json_int_t)cap, "tuned", tables.rows, "tuned_bytes", (json_int_t)tables.bytes);
+        json_t *root = json_pack("{s:s, s:b, s:i, s:I, s:I, s:i, s:I}", "folder", dir, "used", (int)usable, "entries",
+                                 u.entries, "bytes", (json_int_t)u.bytes, "cap_bytes", (json_int_t)cap, "tuned",
+                                 tables.rows, "tuned_bytes", (json_int_t)tables.bytes);
         json_dumpf(root, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(root);
@@ -111,7 +115,8 @@ static int run(struct cli *c, int argc, char **argv)
     if (!switched_off(c, &off) || !size_cap(c, &cap)) return cli_finish(c);
     const char *dir = folder(c->arena), *why;
     if (!dir) {
-        diag_env(c->diags, "there is no folder for the cache: set RNC_CACHE_DIR, XDG_CACHE_HOME or HOME to an absolute path");
+        diag_env(c->diags,
+                 "there is no folder for the cache: set RNC_CACHE_DIR, XDG_CACHE_HOME or HOME to an absolute path");
         return cli_finish(c);
     }
     struct cache *cache = cache_open(c->arena, dir, false, &why);
@@ -119,8 +124,8 @@ static int run(struct cli *c, int argc, char **argv)
         if (why) diag_env(c->diags, "%s is not used as the cache, and nothing in it was removed: %s", dir, why);
         else clear(c, cache, dir);
     } else {
-        if (why) diag_warn(c->diags, (struct span){ 0 }, "%s is not used: %s", dir, why);
-        else if (off) diag_warn(c->diags, (struct span){ 0 }, "the cache is switched off (RNC_CACHE=off)");
+        if (why) diag_warn(c->diags, (struct span){0}, "%s is not used: %s", dir, why);
+        else if (off) diag_warn(c->diags, (struct span){0}, "the cache is switched off (RNC_CACHE=off)");
         show(c, cache, dir, !why && !off, cap);
     }
     cache_close(cache);
@@ -128,16 +133,29 @@ static int run(struct cli *c, int argc, char **argv)
 }
 
 static const struct option options[] = {
-    { .name = "clear", .kind = OPT_FLAG, .help = "remove every compiled model, and what --tune has learnt", .dest = &opt_clear },
+    {.name = "clear",
+     .kind = OPT_FLAG,
+     .help = "remove every compiled model, and what --tune has learnt",
+     .dest = &opt_clear},
 };
 
 const struct command command_cache = {
-    .name = "cache", .summary = "where compiled models are kept, how many, how large", .usage = "[--clear] [--json]",
-    .details = "A model that has been compiled starts from the cache the next time: in milliseconds, with the same bits. It is kept by content: the\n"
-               "final IR, the CPU, rnc's build and LLVM's. A damaged entry is compiled again. The folder is used only where it is the caller's own and\n"
-               "nobody else may write to it. What --tune has measured is kept beside them, for each CPU; only --tune uses it.\n\n"
+    .name = "cache",
+    .summary = "where compiled models are kept, how many, how large",
+    .usage = "[--clear] [--json]",
+    .details = "A model that has been compiled starts from the cache the next time: in milliseconds, with the same "
+               "bits. It is kept by content: the\n"
+               "final IR, the CPU, rnc's build and LLVM's. A damaged entry is compiled again. The folder is used only "
+               "where it is the caller's own and\n"
+               "nobody else may write to it. What --tune has measured is kept beside them, for each CPU; only --tune "
+               "uses it.\n\n"
                "  RNC_CACHE_DIR    the folder (else $XDG_CACHE_HOME/rnc, else ~/.cache/rnc)\n"
                "  RNC_CACHE_SIZE   how much it may hold: 500MiB (1GiB)\n"
                "  RNC_CACHE=off    no cache, like --no-cache\n",
-    .shared = CLI_JSON, .options = options, .noptions = sizeof options / sizeof options[0], .min_args = 0, .max_args = 0, .run = run,
+    .shared = CLI_JSON,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 0,
+    .max_args = 0,
+    .run = run,
 };

@@ -21,7 +21,8 @@ static void check_one(struct cli *c, const char *path)
     struct build_options o = {.batch = c->batch > 0 ? c->batch : 1, .losses = s->ast->nlosses > 0};
     struct graph *g = build_graph(c->arena, c->diags, s, &o);
     if (!g || diags_errors(c->diags) != before) return;
-    printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers, (long long)parameters_of(g));
+    printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers,
+           (long long)parameters_of(g));
 }
 
 static int run_check(struct cli *c, int argc, char **argv)
@@ -35,8 +36,9 @@ const struct command command_check = {
     .name = "check",
     .summary = "find every error of specs",
     .usage = "SPEC…",
-    .details = "Reads each spec, expands it, and checks every shape. All errors are reported in one run, with their places.\n"
-               "A SPEC is a file, `-`, or the name of a shipped spec.\n",
+    .details =
+        "Reads each spec, expands it, and checks every shape. All errors are reported in one run, with their places.\n"
+        "A SPEC is a file, `-`, or the name of a shipped spec.\n",
     .shared = CLI_SPEC,
     .min_args = 1,
     .max_args = -1,

@@ -45,7 +45,8 @@ static void print_group(struct arena *a, const struct node *first, FILE *out)
 void choices_print(struct arena *a, const struct graph *g, FILE *out)
 {
     int direct = 0, others = 0;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (algorithm_count(n) < 2) continue;
         bool seen = false;
         for (const struct node *p = n->prev; p && !seen; p = p->prev) seen = algorithm_count(p) > 1 && same_group(p, n);
@@ -60,8 +61,9 @@ json_t *choices_json(const struct graph *g)
 {
     json_t *list = json_array();
     GRAPH_EACH(g, n)
-        if (algorithm_count(n) > 1)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f}", "layer", name_of(n), "operator", n->op->name, "algorithm",
-                                                  algorithm_name(n, choice_of(n)), "error", algorithm_error(n, choice_of(n))));
+    if (algorithm_count(n) > 1)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f}", "layer", name_of(n), "operator", n->op->name,
+                                              "algorithm", algorithm_name(n, choice_of(n)), "error",
+                                              algorithm_error(n, choice_of(n))));
     return list;
 }

@@ -19,7 +19,7 @@ extern char **environ;
 
 static bool opt_train;
 static const char *opt_emit, *opt_output, *opt_cpu, *opt_target;
-static const char *const emits[] = { "ir", "ir-raw", "llvm", "asm", "report" };
+static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report"};
 enum { NEMITS = sizeof emits / sizeof emits[0] };
 
 /* ---- the C header */
@@ -29,10 +29,7 @@ static void upper(struct buf *b, const char *s)
     for (; *s; s++) buf_putc(b, isalnum((unsigned char)*s) ? (char)toupper((unsigned char)*s) : '_');
 }
 
-static const char *dtype_c(enum dtype dt)
-{
-    return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float";
-}
+static const char *dtype_c(enum dtype dt) { return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float"; }
 
 static void shape_row(struct buf *b, const struct type *t)
 {
@@ -42,7 +39,8 @@ static void shape_row(struct buf *b, const struct type *t)
 }
 
 /* "#define RNC_NET_IMAGE 0  …": a buffer's position and how many elements it has. */
-static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t, int index)
+static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
+                          int index)
 {
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
@@ -63,12 +61,16 @@ static void header_weights(struct buf *b, const char *prefix, const struct graph
 {
     int count = 0;
     for (int i = 0; i < g->nvalues; i++) count += is_state(g->values[i]);
-    buf_printf(b, "\n/* Every tensor of the state, in order: X(name, C type, elements, rank, dim 0, dim 1, dim 2, dim 3). Set each by name with rnc_set in plain\n"
-                  "   row-major form, then call rnc_prepare once. */\n#define %s_NWEIGHTS %d\n#define %s_WEIGHTS(X)", prefix, count, prefix);
+    buf_printf(b,
+               "\n/* Every tensor of the state, in order: X(name, C type, elements, rank, dim 0, dim 1, dim 2, dim 3). "
+               "Set each by name with rnc_set in plain\n"
+               "   row-major form, then call rnc_prepare once. */\n#define %s_NWEIGHTS %d\n#define %s_WEIGHTS(X)",
+               prefix, count, prefix);
     for (int i = 0; i < g->nvalues; i++) {
         const struct value *v = g->values[i];
         if (!is_state(v)) continue;
-        buf_printf(b, " \\\n    X(\"%s\", %s, %lld, %d", v->name, dtype_c(v->type.dtype), (long long)type_elements(&v->type), v->type.rank);
+        buf_printf(b, " \\\n    X(\"%s\", %s, %lld, %d", v->name, dtype_c(v->type.dtype),
+                   (long long)type_elements(&v->type), v->type.rank);
         for (int k = 0; k < MAX_RANK; k++) buf_printf(b, ", %lld", (long long)(k < v->type.rank ? v->type.dim[k] : 1));
         buf_putc(b, ')');
     }
@@ -82,20 +84,28 @@ static void write_header(struct buf *b, const struct built *m)
     struct buf p;
     buf_init(&p, b->arena);
     upper(&p, symbol);
-    buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n", g->name,
-               opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
-    buf_printf(b, "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n", p.data, p.data);
-    buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol, symbol);
+    buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n",
+               g->name, opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
+    buf_printf(b,
+               "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef "
+               "__cplusplus\nextern \"C\" {\n#endif\n\n",
+               p.data, p.data);
+    buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol,
+               symbol);
     buf_printf(b, "#define %s_BATCH %lld\n", p.data, (long long)g->batch);
-    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", p.data, g->state_bytes, p.data, g->arena_bytes);
+    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", p.data, g->state_bytes, p.data,
+               g->arena_bytes);
     buf_puts(b, "\n/* Input buffers of rnc_execute, plain row-major. */\n");
     int ninputs = 0;
     for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_INPUT) header_buffer(b, p.data, "INPUT", g->values[i]->name, &g->values[i]->type, ninputs++);
+        if (g->values[i]->kind == VALUE_INPUT)
+            header_buffer(b, p.data, "INPUT", g->values[i]->name, &g->values[i]->type, ninputs++);
     for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_TARGET) header_buffer(b, p.data, "TARGET", g->values[i]->name, &g->values[i]->type, ninputs++);
+        if (g->values[i]->kind == VALUE_TARGET)
+            header_buffer(b, p.data, "TARGET", g->values[i]->name, &g->values[i]->type, ninputs++);
     buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", p.data, ninputs);
-    for (int i = 0; i < g->noutputs; i++) header_buffer(b, p.data, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
+    for (int i = 0; i < g->noutputs; i++)
+        header_buffer(b, p.data, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
     buf_printf(b, "#define %s_NOUTPUTS %d\n", p.data, g->noutputs);
     header_weights(b, p.data, g);
     buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
@@ -121,18 +131,26 @@ static const char *linker(struct cli *c, const struct target *t)
 static bool link_shared(struct cli *c, const struct target *t, const char *object, const char *output)
 {
     const char *cc = linker(c, t);
-    char *const args[] = { (char *)(uintptr_t)cc, (char[]){ "-shared" }, (char[]){ "-o" }, (char *)(uintptr_t)output, (char *)(uintptr_t)object, (char[]){ "-lm" }, NULL };
+    char *const args[] = {(char *)(uintptr_t)cc,
+                          (char[]){"-shared"},
+                          (char[]){"-o"},
+                          (char *)(uintptr_t)output,
+                          (char *)(uintptr_t)object,
+                          (char[]){"-lm"},
+                          NULL};
     pid_t pid;
     int status = 0, error = posix_spawnp(&pid, cc, NULL, NULL, args, environ);
     if (error) {
-        struct diag *d = diag_env(c->diags, "%s: a shared library needs the C compiler '%s': %s", opt_output, cc, strerror(error));
+        struct diag *d =
+            diag_env(c->diags, "%s: a shared library needs the C compiler '%s': %s", opt_output, cc, strerror(error));
         diag_note(d, "install gcc, name another compiler in CC, or write an object: -o FILE.o");
         return false;
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-        struct diag *d = diag_env(c->diags, "%s: a shared library needs the C compiler '%s', which is not here", opt_output, cc);
+        struct diag *d =
+            diag_env(c->diags, "%s: a shared library needs the C compiler '%s', which is not here", opt_output, cc);
         diag_note(d, "install gcc, name another compiler in CC, or write an object: -o FILE.o");
         return false;
     }
@@ -181,11 +199,14 @@ static void json_report(const struct built *b, const struct buf *passes, const c
         if (n) json_array_append_new(list, json_stringn(p, n));
         p += n + (p[n] == '\n');
     }
-    json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b}", "model", g->name, "mode", what,
-        "batch", (json_int_t)g->batch, "cpu", b->target.name, "passes", list, "kernels", s->kernels, "steps", s->steps,
-        "code_bytes", (json_int_t)s->code_bytes, "planned_bytes", (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes,
-        "state_bytes", (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms, "codegen_ms", s->codegen_ms,
-        "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms", b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b}",
+                  "model", g->name, "mode", what, "batch", (json_int_t)g->batch, "cpu", b->target.name, "passes", list,
+                  "kernels", s->kernels, "steps", s->steps, "code_bytes", (json_int_t)s->code_bytes, "planned_bytes",
+                  (json_int_t)g->arena_bytes, "lower_bound_bytes", (json_int_t)g->lower_bound_bytes, "state_bytes",
+                  (json_int_t)g->state_bytes, "parse_ms", b->parse_ms, "pass_ms", b->pass_ms, "emit_ms", s->emit_ms,
+                  "codegen_ms", s->codegen_ms, "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms",
+                  b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
     memory_json(g, root);
     json_object_set_new(root, "algorithms", choices_json(g));
     json_dumpf(root, stdout, JSON_INDENT(2));
@@ -197,21 +218,24 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 {
     const struct graph *g = b->graph;
     const struct gen_stats *s = program_stats(b->program);
-    fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference", (long long)g->batch, b->target.name);
+    fprintf(out, "%s, %s, batch %lld, for %s\n\npasses\n", g->name, opt_train ? "training step" : "inference",
+            (long long)g->batch, b->target.name);
     for (const char *p = passes->data; *p;) {
         size_t n = strcspn(p, "\n");
         fprintf(out, "  %.*s\n", (int)n, p);
         p += n + (p[n] == '\n');
     }
     choices_print(c->arena, g, out);
-    fprintf(out, "\ncode      %d kernels for %d steps, %s\n", s->kernels, s->steps, format_bytes(c->arena, s->code_bytes));
+    fprintf(out, "\ncode      %d kernels for %d steps, %s\n", s->kernels, s->steps,
+            format_bytes(c->arena, s->code_bytes));
     memory_report(c->arena, g, out);
-    fprintf(out, "time      %s ms: spec %s, passes %s, code %s%s\n", format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms),
-            format_ms(c->arena, b->parse_ms), format_ms(c->arena, b->pass_ms), s->cached ? "from the cache " : "", format_ms(c->arena, b->compile_ms));
+    fprintf(out, "time      %s ms: spec %s, passes %s, code %s%s\n",
+            format_ms(c->arena, b->parse_ms + b->pass_ms + b->compile_ms), format_ms(c->arena, b->parse_ms),
+            format_ms(c->arena, b->pass_ms), s->cached ? "from the cache " : "", format_ms(c->arena, b->compile_ms));
     if (s->cached) fprintf(out, "          (linking %s)\n", format_ms(c->arena, s->link_ms));
     else
-        fprintf(out, "          (all compile threads together: emitting IR %s, LLVM's code generator %s; linking %s)\n", format_ms(c->arena, s->emit_ms),
-                format_ms(c->arena, s->codegen_ms), format_ms(c->arena, s->link_ms));
+        fprintf(out, "          (all compile threads together: emitting IR %s, LLVM's code generator %s; linking %s)\n",
+                format_ms(c->arena, s->emit_ms), format_ms(c->arena, s->codegen_ms), format_ms(c->arena, s->link_ms));
 }
 
 /* ---- the command */
@@ -228,20 +252,22 @@ static bool check_options(struct cli *c)
     bool known = !opt_emit;
     for (int i = 0; i < NEMITS && !known; i++) known = strcmp(opt_emit, emits[i]) == 0;
     if (!known) {
-        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--emit: there is no '%s'", opt_emit);
+        struct diag *d = diag_error(c->diags, (struct span){0}, "--emit: there is no '%s'", opt_emit);
         const char *near = did_you_mean(opt_emit, emits, NEMITS);
         if (near) diag_note(d, "did you mean '%s'?", near);
         diag_note(d, "one of ir, ir-raw, llvm, asm, report");
         return false;
     }
-    if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h")) return true;
-    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "-o: '%s' does not end in .o, .so or .h", opt_output);
+    if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h"))
+        return true;
+    struct diag *d = diag_error(c->diags, (struct span){0}, "-o: '%s' does not end in .o, .so or .h", opt_output);
     diag_note(d, "the ending says what is written: an object, a shared library, or the C header alone");
     return false;
 }
 
-/* A file is for machines like this one or better, so it is compiled for the least CPU of its target. Where it asks for the host, it gets
-   the best named CPU that the host is: a file checks just that before it runs, and must not use what it does not check. */
+/* A file is for machines like this one or better, so it is compiled for the least CPU of its target. Where it asks for
+   the host, it gets the best named CPU that the host is: a file checks just that before it runs, and must not use what
+   it does not check. */
 static const char *choose_cpu(void)
 {
     bool asks_host = opt_cpu && strcmp(opt_cpu, "host") == 0;
@@ -264,7 +290,8 @@ static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, wha
 
 static bool generate(struct cli *c, struct built *b, struct buf *text)
 {
-    struct gen_options go = { .target = b->target, .threads = c->threads > 0 ? (int)c->threads : (int)sysconf(_SC_NPROCESSORS_ONLN) };
+    struct gen_options go = {.target = b->target,
+                             .threads = c->threads > 0 ? (int)c->threads : (int)sysconf(_SC_NPROCESSORS_ONLN)};
     go.single_object = opt_output != NULL;
     if (emitting("llvm")) go.llvm = text;
     if (emitting("asm")) go.assembly = text;
@@ -282,7 +309,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
     struct buf passes, text;
     buf_init(&passes, c->arena);
     buf_init(&text, c->arena);
-    struct model_options o = { .mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes };
+    struct model_options o = {.mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes};
     if (!cli_graph(c, spec, &o, b)) return false;
     if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
     if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
@@ -297,8 +324,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
         return true;
     }
     print_report(c, b, &passes, stdout);
-    if (opt_output)
-        printf("wrote     %s%s\n", opt_output, ends_with(opt_output, ".h") ? "" : " and its C header");
+    if (opt_output) printf("wrote     %s%s\n", opt_output, ends_with(opt_output, ".h") ? "" : " and its C header");
     return true;
 }
 
@@ -308,28 +334,51 @@ static int run(struct cli *c, int argc, char **argv)
     if (!check_options(c) || !memory_for_training(c, opt_train, "--train")) return cli_finish(c);
     c->cpu = choose_cpu();
     c->triple = opt_target;
-    struct built b = { 0 };
+    struct built b = {0};
     compile(c, argv[0], &b);
     cli_built_free(&b);
     return cli_finish(c);
 }
 
 static const struct option options[] = {
-    { .name = "train", .kind = OPT_FLAG, .help = "the training step instead of inference", .dest = &opt_train },
-    { .name = "emit", .kind = OPT_TEXT, .arg = "WHAT", .help = "print ir, ir-raw, llvm, asm or report (the default)", .dest = &opt_emit },
-    { .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write FILE.o or FILE.so, and the C header beside it", .dest = &opt_output },
-    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3, …; help lists them", .dest = &opt_cpu },
-    { .name = "target", .kind = OPT_TEXT, .arg = "TRIPLE", .help = "another machine's code: aarch64-linux-gnu; help lists them", .dest = &opt_target },
+    {.name = "train", .kind = OPT_FLAG, .help = "the training step instead of inference", .dest = &opt_train},
+    {.name = "emit",
+     .kind = OPT_TEXT,
+     .arg = "WHAT",
+     .help = "print ir, ir-raw, llvm, asm or report (the default)",
+     .dest = &opt_emit},
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "write FILE.o or FILE.so, and the C header beside it",
+     .dest = &opt_output},
+    {.name = "cpu",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .help = "CPU to compile for: host, x86-64-v3, …; help lists them",
+     .dest = &opt_cpu},
+    {.name = "target",
+     .kind = OPT_TEXT,
+     .arg = "TRIPLE",
+     .help = "another machine's code: aarch64-linux-gnu; help lists them",
+     .dest = &opt_target},
 };
 
 const struct command command_compile = {
-    .name = "compile", .summary = "native code, every stage shown; .o and .so files with a C header",
+    .name = "compile",
+    .summary = "native code, every stage shown; .o and .so files with a C header",
     .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [--target TRIPLE] [--cpu NAME] [-o FILE.o|FILE.so]",
-    .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, and needs\n"
+    .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, "
+               "and needs\n"
                "nothing but librnc_rt.a: no LLVM, no BLAS.\n\n"
                "  rnc compile resnet50\n  rnc compile resnet20 -p channels=1 -p size=28 --train --emit ir\n"
                "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n"
                "  rnc compile resnet20 --target aarch64-linux-gnu -o resnet20.o\n",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
-    .min_args = 1, .max_args = 1, .run = run,
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };

@@ -8,13 +8,13 @@
 #include "cli/session.h"
 #include "spec/train.h"
 
-static const struct span nowhere = { NULL, 0, 0, 0 };
+static const struct span nowhere = {NULL, 0, 0, 0};
 
 /* ---- the model's outside */
 
 static bool find_classes(struct cli *c, const struct spec *s, struct dataset_model *m)
 {
-    struct build_options o = { .batch = 1, .losses = false };
+    struct build_options o = {.batch = 1, .losses = false};
     struct graph *g = build_graph(c->arena, c->diags, s, &o);
     if (!g) return false;
     const struct type *t = g->noutputs ? &g->outputs[0].value->type : NULL;
@@ -30,16 +30,18 @@ static bool find_classes(struct cli *c, const struct spec *s, struct dataset_mod
 
 bool dataset_model(struct cli *c, const char *path, struct dataset_model *m)
 {
-    *m = (struct dataset_model){ .ignore = -1 };
+    *m = (struct dataset_model){.ignore = -1};
     struct spec *s = spec_load(c->arena, c->diags, path, &c->spec);
     if (!s) return false;
     m->spec = s;
     if (s->ninputs != 1 || s->inputs[0].rank != 3) {
-        diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere, "%s: one input of images, shape [C, H, W], was expected", s->name);
+        diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere,
+                   "%s: one input of images, shape [C, H, W], was expected", s->name);
         return false;
     }
     if (s->ntargets > 1 || (s->ntargets == 1 && s->targets[0].type == TARGET_TENSOR)) {
-        struct diag *d = diag_error(c->diags, s->targets[s->ntargets - 1].span, "%s: one target of type class or class_map was expected", s->name);
+        struct diag *d = diag_error(c->diags, s->targets[s->ntargets - 1].span,
+                                    "%s: one target of type class or class_map was expected", s->name);
         diag_note(d, "`rnc run --train` computes losses and gradients for any targets, from arrays");
         return false;
     }
@@ -69,21 +71,25 @@ static void suggest(struct buf *fit, struct diag *d, const struct spec *s, const
 static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
 {
     const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
-    bool sizes = p->pixels && (p->height != m->height || p->width != m->width), channels = p->pixels && p->channels != m->channels;
+    bool sizes = p->pixels && (p->height != m->height || p->width != m->width),
+         channels = p->pixels && p->channels != m->channels;
     bool classes = p->masks ? d->nclasses > m->classes : d->nclasses != m->classes;
     if (!sizes && !channels && !classes && (p->masks != NULL) == m->map) return true;
     struct diag *e = diag_error(c->diags, nowhere, "%s does not fit %s", m->spec->name, d->description);
-    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)m->channels, (long long)m->height, (long long)m->width,
-              (long long)m->classes);
+    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)m->channels,
+              (long long)m->height, (long long)m->width, (long long)m->classes);
     if ((p->masks != NULL) != m->map) {
-        diag_note(e, m->map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected" : "the data are masks, the model predicts one class for each image");
+        diag_note(e, m->map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected"
+                            : "the data are masks, the model predicts one class for each image");
         return false;
     }
     struct buf fit;
     buf_init(&fit, c->arena);
     if (channels) suggest(&fit, e, m->spec, "channels", p->channels);
     if (sizes && p->height == p->width) suggest(&fit, e, m->spec, "size", p->height);
-    else if (sizes) diag_note(e, "its input must be [%lld, %lld, %lld]", (long long)p->channels, (long long)p->height, (long long)p->width);
+    else if (sizes)
+        diag_note(e, "its input must be [%lld, %lld, %lld]", (long long)p->channels, (long long)p->height,
+                  (long long)p->width);
     if (classes) suggest(&fit, e, m->spec, "classes", d->nclasses);
     if (fit.len) diag_note(e, "fits with%s", fit.data);
     if (!named) diag_note(e, "other data are named by --data PATH, or by the spec's train section");
@@ -93,7 +99,7 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
 static struct rnc_data_source source_of(const struct spec *s, const char *data, bool whole, bool *named)
 {
     const struct spec_data *d = &s->train.data;
-    struct rnc_data_source o = { .whole = whole };
+    struct rnc_data_source o = {.whole = whole};
     *named = data || (d->format != DATA_NONE && d->format != DATA_DIGITS);
     if (data) o.path = data;
     else if (*named && d->train_images) {
@@ -111,12 +117,14 @@ static struct rnc_data_source source_of(const struct spec *s, const char *data, 
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
 {
     bool named;
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_data_source o = source_of(m->spec, data, whole, &named);
     if (!rnc_data_open(d, &o, &s)) {
         struct span at = data || !named ? nowhere : m->spec->train.data.span;
-        struct diag *e = s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
-        if (!data && named) diag_note(e, "--data PATH names other data; relative paths count from the working directory");
+        struct diag *e =
+            s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
+        if (!data && named)
+            diag_note(e, "--data PATH names other data; relative paths count from the working directory");
         rnc_data_close(d);
         return false;
     }
@@ -129,15 +137,21 @@ bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data
 
 struct rnc_loader_config dataset_loader(struct cli *c, const struct dataset_model *m, bool train)
 {
-    static const enum rnc_augment_kind kinds[] = { [AUGMENT_FLIP] = RNC_AUGMENT_FLIP, [AUGMENT_CROP] = RNC_AUGMENT_CROP,
-                                                   [AUGMENT_RANDOM_RESIZED_CROP] = RNC_AUGMENT_RESIZED_CROP };
+    static const enum rnc_augment_kind kinds[] = {[AUGMENT_FLIP] = RNC_AUGMENT_FLIP,
+                                                  [AUGMENT_CROP] = RNC_AUGMENT_CROP,
+                                                  [AUGMENT_RANDOM_RESIZED_CROP] = RNC_AUGMENT_RESIZED_CROP};
     const struct spec_train *t = &m->spec->train;
     struct rnc_augment *list = ARENA_ARRAY(c->arena, struct rnc_augment, t->naugment + 1);
-    struct rnc_loader_config l = { .channels = m->channels, .height = m->height, .width = m->width, .nclasses = m->classes, .ignore = m->ignore };
+    struct rnc_loader_config l = {
+        .channels = m->channels, .height = m->height, .width = m->width, .nclasses = m->classes, .ignore = m->ignore};
     for (int i = 0; i < t->naugment; i++) {
         const struct spec_augment *a = &t->augment[i];
-        list[i] = (struct rnc_augment){ .kind = kinds[a->kind], .horizontal = a->horizontal, .vertical = a->vertical, .pad = a->pad,
-                                        .scale_min = a->scale_min, .scale_max = a->scale_max };
+        list[i] = (struct rnc_augment){.kind = kinds[a->kind],
+                                       .horizontal = a->horizontal,
+                                       .vertical = a->vertical,
+                                       .pad = a->pad,
+                                       .scale_min = a->scale_min,
+                                       .scale_max = a->scale_max};
         if (a->kind == AUGMENT_RANDOM_RESIZED_CROP) l.centre_crop = true;
     }
     l.augment = list;
@@ -162,7 +176,8 @@ static bool parse_channels(const char *text, int64_t n, double *out)
 
 static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_config *l)
 {
-    const char *mean = f ? rnc_st_meta(f, "rnc.mean") : NULL, *std = f ? rnc_st_meta(f, "rnc.std") : NULL, *crop = f ? rnc_st_meta(f, "rnc.centre_crop") : NULL;
+    const char *mean = f ? rnc_st_meta(f, "rnc.mean") : NULL, *std = f ? rnc_st_meta(f, "rnc.std") : NULL,
+               *crop = f ? rnc_st_meta(f, "rnc.centre_crop") : NULL;
     double m[4], d[4];
     if (!mean || !std || !parse_channels(mean, l->channels, m) || !parse_channels(std, l->channels, d)) return false;
     for (int64_t i = 0; i < l->channels; i++)
@@ -175,7 +190,7 @@ static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_con
 
 static bool from_name(struct cli *c, const char *name, struct rnc_loader_config *l)
 {
-    struct spec_data n = { 0 };
+    struct spec_data n = {0};
     struct diag *d;
     if (strcmp(name, "none") == 0) return true;
     if (!train_normalize_named(name, &n)) {
@@ -189,7 +204,8 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
         return false;
     }
     if (n.nchannels != l->channels) {
-        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, n.nchannels, (long long)l->channels);
+        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, n.nchannels,
+                   (long long)l->channels);
         return false;
     }
     memcpy(l->mean, n.mean, sizeof n.mean);
@@ -197,11 +213,11 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
     return true;
 }
 
-bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f, const struct rnc_data *data,
-                       struct rnc_loader_config *l, const char **from)
+bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
+                       const struct rnc_data *data, struct rnc_loader_config *l, const char **from)
 {
     const struct spec_data *d = &m->spec->train.data;
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     if (name) {
         *from = name;
         return from_name(c, name, l);
@@ -232,23 +248,25 @@ static const char *channels_text(struct cli *c, const double *v, int64_t n)
     return b.data;
 }
 
-size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d, struct rnc_st_meta meta[DATASET_META])
+size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
+                    struct rnc_st_meta meta[DATASET_META])
 {
     size_t n = 0;
-    meta[n++] = (struct rnc_st_meta){ "rnc.mean", channels_text(c, l->mean, l->channels) };
-    meta[n++] = (struct rnc_st_meta){ "rnc.std", channels_text(c, l->std, l->channels) };
-    meta[n++] = (struct rnc_st_meta){ "rnc.centre_crop", l->centre_crop ? "1" : "0" };
+    meta[n++] = (struct rnc_st_meta){"rnc.mean", channels_text(c, l->mean, l->channels)};
+    meta[n++] = (struct rnc_st_meta){"rnc.std", channels_text(c, l->std, l->channels)};
+    meta[n++] = (struct rnc_st_meta){"rnc.centre_crop", l->centre_crop ? "1" : "0"};
     if (!d->classes) return n;
     json_t *list = json_array();
     for (int64_t i = 0; i < d->nclasses; i++) json_array_append_new(list, json_string(d->classes[i]));
     char *text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
-    if (text) meta[n++] = (struct rnc_st_meta){ "rnc.classes", arena_strdup(c->arena, text) };
+    if (text) meta[n++] = (struct rnc_st_meta){"rnc.classes", arena_strdup(c->arena, text)};
     free(text);
     return n;
 }
 
-const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f, const struct rnc_data *d)
+const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
+                                   const struct rnc_data *d)
 {
     const char **names = ARENA_ARRAY(c->arena, const char *, m->classes + 1);
     const char *text = f ? rnc_st_meta(f, "rnc.classes") : NULL;

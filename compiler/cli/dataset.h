@@ -1,4 +1,5 @@
-/* dataset.h: what train, eval and predict share: the data that a spec or --data names, whether they fit the model, how images come to it. */
+/* dataset.h: what train, eval and predict share: the data that a spec or --data names, whether they fit the model, how
+   images come to it. */
 #ifndef RNC_CLI_DATASET_H
 #define RNC_CLI_DATASET_H
 
@@ -11,26 +12,30 @@
 struct dataset_model {
     const struct spec *spec;
     int64_t channels, height, width, classes, ignore;
-    bool map;                    /* a class for each pixel */
+    bool map; /* a class for each pixel */
 };
 bool dataset_model(struct cli *c, const char *spec, struct dataset_model *m);
 
-/* Opens --data DATA (NULL: what the spec's train section names, or the built-in digits) and checks that it fits M. WHOLE: for evaluation, see struct
-   rnc_data_source. False with diagnostics, which name the parameters that would make it fit; *D is closed then. */
+/* Opens --data DATA (NULL: what the spec's train section names, or the built-in digits) and checks that it fits M.
+   WHOLE: for evaluation, see struct rnc_data_source. False with diagnostics, which name the parameters that would make
+   it fit; *D is closed then. */
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d);
 
 /* The loader's configuration, normalisation excepted: shapes, classes, and with TRAIN the spec's augmentation. */
 struct rnc_loader_config dataset_loader(struct cli *c, const struct dataset_model *m, bool train);
 
-/* How pixels are normalised, from the first of: --normalize NAME, the weights' metadata (F may be NULL), the spec, DATA (may be NULL) measured. *FROM
-   becomes words that say which. */
-bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f, const struct rnc_data *data,
-                       struct rnc_loader_config *l, const char **from);
+/* How pixels are normalised, from the first of: --normalize NAME, the weights' metadata (F may be NULL), the spec, DATA
+   (may be NULL) measured. *FROM becomes words that say which. */
+bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
+                       const struct rnc_data *data, struct rnc_loader_config *l, const char **from);
 
 /* What checkpoints keep for eval and predict: normalisation, cropping, class names. In the arena. */
 enum { DATASET_META = 4 };
-size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d, struct rnc_st_meta meta[DATASET_META]);
-/* The names of N classes from the metadata, the spec, or D (each may be NULL or have none); numbers where there are none. */
-const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f, const struct rnc_data *d);
+size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
+                    struct rnc_st_meta meta[DATASET_META]);
+/* The names of N classes from the metadata, the spec, or D (each may be NULL or have none); numbers where there are
+   none. */
+const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
+                                   const struct rnc_data *d);
 
 #endif

@@ -12,7 +12,7 @@
 
 static const char *opt_data, *opt_weights, *opt_normalize;
 
-static const struct span nowhere = { NULL, 0, 0, 0 };
+static const struct span nowhere = {NULL, 0, 0, 0};
 
 enum { DEFAULT_BATCH = 64 };
 
@@ -40,21 +40,24 @@ static void on_progress(void *ctx, int64_t done, int64_t batches)
     double *drawn = ctx, now = seconds();
     if (now - *drawn < 0.1 && done < batches) return;
     *drawn = now;
-    fprintf(stderr, "\r\033[K%s%3lld %%%s", done < batches ? "evaluating " : "", (long long)(100 * done / batches), done < batches ? "" : "\r\033[K");
+    fprintf(stderr, "\r\033[K%s%3lld %%%s", done < batches ? "evaluating " : "", (long long)(100 * done / batches),
+            done < batches ? "" : "\r\033[K");
     fflush(stderr);
 }
 
 static bool evaluate(struct evaluation *e)
 {
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_ports p;
     double drawn = 0.0;
     e->loader.data = &e->data.val;
     e->loader.batch = e->built.model->batch;
     struct rnc_loader *l = rnc_loader_new(&e->loader, &s);
-    bool ok = l && rnc_find_ports(e->built.model, &p, &s) && rnc_tally_begin(&e->tally, &p.scores->type, e->model.ignore, &s);
+    bool ok =
+        l && rnc_find_ports(e->built.model, &p, &s) && rnc_tally_begin(&e->tally, &p.scores->type, e->model.ignore, &s);
     double began = seconds();
-    ok = ok && rnc_evaluate(e->session.instance, l, &e->tally, NULL, isatty(STDERR_FILENO) ? on_progress : NULL, &drawn, &s);
+    ok = ok &&
+         rnc_evaluate(e->session.instance, l, &e->tally, NULL, isatty(STDERR_FILENO) ? on_progress : NULL, &drawn, &s);
     e->seconds = seconds() - began;
     rnc_loader_free(l);
     return ok || session_fail(e->c, &s);
@@ -63,8 +66,9 @@ static bool evaluate(struct evaluation *e)
 static void print_json(const struct evaluation *e)
 {
     double loss = rnc_tally_loss(&e->tally);
-    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description, "weights", opt_weights, "images",
-                          (json_int_t)e->tally.samples, "images_per_s", (double)e->tally.samples / e->seconds, "normalised", e->normalised);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description,
+                          "weights", opt_weights, "images", (json_int_t)e->tally.samples, "images_per_s",
+                          (double)e->tally.samples / e->seconds, "normalised", e->normalised);
     json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
     for (int m = 0; m < RNC_METRICS; m++) {
         double v = rnc_tally_metric(&e->tally, (enum rnc_metric)m);
@@ -82,16 +86,18 @@ static void print_text(const struct evaluation *e)
         double v = rnc_tally_metric(&e->tally, (enum rnc_metric)m);
         if (!isnan(v)) printf("%-15s %6.2f %%\n", rnc_metric_name((enum rnc_metric)m), 100.0 * v);
     }
-    printf("%-15s %8.4f\n%lld images in %.2f s, %.0f images/s\n", "loss", rnc_tally_loss(&e->tally), (long long)e->tally.samples, e->seconds,
-           (double)e->tally.samples / e->seconds);
+    printf("%-15s %8.4f\n%lld images in %.2f s, %.0f images/s\n", "loss", rnc_tally_loss(&e->tally),
+           (long long)e->tally.samples, e->seconds, (double)e->tally.samples / e->seconds);
 }
 
 static bool eval(struct evaluation *e, const char *spec)
 {
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     if (!opt_weights) {
         struct diag *d = diag_error(e->c->diags, nowhere, "rnc eval needs weights");
-        diag_note(d, "--weights FILE: a checkpoint such as out/best.safetensors, or any safetensors file with the spec's names");
+        diag_note(
+            d,
+            "--weights FILE: a checkpoint such as out/best.safetensors, or any safetensors file with the spec's names");
         return false;
     }
     if (!dataset_model(e->c, spec, &e->model)) return false;
@@ -101,8 +107,9 @@ static bool eval(struct evaluation *e, const char *spec)
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
               dataset_normalise(e->c, &e->model, opt_normalize, f, &e->data, &e->loader, &e->normalised);
     rnc_st_close(f);
-    struct model_options o = { .mode = MODEL_INFER, .batch = e->c->batch ? e->c->batch : DEFAULT_BATCH };
-    ok = ok && cli_build(e->c, spec, &o, &e->built) && session_open(e->c, e->built.model, opt_weights, 0, &e->session) && evaluate(e);
+    struct model_options o = {.mode = MODEL_INFER, .batch = e->c->batch ? e->c->batch : DEFAULT_BATCH};
+    ok = ok && cli_build(e->c, spec, &o, &e->built) &&
+         session_open(e->c, e->built.model, opt_weights, 0, &e->session) && evaluate(e);
     if (ok && e->c->json) print_json(e);
     else if (ok) print_text(e);
     rnc_tally_free(&e->tally);
@@ -114,21 +121,35 @@ static bool eval(struct evaluation *e, const char *spec)
 
 static int run(struct cli *c, int argc, char **argv)
 {
-    struct evaluation e = { .c = c };
+    struct evaluation e = {.c = c};
     (void)argc;
     eval(&e, argv[0]);
     return cli_finish(c);
 }
 
 static const struct option options[] = {
-    { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file", .dest = &opt_weights },
-    { .name = "data", .kind = OPT_TEXT, .arg = "PATH", .help = "as for `rnc train`; its validation part is used, or all where it has no parts", .dest = &opt_data },
-    { .name = "normalize", .kind = OPT_TEXT, .arg = "NAME", .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: as in training, the spec's, or measured)", .dest = &opt_normalize },
+    {.name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file", .dest = &opt_weights},
+    {.name = "data",
+     .kind = OPT_TEXT,
+     .arg = "PATH",
+     .help = "as for `rnc train`; its validation part is used, or all where it has no parts",
+     .dest = &opt_data},
+    {.name = "normalize",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: as in training, the spec's, or measured)",
+     .dest = &opt_normalize},
 };
 
 const struct command command_eval = {
-    .name = "eval", .summary = "measure how well weights do on data", .usage = "SPEC --weights FILE [--data PATH]",
+    .name = "eval",
+    .summary = "measure how well weights do on data",
+    .usage = "SPEC --weights FILE [--data PATH]",
     .details = "  rnc eval resnet20 -p channels=1 -p size=20 --weights out/best.safetensors\n",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
-    .min_args = 1, .max_args = 1, .run = run,
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };

@@ -27,8 +27,9 @@ const struct command command_expand = {
     .name = "expand",
     .summary = "print a spec with everything written out",
     .usage = "SPEC",
-    .details = "Every block, stage, used spec, parameter and default is written out. What is printed is itself a spec,\n"
-               "of the same layers and the same names of parameters.\n",
+    .details =
+        "Every block, stage, used spec, parameter and default is written out. What is printed is itself a spec,\n"
+        "of the same layers and the same names of parameters.\n",
     .shared = CLI_SPEC,
     .min_args = 1,
     .max_args = 1,

@@ -12,7 +12,7 @@ bool file_write(struct diags *d, const char *path, const void *data, size_t size
         diag_env(d, "the output could not be written: %s", strerror(errno));
         return false;
     }
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_file *f = rnc_file_create(path, &s);
     if (f && !rnc_file_write(f, data, size, &s)) {
         rnc_file_abort(f);

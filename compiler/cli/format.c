@@ -33,13 +33,13 @@ static const char *scaled(struct arena *a, double x, double step, const char *co
 
 const char *format_bytes(struct arena *a, uint64_t bytes)
 {
-    static const char *const units[] = { " B", " KiB", " MiB", " GiB", " TiB" };
+    static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB"};
     return scaled(a, (double)bytes, 1024, units, 4);
 }
 
 const char *format_short(struct arena *a, double n)
 {
-    static const char *const units[] = { "", " k", " M", " G", " T", " P" };
+    static const char *const units[] = {"", " k", " M", " G", " T", " P"};
     return scaled(a, n, 1000, units, 5);
 }
 
@@ -68,7 +68,8 @@ const char *format_operator(struct arena *a, const struct node *n)
     struct buf b;
     buf_init(&b, a);
     buf_puts(&b, n->op->name);
-    int kernel = op_attr_index(n->op, "kernel"), stride = op_attr_index(n->op, "stride"), groups = op_attr_index(n->op, "groups");
+    int kernel = op_attr_index(n->op, "kernel"), stride = op_attr_index(n->op, "stride"),
+        groups = op_attr_index(n->op, "groups");
     if (n->nin > 1 && n->in[1] && n->in[1]->kind == VALUE_PARAM && n->in[1]->type.rank == 4)
         buf_printf(&b, " %lld×%lld", (long long)n->in[1]->type.dim[2], (long long)n->in[1]->type.dim[3]);
     else if (kernel >= 0 && n->attr[kernel].type == ATTR_PAIR)
@@ -79,7 +80,11 @@ const char *format_operator(struct arena *a, const struct node *n)
     return b.data;
 }
 
-struct format_row { const char *cell[MAX_COLUMNS]; struct format_row *next; bool rule; };
+struct format_row {
+    const char *cell[MAX_COLUMNS];
+    struct format_row *next;
+    bool rule;
+};
 struct format_table {
     struct arena *arena;
     int columns;

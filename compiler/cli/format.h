@@ -7,11 +7,12 @@
 #include "base/arena.h"
 #include "ir/graph.h"
 
-const char *format_count(struct arena *a, int64_t n);        /* 11,689,512 */
-const char *format_bytes(struct arena *a, uint64_t bytes);   /* 44.6 MiB */
-const char *format_short(struct arena *a, double n);         /* 1.82 G */
-const char *format_ms(struct arena *a, double ms);           /* three significant digits: 0.132, 4.57, 128 */
-const char *format_dims(struct arena *a, const struct type *t, int from); /* 64 × 112 × 112; FROM 1: without the batch */
+const char *format_count(struct arena *a, int64_t n);      /* 11,689,512 */
+const char *format_bytes(struct arena *a, uint64_t bytes); /* 44.6 MiB */
+const char *format_short(struct arena *a, double n);       /* 1.82 G */
+const char *format_ms(struct arena *a, double ms);         /* three significant digits: 0.132, 4.57, 128 */
+const char *format_dims(struct arena *a, const struct type *t,
+                        int from); /* 64 × 112 × 112; FROM 1: without the batch */
 /* "conv2d 3×3 /2 ×32": the operator with its kernel, stride and groups where it has them. */
 const char *format_operator(struct arena *a, const struct node *n);
 

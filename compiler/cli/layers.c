@@ -8,7 +8,8 @@
 /* ---- kinds */
 
 /* In the order of the table. */
-static const char *const kinds[] = { "convolution", "dgrad", "wgrad", "batch norm", "pointwise", "pool", "loss", "recompute", "update", "repack", "other" };
+static const char *const kinds[] = {"convolution", "dgrad",     "wgrad",  "batch norm", "pointwise", "pool",
+                                    "loss",        "recompute", "update", "repack",     "other"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static bool begins(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
@@ -30,7 +31,8 @@ const char *layer_kind(const struct node *n, const char *phase)
 {
     const struct op_def *op = leading_op(n);
     if (n->again) return "recompute";
-    bool backward = strcmp(phase, "backward") == 0; /* a transposed convolution's dgrad is a convolution, and the other way round */
+    bool backward =
+        strcmp(phase, "backward") == 0; /* a transposed convolution's dgrad is a convolution, and the other way round */
     if (begins(op->name, "bn_") || begins(op->name, "batch_norm")) return "batch norm";
     if (ends(op->name, "_update")) return "update";
     if (strcmp(op->name, "repack") == 0) return "repack";
@@ -40,7 +42,10 @@ const char *layer_kind(const struct node *n, const char *phase)
     case KERNEL_POINTWISE: return "pointwise";
     case KERNEL_POOL: return "pool";
     case KERNEL_SOFTMAX: return "loss";
-    case KERNEL_NONE: case KERNEL_REDUCE: case KERNEL_MOVE: case KERNEL_PREPARE: break;
+    case KERNEL_NONE:
+    case KERNEL_REDUCE:
+    case KERNEL_MOVE:
+    case KERNEL_PREPARE: break;
     }
     return op->class_ == OP_LOSS ? "loss" : "other";
 }
@@ -49,7 +54,8 @@ void layers_explain(struct layers *l, const struct graph *g, const struct rnc_mo
 {
     uint32_t k = 0;
     size_t footprint = (size_t)m->state_bytes + (size_t)m->arena_bytes;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (n->prepare || k >= l->count) continue;
         struct layer *r = &l->row[k];
         struct roofline_bytes b = roofline_node(n);
@@ -62,14 +68,17 @@ void layers_explain(struct layers *l, const struct graph *g, const struct rnc_mo
 
 /* ---- sums */
 
-struct sum { int nodes; double ms, flops, executed, bytes, memory_bound_ms; };
+struct sum {
+    int nodes;
+    double ms, flops, executed, bytes, memory_bound_ms;
+};
 
 static bool is_memory_bound(const struct layer *r) { return r->memory_ms > r->flops_ms; }
 
 /* Of one kind; NULL: of all. */
 static struct sum sum_of(const struct layers *l, const char *kind)
 {
-    struct sum s = { 0 };
+    struct sum s = {0};
     for (uint32_t i = 0; i < l->count; i++) {
         const struct layer *r = &l->row[i];
         if (kind && strcmp(r->kind, kind) != 0) continue;
@@ -87,7 +96,10 @@ static double rate(double amount, double ms) { return ms > 0 ? amount / ms * 1e-
 static double percent(double part, double of) { return of > 0 ? 100 * part / of : 0; }
 
 /* How much of the measured time the bound accounts for. */
-static double explained(const struct layer *r) { return percent(is_memory_bound(r) ? r->memory_ms : r->flops_ms, r->ms); }
+static double explained(const struct layer *r)
+{
+    return percent(is_memory_bound(r) ? r->memory_ms : r->flops_ms, r->ms);
+}
 
 double layers_memory_percent(const struct layers *l)
 {
@@ -102,17 +114,20 @@ static void print_layer(const struct layers *l, struct format_table *t, const st
     struct arena *a = l->arena;
     const struct rnc_node *n = r->node;
     bool flops = n->executed_flops > 0;
-    format_table_row(t, (const char *[]){
-        n->name, n->op, n->algorithm, format_ms(a, r->ms), arena_printf(a, "%.1f%%", percent(r->ms, total)),
-        flops ? arena_printf(a, "%.1f", rate((double)n->flops, r->ms)) : NULL,
-        flops ? arena_printf(a, "%.0f%%", percent(r->flops_ms, r->ms)) : NULL,
-        arena_printf(a, "%.1f", rate((double)n->bytes, r->ms)), is_memory_bound(r) ? arena_printf(a, "memory %.0f%%", explained(r)) : "",
-        r->im2col_ms > 0 ? format_ms(a, r->im2col_ms) : NULL });
+    format_table_row(t, (const char *[]){n->name, n->op, n->algorithm, format_ms(a, r->ms),
+                                         arena_printf(a, "%.1f%%", percent(r->ms, total)),
+                                         flops ? arena_printf(a, "%.1f", rate((double)n->flops, r->ms)) : NULL,
+                                         flops ? arena_printf(a, "%.0f%%", percent(r->flops_ms, r->ms)) : NULL,
+                                         arena_printf(a, "%.1f", rate((double)n->bytes, r->ms)),
+                                         is_memory_bound(r) ? arena_printf(a, "memory %.0f%%", explained(r)) : "",
+                                         r->im2col_ms > 0 ? format_ms(a, r->im2col_ms) : NULL});
 }
 
 void layers_print(const struct layers *l)
 {
-    const char *const columns[] = { "layer", "operator", "algorithm", ">ms", ">share", ">GFLOP/s", ">of peak", ">GB/s", "bound", l->im2col ? ">im2col ms" : NULL, NULL };
+    const char *const columns[] = {"layer",    "operator", "algorithm", ">ms",   ">share",
+                                   ">GFLOP/s", ">of peak", ">GB/s",     "bound", l->im2col ? ">im2col ms" : NULL,
+                                   NULL};
     struct format_table *t = format_table_new(l->arena, columns);
     double total = sum_of(l, NULL).ms;
     for (uint32_t i = 0; i < l->count; i++)
@@ -121,19 +136,24 @@ void layers_print(const struct layers *l)
     putchar('\n');
 }
 
-static void print_kind(const struct layers *l, struct format_table *t, const char *name, const struct sum *s, double total)
+static void print_kind(const struct layers *l, struct format_table *t, const char *name, const struct sum *s,
+                       double total)
 {
     struct arena *a = l->arena;
     bool flops = s->executed > 0;
-    format_table_row(t, (const char *[]){
-        name, format_count(a, s->nodes), format_ms(a, s->ms), arena_printf(a, "%.1f%%", percent(s->ms, total)),
-        flops ? arena_printf(a, "%.1f", rate(s->flops, s->ms)) : NULL, flops ? arena_printf(a, "%.0f%%", percent(rate(s->executed, s->ms), l->peak)) : NULL,
-        format_bytes(a, (uint64_t)s->bytes), arena_printf(a, "%.1f", rate(s->bytes, s->ms)), arena_printf(a, "%.0f%%", percent(s->memory_bound_ms, s->ms)) });
+    format_table_row(
+        t, (const char *[]){name, format_count(a, s->nodes), format_ms(a, s->ms),
+                            arena_printf(a, "%.1f%%", percent(s->ms, total)),
+                            flops ? arena_printf(a, "%.1f", rate(s->flops, s->ms)) : NULL,
+                            flops ? arena_printf(a, "%.0f%%", percent(rate(s->executed, s->ms), l->peak)) : NULL,
+                            format_bytes(a, (uint64_t)s->bytes), arena_printf(a, "%.1f", rate(s->bytes, s->ms)),
+                            arena_printf(a, "%.0f%%", percent(s->memory_bound_ms, s->ms))});
 }
 
 void layers_print_kinds(const struct layers *l)
 {
-    const char *const columns[] = { "kind", ">nodes", ">ms", ">share", ">GFLOP/s", ">of peak", ">moved", ">GB/s", ">memory-bound", NULL };
+    const char *const columns[] = {"kind",     ">nodes", ">ms",   ">share",        ">GFLOP/s",
+                                   ">of peak", ">moved", ">GB/s", ">memory-bound", NULL};
     struct format_table *t = format_table_new(l->arena, columns);
     struct sum all = sum_of(l, NULL);
     for (int k = 0; k < KINDS; k++) {
@@ -151,7 +171,8 @@ void layers_print_bound(const struct layers *l)
     printf("bound     %.0f%% of the time in memory-bound layers", layers_memory_percent(l));
     for (int k = 0; k < ROOFLINE_LEVELS; k++) {
         const struct roofline_level *v = &l->roofline.level[k];
-        if (v->read > 0) printf("%s %s %.0f GB/s read, %.0f copied", k ? "," : "; measured beside it:", v->name, v->read, v->copy);
+        if (v->read > 0)
+            printf("%s %s %.0f GB/s read, %.0f copied", k ? "," : "; measured beside it:", v->name, v->read, v->copy);
     }
     putchar('\n');
 }
@@ -164,11 +185,16 @@ json_t *layers_json(const struct layers *l)
     for (uint32_t i = 0; i < l->count; i++) {
         const struct layer *r = &l->row[i];
         const struct rnc_node *n = r->node;
-        json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op, "phase", n->phase, "kind", r->kind,
-            "algorithm", n->algorithm ? n->algorithm : "", "median_ms", r->ms, "min_ms", r->min, "gflops", rate((double)n->flops, r->ms),
-            "executed_gflops", rate((double)n->executed_flops, r->ms), "percent_of_peak", percent(r->flops_ms, r->ms), "gbytes_per_s", rate((double)n->bytes, r->ms));
-        json_object_update_new(row, json_pack("{s:I, s:f, s:f, s:s, s:f}", "bytes", (json_int_t)n->bytes, "flops_ms", r->flops_ms, "memory_ms", r->memory_ms,
-            "bound", is_memory_bound(r) ? "memory" : "compute", "percent_explained", explained(r)));
+        json_t *row =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name", n->name, "operator", n->op,
+                      "phase", n->phase, "kind", r->kind, "algorithm", n->algorithm ? n->algorithm : "", "median_ms",
+                      r->ms, "min_ms", r->min, "gflops", rate((double)n->flops, r->ms), "executed_gflops",
+                      rate((double)n->executed_flops, r->ms), "percent_of_peak", percent(r->flops_ms, r->ms),
+                      "gbytes_per_s", rate((double)n->bytes, r->ms));
+        json_object_update_new(row,
+                               json_pack("{s:I, s:f, s:f, s:s, s:f}", "bytes", (json_int_t)n->bytes, "flops_ms",
+                                         r->flops_ms, "memory_ms", r->memory_ms, "bound",
+                                         is_memory_bound(r) ? "memory" : "compute", "percent_explained", explained(r)));
         if (r->im2col_ms > 0) json_object_set_new(row, "im2col_ms", json_real(r->im2col_ms));
         json_array_append_new(rows, row);
     }
@@ -182,10 +208,12 @@ json_t *layers_kinds_json(const struct layers *l)
     for (int k = 0; k < KINDS; k++) {
         struct sum s = sum_of(l, kinds[k]);
         if (!s.nodes) continue;
-        json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", kinds[k], "nodes", s.nodes, "ms", s.ms,
-            "percent", percent(s.ms, total), "gflops", rate(s.flops, s.ms), "executed_gflops", rate(s.executed, s.ms),
-            "percent_of_peak", percent(rate(s.executed, s.ms), l->peak), "bytes", (json_int_t)s.bytes, "gbytes_per_s", rate(s.bytes, s.ms),
-            "memory_bound_percent", percent(s.memory_bound_ms, s.ms)));
+        json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", kinds[k],
+                                              "nodes", s.nodes, "ms", s.ms, "percent", percent(s.ms, total), "gflops",
+                                              rate(s.flops, s.ms), "executed_gflops", rate(s.executed, s.ms),
+                                              "percent_of_peak", percent(rate(s.executed, s.ms), l->peak), "bytes",
+                                              (json_int_t)s.bytes, "gbytes_per_s", rate(s.bytes, s.ms),
+                                              "memory_bound_percent", percent(s.memory_bound_ms, s.ms)));
     }
     return rows;
 }
@@ -195,8 +223,9 @@ json_t *layers_bandwidth_json(const struct layers *l)
     json_t *rows = json_array();
     for (int k = 0; k < ROOFLINE_LEVELS; k++) {
         const struct roofline_level *v = &l->roofline.level[k];
-        json_array_append_new(rows, json_pack("{s:s, s:I, s:f, s:f}", "level", v->name, "buffer_bytes", (json_int_t)v->measured, "read_gbytes_per_s", v->read,
-            "copy_gbytes_per_s", v->copy));
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:f, s:f}", "level", v->name, "buffer_bytes",
+                                              (json_int_t)v->measured, "read_gbytes_per_s", v->read,
+                                              "copy_gbytes_per_s", v->copy));
     }
     return rows;
 }

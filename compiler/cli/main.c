@@ -20,12 +20,14 @@ static const struct command *const commands[] = {
 };
 
 /* How `rnc help` groups them; a command that is in no group comes last. */
-static const struct group { const char *title, *names[6]; } groups[] = {
-    { "write a model", { "check", "summary", "expand", "schema" } },
-    { "train and use it", { "train", "eval", "predict", "run" } },
-    { "compile and measure", { "compile", "bench", "verify", "plan", "cache" } },
-    { "work on rnc itself", { "opt" } },
-    { "other", { NULL } },
+static const struct group {
+    const char *title, *names[6];
+} groups[] = {
+    {"write a model", {"check", "summary", "expand", "schema"}},
+    {"train and use it", {"train", "eval", "predict", "run"}},
+    {"compile and measure", {"compile", "bench", "verify", "plan", "cache"}},
+    {"work on rnc itself", {"opt"}},
+    {"other", {NULL}},
 };
 enum { NGROUPS = sizeof groups / sizeof groups[0] };
 
@@ -90,7 +92,7 @@ static void unknown_command(struct cli *c, const char *name)
     size_t n = 0;
     for (int i = 0; commands[i] && n < 62; i++) names[n++] = commands[i]->name;
     names[n++] = "help";
-    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "there is no command '%s'", name);
+    struct diag *d = diag_error(c->diags, (struct span){0}, "there is no command '%s'", name);
     const char *near = did_you_mean(name, names, n);
     if (near) diag_note(d, "did you mean 'rnc %s'?", near);
     diag_note(d, "`rnc help` lists the commands");
@@ -146,7 +148,8 @@ int main(int argc, char **argv)
     struct arena *a = arena_new();
     const char *no_color = getenv("NO_COLOR");
     struct cli c = {
-        .arena = a, .diags = diags_new(a),
+        .arena = a,
+        .diags = diags_new(a),
         .color = isatty(STDERR_FILENO) && !(no_color && *no_color),
     };
     int status = flush_output(dispatch(&c, argc, argv));

@@ -16,7 +16,7 @@ static double now_ms(void)
 
 static struct train_options train_options(const struct spec_optimizer *o, const struct model_options *m)
 {
-    struct train_options t = { 0 };
+    struct train_options t = {0};
     t.input_grads = m->input_grads;
     t.grad_outputs = m->mode == MODEL_GRAD;
     if (m->mode != MODEL_TRAIN) return t;
@@ -36,28 +36,29 @@ static const char *pipeline_prefix(struct arena *a, const char *pipeline, const 
 {
     size_t len = strlen(until);
     for (const char *p = pipeline; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
-        if (strncmp(p, until, len) == 0 && (p[len] == ',' || !p[len])) return arena_strndup(a, pipeline, (size_t)(p - pipeline) + len);
+        if (strncmp(p, until, len) == 0 && (p[len] == ',' || !p[len]))
+            return arena_strndup(a, pipeline, (size_t)(p - pipeline) + len);
     return NULL;
 }
 
 static bool winograd_option(struct cli *c, int *out)
 {
-    static const char *const names[] = { "auto", "off", "f2", "f4", "f5", "f6" };
-    static const int values[] = { WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 5, 6 };
+    static const char *const names[] = {"auto", "off", "f2", "f4", "f5", "f6"};
+    static const int values[] = {WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 5, 6};
     const char *given = c->winograd ? c->winograd : "auto";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(given, names[i])) {
             *out = values[i];
             return true;
         }
-    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--winograd cannot be '%s'", given);
+    struct diag *d = diag_error(c->diags, (struct span){0}, "--winograd cannot be '%s'", given);
     diag_note(d, "it is one of auto, off, f2, f4, f5, f6");
     return false;
 }
 
 static bool run_passes(struct cli *c, const struct model_options *o, struct built *b)
 {
-    struct pass_context pc = { .arena = c->arena, .diags = c->diags, .target = b->target, .report = o->report };
+    struct pass_context pc = {.arena = c->arena, .diags = c->diags, .target = b->target, .report = o->report};
     if (!winograd_option(c, &pc.winograd)) return false;
     if (o->mode == MODEL_TRAIN && !cli_memory(c, &pc.memory_budget)) return false;
     pc.train = train_options(&b->spec->train.optimizer, o);
@@ -70,7 +71,7 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
     if (o->until) {
         const char *prefix = pipeline_prefix(c->arena, pipeline, o->until);
         if (!prefix) {
-            struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pipeline has no pass '%s'", o->until);
+            struct diag *d = diag_error(c->diags, (struct span){0}, "the pipeline has no pass '%s'", o->until);
             diag_note(d, "it is %s", pipeline);
             return false;
         }
@@ -88,13 +89,13 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
 
 bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, struct built *b)
 {
-    *b = (struct built){ 0 };
+    *b = (struct built){0};
     if (!cli_target(c, &b->target)) return false;
     double start = now_ms();
     b->spec = spec_load(c->arena, c->diags, spec, &c->spec);
     if (!b->spec) return false;
     int64_t batch = o->batch ? o->batch : c->batch ? c->batch : o->mode == MODEL_INFER ? 1 : b->spec->train.batch;
-    struct build_options bo = { .batch = batch, .losses = o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump };
+    struct build_options bo = {.batch = batch, .losses = o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump};
     cli_dtype_note(c, b->spec, &b->target);
     b->graph = build_graph(c->arena, c->diags, b->spec, &bo);
     if (!b->graph) return false;
@@ -114,7 +115,7 @@ bool cli_build(struct cli *c, const char *spec, const struct model_options *o, s
 {
     if (!cli_graph(c, spec, o, b) || !cli_target_runs_here(c, &b->target)) return false;
     double start = now_ms();
-    struct gen_options go = { .target = b->target, .threads = compile_threads(c) };
+    struct gen_options go = {.target = b->target, .threads = compile_threads(c)};
     if (!cli_cache(c, &go)) return false;
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;

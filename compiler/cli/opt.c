@@ -30,7 +30,7 @@ static const struct source *read_source(struct cli *c, const char *path)
     struct buf text;
     buf_init(&text, c->arena);
     char block[65536];
-    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0; ) buf_write(&text, block, n);
+    for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) buf_write(&text, block, n);
     bool failed = ferror(f) != 0;
     int error = errno;
     if (!standard) fclose(f);
@@ -39,21 +39,22 @@ static const struct source *read_source(struct cli *c, const char *path)
         return NULL;
     }
     struct source *s = ARENA_NEW(c->arena, struct source);
-    *s = (struct source){ standard ? "<stdin>" : arena_strdup(c->arena, path), text.data, text.len };
+    *s = (struct source){standard ? "<stdin>" : arena_strdup(c->arena, path), text.data, text.len};
     return s;
 }
 
 static bool set_update(struct cli *c, struct train_options *t)
 {
-    static const char *const names[] = { "none", "sgd", "adam", "adamw" };
+    static const char *const names[] = {"none", "sgd", "adam", "adamw"};
     size_t i = 0;
     while (i < 4 && strcmp(opt_update, names[i])) i++;
     if (i == 4) {
-        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "--update: '%s' is not an update rule", opt_update);
+        struct diag *d = diag_error(c->diags, (struct span){0}, "--update: '%s' is not an update rule", opt_update);
         diag_note(d, "one of none (gradients become outputs), sgd, adam, adamw");
         return false;
     }
-    *t = (struct train_options){ .grad_outputs = i == 0, .momentum = opt_momentum, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+    *t = (struct train_options){
+        .grad_outputs = i == 0, .momentum = opt_momentum, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     t->update = i == 0 ? UPDATE_NONE : i == 1 ? UPDATE_SGD : UPDATE_ADAM;
     t->decoupled = i == 3;
     return true;
@@ -69,7 +70,7 @@ static double now_ms(void)
 /* One pass at a time, so that each can be timed. */
 static bool run_passes(struct cli *c, struct graph *g, struct pass_context *pc)
 {
-    for (const char *p = opt_passes; *p; ) {
+    for (const char *p = opt_passes; *p;) {
         size_t n = strcspn(p, ",");
         struct buf line;
         buf_init(&line, c->arena);
@@ -88,7 +89,7 @@ static bool transform(struct cli *c, const char *path)
 {
     const struct source *src = read_source(c, path);
     if (!src) return false;
-    struct pass_context pc = { .arena = c->arena, .diags = c->diags, .verify = true };
+    struct pass_context pc = {.arena = c->arena, .diags = c->diags, .verify = true};
     c->cpu = opt_cpu;
     if (!cli_target(c, &pc.target)) return false;
     if (!set_update(c, &pc.train)) return false;
@@ -101,7 +102,7 @@ static bool transform(struct cli *c, const char *path)
     if (!g) return false;
     const char *problem = graph_verify(g);
     if (problem) {
-        diag_error(c->diags, (struct span){ src, 0, 0, 0 }, "%s", problem);
+        diag_error(c->diags, (struct span){src, 0, 0, 0}, "%s", problem);
         return false;
     }
     if (!run_passes(c, g, &pc)) return false;
@@ -116,26 +117,51 @@ static int run(struct cli *c, int argc, char **argv)
 {
     if (opt_list) list_passes();
     else if (argc) transform(c, argv[0]);
-    else diag_error(c->diags, (struct span){ 0 }, "which file? Give the name of an IR file, or - for stdin");
+    else diag_error(c->diags, (struct span){0}, "which file? Give the name of an IR file, or - for stdin");
     return cli_finish(c);
 }
 
 static const struct option options[] = {
-    { .name = "passes", .kind = OPT_TEXT, .arg = "A,B", .help = "the passes to run, in order; none: print what was read", .dest = &opt_passes },
-    { .name = "list", .kind = OPT_FLAG, .help = "list the passes and the two standard pipelines", .dest = &opt_list },
-    { .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "the target, whose lanes the layout takes (host)", .dest = &opt_cpu },
-    { .name = "update", .kind = OPT_TEXT, .arg = "RULE", .help = "autodiff: none, sgd, adam or adamw", .dest = &opt_update },
-    { .name = "momentum", .kind = OPT_FLOAT, .arg = "X", .help = "autodiff: sgd's momentum (0.9)", .dest = &opt_momentum },
-    { .name = "memory-budget", .kind = OPT_TEXT, .arg = "SIZE", .help = "recompute: what the step may take, or none", .dest = &opt_memory },
-    { .name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "precision: f32 or bf16 (f32)", .dest = &opt_dtype },
-    { .name = "report", .kind = OPT_FLAG, .help = "say on stderr what each pass did", .dest = &opt_report },
-    { .name = "time", .kind = OPT_FLAG, .help = "and how long it took", .dest = &opt_time },
+    {.name = "passes",
+     .kind = OPT_TEXT,
+     .arg = "A,B",
+     .help = "the passes to run, in order; none: print what was read",
+     .dest = &opt_passes},
+    {.name = "list", .kind = OPT_FLAG, .help = "list the passes and the two standard pipelines", .dest = &opt_list},
+    {.name = "cpu",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .help = "the target, whose lanes the layout takes (host)",
+     .dest = &opt_cpu},
+    {.name = "update",
+     .kind = OPT_TEXT,
+     .arg = "RULE",
+     .help = "autodiff: none, sgd, adam or adamw",
+     .dest = &opt_update},
+    {.name = "momentum",
+     .kind = OPT_FLOAT,
+     .arg = "X",
+     .help = "autodiff: sgd's momentum (0.9)",
+     .dest = &opt_momentum},
+    {.name = "memory-budget",
+     .kind = OPT_TEXT,
+     .arg = "SIZE",
+     .help = "recompute: what the step may take, or none",
+     .dest = &opt_memory},
+    {.name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "precision: f32 or bf16 (f32)", .dest = &opt_dtype},
+    {.name = "report", .kind = OPT_FLAG, .help = "say on stderr what each pass did", .dest = &opt_report},
+    {.name = "time", .kind = OPT_FLAG, .help = "and how long it took", .dest = &opt_time},
 };
 
 const struct command command_opt = {
-    .name = "opt", .summary = "run passes on the IR's text",
+    .name = "opt",
+    .summary = "run passes on the IR's text",
     .usage = "--passes=A,B FILE.ir",
     .details = "Reads a graph, runs the passes (the verifier after each), prints the graph.\n\n"
                "  rnc compile resnet20 --emit ir-raw > net.ir\n  rnc opt --passes=simplify,fold,fuse net.ir\n",
-    .options = options, .noptions = sizeof options / sizeof *options, .min_args = 0, .max_args = 1, .run = run,
+    .options = options,
+    .noptions = sizeof options / sizeof *options,
+    .min_args = 0,
+    .max_args = 1,
+    .run = run,
 };

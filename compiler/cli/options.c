@@ -8,32 +8,91 @@
 
 enum { SHARED_MAX = 16, TABLE_MAX = 64 };
 
-struct table { const struct option *row[TABLE_MAX]; int count; };
+struct table {
+    const struct option *row[TABLE_MAX];
+    int count;
+};
 
 /* -p and --set arrive as text and leave as name and value. */
-struct shared { struct text_list params, sets; };
+struct shared {
+    struct text_list params, sets;
+};
 
 static int shared_options(struct cli *c, struct shared *s, unsigned which, struct option *out)
 {
     int n = 0;
     if (which & CLI_SPEC) {
-        out[n++] = (struct option){ .name = "param", .letter = 'p', .kind = OPT_LIST, .arg = "NAME=VALUE", .help = "set a parameter of the spec", .dest = &s->params };
-        out[n++] = (struct option){ .name = "set", .kind = OPT_LIST, .arg = "PATH=VALUE", .help = "set anything else in the spec: train.batch=32", .dest = &s->sets };
-        out[n++] = (struct option){ .name = "batch", .kind = OPT_INT, .arg = "N", .help = "samples in a batch", .dest = &c->batch, .min = 1, .max = 1 << 20 };
-        out[n++] = (struct option){ .name = "dtype", .kind = OPT_TEXT, .arg = "TYPE", .help = "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)", .dest = &c->dtype };
+        out[n++] = (struct option){.name = "param",
+                                   .letter = 'p',
+                                   .kind = OPT_LIST,
+                                   .arg = "NAME=VALUE",
+                                   .help = "set a parameter of the spec",
+                                   .dest = &s->params};
+        out[n++] = (struct option){.name = "set",
+                                   .kind = OPT_LIST,
+                                   .arg = "PATH=VALUE",
+                                   .help = "set anything else in the spec: train.batch=32",
+                                   .dest = &s->sets};
+        out[n++] = (struct option){.name = "batch",
+                                   .kind = OPT_INT,
+                                   .arg = "N",
+                                   .help = "samples in a batch",
+                                   .dest = &c->batch,
+                                   .min = 1,
+                                   .max = 1 << 20};
+        out[n++] = (struct option){
+            .name = "dtype",
+            .kind = OPT_TEXT,
+            .arg = "TYPE",
+            .help =
+                "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)",
+            .dest = &c->dtype};
     }
     if (which & CLI_RUN) {
-        out[n++] = (struct option){ .name = "threads", .kind = OPT_INT, .arg = "N", .help = "threads (one for each CPU)", .dest = &c->threads, .min = 1, .max = 1024 };
-        out[n++] = (struct option){ .name = "seed", .kind = OPT_INT, .arg = "N", .help = "seed of everything random (0)", .dest = &c->seed, .min = 0, .max = INT64_MAX };
-        out[n++] = (struct option){ .name = "cpu", .kind = OPT_TEXT, .arg = "NAME", .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)", .dest = &c->cpu };
-        out[n++] = (struct option){ .name = "winograd", .kind = OPT_TEXT, .arg = "WHICH", .help = "3×3 convolutions by Winograd: auto, off, f2, f4, f5 or f6 (auto)", .dest = &c->winograd };
-        out[n++] = (struct option){ .name = "tune", .kind = OPT_SECONDS, .arg = "TIME", .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt", .dest = &c->tune };
-        out[n++] = (struct option){ .name = "no-cache", .kind = OPT_FLAG, .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)", .dest = &c->no_cache };
+        out[n++] = (struct option){.name = "threads",
+                                   .kind = OPT_INT,
+                                   .arg = "N",
+                                   .help = "threads (one for each CPU)",
+                                   .dest = &c->threads,
+                                   .min = 1,
+                                   .max = 1024};
+        out[n++] = (struct option){.name = "seed",
+                                   .kind = OPT_INT,
+                                   .arg = "N",
+                                   .help = "seed of everything random (0)",
+                                   .dest = &c->seed,
+                                   .min = 0,
+                                   .max = INT64_MAX};
+        out[n++] = (struct option){.name = "cpu",
+                                   .kind = OPT_TEXT,
+                                   .arg = "NAME",
+                                   .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)",
+                                   .dest = &c->cpu};
+        out[n++] = (struct option){.name = "winograd",
+                                   .kind = OPT_TEXT,
+                                   .arg = "WHICH",
+                                   .help = "3×3 convolutions by Winograd: auto, off, f2, f4, f5 or f6 (auto)",
+                                   .dest = &c->winograd};
+        out[n++] = (struct option){
+            .name = "tune",
+            .kind = OPT_SECONDS,
+            .arg = "TIME",
+            .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt",
+            .dest = &c->tune};
+        out[n++] = (struct option){.name = "no-cache",
+                                   .kind = OPT_FLAG,
+                                   .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)",
+                                   .dest = &c->no_cache};
     }
     if (which & CLI_MEMORY)
-        out[n++] = (struct option){ .name = "memory-budget", .kind = OPT_TEXT, .arg = "SIZE", .help = "what a training step may take, weights and all: 2GiB; more is computed twice to fit. none: nothing twice", .dest = &c->memory_budget };
+        out[n++] = (struct option){.name = "memory-budget",
+                                   .kind = OPT_TEXT,
+                                   .arg = "SIZE",
+                                   .help = "what a training step may take, weights and all: 2GiB; more is computed "
+                                           "twice to fit. none: nothing twice",
+                                   .dest = &c->memory_budget};
     if (which & CLI_JSON)
-        out[n++] = (struct option){ .name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json };
+        out[n++] = (struct option){.name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json};
     return n;
 }
 
@@ -60,9 +119,10 @@ static const struct option *find_letter(const struct table *t, char letter)
     return NULL;
 }
 
-static const struct span nowhere = { NULL, 0, 0, 0 };
+static const struct span nowhere = {NULL, 0, 0, 0};
 
-static void unknown_option(struct cli *c, const struct command *cmd, const struct table *t, const char *word, size_t len)
+static void unknown_option(struct cli *c, const struct command *cmd, const struct table *t, const char *word,
+                           size_t len)
 {
     const char *names[TABLE_MAX + 1];
     size_t count = 0;
@@ -121,7 +181,10 @@ static bool set_float(struct cli *c, const struct option *o, const char *text)
 /* "30s", "500ms", "2m" */
 static bool set_seconds(struct cli *c, const struct option *o, const char *text)
 {
-    static const struct { const char *unit; double seconds; } units[] = { { "ms", 1e-3 }, { "s", 1 }, { "m", 60 } };
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}};
     static const double most = 24 * 3600;
     char *end;
     double x = strtod(text, &end), unit = 0;
@@ -150,7 +213,8 @@ static bool set_option(struct cli *c, const struct option *o, const char *text)
     return true;
 }
 
-/* One option word and, where it stands apart, its value. Returns how many words were used; *OK becomes false after a diagnostic. */
+/* One option word and, where it stands apart, its value. Returns how many words were used; *OK becomes false after a
+   diagnostic. */
 static int take_option(struct cli *c, const struct command *cmd, const struct table *t, int left, char **argv, bool *ok)
 {
     const char *word = argv[0];
@@ -202,7 +266,8 @@ static bool check_arguments(struct cli *c, const struct command *cmd, int n, cha
         return false;
     }
     if (cmd->max_args >= 0 && n > cmd->max_args) {
-        struct diag *d = diag_error(c->diags, nowhere, "rnc %s: one argument too many: '%s'", cmd->name, argv[cmd->max_args]);
+        struct diag *d =
+            diag_error(c->diags, nowhere, "rnc %s: one argument too many: '%s'", cmd->name, argv[cmd->max_args]);
         diag_note(d, "usage: rnc %s %s", cmd->name, cmd->usage);
         return false;
     }
@@ -211,7 +276,7 @@ static bool check_arguments(struct cli *c, const struct command *cmd, int n, cha
 
 int options_parse(struct cli *c, const struct command *cmd, int argc, char **argv, bool *help)
 {
-    struct shared s = { { NULL, 0 }, { NULL, 0 } };
+    struct shared s = {{NULL, 0}, {NULL, 0}};
     struct option shared[SHARED_MAX];
     struct table t;
     make_table(&t, cmd, shared, shared_options(c, &s, cmd->shared, shared));
@@ -221,9 +286,20 @@ int options_parse(struct cli *c, const struct command *cmd, int argc, char **arg
     bool ok = true, only_args = false;
     for (int i = 0; i < argc;) {
         char *word = argv[i];
-        if (!only_args && strcmp(word, "--") == 0) { only_args = true; i++; continue; }
-        if (only_args || word[0] != '-' || !word[1]) { argv[n++] = word; i++; continue; }
-        if (strcmp(word, "--help") == 0 || (strcmp(word, "-h") == 0 && !find_letter(&t, 'h'))) { *help = true; return 0; }
+        if (!only_args && strcmp(word, "--") == 0) {
+            only_args = true;
+            i++;
+            continue;
+        }
+        if (only_args || word[0] != '-' || !word[1]) {
+            argv[n++] = word;
+            i++;
+            continue;
+        }
+        if (strcmp(word, "--help") == 0 || (strcmp(word, "-h") == 0 && !find_letter(&t, 'h'))) {
+            *help = true;
+            return 0;
+        }
         i += take_option(c, cmd, &t, argc - i, argv + i, &ok);
     }
     c->spec.params = make_overrides(c, &s.params, "-p", &ok);
@@ -248,11 +324,12 @@ static void help_row(struct arena *a, const struct option *o)
 
 void options_help(struct arena *a, const struct command *cmd)
 {
-    struct cli none = { 0 };
+    struct cli none = {0};
     struct shared s;
     struct option shared[SHARED_MAX];
     printf("rnc %s: %s\n\nusage: rnc %s %s\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "");
-    if (cmd->details) printf("\n%s%s", cmd->details, cmd->details[0] && cmd->details[strlen(cmd->details) - 1] == '\n' ? "" : "\n");
+    if (cmd->details)
+        printf("\n%s%s", cmd->details, cmd->details[0] && cmd->details[strlen(cmd->details) - 1] == '\n' ? "" : "\n");
     struct table t;
     make_table(&t, cmd, shared, shared_options(&none, &s, cmd->shared, shared));
     if (t.count) printf("\noptions:\n");
@@ -262,6 +339,6 @@ void options_help(struct arena *a, const struct command *cmd)
 struct named_file option_named_file(struct arena *a, const char *item)
 {
     const char *equals = strchr(item, '=');
-    if (!equals || equals == item) return (struct named_file){ NULL, equals ? equals + 1 : item };
-    return (struct named_file){ arena_strndup(a, item, (size_t)(equals - item)), equals + 1 };
+    if (!equals || equals == item) return (struct named_file){NULL, equals ? equals + 1 : item};
+    return (struct named_file){arena_strndup(a, item, (size_t)(equals - item)), equals + 1};
 }

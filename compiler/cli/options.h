@@ -4,14 +4,16 @@
 
 #include "cli/cli.h"
 
-/* Reads the words after the command's name: sets C's shared fields and the command's own variables, and leaves the positional
-   arguments in ARGV[0 … return value). -1 after diagnostics. HELP: --help was among the words. */
+/* Reads the words after the command's name: sets C's shared fields and the command's own variables, and leaves the
+   positional arguments in ARGV[0 … return value). -1 after diagnostics. HELP: --help was among the words. */
 int options_parse(struct cli *c, const struct command *cmd, int argc, char **argv, bool *help);
 /* `rnc COMMAND --help`. */
 void options_help(struct arena *a, const struct command *cmd);
 
 /* "NAME=file" of a list option; with no '=', NAME is NULL and the whole is the file. */
-struct named_file { const char *name, *path; };
+struct named_file {
+    const char *name, *path;
+};
 struct named_file option_named_file(struct arena *a, const char *item);
 
 #endif

@@ -14,12 +14,12 @@ struct walk {
     const struct reference_options *o;
     struct reference_row *rows;
     struct eval *eval;
-    const struct node **nodes;       /* by index in model->nodes */
-    int *value_row;                  /* value id -> index in model->values, -1 */
-    bool *batched;                   /* by value id: holds N samples, of which o->n are real */
-    int *uses;                       /* by value id: reads still to come */
-    uint32_t next;                   /* the first node that has not been seen */
-    float *plain;                    /* room for the largest value */
+    const struct node **nodes; /* by index in model->nodes */
+    int *value_row;            /* value id -> index in model->values, -1 */
+    bool *batched;             /* by value id: holds N samples, of which o->n are real */
+    int *uses;                 /* by value id: reads still to come */
+    uint32_t next;             /* the first node that has not been seen */
+    float *plain;              /* room for the largest value */
     struct rnc_status status;
 };
 
@@ -45,13 +45,15 @@ double reference_limit(const struct reference_row *r, double tolerance)
 
 /* ---- what rounding to bf16 does to a loss */
 
-/* One number cannot tell how large its error might have been. So a loss is computed again and again with the errors of its predictions shuffled and
-   their signs drawn anew: the root of the mean of the squares of what that changes is their scale. */
+/* One number cannot tell how large its error might have been. So a loss is computed again and again with the errors of
+   its predictions shuffled and their signs drawn anew: the root of the mean of the squares of what that changes is
+   their scale. */
 enum { SHUFFLES = 32 };
 
 static uint64_t next_random(uint64_t *state) { return *state = *state * 6364136223846793005u + 1442695040888963407u; }
 
-static double mean_square_change(struct eval *e, const struct node *loss, const double *exact, const double *rounded, int64_t count)
+static double mean_square_change(struct eval *e, const struct node *loss, const double *exact, const double *rounded,
+                                 int64_t count)
 {
     double *x = eval_data(e, loss->in[0]), *y = eval_data(e, loss->out[0]), base, sum = 0;
     uint64_t random = 1;
@@ -72,14 +74,16 @@ static double mean_square_change(struct eval *e, const struct node *loss, const 
 }
 
 /* The scale of the error of the sum of all losses of B's graph. */
-static double loss_scale(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o)
+static double loss_scale(struct cli *c, const struct built *b, const struct session *s,
+                         const struct reference_options *o)
 {
     struct eval *e = reference_eval(c, b->graph, s, o), *rounding = reference_eval(c, b->graph, s, o);
     int last = -1;
     double sum = 0;
     GRAPH_EACH(b->graph, n) last = n->op->class_ == OP_LOSS ? n->index : last;
     eval_exact(e);
-    GRAPH_EACH(b->graph, n) {
+    GRAPH_EACH(b->graph, n)
+    {
         if (n->index > last) break;
         eval_node(e, n);
         eval_node(rounding, n);
@@ -94,15 +98,16 @@ static double loss_scale(struct cli *c, const struct built *b, const struct sess
     return sqrt(sum);
 }
 
-double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s, const struct reference_options *o, const char *label,
-                          const double *want, int64_t count)
+double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s,
+                            const struct reference_options *o, const char *label, const double *want, int64_t count)
 {
     if (b->spec->dtype != SPEC_BF16) return 0;
     double error = 0;
     struct eval *e = reference_eval(c, b->graph, s, o);
     eval_run(e, true);
     for (int i = 0; i < b->graph->noutputs; i++)
-        if (strcmp(b->graph->outputs[i].label, label) == 0) error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
+        if (strcmp(b->graph->outputs[i].label, label) == 0)
+            error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
     eval_free(e);
     if (count == 1) error = fmax(error, loss_scale(c, b, s, o) / fmax(fabs(*want), 1e-30));
     return fmax(3 * error, BF16_STEP);
@@ -113,13 +118,17 @@ double reference_bf16_limit(struct cli *c, const struct built *b, const struct s
 static void set_argument(struct eval *e, const struct value *v, const void *plain, int64_t count)
 {
     double *d = eval_data(e, v);
-    for (int64_t i = 0; i < count; i++) d[i] = v->type.dtype == DT_I64 ? (double)((const int64_t *)plain)[i] : (double)((const float *)plain)[i];
+    for (int64_t i = 0; i < count; i++)
+        d[i] = v->type.dtype == DT_I64 ? (double)((const int64_t *)plain)[i] : (double)((const float *)plain)[i];
 }
 
-struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s, const struct reference_options *o)
+struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s,
+                            const struct reference_options *o)
 {
     const struct rnc_model *m = rnc_instance_model(s->instance);
-    struct eval *e = eval_new(g, (struct ref_run){ .n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed, .threads = s->par.workers });
+    struct eval *e =
+        eval_new(g,
+                 (struct ref_run){.n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed, .threads = s->par.workers});
     for (uint32_t i = 0; i < m->ntensors; i++) {
         const struct rnc_tensor *t = &m->tensors[i];
         const struct value *v = graph_find(g, t->name);
@@ -131,7 +140,7 @@ struct eval *reference_eval(struct cli *c, const struct graph *g, const struct s
         }
         struct arena *scratch = arena_new();
         void *plain = arena_alloc(scratch, (size_t)count * 8 + 8);
-        struct rnc_status st = { 0 };
+        struct rnc_status st = {0};
         if (rnc_get(s->instance, t->name, plain, &st)) set_argument(e, v, plain, count);
         arena_free(scratch);
     }
@@ -143,10 +152,12 @@ struct eval *reference_eval(struct cli *c, const struct graph *g, const struct s
 static bool same_body(const struct body *a, const struct body *b)
 {
     if (!a || !b) return a == b;
-    if (a->ninsn != b->ninsn || a->nout != b->nout || memcmp(a->out, b->out, sizeof a->out[0] * (size_t)a->nout) != 0) return false;
+    if (a->ninsn != b->ninsn || a->nout != b->nout || memcmp(a->out, b->out, sizeof a->out[0] * (size_t)a->nout) != 0)
+        return false;
     for (int i = 0; i < a->ninsn; i++) {
         const struct body_insn *x = &a->insn[i], *y = &b->insn[i];
-        if (x->op != y->op || x->narg != y->narg || memcmp(x->arg, y->arg, sizeof x->arg[0] * (size_t)x->narg) != 0) return false;
+        if (x->op != y->op || x->narg != y->narg || memcmp(x->arg, y->arg, sizeof x->arg[0] * (size_t)x->narg) != 0)
+            return false;
         for (int k = 0; k < x->op->nattr; k++)
             if (x->op->attrs[k].def.type != ATTR_TEXT && !op_attr_equal(&x->attr[k], &y->attr[k])) return false;
     }
@@ -155,7 +166,9 @@ static bool same_body(const struct body *a, const struct body *b)
 
 static bool same_node(const struct node *a, const struct node *b)
 {
-    if (a->op != b->op || a->nin != b->nin || a->nanchor != b->nanchor || a->nout != b->nout || !same_body(a->body, b->body)) return false;
+    if (a->op != b->op || a->nin != b->nin || a->nanchor != b->nanchor || a->nout != b->nout ||
+        !same_body(a->body, b->body))
+        return false;
     for (int k = 0; k < MAX_PRE; k++)
         if (!same_body(a->pre[k], b->pre[k])) return false;
     for (int i = 0; i < a->nin; i++) {
@@ -185,8 +198,8 @@ static int64_t real_elements(const struct walk *w, const struct value *v)
     return w->batched[v->id] ? count / v->type.dim[0] * w->o->n : count;
 }
 
-/* Sums cancel: what the terms are worth, not what is left of them, measures a rounding error. The root of the number of terms times the
-   product of the operands' rms is what a sum of random signs would come to. */
+/* Sums cancel: what the terms are worth, not what is left of them, measures a rounding error. The root of the number of
+   terms times the product of the operands' rms is what a sum of random signs would come to. */
 static double natural_size(struct walk *w, const struct node *n, const struct value *out)
 {
     if (n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE && n->op->family != KERNEL_CONV) return 0;
@@ -194,7 +207,8 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
     int anchors = node_anchors(n);
     for (int i = 0; i < anchors && i < 2; i++) {
         const struct value *v = n->in[i];
-        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family == KERNEL_REDUCE && i > 0)) continue;
+        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family == KERNEL_REDUCE && i > 0))
+            continue;
         int64_t count = real_elements(w, v);
         if (count <= 0) continue;
         size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
@@ -203,15 +217,16 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
     return size * sqrt(fmax(terms, 1));
 }
 
-/* A sum that a body takes is of values with rounding errors of their own, as many as it has terms: it is measured by what a sum of random signs
-   would come to. A mean is that over the number of terms. 0: OUT is no such sum. */
+/* A sum that a body takes is of values with rounding errors of their own, as many as it has terms: it is measured by
+   what a sum of random signs would come to. A mean is that over the number of terms. 0: OUT is no such sum. */
 static double body_sum_size(struct walk *w, const struct node *n, const struct value *out)
 {
     int first = n->body && body_sums(n->body) ? body_elementwise(n->body) : n->nout;
     if (out->result < first || out == node_workspace(n)) return 0;
     const struct body_insn *insn = &n->body->insn[n->body->out[out->result].index];
     int64_t count = real_elements(w, n->out[0]), channels = type_elements(&out->type);
-    double terms = (double)count / (double)channels, rms = reference_norm(eval_data(w->eval, n->out[0]), count) / sqrt((double)count);
+    double terms = (double)count / (double)channels,
+           rms = reference_norm(eval_data(w->eval, n->out[0]), count) / sqrt((double)count);
     bool mean = insn->narg == 1 && insn->op->nouts == 2;
     return rms * sqrt((double)channels * terms) / (mean ? terms : 1);
 }
@@ -222,14 +237,19 @@ static bool read_result(struct walk *w, const struct value *v, double *to)
     if (row < 0 || !rnc_read_value(w->session->instance, (uint32_t)row, w->plain, &w->status)) return false;
     int64_t count = real_elements(w, v);
     for (int64_t i = 0; i < count; i++)
-        to[i] = v->type.dtype == DT_U8 ? (double)((const uint8_t *)w->plain)[i] : v->type.dtype == DT_I64 ? (double)((const int64_t *)w->plain)[i] : (double)w->plain[i];
+        to[i] = v->type.dtype == DT_U8    ? (double)((const uint8_t *)w->plain)[i]
+                : v->type.dtype == DT_I64 ? (double)((const int64_t *)w->plain)[i]
+                                          : (double)w->plain[i];
     return true;
 }
 
-/* A ReLU that a body computes for its gradient's sake may lie at zero to within the rounding: then one side passes the gradient and the other does
-   not. A few such elements are left out, and the channels' sums that they are in. */
+/* A ReLU that a body computes for its gradient's sake may lie at zero to within the rounding: then one side passes the
+   gradient and the other does not. A few such elements are left out, and the channels' sums that they are in. */
 enum { MAX_FLIPS = 4 };
-struct flips { int count; int64_t channel[MAX_FLIPS]; };
+struct flips {
+    int count;
+    int64_t channel[MAX_FLIPS];
+};
 
 static bool may_flip(const struct node *n)
 {
@@ -256,7 +276,8 @@ static void leave_out_flips(struct flips *f, const struct value *v, const double
 }
 
 /* Bytes are indices: one that differs is compared as far as it counts, by the share of elements. */
-static double result_error(struct walk *w, const struct node *n, const struct value *v, const double *got, struct flips *flips)
+static double result_error(struct walk *w, const struct node *n, const struct value *v, const double *got,
+                           struct flips *flips)
 {
     double *want = eval_data(w->eval, v);
     int64_t count = real_elements(w, v), differ = 0;
@@ -334,8 +355,10 @@ static bool same_family(const struct node *n)
 
 static void mark_batched(struct walk *w, const struct graph *g)
 {
-    for (int i = 0; i < g->nvalues; i++) w->batched[i] = g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
-    GRAPH_EACH(g, n) {
+    for (int i = 0; i < g->nvalues; i++)
+        w->batched[i] = g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
+    GRAPH_EACH(g, n)
+    {
         bool any = false;
         for (int i = 0; i < n->nin; i++) any |= n->in[i] && w->batched[n->in[i]->id];
         for (int i = 0; i < n->nout; i++) {
@@ -368,21 +391,22 @@ static void prepare_walk(struct walk *w)
     w->uses = graph_use_counts(g, w->c->arena);
     uint32_t k = 0;
     GRAPH_EACH(g, n)
-        if (!n->prepare && k < m->nnodes) w->nodes[k++] = n;
+    if (!n->prepare && k < m->nnodes) w->nodes[k++] = n;
     mark_batched(w, g);
     map_values(w, g, m);
     w->eval = reference_eval(w->c, g, w->session, w->o);
     GRAPH_EACH(g, n)
-        if (n->prepare) eval_node(w->eval, n);
+    if (n->prepare) eval_node(w->eval, n);
 }
 
-bool reference_nodes(struct cli *c, const struct built *b, struct session *s, const struct reference_options *o, struct reference_row *rows)
+bool reference_nodes(struct cli *c, const struct built *b, struct session *s, const struct reference_options *o,
+                     struct reference_row *rows)
 {
-    struct walk w = { .c = c, .b = b, .session = s, .o = o, .rows = rows };
+    struct walk w = {.c = c, .b = b, .session = s, .o = o, .rows = rows};
     prepare_walk(&w);
-    struct rnc_run run = { .n = o->n, .step = 1, .seed = (uint64_t)c->seed };
-    struct rnc_observer observer = { after_node, &w };
-    struct rnc_status st = { 0 };
+    struct rnc_run run = {.n = o->n, .step = 1, .seed = (uint64_t)c->seed};
+    struct rnc_observer observer = {after_node, &w};
+    struct rnc_status st = {0};
     bool ok = rnc_execute(s->instance, &run, o->in, o->out, &observer, &st) || session_fail(c, &st);
     eval_free(w.eval);
     return ok;

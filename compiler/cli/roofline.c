@@ -15,12 +15,13 @@ static void choose_levels(struct roofline *r, const struct target *t, int worker
     size_t l2 = (t->l2_bytes ? t->l2_bytes : UNKNOWN_L2) * (size_t)workers, l3 = t->l3_bytes ? t->l3_bytes : UNKNOWN_L3;
     if (l3 < l2) l3 = l2;
     size_t beyond = 2 * l2 < l3 / 2 ? 2 * l2 : l3 / 2;
-    r->level[0] = (struct roofline_level){ "L2", l2 / 2, l2 / 2, 0, 0 };
-    r->level[1] = (struct roofline_level){ "L3", l3 / 2, beyond > l2 / 2 ? beyond : l2 / 2, 0, 0 };
-    r->level[2] = (struct roofline_level){ "memory", SIZE_MAX, l3 > LARGEST / 2 ? LARGEST : 2 * l3, 0, 0 };
+    r->level[0] = (struct roofline_level){"L2", l2 / 2, l2 / 2, 0, 0};
+    r->level[1] = (struct roofline_level){"L3", l3 / 2, beyond > l2 / 2 ? beyond : l2 / 2, 0, 0};
+    r->level[2] = (struct roofline_level){"memory", SIZE_MAX, l3 > LARGEST / 2 ? LARGEST : 2 * l3, 0, 0};
 }
 
-void roofline_measure(struct roofline *r, const struct gen_peak *peak, const struct target *t, const struct rnc_parallel *par)
+void roofline_measure(struct roofline *r, const struct gen_peak *peak, const struct target *t,
+                      const struct rnc_parallel *par)
 {
     choose_levels(r, t, par && par->workers > 0 ? par->workers : 1);
     size_t bytes = r->level[ROOFLINE_LEVELS - 1].measured;
@@ -38,9 +39,10 @@ void roofline_measure(struct roofline *r, const struct gen_peak *peak, const str
 
 struct roofline_bytes roofline_node(const struct node *n)
 {
-    struct roofline_bytes b = { 0 };
+    struct roofline_bytes b = {0};
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i]) *(value_storage(n->in[i])->space == SPACE_STATE ? &b.parameters : &b.read) += type_bytes(&n->in[i]->type);
+        if (n->in[i])
+            *(value_storage(n->in[i])->space == SPACE_STATE ? &b.parameters : &b.read) += type_bytes(&n->in[i]->type);
     for (int i = 0; i < n->nout; i++) b.written += type_bytes(&n->out[i]->type);
     return b;
 }
@@ -61,7 +63,9 @@ static double write_ns(const struct roofline_level *l, double bytes)
 
 double roofline_ms(const struct roofline *r, const struct roofline_bytes *b, size_t footprint)
 {
-    const struct roofline_level *near = level_of(r, b->read + b->written + b->parameters), *far = level_of(r, footprint);
+    const struct roofline_level *near = level_of(r, b->read + b->written + b->parameters),
+                                *far = level_of(r, footprint);
     if (!(near->read > 0 && near->copy > 0 && far->read > 0)) return 0;
-    return ((double)b->parameters / far->read + (double)b->read / near->read + write_ns(near, (double)b->written)) * 1e-6;
+    return ((double)b->parameters / far->read + (double)b->read / near->read + write_ns(near, (double)b->written)) *
+           1e-6;
 }

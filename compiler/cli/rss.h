@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 size_t rss_now(void);
-size_t rss_peak(void);       /* since the process began, or since the last rss_peak_reset */
-bool rss_peak_reset(void);   /* false: the system refuses, rss_peak counts from the beginning */
+size_t rss_peak(void);     /* since the process began, or since the last rss_peak_reset */
+bool rss_peak_reset(void); /* false: the system refuses, rss_peak counts from the beginning */
 
 #endif

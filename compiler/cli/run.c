@@ -1,4 +1,5 @@
-/* run.c: `rnc run`: one forward, or one forward and backward, on NumPy arrays: how rnc is compared with anything else. */
+/* run.c: `rnc run`: one forward, or one forward and backward, on NumPy arrays: how rnc is compared with anything else.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
@@ -15,19 +16,26 @@ static bool opt_train;
 enum { MAX_FILES = 64 };
 
 /* A file of the command line: which tensor, where, and its array. */
-struct array_file { struct named_file file; struct rnc_npy array; const struct rnc_tensor *tensor; };
-struct files { struct array_file item[MAX_FILES]; int count; };
+struct array_file {
+    struct named_file file;
+    struct rnc_npy array;
+    const struct rnc_tensor *tensor;
+};
+struct files {
+    struct array_file item[MAX_FILES];
+    int count;
+};
 
 struct job {
     struct cli *c;
     struct built built;
     struct session session;
     struct files inputs, targets;
-    void **in, **out;           /* by index */
+    void **in, **out; /* by index */
     int64_t n;
 };
 
-static const struct span nowhere = { NULL, 0, 0, 0 };
+static const struct span nowhere = {NULL, 0, 0, 0};
 
 static bool fail_status(struct job *j, const struct rnc_status *s) { return session_fail(j->c, s); }
 
@@ -41,7 +49,7 @@ static bool read_files(struct job *j, const struct text_list *list, const char *
             return false;
         }
         struct array_file *a = &f->item[f->count];
-        struct rnc_status s = { 0 };
+        struct rnc_status s = {0};
         a->file = option_named_file(j->c->arena, list->items[i]);
         if (!rnc_npy_read(a->file.path, &a->array, &s)) {
             fail_status(j, &s);
@@ -64,11 +72,13 @@ static void note_tensors(struct job *j, struct diag *d, enum rnc_role role, cons
     struct buf b;
     buf_init(&b, j->c->arena);
     for (uint32_t i = 0; i < m->ntensors; i++)
-        if (m->tensors[i].role == role && strncmp(m->tensors[i].name, "grad.", 5) != 0) buf_printf(&b, "%s%s", b.len ? ", " : "", m->tensors[i].name);
+        if (m->tensors[i].role == role && strncmp(m->tensors[i].name, "grad.", 5) != 0)
+            buf_printf(&b, "%s%s", b.len ? ", " : "", m->tensors[i].name);
     diag_note(d, "the %ss are: %s", what, b.len ? b.data : "none");
 }
 
-static const struct rnc_tensor *tensor_named(struct job *j, const char *name, const char *path, enum rnc_role role, const char *what)
+static const struct rnc_tensor *tensor_named(struct job *j, const char *name, const char *path, enum rnc_role role,
+                                             const char *what)
 {
     const struct rnc_model *m = j->built.model;
     if (name) {
@@ -81,7 +91,8 @@ static const struct rnc_tensor *tensor_named(struct job *j, const char *name, co
     for (uint32_t i = 0; i < m->ntensors; i++) {
         const struct rnc_tensor *t = &m->tensors[i];
         if (t->role != role || strncmp(t->name, "grad.", 5) == 0) continue;
-        if (role == RNC_ROLE_OUTPUT && strcmp(t->name, "loss") == 0 && only) continue; /* an output of training, never the one that is meant */
+        if (role == RNC_ROLE_OUTPUT && strcmp(t->name, "loss") == 0 && only)
+            continue; /* an output of training, never the one that is meant */
         bool dumped = false;
         for (int k = 0; k < opt_dump.count; k++) {
             const char *dump = option_named_file(j->c->arena, opt_dump.items[k]).name;
@@ -92,7 +103,8 @@ static const struct rnc_tensor *tensor_named(struct job *j, const char *name, co
         count++;
     }
     if (count == 1) return only;
-    struct diag *d = diag_error(j->c->diags, nowhere, "%s has %d %ss: say which one '%s' is, as NAME=%s", m->name, count, what, path, path);
+    struct diag *d = diag_error(j->c->diags, nowhere, "%s has %d %ss: say which one '%s' is, as NAME=%s", m->name,
+                                count, what, path, path);
     note_tensors(j, d, role, what);
     return NULL;
 }
@@ -125,9 +137,11 @@ static bool check_array(struct job *j, struct array_file *a)
     bool same = a->array.rank == t->rank;
     for (int i = 0; i < t->rank && same; i++) same = a->array.dim[i] == t->dim[i];
     if (!same) {
-        struct diag *e = diag_error(d, nowhere, "%s: the array is %s, %s of %s is %s", a->file.path, shape_text(j->c->arena, a->array.rank, a->array.dim),
-                                    a->tensor->name, j->built.model->name, shape_text(j->c->arena, t->rank, t->dim));
-        if (a->tensor->role == RNC_ROLE_INPUT) diag_note(e, "images are [N, C, H, W]; -p sets the spec's size and channels");
+        struct diag *e = diag_error(d, nowhere, "%s: the array is %s, %s of %s is %s", a->file.path,
+                                    shape_text(j->c->arena, a->array.rank, a->array.dim), a->tensor->name,
+                                    j->built.model->name, shape_text(j->c->arena, t->rank, t->dim));
+        if (a->tensor->role == RNC_ROLE_INPUT)
+            diag_note(e, "images are [N, C, H, W]; -p sets the spec's size and channels");
         return false;
     }
     if (t->dtype == RNC_I64 && a->array.dtype == RNC_NPY_U8 && !to_int64(&a->array)) {
@@ -136,7 +150,8 @@ static bool check_array(struct job *j, struct array_file *a)
     }
     bool fits = t->dtype == RNC_I64 ? a->array.dtype == RNC_NPY_I64 : a->array.dtype == RNC_NPY_F32;
     if (fits) return true;
-    struct diag *e = diag_error(d, nowhere, "%s: %s wants %s", a->file.path, a->tensor->name, t->dtype == RNC_I64 ? "whole numbers (int64)" : "float32");
+    struct diag *e = diag_error(d, nowhere, "%s: %s wants %s", a->file.path, a->tensor->name,
+                                t->dtype == RNC_I64 ? "whole numbers (int64)" : "float32");
     diag_note(e, "save array.astype('%s')", t->dtype == RNC_I64 ? "int64" : "float32");
     return false;
 }
@@ -149,8 +164,9 @@ static bool check_labels(struct job *j, const struct array_file *a)
     const int64_t *label = a->array.data;
     for (int64_t i = 0; i < rnc_npy_elements(&a->array); i++) {
         if (label[i] == ignore || (label[i] >= 0 && label[i] < classes)) continue;
-        struct diag *d = diag_error(j->c->diags, nowhere, "%s: element %lld is %lld; the labels of %s run from 0 to %lld", a->file.path, (long long)i,
-                                    (long long)label[i], a->tensor->name, (long long)classes - 1);
+        struct diag *d =
+            diag_error(j->c->diags, nowhere, "%s: element %lld is %lld; the labels of %s run from 0 to %lld",
+                       a->file.path, (long long)i, (long long)label[i], a->tensor->name, (long long)classes - 1);
         diag_note(d, "-p classes=N sets the number of classes of a shipped spec");
         return false;
     }
@@ -171,7 +187,8 @@ static bool bind(struct job *j, struct files *f, enum rnc_role role, const char 
     for (uint32_t i = 0; i < m->ntensors && ok; i++) {
         const struct rnc_tensor *t = &m->tensors[i];
         if (t->role != role || j->in[t->offset]) continue;
-        diag_error(j->c->diags, nowhere, "%s needs the %s '%s': --%s %s=FILE.npy", m->name, what, t->name, option, t->name);
+        diag_error(j->c->diags, nowhere, "%s needs the %s '%s': --%s %s=FILE.npy", m->name, what, t->name, option,
+                   t->name);
         ok = false;
     }
     return ok;
@@ -181,9 +198,11 @@ static bool bind(struct job *j, struct files *f, enum rnc_role role, const char 
 
 static bool write_tensor(struct job *j, const struct rnc_tensor *t, const char *path)
 {
-    struct rnc_npy a = { .dtype = t->type.dtype == RNC_I64 ? RNC_NPY_I64 : RNC_NPY_F32, .rank = t->type.rank, .data = j->out[t->offset] };
+    struct rnc_npy a = {.dtype = t->type.dtype == RNC_I64 ? RNC_NPY_I64 : RNC_NPY_F32,
+                        .rank = t->type.rank,
+                        .data = j->out[t->offset]};
     for (int i = 0; i < a.rank; i++) a.dim[i] = t->type.dim[i];
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     return rnc_npy_write(path, &a, &s) || fail_status(j, &s);
 }
 
@@ -226,10 +245,12 @@ static bool write_grads(struct job *j)
         const struct rnc_tensor *t = &m->tensors[i];
         if (!grads_name(t)) continue;
         struct rnc_st_tensor *r = &rows[count++];
-        *r = (struct rnc_st_tensor){ .name = grads_name(t), .dtype = t->type.dtype == RNC_I64 ? RNC_ST_I64 : RNC_ST_F32, .rank = t->type.rank };
+        *r = (struct rnc_st_tensor){.name = grads_name(t),
+                                    .dtype = t->type.dtype == RNC_I64 ? RNC_ST_I64 : RNC_ST_F32,
+                                    .rank = t->type.rank};
         for (int k = 0; k < r->rank; k++) r->dim[k] = t->type.dim[k];
     }
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_st_writer *w = rnc_st_create(opt_grads, rows, count, NULL, 0, &s);
     if (!w) return fail_status(j, &s);
     for (uint32_t i = 0; i < m->ntensors; i++) {
@@ -244,8 +265,8 @@ static bool write_grads(struct job *j)
 
 static bool execute(struct job *j)
 {
-    struct rnc_run run = { .n = j->n, .step = 1, .seed = (uint64_t)j->c->seed, .lr = 0 };
-    struct rnc_status s = { 0 };
+    struct rnc_run run = {.n = j->n, .step = 1, .seed = (uint64_t)j->c->seed, .lr = 0};
+    struct rnc_status s = {0};
     return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, NULL, &s) || fail_status(j, &s);
 }
 
@@ -268,7 +289,11 @@ static bool run_job(struct job *j, const char *spec)
         diag_error(j->c->diags, nowhere, "--dump wants NAME=FILE.npy, not '%s'", opt_dump.items[i]);
         return false;
     }
-    struct model_options o = { .mode = opt_train ? MODEL_GRAD : MODEL_INFER, .batch = j->n, .input_grads = opt_grads != NULL, .dump = dumps, .ndump = opt_dump.count };
+    struct model_options o = {.mode = opt_train ? MODEL_GRAD : MODEL_INFER,
+                              .batch = j->n,
+                              .input_grads = opt_grads != NULL,
+                              .dump = dumps,
+                              .ndump = opt_dump.count};
     if (!cli_build(j->c, spec, &o, &j->built)) return false;
     j->in = ARENA_ARRAY(j->c->arena, void *, j->built.model->ninputs + 1);
     j->out = session_outputs(j->c, j->built.model);
@@ -283,8 +308,12 @@ static bool run_job(struct job *j, const char *spec)
 static bool check_options(struct job *j)
 {
     struct diags *d = j->c->diags;
-    if (!opt_input.count) diag_note(diag_error(d, nowhere, "rnc run: no --input"), "for example --input x.npy, a float32 array [N, C, H, W]");
-    if (!opt_output.count && !opt_dump.count && !opt_grads) diag_note(diag_error(d, nowhere, "rnc run: nothing to write"), "--output y.npy, --dump NAME=FILE.npy or --grads FILE.safetensors");
+    if (!opt_input.count)
+        diag_note(diag_error(d, nowhere, "rnc run: no --input"),
+                  "for example --input x.npy, a float32 array [N, C, H, W]");
+    if (!opt_output.count && !opt_dump.count && !opt_grads)
+        diag_note(diag_error(d, nowhere, "rnc run: nothing to write"),
+                  "--output y.npy, --dump NAME=FILE.npy or --grads FILE.safetensors");
     if (!opt_train && opt_target.count) diag_error(d, nowhere, "--target belongs to --train");
     if (!opt_train && opt_grads) diag_error(d, nowhere, "--grads belongs to --train");
     if (opt_train && !opt_target.count) diag_error(d, nowhere, "--train needs --target t.npy");
@@ -296,12 +325,14 @@ static bool take_batch(struct job *j)
 {
     const struct array_file *a = &j->inputs.item[0];
     if (a->array.rank < 1 || a->array.dim[0] < 1) {
-        diag_error(j->c->diags, nowhere, "%s: the array is %s; an input is [N, C, H, W]", a->file.path, shape_text(j->c->arena, a->array.rank, a->array.dim));
+        diag_error(j->c->diags, nowhere, "%s: the array is %s; an input is [N, C, H, W]", a->file.path,
+                   shape_text(j->c->arena, a->array.rank, a->array.dim));
         return false;
     }
     j->n = a->array.dim[0];
     if (!j->c->batch || j->c->batch == j->n) return true;
-    diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld samples", (long long)j->c->batch, a->file.path, (long long)j->n);
+    diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld samples", (long long)j->c->batch, a->file.path,
+               (long long)j->n);
     return false;
 }
 
@@ -321,22 +352,51 @@ static int run(struct cli *c, int argc, char **argv)
 }
 
 static const struct option options[] = {
-    { .name = "weights", .kind = OPT_TEXT, .arg = "FILE", .help = "a safetensors file; without it, fresh ones from --seed", .dest = &opt_weights },
-    { .name = "input", .kind = OPT_LIST, .arg = "[NAME=]FILE.npy", .help = "float32 [N, C, H, W]; NAME where there are several", .dest = &opt_input },
-    { .name = "output", .kind = OPT_LIST, .arg = "[NAME=]FILE.npy", .help = "where an output goes", .dest = &opt_output },
-    { .name = "train", .kind = OPT_FLAG, .help = "forward and backward, in training mode", .dest = &opt_train },
-    { .name = "target", .kind = OPT_LIST, .arg = "[NAME=]FILE.npy", .help = "int64 [N] for classes, [N, H, W] for class maps", .dest = &opt_target },
-    { .name = "grads", .kind = OPT_TEXT, .arg = "FILE", .help = "every gradient, and the updated BN statistics", .dest = &opt_grads },
-    { .name = "dump", .kind = OPT_LIST, .arg = "NAME=FILE.npy", .help = "the output of a layer, by path or label", .dest = &opt_dump },
+    {.name = "weights",
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "a safetensors file; without it, fresh ones from --seed",
+     .dest = &opt_weights},
+    {.name = "input",
+     .kind = OPT_LIST,
+     .arg = "[NAME=]FILE.npy",
+     .help = "float32 [N, C, H, W]; NAME where there are several",
+     .dest = &opt_input},
+    {.name = "output", .kind = OPT_LIST, .arg = "[NAME=]FILE.npy", .help = "where an output goes", .dest = &opt_output},
+    {.name = "train", .kind = OPT_FLAG, .help = "forward and backward, in training mode", .dest = &opt_train},
+    {.name = "target",
+     .kind = OPT_LIST,
+     .arg = "[NAME=]FILE.npy",
+     .help = "int64 [N] for classes, [N, H, W] for class maps",
+     .dest = &opt_target},
+    {.name = "grads",
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "every gradient, and the updated BN statistics",
+     .dest = &opt_grads},
+    {.name = "dump",
+     .kind = OPT_LIST,
+     .arg = "NAME=FILE.npy",
+     .help = "the output of a layer, by path or label",
+     .dest = &opt_dump},
 };
 
 const struct command command_run = {
-    .name = "run", .summary = "one forward, or forward and backward, on NumPy arrays",
-    .usage = "SPEC [--weights W] --input x.npy --output y.npy [--train --target t.npy --grads g.safetensors] [--dump NAME=FILE.npy]",
-    .details = "Arrays are plain NCHW; the batch is the array's. With --train the loss is printed, and --grads holds the gradient of every\n"
-               "parameter under its name, of every input under its name, and the BN statistics as this step leaves them. No update is made.\n\n"
+    .name = "run",
+    .summary = "one forward, or forward and backward, on NumPy arrays",
+    .usage = "SPEC [--weights W] --input x.npy --output y.npy [--train --target t.npy --grads g.safetensors] [--dump "
+             "NAME=FILE.npy]",
+    .details = "Arrays are plain NCHW; the batch is the array's. With --train the loss is printed, and --grads holds "
+               "the gradient of every\n"
+               "parameter under its name, of every input under its name, and the BN statistics as this step leaves "
+               "them. No update is made.\n\n"
                "  rnc run resnet18 --weights resnet18.safetensors --input x.npy --output y.npy --dump layer1.0=l1.npy\n"
-               "  rnc run resnet20 --weights w.safetensors --input x.npy --train --target t.npy --output y.npy --grads g.safetensors\n",
-    .shared = CLI_SPEC | CLI_RUN, .options = options, .noptions = sizeof options / sizeof options[0],
-    .min_args = 1, .max_args = 1, .run = run,
+               "  rnc run resnet20 --weights w.safetensors --input x.npy --train --target t.npy --output y.npy --grads "
+               "g.safetensors\n",
+    .shared = CLI_SPEC | CLI_RUN,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };

@@ -10,7 +10,8 @@ static int run_schema(struct cli *c, int argc, char **argv)
     struct buf b;
     buf_init(&b, c->arena);
     spec_schema(&b);
-    if (fwrite(b.data, 1, b.len, stdout) != b.len || fflush(stdout) != 0) diag_env(c->diags, "can't write the schema: %s", strerror(errno));
+    if (fwrite(b.data, 1, b.len, stdout) != b.len || fflush(stdout) != 0)
+        diag_env(c->diags, "can't write the schema: %s", strerror(errno));
     return cli_finish(c);
 }
 

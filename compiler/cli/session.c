@@ -12,7 +12,7 @@
 bool session_fail(struct cli *c, const struct rnc_status *st)
 {
     if (st->code == RNC_ENV) diag_env(c->diags, "%s", st->message);
-    else diag_error(c->diags, (struct span){ 0 }, "%s", st->message);
+    else diag_error(c->diags, (struct span){0}, "%s", st->message);
     return false;
 }
 
@@ -34,13 +34,14 @@ static void note_lines(struct diag *d, char *text)
 
 static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path)
 {
-    struct rnc_status st = { 0 };
+    struct rnc_status st = {0};
     char *details = NULL;
     if (rnc_weights_load(i, path, 0, &details, &st)) {
         free(details);
         return true;
     }
-    struct diag *d = st.code == RNC_ENV ? diag_env(c->diags, "%s", st.message) : diag_error(c->diags, (struct span){ 0 }, "%s", st.message);
+    struct diag *d = st.code == RNC_ENV ? diag_env(c->diags, "%s", st.message)
+                                        : diag_error(c->diags, (struct span){0}, "%s", st.message);
     if (details) note_lines(d, details);
     free(details);
     return false;
@@ -48,9 +49,9 @@ static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path
 
 static bool open_instance(struct cli *c, const struct rnc_model *m, unsigned flags, struct session *s)
 {
-    struct rnc_status st = { 0 };
+    struct rnc_status st = {0};
     gen_rest(); /* the model is compiled: what that took is not added to what it takes itself */
-    *s = (struct session){ 0 };
+    *s = (struct session){0};
     s->pool = rnc_pool_new((int)c->threads, &st);
     if (s->pool) {
         s->par = rnc_pool_parallel(s->pool);
@@ -63,9 +64,10 @@ static bool open_instance(struct cli *c, const struct rnc_model *m, unsigned fla
 
 bool session_open(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
 {
-    struct rnc_status st = { 0 };
+    struct rnc_status st = {0};
     if (!open_instance(c, m, flags, s)) return false;
-    bool ok = weights ? load_weights(c, s->instance, weights) : rnc_initialize(s->instance, (uint64_t)c->seed, &st) || session_fail(c, &st);
+    bool ok = weights ? load_weights(c, s->instance, weights)
+                      : rnc_initialize(s->instance, (uint64_t)c->seed, &st) || session_fail(c, &st);
     if (!ok) session_close(s);
     return ok;
 }
@@ -74,7 +76,7 @@ void session_close(struct session *s)
 {
     if (s->instance) rnc_close(s->instance);
     if (s->pool) rnc_pool_free(s->pool);
-    *s = (struct session){ 0 };
+    *s = (struct session){0};
 }
 
 const struct rnc_tensor *session_tensor(const struct rnc_model *m, enum rnc_role role, const char *name)
@@ -86,7 +88,8 @@ const struct rnc_tensor *session_tensor(const struct rnc_model *m, enum rnc_role
 
 int64_t session_classes(const struct graph *raw, const char *target, int64_t *ignore)
 {
-    GRAPH_EACH(raw, n) {
+    GRAPH_EACH(raw, n)
+    {
         if (n->nin < 2 || !n->in[1] || n->in[1]->kind != VALUE_TARGET || strcmp(n->in[1]->name, target) != 0) continue;
         if (op_attr_index(n->op, "ignore") < 0 || n->in[0]->type.rank < 2) continue;
         if (ignore) *ignore = node_int(n, "ignore");
@@ -99,7 +102,8 @@ void **session_outputs(struct cli *c, const struct rnc_model *m)
 {
     void **out = ARENA_ARRAY(c->arena, void *, m->noutputs + 1);
     for (uint32_t i = 0; i < m->ntensors; i++)
-        if (m->tensors[i].role == RNC_ROLE_OUTPUT) out[m->tensors[i].offset] = arena_alloc(c->arena, rnc_plain_bytes(&m->tensors[i].type) + 64);
+        if (m->tensors[i].role == RNC_ROLE_OUTPUT)
+            out[m->tensors[i].offset] = arena_alloc(c->arena, rnc_plain_bytes(&m->tensors[i].type) + 64);
     return out;
 }
 
@@ -117,7 +121,9 @@ static void *random_tensor(struct cli *c, const struct built *b, const struct rn
     for (int64_t i = 0; i < count; i++) {
         struct rnc_philox r = rnc_philox((uint64_t)c->seed, (uint64_t)i, key);
         if (t->type.dtype == RNC_I64) ((int64_t *)data)[i] = classes ? (int64_t)(r.word[0] % (uint64_t)classes) : 0;
-        else ((float *)data)[i] = (float)(t->role == RNC_ROLE_INPUT ? normal(r.word[0], r.word[1]) : rnc_unit(r.word[0]));
+        else
+            ((float *)data)[i] =
+                (float)(t->role == RNC_ROLE_INPUT ? normal(r.word[0], r.word[1]) : rnc_unit(r.word[0]));
     }
     return data;
 }
@@ -132,9 +138,13 @@ void **session_random_inputs(struct cli *c, const struct built *b)
     return in;
 }
 
-struct perturbed { const struct rnc_parallel *par; uint64_t seed; };
+struct perturbed {
+    const struct rnc_parallel *par;
+    uint64_t seed;
+};
 
-static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *st)
+static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                           struct rnc_status *st)
 {
     const struct perturbed *p = ctx;
     float *x = plain;
@@ -154,13 +164,14 @@ static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first,
     return true;
 }
 
-bool session_open_perturbed(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
+bool session_open_perturbed(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags,
+                            struct session *s)
 {
-    struct rnc_status st = { 0 };
+    struct rnc_status st = {0};
     if (weights) return session_open(c, m, weights, flags, s);
     if (!open_instance(c, m, flags, s)) return false;
-    struct perturbed p = { &s->par, (uint64_t)c->seed };
-    bool ok = rnc_load(s->instance, &(struct rnc_source){ read_perturbed, &p }, true, &st) || session_fail(c, &st);
+    struct perturbed p = {&s->par, (uint64_t)c->seed};
+    bool ok = rnc_load(s->instance, &(struct rnc_source){read_perturbed, &p}, true, &st) || session_fail(c, &st);
     if (!ok) session_close(s);
     return ok;
 }

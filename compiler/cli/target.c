@@ -5,14 +5,17 @@
 #include "cli/cli.h"
 
 enum { MAX_NAMES = 32 };
-struct names { const char *name[MAX_NAMES]; size_t count; };
+struct names {
+    const char *name[MAX_NAMES];
+    size_t count;
+};
 
 static void add_name(struct names *n, const char *name)
 {
     if (n->count < MAX_NAMES && (n->count == 0 || strcmp(n->name[n->count - 1], name) != 0)) n->name[n->count++] = name;
 }
 
-static const struct span nowhere = { NULL, 0, 0, 0 };
+static const struct span nowhere = {NULL, 0, 0, 0};
 
 static void note_names(struct cli *c, struct diag *d, const char *given, const struct names *n)
 {
@@ -26,9 +29,10 @@ static void note_names(struct cli *c, struct diag *d, const char *given, const s
 
 static bool unknown_triple(struct cli *c)
 {
-    struct names n = { .count = 0 };
+    struct names n = {.count = 0};
     for (const struct target_cpu *k = target_cpus(); k->name; k++) add_name(&n, k->triple);
-    note_names(c, diag_error(c->diags, nowhere, "--target: '%s' is not a target that rnc compiles for", c->triple), c->triple, &n);
+    note_names(c, diag_error(c->diags, nowhere, "--target: '%s' is not a target that rnc compiles for", c->triple),
+               c->triple, &n);
     return false;
 }
 
@@ -36,11 +40,13 @@ static bool unknown_cpu(struct cli *c)
 {
     const char *least = target_least(c->cpu);
     if (least) {
-        struct diag *d = diag_error(c->diags, nowhere, "--cpu: %s has neither AVX2 nor fused multiply-adds, which all generated code uses", c->cpu);
+        struct diag *d =
+            diag_error(c->diags, nowhere,
+                       "--cpu: %s has neither AVX2 nor fused multiply-adds, which all generated code uses", c->cpu);
         diag_note(d, "the least CPU is %s", least);
         return false;
     }
-    struct names n = { .name = { "host" }, .count = 1 };
+    struct names n = {.name = {"host"}, .count = 1};
     for (const struct target_cpu *k = target_cpus(); k->name; k++) add_name(&n, k->name);
     note_names(c, diag_error(c->diags, nowhere, "--cpu: '%s' is not a CPU that rnc compiles for", c->cpu), c->cpu, &n);
     return false;
@@ -48,10 +54,11 @@ static bool unknown_cpu(struct cli *c)
 
 static bool contradiction(struct cli *c, const struct target *of_triple)
 {
-    struct names n = { .count = 0 };
+    struct names n = {.count = 0};
     for (const struct target_cpu *k = target_cpus(); k->name; k++)
         if (strcmp(k->triple, of_triple->triple) == 0) add_name(&n, k->name);
-    note_names(c, diag_error(c->diags, nowhere, "--cpu: '%s' is no CPU of the target %s", c->cpu, c->triple), c->cpu, &n);
+    note_names(c, diag_error(c->diags, nowhere, "--cpu: '%s' is no CPU of the target %s", c->cpu, c->triple), c->cpu,
+               &n);
     return false;
 }
 
@@ -90,7 +97,8 @@ bool cli_target_runs_here(struct cli *c, const struct target *t)
     if (target_is_native(t)) return true;
     struct target here;
     target_host(&here);
-    struct diag *d = diag_error(c->diags, nowhere, "--cpu: code for %s is for %s and cannot run on this machine, %s", t->name, t->triple, here.triple);
+    struct diag *d = diag_error(c->diags, nowhere, "--cpu: code for %s is for %s and cannot run on this machine, %s",
+                                t->name, t->triple, here.triple);
     diag_note(d, "`rnc compile SPEC --target %s -o FILE.o` writes an object to link there", t->triple);
     return false;
 }

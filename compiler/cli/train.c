@@ -34,7 +34,7 @@ static void on_signal(int number)
 /* Once: finish the step and save. Twice: the usual end. */
 static void catch_signals(void)
 {
-    struct sigaction a = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction a = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&a.sa_mask);
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
@@ -45,8 +45,8 @@ static void catch_signals(void)
 enum { BAR = 24 };
 struct display {
     struct cli *c;
-    bool bar;                   /* a terminal: one line, redrawn */
-    double drawn;               /* when */
+    bool bar;     /* a terminal: one line, redrawn */
+    double drawn; /* when */
     bool titled;
     unsigned metrics;
 };
@@ -75,9 +75,13 @@ static void draw_bar(struct display *d, const struct rnc_progress *p)
     int64_t full = p->batches ? BAR * p->batch / p->batches : 0;
     for (int i = 0; i < BAR; i++) strcat(bar, i < full ? "█" : "░");
     eta_text(p->eta_s, eta, sizeof eta);
-    if (p->event == RNC_EVENT_VALIDATION) fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s  validation", (long long)p->epoch, (long long)p->epochs, bar);
-    else fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s %3lld %%  loss %.4f  %.2f %%  %.0f images/s  ETA %s", (long long)p->epoch, (long long)p->epochs, bar,
-                 (long long)(p->batches ? 100 * p->batch / p->batches : 0), p->loss, 100.0 * p->metric, p->images_per_s, eta);
+    if (p->event == RNC_EVENT_VALIDATION)
+        fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s  validation", (long long)p->epoch, (long long)p->epochs, bar);
+    else
+        fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s %3lld %%  loss %.4f  %.2f %%  %.0f images/s  ETA %s",
+                (long long)p->epoch, (long long)p->epochs, bar,
+                (long long)(p->batches ? 100 * p->batch / p->batches : 0), p->loss, 100.0 * p->metric, p->images_per_s,
+                eta);
     fflush(stderr);
 }
 
@@ -86,10 +90,11 @@ static void print_row(struct display *d, const struct rnc_progress *p)
     const struct rnc_epoch_row *r = p->row;
     if (d->bar) fprintf(stderr, "\r\033[K");
     if (d->c->json) return;
-    printf("epoch %lld/%lld  loss %.4f  %s %.2f %%  |  validation: loss %.4f", (long long)p->epoch, (long long)p->epochs, r->train_loss, rnc_metric_name(p->primary),
-           100.0 * r->train_metric, r->val_loss);
+    printf("epoch %lld/%lld  loss %.4f  %s %.2f %%  |  validation: loss %.4f", (long long)p->epoch,
+           (long long)p->epochs, r->train_loss, rnc_metric_name(p->primary), 100.0 * r->train_metric, r->val_loss);
     for (int m = 0; m < RNC_METRICS; m++)
-        if (!isnan(r->val[m]) && (m != RNC_METRIC_TOP5 || (d->metrics >> m & 1))) printf("  %s %.2f %%", rnc_metric_name((enum rnc_metric)m), 100.0 * r->val[m]);
+        if (!isnan(r->val[m]) && (m != RNC_METRIC_TOP5 || (d->metrics >> m & 1)))
+            printf("  %s %.2f %%", rnc_metric_name((enum rnc_metric)m), 100.0 * r->val[m]);
     printf("  |  %.0f images/s  %.1f s%s\n", r->images_per_s, r->seconds, p->best ? "  (best)" : "");
     fflush(stdout);
 }
@@ -116,16 +121,25 @@ struct training {
 
 static struct rnc_schedule schedule_of(const struct spec_train *t)
 {
-    static const enum rnc_schedule_kind kinds[] = { [SCHEDULE_CONSTANT] = RNC_SCHEDULE_CONSTANT, [SCHEDULE_COSINE] = RNC_SCHEDULE_COSINE,
-                                                    [SCHEDULE_STEP] = RNC_SCHEDULE_STEP, [SCHEDULE_LINEAR] = RNC_SCHEDULE_LINEAR };
-    return (struct rnc_schedule){ .kind = kinds[t->schedule.kind], .lr = opt_lr >= 0.0 ? opt_lr : t->optimizer.lr, .warmup_epochs = t->schedule.warmup_epochs,
-                                  .gamma = t->schedule.gamma, .milestones = t->schedule.milestones, .nmilestones = t->schedule.nmilestones };
+    static const enum rnc_schedule_kind kinds[] = {[SCHEDULE_CONSTANT] = RNC_SCHEDULE_CONSTANT,
+                                                   [SCHEDULE_COSINE] = RNC_SCHEDULE_COSINE,
+                                                   [SCHEDULE_STEP] = RNC_SCHEDULE_STEP,
+                                                   [SCHEDULE_LINEAR] = RNC_SCHEDULE_LINEAR};
+    return (struct rnc_schedule){.kind = kinds[t->schedule.kind],
+                                 .lr = opt_lr >= 0.0 ? opt_lr : t->optimizer.lr,
+                                 .warmup_epochs = t->schedule.warmup_epochs,
+                                 .gamma = t->schedule.gamma,
+                                 .milestones = t->schedule.milestones,
+                                 .nmilestones = t->schedule.nmilestones};
 }
 
 static unsigned metrics_of(const struct spec *s)
 {
-    static const enum rnc_metric metric[] = { [METRIC_ACCURACY] = RNC_METRIC_ACCURACY, [METRIC_TOP5] = RNC_METRIC_TOP5,
-        [METRIC_PIXEL_ACCURACY] = RNC_METRIC_PIXEL_ACCURACY, [METRIC_MIOU] = RNC_METRIC_MIOU, [METRIC_DICE] = RNC_METRIC_DICE };
+    static const enum rnc_metric metric[] = {[METRIC_ACCURACY] = RNC_METRIC_ACCURACY,
+                                             [METRIC_TOP5] = RNC_METRIC_TOP5,
+                                             [METRIC_PIXEL_ACCURACY] = RNC_METRIC_PIXEL_ACCURACY,
+                                             [METRIC_MIOU] = RNC_METRIC_MIOU,
+                                             [METRIC_DICE] = RNC_METRIC_DICE};
     unsigned bits = 0;
     for (int i = 0; i < s->nmetrics; i++) bits |= 1u << metric[s->metrics[i]];
     return bits;
@@ -141,14 +155,15 @@ static bool spec_hash(struct training *t, uint64_t *hash)
     return true;
 }
 
-/* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the validation. */
+/* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the
+   validation. */
 static const char choices_key[] = "rnc.choices", dtype_key[] = "rnc.dtype"; /* and how activations were stored */
 
-/* Going on with the same bits needs the same algorithms, whatever the model of their costs or the tuner would say now. A checkpoint that
-   cannot be read is rnc_train's to report. */
+/* Going on with the same bits needs the same algorithms, whatever the model of their costs or the tuner would say now.
+   A checkpoint that cannot be read is rnc_train's to report. */
 static void replay_choices(struct training *t)
 {
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_safetensors *f = rnc_st_open(arena_printf(t->c->arena, "%s/last.safetensors", opt_out), &s);
     const char *choices = f ? rnc_st_meta(f, choices_key) : NULL;
     if (choices) {
@@ -181,12 +196,12 @@ static const char *choices_text(struct training *t)
 static bool compile(struct training *t, const char *spec)
 {
     if (opt_resume) replay_choices(t);
-    struct model_options o = { .mode = MODEL_TRAIN };
+    struct model_options o = {.mode = MODEL_TRAIN};
     if (!cli_build(t->c, spec, &o, &t->train)) return false;
-    o = (struct model_options){ .mode = MODEL_INFER, .batch = t->train.model->batch };
+    o = (struct model_options){.mode = MODEL_INFER, .batch = t->train.model->batch};
     if (!cli_build(t->c, spec, &o, &t->infer)) return false;
     gen_rest();
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     t->pool = rnc_pool_new((int)t->c->threads, &s);
     if (!t->pool) return session_fail(t->c, &s);
     t->par = rnc_pool_parallel(t->pool);
@@ -198,21 +213,29 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     const struct built *b = &t->train;
     if (t->c->json) return;
     printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s%s; %d thread%s, compiled for %s in %.1f s; %s\n", (long long)b->model->batch, (long long)k->epochs,
-           k->epochs == 1 ? "" : "s", k->schedule.lr, normalised, b->spec->dtype == SPEC_BF16 ? "; bf16" : "", rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
-           (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) / 1e3,
+    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s%s; %d thread%s, compiled for %s in %.1f "
+           "s; %s\n",
+           (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->schedule.lr, normalised,
+           b->spec->dtype == SPEC_BF16 ? "; bf16" : "", rnc_pool_threads(t->pool),
+           rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+           (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
+               1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
     fflush(stdout);
 }
 
-static void put_real(json_t *j, const char *key, double v) { json_object_set_new(j, key, isfinite(v) ? json_real(v) : json_null()); }
+static void put_real(json_t *j, const char *key, double v)
+{
+    json_object_set_new(j, key, isfinite(v) ? json_real(v) : json_null());
+}
 
 static void print_json(struct training *t, const struct rnc_train_config *k, const struct rnc_train_result *r)
 {
     const struct rnc_epoch_row *e = &r->last;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "model", t->train.model->name, "data", t->data.description, "out", k->out, "epochs",
-                          (json_int_t)r->epochs, "steps", (json_int_t)r->step, "stopped", (int)r->stopped, "metric", rnc_metric_name(r->primary), "best_epoch",
-                          (json_int_t)r->best_epoch);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "model", t->train.model->name, "data",
+                          t->data.description, "out", k->out, "epochs", (json_int_t)r->epochs, "steps",
+                          (json_int_t)r->step, "stopped", (int)r->stopped, "metric", rnc_metric_name(r->primary),
+                          "best_epoch", (json_int_t)r->best_epoch);
     put_real(j, "best", r->best_epoch ? r->best : NAN);
     put_real(j, "seconds", r->seconds);
     if (e->epoch) {
@@ -238,16 +261,19 @@ static void print_end(struct training *t, const struct rnc_train_config *k, cons
         print_json(t, k, r);
         return;
     }
-    if (r->stopped) printf("stopped in epoch %lld, after step %lld; `--resume` goes on from %s/last.safetensors\n", (long long)r->epochs + 1, (long long)r->step, k->out);
+    if (r->stopped)
+        printf("stopped in epoch %lld, after step %lld; `--resume` goes on from %s/last.safetensors\n",
+               (long long)r->epochs + 1, (long long)r->step, k->out);
     if (r->best_epoch)
-        printf("best %s %.2f %% in epoch %lld; %s/: last.safetensors, best.safetensors, log.csv, curves.png\n", rnc_metric_name(r->primary), 100.0 * r->best,
-               (long long)r->best_epoch, k->out);
+        printf("best %s %.2f %% in epoch %lld; %s/: last.safetensors, best.safetensors, log.csv, curves.png\n",
+               rnc_metric_name(r->primary), 100.0 * r->best, (long long)r->best_epoch, k->out);
 }
 
 static bool report_failure(struct training *t, const struct rnc_status *s, char *details)
 {
     if (t->display.bar) fprintf(stderr, "\r\033[K");
-    struct diag *d = s->code == RNC_ENV ? diag_env(t->c->diags, "%s", s->message) : diag_error(t->c->diags, (struct span){ 0 }, "%s", s->message);
+    struct diag *d = s->code == RNC_ENV ? diag_env(t->c->diags, "%s", s->message)
+                                        : diag_error(t->c->diags, (struct span){0}, "%s", s->message);
     char *rest = details;
     for (char *line = details ? strsep(&rest, "\n") : NULL; line; line = strsep(&rest, "\n")) diag_note(d, "%s", line);
     free(details);
@@ -257,17 +283,32 @@ static bool report_failure(struct training *t, const struct rnc_status *s, char 
 static bool run_training(struct training *t, struct rnc_loader_config loader, const char *normalised)
 {
     const struct spec_train *st = &t->train.spec->train;
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_train_result r;
     char *details;
-    struct rnc_train_config k = { .train = t->train.model, .infer = t->infer.model, .par = &t->par, .exec_flags = session_flags(), .data = &t->data, .loader = loader,
-        .schedule = schedule_of(st), .epochs = opt_epochs ? opt_epochs : st->epochs, .seed = (uint64_t)t->c->seed, .out = opt_out, .resume = opt_resume, .init = opt_init,
-        .metrics = metrics_of(t->train.spec), .meta = t->meta, .stop = &stop_flag, .progress = on_progress, .ctx = &t->display };
+    struct rnc_train_config k = {.train = t->train.model,
+                                 .infer = t->infer.model,
+                                 .par = &t->par,
+                                 .exec_flags = session_flags(),
+                                 .data = &t->data,
+                                 .loader = loader,
+                                 .schedule = schedule_of(st),
+                                 .epochs = opt_epochs ? opt_epochs : st->epochs,
+                                 .seed = (uint64_t)t->c->seed,
+                                 .out = opt_out,
+                                 .resume = opt_resume,
+                                 .init = opt_init,
+                                 .metrics = metrics_of(t->train.spec),
+                                 .meta = t->meta,
+                                 .stop = &stop_flag,
+                                 .progress = on_progress,
+                                 .ctx = &t->display};
     if (!spec_hash(t, &k.spec_hash)) return false;
     k.nmeta = dataset_meta(t->c, &loader, &t->data, t->meta);
-    t->meta[k.nmeta++] = (struct rnc_st_meta){ choices_key, choices_text(t) };
-    t->meta[k.nmeta++] = (struct rnc_st_meta){ dtype_key, spec_dtypes[t->train.spec->dtype] };
-    k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"), t->data.description);
+    t->meta[k.nmeta++] = (struct rnc_st_meta){choices_key, choices_text(t)};
+    t->meta[k.nmeta++] = (struct rnc_st_meta){dtype_key, spec_dtypes[t->train.spec->dtype]};
+    k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"),
+                           t->data.description);
     t->display.metrics = k.metrics;
     print_start(t, &k, normalised);
     catch_signals();
@@ -281,12 +322,15 @@ static bool train(struct training *t, const char *spec)
 {
     const char *normalised;
     if (opt_resume && opt_init) {
-        diag_error(t->c->diags, (struct span){ 0 }, "--resume and --init exclude each other: --resume takes everything from %s/last.safetensors", opt_out);
+        diag_error(t->c->diags, (struct span){0},
+                   "--resume and --init exclude each other: --resume takes everything from %s/last.safetensors",
+                   opt_out);
         return false;
     }
     if (!dataset_model(t->c, spec, &t->model)) return false;
     if (t->model.spec->ntargets == 0) {
-        struct diag *d = diag_error(t->c->diags, (struct span){ 0 }, "%s has no targets to train on", t->model.spec->name);
+        struct diag *d =
+            diag_error(t->c->diags, (struct span){0}, "%s has no targets to train on", t->model.spec->name);
         diag_note(d, "add `targets: {label: {type: class}}` and a loss");
         return false;
     }
@@ -294,7 +338,8 @@ static bool train(struct training *t, const char *spec)
     struct rnc_loader_config loader = dataset_loader(t->c, &t->model, true);
     if (opt_no_augment) loader.naugment = 0;
     loader.shuffle = !opt_no_shuffle;
-    bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) && compile(t, spec) && run_training(t, loader, normalised);
+    bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) &&
+              compile(t, spec) && run_training(t, loader, normalised);
     cli_built_free(&t->train);
     cli_built_free(&t->infer);
     rnc_pool_free(t->pool);
@@ -304,33 +349,64 @@ static bool train(struct training *t, const char *spec)
 
 static int run(struct cli *c, int argc, char **argv)
 {
-    struct training t = { .c = c };
+    struct training t = {.c = c};
     (void)argc;
-    t.display = (struct display){ .c = c, .bar = isatty(STDERR_FILENO) };
+    t.display = (struct display){.c = c, .bar = isatty(STDERR_FILENO)};
     train(&t, argv[0]);
     return cli_finish(c);
 }
 
 static const struct option options[] = {
-    { .name = "data", .kind = OPT_TEXT, .arg = "PATH", .help = "MNIST's IDX files, CIFAR-10's *.bin, or a folder of images for each class", .dest = &opt_data },
-    { .name = "epochs", .kind = OPT_INT, .arg = "N", .help = "times over the data (default: the spec's)", .dest = &opt_epochs, .min = 1, .max = 1000000 },
-    { .name = "out", .kind = OPT_TEXT, .arg = "DIR", .help = "where checkpoints, log and curves go (default: out)", .dest = &opt_out },
-    { .name = "resume", .kind = OPT_FLAG, .help = "go on from DIR/last.safetensors, exactly", .dest = &opt_resume },
-    { .name = "lr", .kind = OPT_FLOAT, .arg = "X", .help = "the learning rate (default: the spec's)", .dest = &opt_lr },
-    { .name = "init", .kind = OPT_TEXT, .arg = "FILE", .help = "begin with the weights of a safetensors file", .dest = &opt_init },
-    { .name = "normalize", .kind = OPT_TEXT, .arg = "NAME", .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: the spec's, or measured)", .dest = &opt_normalize },
-    { .name = "no-shuffle", .kind = OPT_FLAG, .help = "take the samples in their order", .dest = &opt_no_shuffle },
-    { .name = "no-augment", .kind = OPT_FLAG, .help = "leave the spec's augmentation out", .dest = &opt_no_augment },
+    {.name = "data",
+     .kind = OPT_TEXT,
+     .arg = "PATH",
+     .help = "MNIST's IDX files, CIFAR-10's *.bin, or a folder of images for each class",
+     .dest = &opt_data},
+    {.name = "epochs",
+     .kind = OPT_INT,
+     .arg = "N",
+     .help = "times over the data (default: the spec's)",
+     .dest = &opt_epochs,
+     .min = 1,
+     .max = 1000000},
+    {.name = "out",
+     .kind = OPT_TEXT,
+     .arg = "DIR",
+     .help = "where checkpoints, log and curves go (default: out)",
+     .dest = &opt_out},
+    {.name = "resume", .kind = OPT_FLAG, .help = "go on from DIR/last.safetensors, exactly", .dest = &opt_resume},
+    {.name = "lr", .kind = OPT_FLOAT, .arg = "X", .help = "the learning rate (default: the spec's)", .dest = &opt_lr},
+    {.name = "init",
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "begin with the weights of a safetensors file",
+     .dest = &opt_init},
+    {.name = "normalize",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: the spec's, or measured)",
+     .dest = &opt_normalize},
+    {.name = "no-shuffle", .kind = OPT_FLAG, .help = "take the samples in their order", .dest = &opt_no_shuffle},
+    {.name = "no-augment", .kind = OPT_FLAG, .help = "leave the spec's augmentation out", .dest = &opt_no_augment},
 };
 
 const struct command command_train = {
-    .name = "train", .summary = "train a network", .usage = "SPEC [--data PATH] [--epochs N] [--out DIR] [--resume]",
-    .details = "Compiles the spec's training step and runs it over the data; after each epoch validates and writes DIR/last.safetensors, best.safetensors,\n"
-               "log.csv, steps.csv and curves.png. Without data, the handwritten digits that are built in serve (1 × 20 × 20, 10 classes):\n\n"
+    .name = "train",
+    .summary = "train a network",
+    .usage = "SPEC [--data PATH] [--epochs N] [--out DIR] [--resume]",
+    .details = "Compiles the spec's training step and runs it over the data; after each epoch validates and writes "
+               "DIR/last.safetensors, best.safetensors,\n"
+               "log.csv, steps.csv and curves.png. Without data, the handwritten digits that are built in serve (1 × "
+               "20 × 20, 10 classes):\n\n"
                "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
                "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
-               "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not been interrupted: with the\n"
+               "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not "
+               "been interrupted: with the\n"
                "algorithms and the dtype that the checkpoint names, so --tune is not needed again, and does nothing.",
-    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY, .options = options, .noptions = sizeof options / sizeof options[0],
-    .min_args = 1, .max_args = 1, .run = run,
+    .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY,
+    .options = options,
+    .noptions = sizeof options / sizeof options[0],
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };

@@ -6,8 +6,8 @@
 
 enum { ROW_MAJOR = 101, NO_TRANS = 111 }; /* CBLAS's constants */
 
-typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
-                      float beta, float *c, int ldc);
+typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
+                      const float *b, int ldb, float beta, float *c, int ldc);
 typedef char *corename_fn(void);
 typedef void threads_fn(int n);
 
@@ -77,7 +77,10 @@ void blas_close(struct blas *b)
 
 const char *blas_core(const struct blas *b) { return b->core(); }
 
-int64_t blas_conv_columns(const struct blas_conv *p) { return p->c / p->groups * p->kernel[0] * p->kernel[1] * p->oh * p->ow; }
+int64_t blas_conv_columns(const struct blas_conv *p)
+{
+    return p->c / p->groups * p->kernel[0] * p->kernel[1] * p->oh * p->ow;
+}
 
 /* One row of the column matrix: for one channel and tap, the input value under every output pixel. */
 static void column_row(const struct blas_conv *p, const float *plane, int64_t kh, int64_t kw, float *row)
@@ -92,7 +95,8 @@ static void column_row(const struct blas_conv *p, const float *plane, int64_t kh
     }
 }
 
-void blas_conv2d(const struct blas *b, const struct blas_conv *p, const float *x, const float *weight, float *y, float *columns)
+void blas_conv2d(const struct blas *b, const struct blas_conv *p, const float *x, const float *weight, float *y,
+                 float *columns)
 {
     int64_t ig = p->c / p->groups, og = p->o / p->groups, pixels = p->oh * p->ow, k = ig * p->kernel[0] * p->kernel[1];
     for (int64_t n = 0; n < p->n; n++)
@@ -102,7 +106,7 @@ void blas_conv2d(const struct blas *b, const struct blas_conv *p, const float *x
                 for (int64_t kh = 0; kh < p->kernel[0]; kh++)
                     for (int64_t kw = 0; kw < p->kernel[1]; kw++, row += pixels)
                         column_row(p, x + ((n * p->c) + g * ig + c) * p->h * p->w, kh, kw, row);
-            b->sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, (int)og, (int)pixels, (int)k, 1, weight + g * og * k, (int)k, columns, (int)pixels, 0,
-                     y + (n * p->o + g * og) * pixels, (int)pixels);
+            b->sgemm(ROW_MAJOR, NO_TRANS, NO_TRANS, (int)og, (int)pixels, (int)k, 1, weight + g * og * k, (int)k,
+                     columns, (int)pixels, 0, y + (n * p->o + g * og) * pixels, (int)pixels);
         }
 }

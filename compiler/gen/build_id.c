@@ -1,5 +1,5 @@
-/* build_id.c: the linker writes the hash of what it has linked into a note of every program and library (NT_GNU_BUILD_ID). Unlike a
-   version number it changes with every change of the code generator. */
+/* build_id.c: the linker writes the hash of what it has linked into a note of every program and library
+   (NT_GNU_BUILD_ID). Unlike a version number it changes with every change of the code generator. */
 #include "gen/build_id.h"
 
 #include <elf.h>
@@ -9,7 +9,11 @@
 #include <llvm-c/Core.h>
 
 /* The program or library that holds the code at ADDRESS. */
-struct search { uintptr_t address; struct buf *out; bool found; };
+struct search {
+    uintptr_t address;
+    struct buf *out;
+    bool found;
+};
 
 static bool holds(const struct dl_phdr_info *info, uintptr_t address)
 {
@@ -48,14 +52,16 @@ static int visit(struct dl_phdr_info *info, size_t size, void *arg)
     if (!holds(info, s->address)) return 0;
     for (int i = 0; i < info->dlpi_phnum && !s->found; i++) {
         const ElfW(Phdr) *h = &info->dlpi_phdr[i];
-        if (h->p_type == PT_NOTE) read_notes(s, (const uint8_t *)(uintptr_t)(info->dlpi_addr + h->p_vaddr), h->p_memsz, h->p_align == 8 ? 8 : 4);
+        if (h->p_type == PT_NOTE)
+            read_notes(s, (const uint8_t *)(uintptr_t)(info->dlpi_addr + h->p_vaddr), h->p_memsz,
+                       h->p_align == 8 ? 8 : 4);
     }
     return 1;
 }
 
 static bool write_id(struct buf *out, uintptr_t address)
 {
-    struct search s = { .address = address, .out = out };
+    struct search s = {.address = address, .out = out};
     dl_iterate_phdr(visit, &s);
     return s.found;
 }

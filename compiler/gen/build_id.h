@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include "base/buf.h"
 
-/* Writes the build ids (in hex) of rnc and of the LLVM library, and LLVM's version. False when rnc was linked without one: then nothing
-   tells two builds apart. */
+/* Writes the build ids (in hex) of rnc and of the LLVM library, and LLVM's version. False when rnc was linked without
+   one: then nothing tells two builds apart. */
 bool build_id(struct buf *out);
 
 #endif

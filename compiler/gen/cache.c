@@ -1,5 +1,6 @@
-/* cache.c: the folder of compiled models. An entry is written under a temporary name, synced and renamed, so that a reader sees a whole
-   one or none; it names its key and carries a checksum, and one that is not exactly right is as good as none. */
+/* cache.c: the folder of compiled models. An entry is written under a temporary name, synced and renamed, so that a
+   reader sees a whole one or none; it names its key and carries a checksum, and one that is not exactly right is as
+   good as none. */
 #include "gen/cache.h"
 
 #include <dirent.h>
@@ -21,15 +22,18 @@ enum { VERSION = 1, NAME_BYTES = SHA256_HEX - 1 + sizeof SUFFIX, STALE_SECONDS =
 static const uint64_t ENTRY_MAX = UINT64_C(1) << 30;
 static const off_t SMALL_MAX = 1 << 24;
 
-struct cache { struct arena *arena; int fd; };
+struct cache {
+    struct arena *arena;
+    int fd;
+};
 
 /* An entry's beginning; the content follows. In the byte order of the machine, whose triple is part of the key. */
 struct header {
     char magic[8];
     uint32_t version, reserved;
-    uint64_t size;                      /* of the content */
+    uint64_t size; /* of the content */
     uint8_t key[SHA256_BYTES];
-    uint8_t checksum[SHA256_BYTES];     /* of the header with a checksum of zeros, and the content */
+    uint8_t checksum[SHA256_BYTES]; /* of the header with a checksum of zeros, and the content */
 };
 _Static_assert(sizeof(struct header) == 88, "the file format has no padding");
 
@@ -69,7 +73,8 @@ static void make_folders(struct arena *a, const char *dir)
 static const char *distrust(struct arena *a, const struct stat *st)
 {
     if (st->st_uid != geteuid()) return "it belongs to another user";
-    if (st->st_mode & (S_IWGRP | S_IWOTH)) return arena_printf(a, "others may write to it (mode %04o)", (unsigned)(st->st_mode & 07777));
+    if (st->st_mode & (S_IWGRP | S_IWOTH))
+        return arena_printf(a, "others may write to it (mode %04o)", (unsigned)(st->st_mode & 07777));
     return NULL;
 }
 
@@ -92,7 +97,7 @@ struct cache *cache_open(struct arena *a, const char *dir, bool create, const ch
         return NULL;
     }
     struct cache *c = ARENA_NEW(a, struct cache);
-    *c = (struct cache){ a, fd };
+    *c = (struct cache){a, fd};
     return c;
 }
 
@@ -121,7 +126,8 @@ static const void *read_entry(struct cache *c, int fd, const struct cache_key *k
     struct header h;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || distrust(c->arena, &st)) return NULL;
     if (!read_all(fd, &h, sizeof h) || memcmp(h.magic, MAGIC, sizeof h.magic) != 0 || h.version != VERSION) return NULL;
-    if (h.size > ENTRY_MAX || (uint64_t)st.st_size != sizeof h + h.size || memcmp(h.key, key->bytes, sizeof h.key) != 0) return NULL;
+    if (h.size > ENTRY_MAX || (uint64_t)st.st_size != sizeof h + h.size || memcmp(h.key, key->bytes, sizeof h.key) != 0)
+        return NULL;
     void *data = arena_alloc(c->arena, (size_t)h.size);
     uint8_t sum[SHA256_BYTES];
     if (!read_all(fd, data, (size_t)h.size)) return NULL;
@@ -145,18 +151,28 @@ const void *cache_get(struct cache *c, const struct cache_key *key, size_t *size
 
 /* ---- what is there */
 
-struct entry { const char *name; struct timespec used; uint64_t bytes; };
-struct listing { struct entry *row; int count; uint64_t bytes; };
+struct entry {
+    const char *name;
+    struct timespec used;
+    uint64_t bytes;
+};
+struct listing {
+    struct entry *row;
+    int count;
+    uint64_t bytes;
+};
 
 static bool is_entry(const char *name)
 {
-    return strlen(name) == NAME_BYTES - 1 && strspn(name, "0123456789abcdef") == SHA256_HEX - 1 && strcmp(name + SHA256_HEX - 1, SUFFIX) == 0;
+    return strlen(name) == NAME_BYTES - 1 && strspn(name, "0123456789abcdef") == SHA256_HEX - 1 &&
+           strcmp(name + SHA256_HEX - 1, SUFFIX) == 0;
 }
 
 static bool is_temporary(const char *name)
 {
     size_t prefix = sizeof TEMPORARY - 1;
-    return strncmp(name, TEMPORARY, prefix) == 0 && strlen(name) == prefix + 16 && strspn(name + prefix, "0123456789abcdef") == 16;
+    return strncmp(name, TEMPORARY, prefix) == 0 && strlen(name) == prefix + 16 &&
+           strspn(name + prefix, "0123456789abcdef") == 16;
 }
 
 static void add_entry(struct cache *c, struct listing *l, const char *name, const struct stat *st)
@@ -166,14 +182,14 @@ static void add_entry(struct cache *c, struct listing *l, const char *name, cons
         if (l->count) memcpy(more, l->row, (size_t)l->count * sizeof *more);
         l->row = more;
     }
-    l->row[l->count++] = (struct entry){ arena_strdup(c->arena, name), st->st_mtim, (uint64_t)st->st_size };
+    l->row[l->count++] = (struct entry){arena_strdup(c->arena, name), st->st_mtim, (uint64_t)st->st_size};
     l->bytes += (uint64_t)st->st_size;
 }
 
 /* Lists the entries; temporary files older than STALE seconds are what killed processes have left, and go. */
 static struct listing list(struct cache *c, time_t stale)
 {
-    struct listing l = { 0 };
+    struct listing l = {0};
     int fd = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir) {
@@ -214,13 +230,13 @@ static void evict(struct cache *c, const char *keep, uint64_t max_bytes)
 struct cache_usage cache_usage(struct cache *c)
 {
     struct listing l = list(c, STALE_SECONDS);
-    return (struct cache_usage){ l.count, l.bytes };
+    return (struct cache_usage){l.count, l.bytes};
 }
 
 struct cache_usage cache_clear(struct cache *c)
 {
     struct listing l = list(c, STALE_SECONDS);
-    struct cache_usage removed = { 0 };
+    struct cache_usage removed = {0};
     for (int i = 0; i < l.count; i++) {
         if (unlinkat(c->fd, l.row[i].name, 0) != 0) continue;
         removed.entries++;
@@ -253,7 +269,8 @@ static bool temporary_name(char *out, size_t size)
 }
 
 /* Two blocks (the second may be of no bytes) as file NAME. */
-static bool write_aside(struct cache *c, const char *name, const void *head, size_t head_size, const void *data, size_t size)
+static bool write_aside(struct cache *c, const char *name, const void *head, size_t head_size, const void *data,
+                        size_t size)
 {
     char temporary[64];
     if (!temporary_name(temporary, sizeof temporary)) return false;
@@ -268,7 +285,7 @@ static bool write_aside(struct cache *c, const char *name, const void *head, siz
 
 void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes)
 {
-    struct header h = { .version = VERSION, .size = size };
+    struct header h = {.version = VERSION, .size = size};
     if (size > ENTRY_MAX || sizeof h + size > max_bytes) return;
     memcpy(h.magic, MAGIC, sizeof h.magic);
     memcpy(h.key, key->bytes, sizeof h.key);
@@ -293,17 +310,22 @@ const char *cache_read(struct cache *c, const char *name, size_t *size)
     return data;
 }
 
-bool cache_write(struct cache *c, const char *name, const void *data, size_t size) { return write_aside(c, name, data, size, NULL, 0); }
+bool cache_write(struct cache *c, const char *name, const void *data, size_t size)
+{
+    return write_aside(c, name, data, size, NULL, 0);
+}
 
 void cache_lock(struct cache *c)
 {
     enum { TRIES = 5000 }; /* of a millisecond: whoever holds it writes one small file */
-    for (int i = 0; i < TRIES && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++) nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    for (int i = 0; i < TRIES && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 void cache_unlock(struct cache *c) { flock(c->fd, LOCK_UN); }
 
-void cache_each(struct cache *c, const char *prefix, void (*fn)(void *ctx, struct cache *c, const char *name), void *ctx)
+void cache_each(struct cache *c, const char *prefix, void (*fn)(void *ctx, struct cache *c, const char *name),
+                void *ctx)
 {
     int fd = openat(c->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;

@@ -1,4 +1,5 @@
-/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces (gen/conv.h). */
+/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces (gen/conv.h).
+ */
 #include "gen/conv.h"
 
 #include <assert.h>
@@ -59,13 +60,17 @@ bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels)
     return few_registers(t) && ov == 2 && ov * pixels + ov == t->registers;
 }
 
-/* Cycles of one step over a channel for a tile of OV vectors × TW pixels: two FMAs and two loads a cycle, four cycles of latency. A
-   broadcast needs a register of its own unless it is folded into each FMA, which then all load; where there are few registers, the last
-   vector of weights is (conv_folds_weight). */
+/* Cycles of one step over a channel for a tile of OV vectors × TW pixels: two FMAs and two loads a cycle, four cycles
+   of latency. A broadcast needs a register of its own unless it is folded into each FMA, which then all load; where
+   there are few registers, the last vector of weights is (conv_folds_weight). */
 static double tile_cost(const struct target *t, int64_t ov, int64_t tw)
 {
     bool weight = conv_folds_weight(t, ov, tw), folded = !weight && ov > 1 && ov * tw + ov + 1 > t->registers;
-    double fma = (double)(ov * tw) / 2, loads = (double)((ov == 1 || folded ? ov * tw : weight ? 2 * tw - 1 : tw) + ov) / 2;
+    double fma = (double)(ov * tw) / 2, loads = (double)((ov == 1 || folded ? ov * tw
+                                                          : weight          ? 2 * tw - 1
+                                                                            : tw) +
+                                                         ov) /
+                                                2;
     double cost = fma > loads ? fma : loads;
     return (cost > 4 ? cost : 4) + 0.35; /* loop overhead, spread over the unrolled channels */
 }
@@ -95,14 +100,16 @@ static void choose_blocking(const struct target *t, struct conv_params *p)
     assert(p->ov && p->tw);
 }
 
-/* Where a row of pixels leaves half the registers idle, two rows share each weight that is read: from the second-level cache, mostly. */
+/* Where a row of pixels leaves half the registers idle, two rows share each weight that is read: from the second-level
+   cache, mostly. */
 static int64_t tile_rows(const struct target *t, const struct conv_params *p)
 {
     bool fits = p->tw == p->cols && (p->ov > 1 || few_registers(t)) && 2 * p->ov * p->tw + p->ov + 1 <= t->registers;
     return fits && p->rows > 1 && p->in.c == 1 && !p->depthwise && !p->by_sample ? 2 : 1;
 }
 
-/* A 1×1 convolution of stride 1 sees its image as one row of pixels, cut into rows of the width that suits the registers best. */
+/* A 1×1 convolution of stride 1 sees its image as one row of pixels, cut into rows of the width that suits the
+   registers best. */
 static void flatten_pixels(const struct target *t, struct conv_params *p)
 {
     int64_t pixels = p->rows * p->cols, best_cols = p->cols;
@@ -129,29 +136,33 @@ static void flatten_pixels(const struct target *t, struct conv_params *p)
 
 enum { PIECE_FLOPS = 2000000, MIN_PIECES = 64 };
 
-/* Bytes of the second-level cache that what one group of output blocks reads of an image takes. A stride beyond the kernel's height leaves
-   rows out; one beyond its width leaves lines out, but those read lie in half of the sets. */
+/* Bytes of the second-level cache that what one group of output blocks reads of an image takes. A stride beyond the
+   kernel's height leaves rows out; one beyond its width leaves lines out, but those read lie in half of the sets. */
 static int64_t bytes_read(const struct conv_params *p)
 {
-    return p->rows * min_i64(p->is, p->kh.count) * p->cols * p->is_w * p->in.w * p->icb * (int64_t)dtype_bytes(conv_view_dtype(&p->in));
+    return p->rows * min_i64(p->is, p->kh.count) * p->cols * p->is_w * p->in.w * p->icb *
+           (int64_t)dtype_bytes(conv_view_dtype(&p->in));
 }
 
-/* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as still pays for
-   handing them out, so that many cores find work at batch 1. */
+/* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as
+   still pays for handing them out, so that many cores find work at batch 1. */
 static void choose_partition(const struct target *t, struct conv_params *p, int64_t batch, int64_t flops_per_sample)
 {
     int64_t groups = p->ocb / p->ov;
     int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
     /* what one piece reads of the input should stay in the second-level cache together with its weights */
-    int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */, half = (int64_t)t->l2_bytes / 2;
+    int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */,
+            half = (int64_t)t->l2_bytes / 2;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, div_up(image, half / 2)));
     if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(batch)); /* a slot for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
-    /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there */
+    /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there
+     */
     int64_t weights = p->ocb * p->icb * p->weight_ib * conv_weight_bytes(p);
-    if (weights > half || (batch == 1 && image <= half)) p->images = image <= half ? min_i64(batch, half / image) : batch;
+    if (weights > half || (batch == 1 && image <= half))
+        p->images = image <= half ? min_i64(batch, half / image) : batch;
 }
 
 /* ---- lowering */
@@ -175,7 +186,8 @@ struct lower_arg conv_weight_arg(const struct node *n, int64_t block)
     return arg_offset(n->in[1], (size_t)(conv_first_block(n) * block) * dtype_bytes(n->in[1]->type.dtype));
 }
 
-/* Multiply-adds that the kernel executes for one image: taps that fall outside are left out. CHANNELS: real ones that are summed. */
+/* Multiply-adds that the kernel executes for one image: taps that fall outside are left out. CHANNELS: real ones that
+   are summed. */
 static int64_t executed_macs(const struct conv_params *p, int64_t channels)
 {
     struct conv_run runs[CONV_MAX_RUNS];
@@ -193,12 +205,14 @@ static int64_t executed_macs(const struct conv_params *p, int64_t channels)
 
 static size_t scratch_bytes(const struct conv_params *p, int64_t v)
 {
-    int64_t widened = conv_widens(p) ? p->th * round_up(conv_columns(p, p->tw).count, 2) * v * (int64_t)sizeof(float) : 0;
+    int64_t widened =
+        conv_widens(p) ? p->th * round_up(conv_columns(p, p->tw).count, 2) * v * (int64_t)sizeof(float) : 0;
     return (size_t)(conv_zero_row_bytes(p) + widened);
 }
 
 /* One kernel of a node, of which PHASE counts; PARTS[phase]: the slots of its sums. */
-static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops, struct sums_part *parts, int phase)
+static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops,
+                     struct sums_part *parts, int phase)
 {
     const struct target *t = lower_target(lo);
     p->th = tile_rows(t, p);
@@ -218,7 +232,8 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, nargs);
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x.dim[0]));
-    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov, (long long)(p->tw * p->th));
+    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov,
+                    (long long)(p->tw * p->th));
 }
 
 /* What all directions share: the views, channels, weights. X is what is read, Y what is written; both as images. */
@@ -247,7 +262,8 @@ static void common(struct conv_params *p, const struct node *n, const struct geo
     p->weight_kw = iv * v;
     p->weight_kh = p->row ? round_up(p->row, 2) * v : g->kernel[1] * p->weight_kw;
     p->weight_ib = g->kernel[0] * p->weight_kh;
-    /* LAYOUT_WEIGHT_T has one row of blocks for all groups: what a group reads lies side by side, but its output blocks do not. */
+    /* LAYOUT_WEIGHT_T has one row of blocks for all groups: what a group reads lies side by side, but its output blocks
+       do not. */
     bool rows_shared = transposed && !p->depthwise && g->groups > 1;
     p->weight_block = p->icb * p->weight_ib * (rows_shared ? g->groups : 1);
     p->weight_group = rows_shared ? p->icb * p->weight_ib : p->group_ocb * p->weight_block;
@@ -291,7 +307,8 @@ static void lower_forward(struct lower *lo, const struct node *n)
     lower_sums(lo, n, &part, 1);
 }
 
-/* Taps k = first, first + wstep, … of KERNEL that reach output position PHASE of STRIDE: (phase + pad − k·dilation) divisible by stride. */
+/* Taps k = first, first + wstep, … of KERNEL that reach output position PHASE of STRIDE: (phase + pad − k·dilation)
+   divisible by stride. */
 static struct conv_taps phase_taps(int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t phase)
 {
     struct conv_taps t = {0};
@@ -307,7 +324,8 @@ static struct conv_taps phase_taps(int64_t kernel, int64_t stride, int64_t dilat
 }
 
 /* The kernel of one phase of a strided dgrad; false when no output falls into it. */
-static bool phase_params(const struct target *t, const struct node *n, const struct geometry *g, int64_t py, int64_t px, struct conv_params *p)
+static bool phase_params(const struct target *t, const struct node *n, const struct geometry *g, int64_t py, int64_t px,
+                         struct conv_params *p)
 {
     const struct type *y = &n->out[0]->type;
     common(p, n, g, true);

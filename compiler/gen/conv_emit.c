@@ -1,10 +1,11 @@
-/* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers over the whole sum;
-   each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop bounds; columns out of range are left
-   out of the code of the tiles at the edges, which are the only ones specialised.
+/* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers
+   over the whole sum; each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop
+   bounds; columns out of range are left out of the code of the tiles at the edges, which are the only ones specialised.
 
-   Of bf16 values a step takes two channels side by side, where the weights are bf16 pairs too; where they are f32, the pixels of a tile
-   are widened into the worker's scratch first, a block of channels at a time, and everything else is as with f32. Of a stem's few channels,
-   which lie pixel by pixel, a step takes two neighbours under a row of taps: three channels and seven taps are 21 numbers, hence 11 steps. */
+   Of bf16 values a step takes two channels side by side, where the weights are bf16 pairs too; where they are f32, the
+   pixels of a tile are widened into the worker's scratch first, a block of channels at a time, and everything else is
+   as with f32. Of a stem's few channels, which lie pixel by pixel, a step takes two neighbours under a row of taps:
+   three channels and seven taps are 21 numbers, hence 11 steps. */
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv.h"
@@ -56,7 +57,8 @@ static bool same_code(const struct conv_run *a, const struct conv_run *b)
 
 int conv_runs(const struct conv_params *p, struct conv_run *runs)
 {
-    int64_t tiles = div_up(p->cols, p->tw), narrow = p->cols / tiles, wide = p->cols % tiles; /* widths differ by one at most */
+    int64_t tiles = div_up(p->cols, p->tw), narrow = p->cols / tiles,
+            wide = p->cols % tiles; /* widths differ by one at most */
     int n = 0;
     for (int64_t i = 0, x = 0; i < tiles; i++) {
         int64_t width = narrow + (i < wide);
@@ -75,39 +77,46 @@ int conv_runs(const struct conv_params *p, struct conv_run *runs)
 struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
-    V in, weight, out;                    /* of the piece: image, group's first input block; weights of the first output block */
-    V part[MAX_PARTS];                    /* of the image, where it is read in parts */
-    V operand[16];                        /* body operands' pointers; FULL: of the image */
-    V result[MAX_OUTS];                   /* outputs' pointers */
-    V ob;                                 /* first output block of the piece */
-    V lanes[MAX_OV];                      /* mask of real channels for each output vector, or NULL */
+    V in, weight, out;  /* of the piece: image, group's first input block; weights of the first output block */
+    V part[MAX_PARTS];  /* of the image, where it is read in parts */
+    V operand[16];      /* body operands' pointers; FULL: of the image */
+    V result[MAX_OUTS]; /* outputs' pointers */
+    V ob;               /* first output block of the piece */
+    V lanes[MAX_OV];    /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     struct sums sums;
     int64_t unroll;
     enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
-    bool by_twos;                         /* pixels are widened two at a time: see widened_twos */
-    int64_t th;                           /* rows of the tile at hand */
-    V row, tile;                          /* its first output row; tile in it */
-    V last_image;                         /* i1: no other image follows for these weights */
-    V next_group;                         /* elements from this group's weights to those of the group that follows */
-    V ahead;                              /* what to ask for in advance with the tap row at hand */
-    V ib;                                 /* the input block at hand */
-    V coming[2];                          /* where the pixels ASK_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one */
+    bool by_twos;                                  /* pixels are widened two at a time: see widened_twos */
+    int64_t th;                                    /* rows of the tile at hand */
+    V row, tile;                                   /* its first output row; tile in it */
+    V last_image;                                  /* i1: no other image follows for these weights */
+    V next_group; /* elements from this group's weights to those of the group that follows */
+    V ahead;      /* what to ask for in advance with the tap row at hand */
+    V ib;         /* the input block at hand */
+    V coming[2];  /* where the pixels ASK_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one */
 };
 
 /* ---- weights in advance
 
-   Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first tile, while the
-   memory is idle during all the others. So each tile asks for a slice of the next group's, and finds what the group before it asked for.
-   The slices follow each other line by line: the hardware looks ahead of such a walk, and has more lines in flight than a core may ask for. */
+   Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first
+   tile, while the memory is idle during all the others. So each tile asks for a slice of the next group's, and finds
+   what the group before it asked for. The slices follow each other line by line: the hardware looks ahead of such a
+   walk, and has more lines in flight than a core may ask for. */
 
 /* Tiles of one image. */
-static int64_t image_tiles(const struct conv_params *p) { return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw); }
+static int64_t image_tiles(const struct conv_params *p)
+{
+    return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw);
+}
 
-/* Lines, of v floats' bytes, that a tile asks for with each tap of each input block; 0: nothing is asked for in advance. */
+/* Lines, of v floats' bytes, that a tile asks for with each tap of each input block; 0: nothing is asked for in
+   advance. */
 static int64_t slice_lines(const struct conv_params *p, int64_t v)
 {
-    if (!p->images || p->by_sample || p->weight_kw != v * v || p->weight_group != p->group_ocb * p->weight_block || image_tiles(p) < 2) return 0;
+    if (!p->images || p->by_sample || p->weight_kw != v * v || p->weight_group != p->group_ocb * p->weight_block ||
+        image_tiles(p) < 2)
+        return 0;
     return div_up(p->ov * v * conv_weight_bytes(p) / (int64_t)sizeof(float), image_tiles(p));
 }
 
@@ -130,21 +139,24 @@ static void ask_ahead(struct conv_emitter *c, V tap)
 {
     struct emit *e = c->e;
     int64_t lines = slice_lines(c->p, e->v);
-    for (int64_t i = 0; i < lines; i++) e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
+    for (int64_t i = 0; i < lines; i++)
+        e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
 }
 
 /* ---- pixels in advance
 
-   With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an image's plane further on:
-   the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks later, a line or so with each channel. (Not in the
-   short steps of few registers, where AVX2 lost a fiftieth, and not where many groups of output blocks find the pixels nearby.) */
+   With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an
+   image's plane further on: the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks
+   later, a line or so with each channel. (Not in the short steps of few registers, where AVX2 lost a fiftieth, and not
+   where many groups of output blocks find the pixels nearby.) */
 
 enum { FEW_GROUPS = 16 };
 
 static bool asks_pixels(const struct conv_emitter *c)
 {
     const struct conv_params *p = c->p;
-    return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 && p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
+    return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 &&
+           p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
 }
 
 /* Sets c->coming for the tile at column X of the row at hand. */
@@ -153,7 +165,8 @@ static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     V right = e_addi(e, x, r->width), same_row = e_cmp(e, LLVMIntSLT, right, e_int(e, p->cols));
-    V col[2] = {x, e_select(e, same_row, right, e_int(e, 0))}, row[2] = {c->row, e_select(e, same_row, c->row, e_addi(e, c->row, c->th))};
+    V col[2] = {x, e_select(e, same_row, right, e_int(e, 0))},
+      row[2] = {c->row, e_select(e, same_row, c->row, e_addi(e, c->row, c->th))};
     int64_t ahead = min_i64(p->icb, ASK_BLOCKS), block[2] = {ahead, ahead - p->icb};
     for (int k = 0; k < 2; k++) {
         V at = e_addi(e, e_muli(e, col[k], p->is_w * p->in.w), p->kw.base * p->in.w + block[k] * p->in.cb);
@@ -168,12 +181,14 @@ static void ask_pixels(struct conv_emitter *c, V step, int64_t count, int64_t wi
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     if (!asks_pixels(c)) return;
-    int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE), share = div_up(div_up(width * pixel, stride), count);
+    int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE),
+            share = div_up(div_up(width * pixel, stride), count);
     V here = e_cmp(e, LLVMIntSLT, c->ib, e_int(e, p->icb - min_i64(p->icb, ASK_BLOCKS)));
     V at = e_at_d(e, c->in_dtype, e_select(e, here, c->coming[0], c->coming[1]), e_muli(e, c->ib, p->in.cb));
     for (int64_t r = 0; r < c->th; r++) {
         V row = e_at_d(e, c->in_dtype, at, e_int(e, r * p->is * p->in.h));
-        for (int64_t i = 0; i < share; i++) e_prefetch(e, e_at_bytes(e, row, e_addi(e, e_muli(e, step, share * stride), i * stride)));
+        for (int64_t i = 0; i < share; i++)
+            e_prefetch(e, e_at_bytes(e, row, e_addi(e, e_muli(e, step, share * stride), i * stride)));
     }
 }
 
@@ -189,7 +204,8 @@ static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int6
     return t * p->is_w * p->in.w + u * p->in.c;
 }
 
-/* Are weights asked for again where they are read? With few registers, and hence short steps, that costs a thirtieth: there the slices must do. */
+/* Are weights asked for again where they are read? With few registers, and hence short steps, that costs a thirtieth:
+   there the slices must do. */
 static bool asks_again(const struct conv_emitter *c)
 {
     return c->p->images && (c->e->target->registers >= 32 || !slice_lines(c->p, c->e->v));
@@ -208,21 +224,25 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    bool pairs = c->weight_dtype == DT_BF16, folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = asks_again(c);
+    bool pairs = c->weight_dtype == DT_BF16, folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width),
+         again = asks_again(c);
     for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
         V w[MAX_OV], last = NULL;
         for (int64_t o = 0; o < p->ov; o++) {
             V at = e_ati_d(e, c->weight_dtype, wp, o * p->weight_block + u * e->v);
             if (folds && o == p->ov - 1) last = at;
             else w[o] = e_load_t(e, pairs ? e->vi32 : e->vf, at, 4u * (unsigned)e->v);
-            if (again && u * e->v * conv_weight_bytes(p) % LINE == 0) e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
+            if (again && u * e->v * conv_weight_bytes(p) % LINE == 0)
+                e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
         }
         for (int64_t r = 0; r < c->th; r++)
             for (int64_t t = from; t < to; t++) {
-                V at = e_ati_d(e, c->read_dtype, ip[r], channel_of_pixel(c, from, t, u)), s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
+                V at = e_ati_d(e, c->read_dtype, ip[r], channel_of_pixel(c, from, t, u)),
+                  s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
                 for (int64_t o = 0; o < p->ov; o++) {
                     V *sum = &acc[(o * c->th + r) * width + t];
-                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o]) : e_fma(e, s, last && o == p->ov - 1 ? reread(c, last) : w[o], *sum);
+                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o])
+                                 : e_fma(e, s, last && o == p->ov - 1 ? reread(c, last) : w[o], *sum);
                 }
             }
     }
@@ -233,7 +253,8 @@ static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int
     struct emit *e = c->e;
     V w = e_load_va(e, wp);
     for (int64_t t = from; t < to; t++)
-        acc[t] = e_fma(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
+        acc[t] =
+            e_fma(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, ip, t * c->p->is_w * c->p->in.w)), w, acc[t]);
 }
 
 /* ---- few channels: pairs along a row of taps */
@@ -248,9 +269,13 @@ static bool reads_tap(const struct conv_run *r, int64_t k, int64_t t)
     return false;
 }
 
-/* Two numbers that a pixel reads under a row of taps: elements from the tile's first pixel under the first tap, and whether they exist. The last
-   of an odd row comes second, beside one that is read with it again, by a weight of zero. */
-struct row_pair { bool has[2]; int64_t at[2]; };
+/* Two numbers that a pixel reads under a row of taps: elements from the tile's first pixel under the first tap, and
+   whether they exist. The last of an odd row comes second, beside one that is read with it again, by a weight of zero.
+ */
+struct row_pair {
+    bool has[2];
+    int64_t at[2];
+};
 
 static struct row_pair row_pair_of(const struct conv_params *p, const struct conv_run *r, int64_t t, int64_t j)
 {
@@ -281,18 +306,24 @@ static V splat_row_pair(struct emit *e, V ip, const struct row_pair *q)
     if (q->has[0] && q->has[1] && q->at[1] == q->at[0] + 1) return splat_pair(e, e_ati_d(e, DT_BF16, ip, q->at[0]));
     V half[2], zero = LLVMConstInt(e->i32, 0, 0);
     for (int i = 0; i < 2; i++)
-        half[i] = q->has[i] ? LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), e_ati_d(e, DT_BF16, ip, q->at[i]), 2), e->i32, "") : zero;
+        half[i] =
+            q->has[i]
+                ? LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), e_ati_d(e, DT_BF16, ip, q->at[i]), 2),
+                                e->i32, "")
+                : zero;
     V both = LLVMBuildOr(e->b, half[0], LLVMBuildShl(e->b, half[1], LLVMConstInt(e->i32, 16, 0), ""), "");
     return LLVMBuildBitCast(e->b, e_splat(e, LLVMBuildBitCast(e->b, both, e->f32, "")), e->vi32, "");
 }
 
 /* acc += the pair of number J, or one FURTHER elements on. */
-static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j, V further, const V *rows, V wp, V *acc)
+static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j, V further, const V *rows, V wp,
+                     V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     V w[MAX_OV], at = e_at_d(e, DT_BF16, wp, e_muli(e, further, e->v));
-    for (int64_t o = 0; o < p->ov; o++) w[o] = e_load_t(e, e->vi32, e_ati_d(e, DT_BF16, at, o * p->weight_block + j * e->v), 4u * (unsigned)e->v);
+    for (int64_t o = 0; o < p->ov; o++)
+        w[o] = e_load_t(e, e->vi32, e_ati_d(e, DT_BF16, at, o * p->weight_block + j * e->v), 4u * (unsigned)e->v);
     for (int64_t y = 0; y < c->th; y++) {
         V ip = e_at_d(e, DT_BF16, rows[y], further);
         for (int64_t t = 0; t < r->width; t++) {
@@ -307,8 +338,8 @@ static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j
     }
 }
 
-/* acc += a row of taps. Pairs that all pixels read alike are a loop, a pair an iteration: of several in one basic block, LLVM would keep the
-   broadcasts that pixels share, and spill for them. */
+/* acc += a row of taps. Pairs that all pixels read alike are a loop, a pair an iteration: of several in one basic
+   block, LLVM would keep the broadcasts that pixels share, and spill for them. */
 static void row_of_taps(struct conv_emitter *c, const struct conv_run *r, const V *rows, V wp, V *acc)
 {
     struct emit *e = c->e;
@@ -340,8 +371,8 @@ static bool reads_column(const struct conv_params *p, const struct conv_run *r, 
     return false;
 }
 
-/* The same for a single tap, whose pixels [from, to) lie side by side: half the instructions. Two pixels are one vector of pairs of channels,
-   so first come the even channels of both, then the odd ones. */
+/* The same for a single tap, whose pixels [from, to) lie side by side: half the instructions. Two pixels are one vector
+   of pairs of channels, so first come the even channels of both, then the odd ones. */
 static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in, V to)
 {
     struct emit *e = c->e;
@@ -351,7 +382,9 @@ static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in
         V at = e_ati_d(e, DT_BF16, in, t * c->p->in.w), pairs, even, odd, lanes[64];
         for (int i = 0; i < v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned)i, 0);
         if (t + 1 < s->to) pairs = e_load_t(e, e->vi32, at, 2u * (unsigned)v);
-        else pairs = LLVMBuildShuffleVector(e->b, e_load_t(e, half, at, 2u * (unsigned)v), LLVMConstNull(half), LLVMConstVector(lanes, (unsigned)v), "");
+        else
+            pairs = LLVMBuildShuffleVector(e->b, e_load_t(e, half, at, 2u * (unsigned)v), LLVMConstNull(half),
+                                           LLVMConstVector(lanes, (unsigned)v), "");
         e_widen_pairs(e, pairs, &even, &odd);
         V slot = e_ati(e, to, (t - s->from) * v);
         e_store_va(e, even, slot);
@@ -366,22 +399,26 @@ static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     struct conv_columns k = conv_columns(p, run->width);
-    V to = e_at_bytes(e, e->scratch, e_int(e, conv_zero_row_bytes(p) + r * round_up(k.count, 2) * e->v * (int64_t)sizeof(float)));
+    V to = e_at_bytes(e, e->scratch,
+                      e_int(e, conv_zero_row_bytes(p) + r * round_up(k.count, 2) * e->v * (int64_t)sizeof(float)));
     if (c->by_twos) return widened_twos(c, &run->segment[0], in, to);
     for (int64_t i = 0; i < k.count; i++)
         if (reads_column(p, run, k.first + i))
-            e_store_va(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, in, (k.first + i) * p->in.w)), e_ati(e, to, i * e->v));
+            e_store_va(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, in, (k.first + i) * p->in.w)),
+                       e_ati(e, to, i * e->v));
     return e_ati(e, to, -k.first * e->v);
 }
 
-/* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop runs over both. */
+/* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop
+   runs over both. */
 static void segment(struct conv_emitter *c, const V *rows, V wp, const struct conv_segment *s, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     int64_t nacc = p->ov * c->th * width;
     V ip[MAX_TH];
-    bool flat = p->in.c == 1 && p->kw.step * p->in.w == p->ic && p->kw.wstep == 1 && p->weight_kw == p->ic * e->v && !p->depthwise;
+    bool flat = p->in.c == 1 && p->kw.step * p->in.w == p->ic && p->kw.wstep == 1 && p->weight_kw == p->ic * e->v &&
+                !p->depthwise;
     for (int64_t r = 0; r < c->th; r++) ip[r] = e_ati_d(e, c->read_dtype, rows[r], s->first * p->kw.step * p->in.w);
     wp = e_ati_d(e, c->weight_dtype, wp, (p->kw.first + s->first * p->kw.wstep) * p->weight_kw);
     struct loop taps, chans;
@@ -389,7 +426,8 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     if (tap_loop) {
         loop_begin_once(e, &taps, e_int(e, 0), e_int(e, s->count), 1, (int)nacc, acc);
         memcpy(acc, taps.phi, (size_t)nacc * sizeof *acc);
-        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
+        for (int64_t r = 0; r < c->th; r++)
+            ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at_d(e, c->weight_dtype, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
     ask_ahead(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
@@ -398,11 +436,11 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
     else if (channels == c->unroll) {
         ask_pixels(c, e_int(e, 0), 1, width);
         step(c, ip, wp, s->from, s->to, width, acc);
-    }
-    else {
+    } else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-        for (int64_t r = 0; r < c->th; r++) ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
+        for (int64_t r = 0; r < c->th; r++)
+            ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
         ask_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
         step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
@@ -457,8 +495,9 @@ static void row_pair(struct conv_emitter *c, V in_row, V in, V zeros, V *ip)
 static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
 static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
 
-/* What the body will read beside the sums, and where the results go: a share of the tile's lines with each input block, so that they come while
-   the products keep the core busy. (A burst at the tile's end would wait for its lines, of which a core has 16 in flight.) */
+/* What the body will read beside the sums, and where the results go: a share of the tile's lines with each input block,
+   so that they come while the products keep the core busy. (A burst at the tile's end would wait for its lines, of
+   which a core has 16 in flight.) */
 static void ask_body(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
 {
     struct emit *e = c->e;
@@ -473,8 +512,10 @@ static void ask_body(struct conv_emitter *c, const struct conv_run *r, V x, V ib
         for (int64_t i = 0; i < share; i++) {
             V pixel = e_addi(e, at, o * p->out.cb + i * p->os_w * p->out.w);
             for (int k = 0; k < p->body.noperands; k++)
-                if (p->body.operand[k].shape == OPERAND_FULL) e_prefetch(e, e_at_d(e, operand_dtype(p, k), c->operand[k], pixel));
-            for (int k = 0; k < p->body.nout; k++) e_prefetch_write(e, e_at_d(e, result_dtype(p, k), c->result[k], pixel));
+                if (p->body.operand[k].shape == OPERAND_FULL)
+                    e_prefetch(e, e_at_d(e, operand_dtype(p, k), c->operand[k], pixel));
+            for (int k = 0; k < p->body.nout; k++)
+                e_prefetch_write(e, e_at_d(e, result_dtype(p, k), c->result[k], pixel));
         }
 }
 
@@ -499,7 +540,8 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     c->ib = ib;
     ask_body(c, r, x, ib);
     V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
-    V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)), wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
+    V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)),
+      wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
     if (row_loop) {
         (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, k0, k1, 1, (int)nacc, acc);
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
@@ -523,8 +565,10 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     }
 }
 
-/* The results of pixel I, OFFSET elements behind AT. Of two neighbours that are bf16 the first is HELD back: one instruction rounds both. */
-static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_t i, V at, int64_t offset, const V *result, V *held)
+/* The results of pixel I, OFFSET elements behind AT. Of two neighbours that are bf16 the first is HELD back: one
+   instruction rounds both. */
+static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_t i, V at, int64_t offset,
+                        const V *result, V *held)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
@@ -556,7 +600,9 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
             V full[16] = {0}, result[MAX_OUTS], term[MAX_SUMS][2];
             for (int k = 0; k < p->body.noperands; k++)
                 if (p->body.operand[k].shape == OPERAND_FULL)
-                    full[k] = e_load_vd(e, operand_dtype(p, k), e_ati_d(e, operand_dtype(p, k), e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
+                    full[k] = e_load_vd(e, operand_dtype(p, k),
+                                        e_ati_d(e, operand_dtype(p, k),
+                                                e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
             body_apply_sums(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result, term);
             store_pixel(c, r, i, at, offset, result, held);
             if (i == 0) sums_tile_shift(&c->sums, &t, term);
@@ -640,19 +686,23 @@ static void open_piece(struct conv_emitter *c, V og, V n)
     const struct conv_params *p = c->p;
     c->ob = e_muli(e, og, p->ov);
     int64_t groups = p->ocb / p->ov, next = p->ov * p->weight_block;
-    c->next_group = e_select(e, e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1)), e_int(e, -(groups - 1) * next), e_int(e, next));
+    c->next_group =
+        e_select(e, e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1)), e_int(e, -(groups - 1) * next), e_int(e, next));
     V in_block = p->group_ocb == p->ocb ? e_int(e, 0)
-               : p->depthwise          ? c->ob
-                                       : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
+                 : p->depthwise         ? c->ob
+                                        : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
     c->in = e_at_d(e, c->in_dtype, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
     if (p->parts.count > 1) parts_load(e, &p->parts, 0, 2 + p->body.noperands + p->body.nout, c->part);
-    for (int k = 0; k < p->parts.count && p->parts.count > 1; k++) c->part[k] = e_at_d(e, c->in_dtype, c->part[k], e_muli(e, n, p->parts.n[k]));
+    for (int k = 0; k < p->parts.count && p->parts.count > 1; k++)
+        c->part[k] = e_at_d(e, c->in_dtype, c->part[k], e_muli(e, n, p->parts.n[k]));
     V weights = p->group_ocb * p->weight_block == p->weight_group
-              ? e_muli(e, c->ob, p->weight_block)
-              : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block), e_muli(e, e_divi(e, c->ob, p->group_ocb), p->weight_group));
+                    ? e_muli(e, c->ob, p->weight_block)
+                    : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block),
+                            e_muli(e, e_divi(e, c->ob, p->group_ocb), p->weight_group));
     c->weight = e_at_d(e, c->weight_dtype, e_arg(e, 1), weights);
     V at = e_add(e, e_muli(e, n, p->out.n), e_muli(e, c->ob, p->out.cb));
-    for (int k = 0; k < p->body.nout; k++) c->result[k] = e_at_d(e, result_dtype(p, k), e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
+    for (int k = 0; k < p->body.nout; k++)
+        c->result[k] = e_at_d(e, result_dtype(p, k), e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
     for (int k = 0; k < p->body.noperands; k++) {
         c->operand[k] = e_arg(e, 3 + k);
         if (p->body.operand[k].shape == OPERAND_FULL) c->operand[k] = e_at_d(e, operand_dtype(p, k), c->operand[k], at);
@@ -720,7 +770,11 @@ void conv_emit(struct emit *e, const void *params)
     c.weight_dtype = (enum dtype)p->weight_dtype;
     c.by_twos = conv_widens(p) && p->kw.count == 1 && p->is_w == 1 && p->in.w == e->v && p->ic % 2 == 0;
     bool many = e->target->registers < 32 || c.weight_dtype == DT_BF16;
-    c.unroll = p->ic % 8 == 0 && many ? 8 : p->ic % 4 == 0 ? 4 : p->ic % 2 == 0 && p->ic > 4 ? 2 : p->ic <= 4 ? p->ic : 1;
+    c.unroll = p->ic % 8 == 0 && many        ? 8
+               : p->ic % 4 == 0              ? 4
+               : p->ic % 2 == 0 && p->ic > 4 ? 2
+               : p->ic <= 4                  ? p->ic
+                                             : 1;
     struct loop pieces;
     c.th = 1;
     sums_open(e, &c.sums, &p->body, p->ov);
@@ -736,7 +790,10 @@ void conv_emit(struct emit *e, const void *params)
         V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->rows));
         tile_rows(&c, first, last);
     }
-    V slot = e_add(e, e_muli(e, n, p->chunks), chunk), slots = p->body.nsums ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->parts.count - 1, 0))) : NULL;
-    for (int64_t o = 0; slots && o < p->ov; o++) sums_store(e, &c.sums, o, slots, slot, e_addi(e, c.ob, o), e_int(e, p->ocb));
+    V slot = e_add(e, e_muli(e, n, p->chunks), chunk),
+      slots =
+          p->body.nsums ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->parts.count - 1, 0))) : NULL;
+    for (int64_t o = 0; slots && o < p->ov; o++)
+        sums_store(e, &c.sums, o, slots, slot, e_addi(e, c.ob, o), e_int(e, p->ocb));
     loop_end(e, &pieces, NULL);
 }

@@ -1,5 +1,5 @@
-/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/philox.h says which). A piece is one block of v channels of
-   one sample. */
+/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/philox.h says which). A piece is one block of v
+   channels of one sample. */
 #include "gen/dropout.h"
 
 #include <assert.h>
@@ -9,7 +9,11 @@
 #include "op/philox.h"
 
 /* args: table {channel blocks, vectors in a piece, C}, x, y */
-struct dropout_params { uint64_t hash, threshold; double scale; int32_t from, to; /* the dtypes of x and y */ };
+struct dropout_params {
+    uint64_t hash, threshold;
+    double scale;
+    int32_t from, to; /* the dtypes of x and y */
+};
 
 static LLVMTypeRef wide_type(const struct emit *e) { return LLVMVectorType(e->i64, (unsigned)e->v); }
 
@@ -53,7 +57,8 @@ static void philox(struct emit *e, V *c, const V *keys)
 static void round_keys(struct emit *e, uint64_t hash, V *keys)
 {
     V q = LLVMBuildXor(e->b, e_run_seed(e), e_int(e, (int64_t)hash), "");
-    V k[2] = {LLVMBuildTrunc(e->b, q, e->i32, ""), LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, q, e_int(e, 32), ""), e->i32, "")};
+    V k[2] = {LLVMBuildTrunc(e->b, q, e->i32, ""),
+              LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, q, e_int(e, 32), ""), e->i32, "")};
     static const uint32_t step[2] = {PHILOX_W0, PHILOX_W1};
     for (int r = 0; r < PHILOX_ROUNDS; r++)
         for (int i = 0; i < 2; i++)
@@ -89,7 +94,8 @@ static void emit_dropout(struct emit *e, const void *params)
     const struct dropout_params *p = params;
     enum dtype from_dt = (enum dtype)p->from, to_dt = (enum dtype)p->to;
     V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * PHILOX_ROUNDS], step = e_run_step(e);
-    V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2), offsets = lane_offsets(e, hw);
+    V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2),
+      offsets = lane_offsets(e, hw);
     struct loop piece, l;
     round_keys(e, p->hash, keys);
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
@@ -97,7 +103,8 @@ static void emit_dropout(struct emit *e, const void *params)
     V first = e_mul(e, channel, hw), from = e_muli(e, e_mul(e, piece.iv, hw), e->v);
     V first_lanes = LLVMBuildAdd(e->b, broadcast(e, first, wide_type(e)), offsets, "");
     loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
-    V at = e_add(e, from, e_muli(e, l.iv, e->v)), value = e_fmul(e, e_load_vd(e, from_dt, e_at_d(e, from_dt, x, at)), e_splatc(e, p->scale));
+    V at = e_add(e, from, e_muli(e, l.iv, e->v)),
+      value = e_fmul(e, e_load_vd(e, from_dt, e_at_d(e, from_dt, x, at)), e_splatc(e, p->scale));
     if (p->threshold > UINT32_MAX) {
         value = e_zero(e);
     } else {

@@ -107,7 +107,10 @@ V e_load_t(struct emit *e, LLVMTypeRef t, V ptr, unsigned align)
     return x;
 }
 
-void e_store_align(struct emit *e, V x, V ptr, unsigned align) { LLVMSetAlignment(LLVMBuildStore(e->b, x, ptr), align); }
+void e_store_align(struct emit *e, V x, V ptr, unsigned align)
+{
+    LLVMSetAlignment(LLVMBuildStore(e->b, x, ptr), align);
+}
 
 V e_load(struct emit *e, V ptr) { return e_load_t(e, e->f32, ptr, 4); }
 V e_load_v(struct emit *e, V ptr) { return e_load_t(e, e->vf, ptr, 4); }
@@ -134,7 +137,8 @@ void e_stream_va(struct emit *e, V x, V ptr)
     LLVMSetAlignment(store, 4u * (unsigned)e->v);
     if (!can_stream(e)) return;
     LLVMMetadataRef one = LLVMValueAsMetadata(LLVMConstInt(e->i32, 1, 0));
-    LLVMSetMetadata(store, LLVMGetMDKindIDInContext(e->cx, "nontemporal", 11), LLVMMetadataAsValue(e->cx, LLVMMDNodeInContext2(e->cx, &one, 1)));
+    LLVMSetMetadata(store, LLVMGetMDKindIDInContext(e->cx, "nontemporal", 11),
+                    LLVMMetadataAsValue(e->cx, LLVMMDNodeInContext2(e->cx, &one, 1)));
 }
 
 /* Such stores may pass later ones, those that tell other threads that the work is done among them. */
@@ -170,12 +174,15 @@ V e_widen(struct emit *e, V x)
     return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, splat_i32(e, 16), ""), e->vf, "");
 }
 
-/* Without the instruction: add half of the last place less one, and one more where the kept part is odd. A NaN could round up into an
-   infinity; it becomes the quiet one. */
+/* Without the instruction: add half of the last place less one, and one more where the kept part is odd. A NaN could
+   round up into an infinity; it becomes the quiet one. */
 V e_narrow(struct emit *e, V x)
 {
-    if (has_bf16(e)) return LLVMBuildBitCast(e->b, e_intrinsic(e, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, &x, 1), half_vector(e), "");
-    V bits = LLVMBuildBitCast(e->b, x, e->vi32, ""), odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, splat_i32(e, 16), ""), splat_i32(e, 1), "");
+    if (has_bf16(e))
+        return LLVMBuildBitCast(e->b, e_intrinsic(e, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, &x, 1),
+                                half_vector(e), "");
+    V bits = LLVMBuildBitCast(e->b, x, e->vi32, ""),
+      odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, splat_i32(e, 16), ""), splat_i32(e, 1), "");
     V up = LLVMBuildAdd(e->b, LLVMBuildAdd(e->b, bits, splat_i32(e, 0x7fff), ""), odd, "");
     V kept = e_select(e, e_fcmp(e, LLVMRealUNO, x, x), LLVMBuildOr(e->b, bits, splat_i32(e, 0x400000), ""), up);
     return LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, kept, splat_i32(e, 16), ""), half_vector(e), "");
@@ -203,7 +210,8 @@ void e_store_two_bf16(struct emit *e, V a, V b, V ptr)
 {
     if (has_bf16(e)) {
         V args[2] = {b, a}; /* the second operand goes to the lower half */
-        e_store_align(e, e_intrinsic(e, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, args, 2), ptr, 2u * (unsigned)e->v);
+        e_store_align(e, e_intrinsic(e, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, args, 2), ptr,
+                      2u * (unsigned)e->v);
         return;
     }
     e_store_vd(e, DT_BF16, a, ptr);
@@ -248,7 +256,8 @@ V e_local(struct emit *e, int64_t vectors)
 
 static void prefetch(struct emit *e, V ptr, unsigned write)
 {
-    V args[4] = {ptr, LLVMConstInt(e->i32, write, 0), LLVMConstInt(e->i32, 2, 0), LLVMConstInt(e->i32, 1, 0)}; /* locality 2, data */
+    V args[4] = {ptr, LLVMConstInt(e->i32, write, 0), LLVMConstInt(e->i32, 2, 0),
+                 LLVMConstInt(e->i32, 1, 0)}; /* locality 2, data */
     e_intrinsic(e, "llvm.prefetch", e->ptr, args, 4);
 }
 
@@ -339,7 +348,8 @@ V e_reduce_max(struct emit *e, V a) { return reduce(e, a, e_fmax); }
 
 static LLVMBasicBlockRef new_block(struct emit *e) { return LLVMAppendBasicBlockInContext(e->cx, e->fn, ""); }
 
-static void loop_open(struct emit *e, struct loop *l, V from, V to, int64_t step, int ncarried, const V *init, bool once)
+static void loop_open(struct emit *e, struct loop *l, V from, V to, int64_t step, int ncarried, const V *init,
+                      bool once)
 {
     assert(ncarried <= LOOP_MAX);
     l->limit = to;

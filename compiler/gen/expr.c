@@ -1,5 +1,5 @@
-/* expr.c: pointwise expressions: parsed into a graph over a whole body, simplified, and written as vector code, each part at the
-   outermost place that has what it needs. */
+/* expr.c: pointwise expressions: parsed into a graph over a whole body, simplified, and written as vector code, each
+   part at the outermost place that has what it needs. */
 #include "gen/expr.h"
 
 #include <assert.h>
@@ -9,14 +9,41 @@
 #include <string.h>
 
 enum expr_op {
-    X_CONST, X_N, X_LR, X_STEP, X_OPERAND, X_ACC,
-    X_ADD, X_SUB, X_MUL, X_DIV, X_NEG, X_LT, X_LE, X_GT, X_GE, X_EQ,
-    X_SELECT, X_MIN, X_MAX, X_ABS, X_EXP, X_LOG, X_TANH, X_ERF, X_SQRT, X_POW,
+    X_CONST,
+    X_N,
+    X_LR,
+    X_STEP,
+    X_OPERAND,
+    X_ACC,
+    X_ADD,
+    X_SUB,
+    X_MUL,
+    X_DIV,
+    X_NEG,
+    X_LT,
+    X_LE,
+    X_GT,
+    X_GE,
+    X_EQ,
+    X_SELECT,
+    X_MIN,
+    X_MAX,
+    X_ABS,
+    X_EXP,
+    X_LOG,
+    X_TANH,
+    X_ERF,
+    X_SQRT,
+    X_POW,
 };
 
-static const struct { const char *name; uint8_t op; uint8_t nargs; } functions[] = {
-    {"select", X_SELECT, 3}, {"min", X_MIN, 2}, {"max", X_MAX, 2}, {"abs", X_ABS, 1}, {"exp", X_EXP, 1}, {"log", X_LOG, 1},
-    {"tanh", X_TANH, 1}, {"erf", X_ERF, 1}, {"sqrt", X_SQRT, 1}, {"pow", X_POW, 2},
+static const struct {
+    const char *name;
+    uint8_t op;
+    uint8_t nargs;
+} functions[] = {
+    {"select", X_SELECT, 3}, {"min", X_MIN, 2},   {"max", X_MAX, 2}, {"abs", X_ABS, 1},   {"exp", X_EXP, 1},
+    {"log", X_LOG, 1},       {"tanh", X_TANH, 1}, {"erf", X_ERF, 1}, {"sqrt", X_SQRT, 1}, {"pow", X_POW, 2},
 };
 
 static bool is_compare(uint8_t op) { return op >= X_LT && op <= X_EQ; }
@@ -27,16 +54,22 @@ static int intern(struct body_state *s, uint8_t op, uint8_t level, int a, int b,
 {
     for (int i = 0; i < s->nnodes; i++) {
         const struct expr_node *x = &s->node[i];
-        if (x->op == op && x->arg[0] == a && x->arg[1] == b && x->arg[2] == c && memcmp(&x->value, &value, sizeof value) == 0) return i;
+        if (x->op == op && x->arg[0] == a && x->arg[1] == b && x->arg[2] == c &&
+            memcmp(&x->value, &value, sizeof value) == 0)
+            return i;
     }
     assert(s->nnodes < MAX_EXPR);
-    s->node[s->nnodes] = (struct expr_node){.op = op, .level = level, .arg = {(int16_t)a, (int16_t)b, (int16_t)c}, .value = value};
+    s->node[s->nnodes] =
+        (struct expr_node){.op = op, .level = level, .arg = {(int16_t)a, (int16_t)b, (int16_t)c}, .value = value};
     return s->nnodes++;
 }
 
 static int constant(struct body_state *s, double x) { return intern(s, X_CONST, LEVEL_CONST, -1, -1, -1, x); }
 static int level(const struct body_state *s, int i) { return s->node[i].level; }
-static bool is_value(const struct body_state *s, int i, double x) { return s->node[i].op == X_CONST && s->node[i].value == x; }
+static bool is_value(const struct body_state *s, int i, double x)
+{
+    return s->node[i].op == X_CONST && s->node[i].value == x;
+}
 
 static double fold(uint8_t op, double a, double b, double c)
 {
@@ -69,7 +102,11 @@ static int make(struct body_state *s, uint8_t op, int a, int b, int c);
 /* x·y with the more variable factor first; (X·a)·b becomes X·(a·b) when a·b can be computed further out. */
 static int make_mul(struct body_state *s, int a, int b)
 {
-    if (level(s, a) < level(s, b)) { int t = a; a = b; b = t; }
+    if (level(s, a) < level(s, b)) {
+        int t = a;
+        a = b;
+        b = t;
+    }
     if (is_value(s, b, 0)) return b;
     if (is_value(s, b, 1)) return a;
     if (is_value(s, b, -1)) return make(s, X_NEG, a, -1, -1);
@@ -101,7 +138,8 @@ static int simplify(struct body_state *s, uint8_t op, int a, int b, int c)
         if (is_value(s, b, 2)) return make(s, X_MUL, a, a, -1);
         if (is_value(s, b, 0.5)) return make(s, X_SQRT, a, -1, -1);
         return is_value(s, b, 1) ? a : -1;
-    case X_MIN: case X_MAX: /* the less variable one first: a NaN in the other survives */
+    case X_MIN:
+    case X_MAX: /* the less variable one first: a NaN in the other survives */
         if (level(s, a) > level(s, b)) return make(s, op, b, a, -1);
         return a == b ? a : -1;
     default: return -1;
@@ -119,7 +157,11 @@ static int make(struct body_state *s, uint8_t op, int a, int b, int c)
     }
     int same = simplify(s, op, a, b, c);
     if (same >= 0) return same;
-    if (op == X_MUL && level(s, a) < level(s, b)) { int t = a; a = b; b = t; }
+    if (op == X_MUL && level(s, a) < level(s, b)) {
+        int t = a;
+        a = b;
+        b = t;
+    }
     /* A run-time scalar's tanh and erf have no f64 form here; as vectors they have. */
     if (top == LEVEL_RUN && (op == X_TANH || op == X_ERF)) top = LEVEL_FIXED;
     return intern(s, op, (uint8_t)top, a, b, c, 0);
@@ -132,11 +174,14 @@ struct parser {
     const char *p;
     const struct op_def *op;
     const double *attr;
-    const int *arg;     /* graph nodes of the operands */
+    const int *arg; /* graph nodes of the operands */
     int narg;
 };
 
-static void skip(struct parser *ps) { while (isspace((unsigned char)*ps->p)) ps->p++; }
+static void skip(struct parser *ps)
+{
+    while (isspace((unsigned char)*ps->p)) ps->p++;
+}
 
 static bool take(struct parser *ps, const char *token)
 {
@@ -149,7 +194,10 @@ static bool take(struct parser *ps, const char *token)
 
 static int parse_expr(struct parser *ps);
 
-static bool word_is(const char *word, size_t n, const char *name) { return strlen(name) == n && memcmp(word, name, n) == 0; }
+static bool word_is(const char *word, size_t n, const char *name)
+{
+    return strlen(name) == n && memcmp(word, name, n) == 0;
+}
 
 static int parse_call(struct parser *ps, const char *word, size_t n)
 {
@@ -159,7 +207,8 @@ static int parse_call(struct parser *ps, const char *word, size_t n)
         for (int i = 0; i < functions[k].nargs; i++) {
             a[i] = parse_expr(ps);
             bool ok = take(ps, i + 1 < functions[k].nargs ? "," : ")");
-            assert(ok); (void)ok;
+            assert(ok);
+            (void)ok;
         }
         return make(ps->s, functions[k].op, a[0], a[1], a[2]);
     }
@@ -186,7 +235,8 @@ static int parse_primary(struct parser *ps)
     if (take(ps, "(")) {
         int x = parse_expr(ps);
         bool ok = take(ps, ")");
-        assert(ok); (void)ok;
+        assert(ok);
+        (void)ok;
         return x;
     }
     if (isdigit((unsigned char)*ps->p) || *ps->p == '.') {
@@ -230,7 +280,10 @@ static int parse_sum(struct parser *ps)
 
 static int parse_expr(struct parser *ps)
 {
-    static const struct { const char *token; uint8_t op; } compare[] = {{"<=", X_LE}, {"<", X_LT}, {">=", X_GE}, {">", X_GT}, {"==", X_EQ}};
+    static const struct {
+        const char *token;
+        uint8_t op;
+    } compare[] = {{"<=", X_LE}, {"<", X_LT}, {">=", X_GE}, {">", X_GT}, {"==", X_EQ}};
     int x = parse_sum(ps);
     for (size_t i = 0; i < sizeof compare / sizeof *compare; i++)
         if (take(ps, compare[i].token)) return make(ps->s, compare[i].op, x, parse_sum(ps), -1);
@@ -238,12 +291,14 @@ static int parse_expr(struct parser *ps)
 }
 
 /* The results of one operator of the body, at most MAX of them. */
-static int parse_insn(struct body_state *s, const struct op_def *op, const double *attr, const int *arg, int narg, int *results, int max)
+static int parse_insn(struct body_state *s, const struct op_def *op, const double *attr, const int *arg, int narg,
+                      int *results, int max)
 {
     assert(op->expr);
     struct parser ps = {.s = s, .p = op->expr, .op = op, .attr = attr, .arg = arg, .narg = narg};
     int n = 0;
-    do results[n++] = parse_expr(&ps); while (n < max && take(&ps, ";"));
+    do results[n++] = parse_expr(&ps);
+    while (n < max && take(&ps, ";"));
     return n;
 }
 
@@ -290,7 +345,8 @@ static void build(struct body_state *s, const struct gen_body *b)
     for (int k = 0; k < b->nsums; k++) {
         const struct gen_sum *sum = &b->sum[k];
         s->term[k][0] = ref_node(s, sum->value, insn);
-        s->term[k][1] = sum->kind == SUM_GRAD ? make(s, X_SUB, ref_node(s, sum->x, insn), ref_node(s, sum->mean, insn), -1) : -1;
+        s->term[k][1] =
+            sum->kind == SUM_GRAD ? make(s, X_SUB, ref_node(s, sum->x, insn), ref_node(s, sum->mean, insn), -1) : -1;
         for (int i = 0; i < 2; i++)
             if (s->term[k][i] >= 0) count_uses(s, s->term[k][i]);
     }
@@ -321,7 +377,8 @@ static LLVMRealPredicate predicate(uint8_t op)
 
 V e_fabs(struct emit *e, V x) { return e_intrinsic(e, "llvm.fabs", LLVMTypeOf(x), &x, 1); }
 
-/* RUN: f64 scalars (bias corrections such as 1 - beta^step lose all their digits in f32). A comparison comes out as i1. */
+/* RUN: f64 scalars (bias corrections such as 1 - beta^step lose all their digits in f32). A comparison comes out as i1.
+ */
 static V run_value(struct emit *e, struct body_state *s, int i)
 {
     const struct expr_node *x = &s->node[i];
@@ -334,7 +391,8 @@ static V run_value(struct emit *e, struct body_state *s, int i)
     for (int k = 0; k < 3; k++) {
         if (x->arg[k] < 0) continue;
         a[k] = run_value(e, s, x->arg[k]);
-        bool boolean = is_compare(s->node[x->arg[k]].op) && s->node[x->arg[k]].level != LEVEL_CONST, wanted = x->op == X_SELECT && k == 0;
+        bool boolean = is_compare(s->node[x->arg[k]].op) && s->node[x->arg[k]].level != LEVEL_CONST,
+             wanted = x->op == X_SELECT && k == 0;
         if (boolean && !wanted) a[k] = LLVMBuildUIToFP(e->b, a[k], e->f64, "");
         if (!boolean && wanted) a[k] = e_fcmp(e, LLVMRealUNE, a[k], LLVMConstReal(e->f64, 0));
     }
@@ -371,7 +429,11 @@ static V run_vector(struct emit *e, struct body_state *s, int i)
     return s->vec[i] = r;
 }
 
-struct vector_ctx { struct body_state *s; V *memo; const V *acc, *full; };
+struct vector_ctx {
+    struct body_state *s;
+    V *memo;
+    const V *acc, *full;
+};
 
 static V vector(struct emit *e, const struct vector_ctx *c, int i);
 
@@ -384,7 +446,9 @@ static V vector_bool(struct emit *e, const struct vector_ctx *c, int i)
 static V vector_number(struct emit *e, const struct vector_ctx *c, int i)
 {
     V x = vector(e, c, i);
-    return is_compare(c->s->node[i].op) && c->s->node[i].level != LEVEL_CONST ? e_select(e, x, e_splatc(e, 1), e_zero(e)) : x;
+    return is_compare(c->s->node[i].op) && c->s->node[i].level != LEVEL_CONST
+               ? e_select(e, x, e_splatc(e, 1), e_zero(e))
+               : x;
 }
 
 /* a·b + c in one rounding, where the product is used here only and at this level. */
@@ -401,7 +465,8 @@ static V vector_sum(struct emit *e, const struct vector_ctx *c, const struct exp
     for (int k = 0; k < 2; k++) {
         if (!contracts(s, x->arg[k], x->level)) continue;
         const struct expr_node *p = &s->node[x->arg[k]];
-        V a = vector_number(e, c, p->arg[0]), b = vector_number(e, c, p->arg[1]), other = vector_number(e, c, x->arg[1 - k]);
+        V a = vector_number(e, c, p->arg[0]), b = vector_number(e, c, p->arg[1]),
+          other = vector_number(e, c, x->arg[1 - k]);
         if (sub && k == 0) other = LLVMBuildFNeg(e->b, other, "");
         if (sub && k == 1) a = LLVMBuildFNeg(e->b, a, "");
         return e_fma(e, a, b, other);
@@ -447,7 +512,9 @@ static V vector(struct emit *e, const struct vector_ctx *c, int i)
     if (x->op == X_ACC) r = c->acc[x->arg[0]];
     else if (x->op != X_OPERAND) r = vector_op(e, c, x);
     else if (x->level == LEVEL_FULL) r = c->full[x->arg[0]];
-    else r = s->body->operand[x->arg[0]].shape == OPERAND_SCALAR ? e_splat(e, s->operand[x->arg[0]]) : s->operand[x->arg[0]];
+    else
+        r = s->body->operand[x->arg[0]].shape == OPERAND_SCALAR ? e_splat(e, s->operand[x->arg[0]])
+                                                                : s->operand[x->arg[0]];
     assert(r);
     return *memo = r;
 }
@@ -470,7 +537,8 @@ void body_begin(struct emit *e, struct body_state *s, const struct gen_body *b, 
 
 static V real_lanes(struct emit *e, V lanes, V x) { return lanes ? e_select(e, lanes, x, e_zero(e)) : x; }
 
-void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result, V (*term)[2])
+void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result,
+                     V (*term)[2])
 {
     V memo[MAX_EXPR];
     memset(memo, 0, (size_t)s->nnodes * sizeof *memo);
@@ -480,7 +548,9 @@ void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, c
     for (int k = 0; k < s->body->nsums; k++)
         for (int i = 0; i < 2; i++) {
             int node = s->term[k][i];
-            term[k][i] = node < 0 ? NULL : i == 0 ? real_lanes(e, lanes, vector_number(e, &c, node)) : vector_number(e, &c, node);
+            term[k][i] = node < 0 ? NULL
+                         : i == 0 ? real_lanes(e, lanes, vector_number(e, &c, node))
+                                  : vector_number(e, &c, node);
         }
 }
 
@@ -490,12 +560,14 @@ void body_apply(struct emit *e, const struct body_state *s, const V *acc, const 
     body_apply_sums(e, s, acc, full, lanes, result, term);
 }
 
-V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at, int64_t further, V lanes)
+V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at,
+                 int64_t further, V lanes)
 {
     V full[16] = {0}, result, acc = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, in, at), further));
     for (int k = 0; k < s->body->noperands; k++) {
         enum dtype own = (enum dtype)s->body->operand[k].dtype;
-        if (s->body->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, own, e_ati_d(e, own, e_at_d(e, own, pointers[k], at), further));
+        if (s->body->operand[k].shape == OPERAND_FULL)
+            full[k] = e_load_vd(e, own, e_ati_d(e, own, e_at_d(e, own, pointers[k], at), further));
     }
     body_apply(e, s, &acc, full, lanes, &result);
     return result;
@@ -523,7 +595,8 @@ static int op_number(const struct op_def *op)
 static double attr_number(const struct attr *a)
 {
     switch (a->type) {
-    case ATTR_INT: case ATTR_ENUM: return (double)a->i;
+    case ATTR_INT:
+    case ATTR_ENUM: return (double)a->i;
     case ATTR_FLOAT: return a->f;
     case ATTR_BOOL: return a->b ? 1 : 0;
     default: return 0;
@@ -563,7 +636,8 @@ static void init_bare(struct gen_body *gb, const struct node *n)
     for (int k = 0; k < gb->nout; k++) gb->out[k] = (struct body_ref){BODY_INSN, 0};
 }
 
-/* What B, N's body or a prologue, computes, and the operands that it reads, on values of type FULL; the sums behind it are left out. */
+/* What B, N's body or a prologue, computes, and the operands that it reads, on values of type FULL; the sums behind it
+   are left out. */
 static void set_body(struct gen_body *gb, const struct node *n, const struct body *b, const struct type *full)
 {
     gb->ninsn = b->ninsn - body_sums(b);
@@ -575,7 +649,8 @@ static void set_body(struct gen_body *gb, const struct node *n, const struct bod
         for (int k = 0; k < in->narg; k++) gb->insn[i].arg[k] = local_ref(in->arg[k], n->nanchor);
     }
     for (int k = 0; k < gb->nout; k++) gb->out[k] = local_ref(b->out[k], n->nanchor);
-    for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(full, body_reads(b, n->nanchor + k) ? n->in[n->nanchor + k] : NULL);
+    for (int k = 0; k < gb->noperands; k++)
+        gb->operand[k] = operand_of(full, body_reads(b, n->nanchor + k) ? n->in[n->nanchor + k] : NULL);
 }
 
 void gen_body_init_pre(struct gen_body *gb, const struct node *n, int k)
@@ -594,7 +669,9 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     const struct type *result = &n->out[0]->type;
     gb->nout = n->body ? n->body->nout : n->nout < n->op->nouts ? n->nout : n->op->nouts; /* not the workspace */
     for (int k = 0; k < gb->nout; k++) gb->dtype[k] = (uint8_t)n->out[k]->type.dtype;
-    gb->noperands = n->body ? n->nin - n->nanchor : n->op->family == KERNEL_POINTWISE ? n->nin : n->nin - node_anchors(n);
+    gb->noperands = n->body                             ? n->nin - n->nanchor
+                    : n->op->family == KERNEL_POINTWISE ? n->nin
+                                                        : n->nin - node_anchors(n);
     assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
     if (n->body) {
         gb->nacc = n->op->nouts;
@@ -611,7 +688,8 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     }
 }
 
-void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers, int64_t channels, V block, V *lanes)
+void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers,
+                      int64_t channels, V block, V *lanes)
 {
     V operand[16] = {0}, first = e_muli(e, block, e->v);
     for (int k = 0; k < b->noperands; k++) {

@@ -13,22 +13,22 @@
 
 struct gen_options {
     struct target target;
-    int threads;            /* compile threads; never changes the code */
-    bool single_object;     /* one object with everything: for .o and .so files */
+    int threads;                 /* compile threads; never changes the code */
+    bool single_object;          /* one object with everything: for .o and .so files */
     struct buf *llvm, *assembly; /* NULL, or where the modules' text goes (implies single_object) */
-    const char *cache_dir;  /* where compiled models are kept, or NULL; of no effect with what is above */
-    uint64_t cache_bytes;   /* at most so many are kept */
+    const char *cache_dir;       /* where compiled models are kept, or NULL; of no effect with what is above */
+    uint64_t cache_bytes;        /* at most so many are kept */
 };
 
 struct gen_stats {
     double emit_ms, codegen_ms, link_ms;
     int kernels, steps;
     size_t code_bytes;
-    bool cached;            /* nothing was emitted: the code is from the cache */
+    bool cached; /* nothing was emitted: the code is from the cache */
 };
 
-/* Fills in the host's CPU name and features. False with diag_env: the host lacks what all code uses, or this LLVM was built without
-   the code generator of another architecture. */
+/* Fills in the host's CPU name and features. False with diag_env: the host lacks what all code uses, or this LLVM was
+   built without the code generator of another architecture. */
 bool gen_target_init(struct target *t, struct diags *d);
 
 struct program;
@@ -41,14 +41,16 @@ const void *program_object(const struct program *p, size_t *size);
 const struct gen_stats *program_stats(const struct program *p);
 void program_free(struct program *p);
 
-/* peak.c: what the machine's fused multiply-add units give, measured: a compiled loop of independent FMAs on registers. */
+/* peak.c: what the machine's fused multiply-add units give, measured: a compiled loop of independent FMAs on registers.
+ */
 struct gen_peak;
 struct gen_peak *gen_peak_new(const struct target *t, struct diags *d); /* NULL with diag_env */
 /* GFLOP/s of all of PAR's workers together, over about so many seconds. */
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds);
-/* GB/s of all workers together in reading BUFFER (64-byte aligned) or, COPY, its first half and writing its second half, whose bytes both
-   count; the upper quartile of short windows within about so many seconds. */
-double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy, double seconds);
+/* GB/s of all workers together in reading BUFFER (64-byte aligned) or, COPY, its first half and writing its second
+   half, whose bytes both count; the upper quartile of short windows within about so many seconds. */
+double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy,
+                       double seconds);
 void gen_peak_free(struct gen_peak *p);
 
 /* "rnc_" + the graph's name as a C identifier: the symbol of the struct rnc_model in the object. */

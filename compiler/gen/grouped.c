@@ -7,11 +7,12 @@
 #include "gen/expr.h"
 
 struct grouped_params {
-    struct conv_view x, y;              /* the forward pass's input and output: dgrad reads y and writes x */
+    struct conv_view x, y; /* the forward pass's input and output: dgrad reads y and writes x */
     int64_t ih, iw, oh, ow, ic, oc, groups;
     int64_t stride[2], pad[2], dilation[2], kernel[2];
-    int64_t weight_layout, wv, wiv;     /* enum layout; block sizes */
-    int64_t weight_dtype;               /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side (gen/conv.h) */
+    int64_t weight_layout, wv, wiv; /* enum layout; block sizes */
+    int64_t
+        weight_dtype; /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side (gen/conv.h) */
     int64_t transposed, v;
     struct gen_body body;
 };
@@ -61,19 +62,22 @@ static V weight_at(struct emit *e, const struct grouped_params *p, V o, V i, V k
     V outer = t ? i : o, inner = t ? o : i; /* blocks of `outer` go outermost, `inner` is the broadcast side */
     int64_t nv = t ? p->wv : p->wiv, blocks = div_up(t ? p->oc : ig, nv);
     V block = e_add(e, e_muli(e, e_divi(e, outer, p->wv), blocks), e_divi(e, inner, nv));
-    V row = e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), at = e_remi(e, inner, nv), lane = e_remi(e, outer, p->wv);
+    V row = e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), at = e_remi(e, inner, nv),
+      lane = e_remi(e, outer, p->wv);
     if (p->weight_dtype != DT_BF16) return e_add(e, e_muli(e, e_add(e, row, at), p->wv), lane);
     if (!t && nv % 2) { /* pairs run along a row of taps; the last of an odd row is second in its pair */
         int64_t numbers = p->kernel[1] * nv;
         at = e_add(e, e_muli(e, kw, nv), at);
-        if (numbers % 2) at = e_add(e, at, e_select(e, e_cmp(e, LLVMIntEQ, at, e_int(e, numbers - 1)), e_int(e, 1), e_int(e, 0)));
+        if (numbers % 2)
+            at = e_add(e, at, e_select(e, e_cmp(e, LLVMIntEQ, at, e_int(e, numbers - 1)), e_int(e, 1), e_int(e, 0)));
         row = e_muli(e, e_add(e, e_muli(e, block, p->kernel[0]), kh), round_up(numbers, 2));
     }
     V pair = e_add(e, row, e_muli(e, e_divi(e, at, 2), 2));
     return e_add(e, e_add(e, e_muli(e, pair, p->wv), e_muli(e, lane, 2)), e_remi(e, at, 2));
 }
 
-/* Forward: the row of x that tap K of output row Y reads; transposed: the row of y that reaches x row Y by tap K. VALID: it exists. */
+/* Forward: the row of x that tap K of output row Y reads; transposed: the row of y that reaches x row Y by tap K.
+   VALID: it exists. */
 static V source_row(struct emit *e, const struct grouped_params *p, int axis, V y, V k, V *valid)
 {
     int64_t s = p->stride[axis], size = axis ? (p->transposed ? p->ow : p->iw) : (p->transposed ? p->oh : p->ih);
@@ -83,7 +87,8 @@ static V source_row(struct emit *e, const struct grouped_params *p, int axis, V 
         in = e_cmp(e, LLVMIntSGE, at, e_int(e, 0));
     } else {
         V pos = e_sub(e, e_addi(e, y, p->pad[axis]), shift), clamped = e_max(e, pos, e_int(e, 0));
-        in = LLVMBuildAnd(e->b, e_cmp(e, LLVMIntSGE, pos, e_int(e, 0)), e_cmp(e, LLVMIntEQ, e_remi(e, clamped, s), e_int(e, 0)), "");
+        in = LLVMBuildAnd(e->b, e_cmp(e, LLVMIntSGE, pos, e_int(e, 0)),
+                          e_cmp(e, LLVMIntEQ, e_remi(e, clamped, s), e_int(e, 0)), "");
         at = e_divi(e, clamped, s);
     }
     *valid = LLVMBuildAnd(e->b, in, e_cmp(e, LLVMIntSLT, at, e_int(e, size)), "");
@@ -94,8 +99,10 @@ static V source_row(struct emit *e, const struct grouped_params *p, int axis, V 
 static V one_output(struct emit *e, const struct grouped_params *p, V src, V weight, V channel, V y, V x)
 {
     const struct conv_view *in = p->transposed ? &p->y : &p->x;
-    int64_t og = p->oc / p->groups, ig = p->ic / p->groups, own = p->transposed ? ig : og, sum = p->transposed ? og : ig;
-    V group = e_divi(e, channel, own), within = e_remi(e, channel, own), first = e_muli(e, group, sum), acc = e_f32(e, 0);
+    int64_t og = p->oc / p->groups, ig = p->ic / p->groups, own = p->transposed ? ig : og,
+            sum = p->transposed ? og : ig;
+    V group = e_divi(e, channel, own), within = e_remi(e, channel, own), first = e_muli(e, group, sum),
+      acc = e_f32(e, 0);
     const enum dtype dt = conv_view_dtype(in), wt = (enum dtype)p->weight_dtype;
     struct loop c, kh, kw;
     loop_begin_once(e, &c, e_int(e, 0), e_int(e, sum), 1, 1, &acc);
@@ -115,7 +122,8 @@ static V one_output(struct emit *e, const struct grouped_params *p, V src, V wei
 }
 
 /* A vector of channels goes through this worker's scratch, since the output may lie on an operand of the body. */
-static V one_vector(struct emit *e, const struct grouped_params *p, V src, V weight, V first, int64_t channels, V y, V x)
+static V one_vector(struct emit *e, const struct grouped_params *p, V src, V weight, V first, int64_t channels, V y,
+                    V x)
 {
     struct loop lane;
     e_store_va(e, e_zero(e), e->scratch);
@@ -130,21 +138,24 @@ static void grouped_emit(struct emit *e, const void *params)
 {
     const struct grouped_params *p = params;
     const struct conv_view *in = p->transposed ? &p->y : &p->x, *out = p->transposed ? &p->x : &p->y;
-    int64_t rows = p->transposed ? p->ih : p->oh, cols = p->transposed ? p->iw : p->ow, channels = p->transposed ? p->ic : p->oc;
+    int64_t rows = p->transposed ? p->ih : p->oh, cols = p->transposed ? p->iw : p->ow,
+            channels = p->transposed ? p->ic : p->oc;
     int64_t blocks = div_up(channels, p->v);
     struct loop pieces, xs;
     V args[16], weight = e_arg(e, 1), input = e_arg(e, 0), outs[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++) args[k] = e_arg(e, 3 + k);
     for (int k = 0; k < p->body.nout; k++) outs[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V y = e_remi(e, pieces.iv, rows), rest = e_divi(e, pieces.iv, rows), cb = e_remi(e, rest, blocks), n = e_divi(e, rest, blocks);
+    V y = e_remi(e, pieces.iv, rows), rest = e_divi(e, pieces.iv, rows), cb = e_remi(e, rest, blocks),
+      n = e_divi(e, rest, blocks);
     V first = e_muli(e, cb, p->v), src = e_at_d(e, conv_view_dtype(in), input, e_muli(e, n, in->n));
     V at0 = e_add(e, e_add(e, e_muli(e, n, out->n), e_muli(e, cb, out->cb)), e_muli(e, y, out->h));
     struct body_state state;
     V lanes;
     body_begin_block(e, &state, &p->body, args, channels, cb, &lanes);
     loop_begin_once(e, &xs, e_int(e, 0), e_int(e, cols), 1, 0, NULL);
-    V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv), full[16] = {0}, result[MAX_OUTS];
+    V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv),
+      full[16] = {0}, result[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++) {
         const enum dtype dt = (enum dtype)p->body.operand[k].dtype;
         if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_at_d(e, dt, args[k], at));
@@ -217,6 +228,7 @@ void lower_grouped_wgrad(struct lower *lo, const struct node *n)
     set_images(&p, &n->in[0]->type, &n->in[1]->type);
     p.v = n->in[1]->type.v;
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "grouped_wgrad", grouped_wgrad_emit, &p, sizeof p), p.oc * (p.ic / p.groups), false, args, 3);
+    lower_step(lo, lower_kernel(lo, "grouped_wgrad", grouped_wgrad_emit, &p, sizeof p), p.oc * (p.ic / p.groups), false,
+               args, 3);
     lower_algorithm(lo, "any shape");
 }

@@ -41,8 +41,8 @@ void lanes_scatter(struct emit *e, V x, V ptr, V first, V stride, V mask)
     call(e, "llvm.masked.scatter", args);
 }
 
-/* log2(v) rounds; each swaps off-diagonal blocks of twice the size (Eklundh 1972). The fences keep LLVM from looking through
-   chains of shuffles, which takes it ten times as long as all the rest and finds nothing. */
+/* log2(v) rounds; each swaps off-diagonal blocks of twice the size (Eklundh 1972). The fences keep LLVM from looking
+   through chains of shuffles, which takes it ten times as long as all the rest and finds nothing. */
 void lanes_transpose(struct emit *e, V *rows)
 {
     for (int k = 1; k < e->v; k *= 2)

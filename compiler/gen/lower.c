@@ -39,7 +39,10 @@ int lower_kernel(struct lower *lo, const char *name, emit_fn *fn, const void *pa
 }
 
 struct lower_arg arg_value(const struct value *v) { return (struct lower_arg){.value = v}; }
-struct lower_arg arg_offset(const struct value *v, size_t bytes) { return (struct lower_arg){.value = v, .offset = bytes}; }
+struct lower_arg arg_offset(const struct value *v, size_t bytes)
+{
+    return (struct lower_arg){.value = v, .offset = bytes};
+}
 struct lower_arg arg_none(void) { return (struct lower_arg){0}; }
 
 struct lower_arg arg_data(struct lower *lo, const void *data, size_t size)
@@ -134,9 +137,11 @@ static const char *op_text(struct arena *a, const struct node *n)
     buf_init(&b, a);
     bool bare = n->body && n->nanchor == 0;
     for (int k = 0; k < MAX_PRE; k++)
-        for (int i = 0; n->pre[k] && i < n->pre[k]->ninsn; i++) buf_printf(&b, "%s%s", n->pre[k]->insn[i].op->name, i + 1 < n->pre[k]->ninsn ? "+" : ">");
+        for (int i = 0; n->pre[k] && i < n->pre[k]->ninsn; i++)
+            buf_printf(&b, "%s%s", n->pre[k]->insn[i].op->name, i + 1 < n->pre[k]->ninsn ? "+" : ">");
     if (!bare) buf_puts(&b, n->op->name);
-    for (int i = 0; n->body && i < n->body->ninsn; i++) buf_printf(&b, "%s%s", !bare || i ? "+" : "", n->body->insn[i].op->name);
+    for (int i = 0; n->body && i < n->body->ninsn; i++)
+        buf_printf(&b, "%s%s", !bare || i ? "+" : "", n->body->insn[i].op->name);
     return b.data;
 }
 
@@ -165,7 +170,8 @@ static void add_node(struct lower *lo, const struct node *n)
 static void lower_node(struct lower *lo, const struct node *n)
 {
     switch (n->op->family) {
-    case KERNEL_NONE: case KERNEL_PREPARE: break;
+    case KERNEL_NONE:
+    case KERNEL_PREPARE: break;
     case KERNEL_POINTWISE: lower_pointwise(lo, n); break;
     case KERNEL_CONV: lower_conv(lo, n); break;
     case KERNEL_WGRAD: lower_wgrad(lo, n); break;
@@ -181,7 +187,8 @@ void lower_graph_nodes(struct lower *lo)
     int last = 0;
     GRAPH_EACH(lo->graph, n) last = n->index > last ? n->index : last;
     lo->node_of = ARENA_ARRAY(lo->arena, int, last + 1);
-    GRAPH_EACH(lo->graph, n) {
+    GRAPH_EACH(lo->graph, n)
+    {
         if (n->prepare) continue;
         add_node(lo, n);
         lower_node(lo, n);

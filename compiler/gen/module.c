@@ -1,6 +1,7 @@
-/* module.c: phase two. Kernels become LLVM functions, modules and object code, on several threads; the objects are linked into this
-   process by ORC or handed out as a file. LLVM's C API has no thread setting for its JIT, so each thread has a context and a
-   target machine of its own and emits object buffers, which do not depend on how the kernels were shared out. */
+/* module.c: phase two. Kernels become LLVM functions, modules and object code, on several threads; the objects are
+   linked into this process by ORC or handed out as a file. LLVM's C API has no thread setting for its JIT, so each
+   thread has a context and a target machine of its own and emits object buffers, which do not depend on how the kernels
+   were shared out. */
 #include <assert.h>
 #include <ctype.h>
 #include <pthread.h>
@@ -42,8 +43,8 @@ static double now_ms(void)
 
 /* ---- targets */
 
-/* Loop strength reduction is off: our loops step their own pointers, and its search took 0.8 s for a kernel of 28 accumulators
-   where everything else takes 0.05 s. */
+/* Loop strength reduction is off: our loops step their own pointers, and its search took 0.8 s for a kernel of 28
+   accumulators where everything else takes 0.05 s. */
 static void init_llvm_once(void)
 {
     LLVMInitializeNativeTarget();
@@ -58,9 +59,10 @@ static void init_llvm(void)
     pthread_once(&once, init_llvm_once);
 }
 
-/* The order in which code is written keeps accumulators in registers; LLVM's scheduler moves loads up, and where registers are all in use
-   (aarch64: tiles of 2×14 in 32; AVX2: 2×6 in 16) it stored and reloaded a hundred vectors in each trip. AVX-512 code, whose broadcasts
-   are operands of the products, is better off with it. The switch is the whole process's, which compiles for one machine. */
+/* The order in which code is written keeps accumulators in registers; LLVM's scheduler moves loads up, and where
+   registers are all in use (aarch64: tiles of 2×14 in 32; AVX2: 2×6 in 16) it stored and reloaded a hundred vectors in
+   each trip. AVX-512 code, whose broadcasts are operands of the products, is better off with it. The switch is the
+   whole process's, which compiles for one machine. */
 static void keep_order_once(void)
 {
     static const char *const flags[] = {"rnc", "-enable-misched=false"};
@@ -119,7 +121,8 @@ bool gen_target_init(struct target *t, struct diags *d)
     if (!target_is_native(t)) return init_foreign(t, d);
     if (!t->cpu[0] && t->feature_bits == 0) {
         struct diag *e = diag_env(d, "this CPU has no AVX2 or no fused multiply-add, which all of rnc's code uses");
-        diag_note(e, "the least is x86-64-v3: Intel since Haswell (2013), AMD since Excavator (2015); for objects to run elsewhere: `rnc compile -o`");
+        diag_note(e, "the least is x86-64-v3: Intel since Haswell (2013), AMD since Excavator (2015); for objects to "
+                     "run elsewhere: `rnc compile -o`");
         return false;
     }
     char *triple = LLVMGetDefaultTargetTriple();
@@ -132,7 +135,8 @@ static LLVMTargetMachineRef target_machine(const struct target *t, char **error)
 {
     LLVMTargetRef target;
     if (LLVMGetTargetFromTriple(t->triple, &target, error)) return NULL;
-    return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+    return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                   LLVMCodeModelDefault);
 }
 
 /* ---- one module */
@@ -140,7 +144,8 @@ static LLVMTargetMachineRef target_machine(const struct target *t, char **error)
 static void set_attr(struct emit *e, const char *key, const char *value)
 {
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateStringAttribute(e->cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
+                            LLVMCreateStringAttribute(e->cx, key, (unsigned)strlen(key), value,
+                                                      (unsigned)strlen(value)));
 }
 
 static void set_param_attr(struct emit *e, unsigned param, const char *name)
@@ -154,7 +159,8 @@ static void align_stack(struct emit *e)
 {
     static const char name[] = "alignstack";
     unsigned kind = LLVMGetEnumAttributeKindForName(name, sizeof name - 1);
-    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->cx, kind, (uint64_t)e->v * 4));
+    LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(e->cx, kind, (uint64_t)e->v * 4));
 }
 
 static void emit_types(struct emit *e)
@@ -177,7 +183,8 @@ static void emit_types(struct emit *e)
 /* min-legal-vector-width keeps LLVM from splitting 512-bit vectors on CPUs whose tuning prefers 256 bits. */
 static void open_kernel(struct emit *e, const char *symbol)
 {
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(e->cx), (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64}, 5, 0);
+    LLVMTypeRef type =
+        LLVMFunctionType(LLVMVoidTypeInContext(e->cx), (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64}, 5, 0);
     e->fn = LLVMGetNamedFunction(e->mod, symbol);
     if (!e->fn) e->fn = LLVMAddFunction(e->mod, symbol, type);
     LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
@@ -247,12 +254,12 @@ struct job {
     const struct lower *lo;
     const struct gen_options *o;
     const char *model;
-    atomic_int next;               /* the next module to make */
-    int nmodules;                  /* kernel modules, and one with the tables */
+    atomic_int next; /* the next module to make */
+    int nmodules;    /* kernel modules, and one with the tables */
     int per_module;
     LLVMMemoryBufferRef *objects;
     pthread_mutex_t lock;
-    double emit_ms, codegen_ms;    /* of all threads together */
+    double emit_ms, codegen_ms; /* of all threads together */
     char *error;
 };
 
@@ -342,7 +349,10 @@ static const char *identifier(struct arena *a, const char *name)
     return s;
 }
 
-const char *gen_symbol(struct arena *a, const char *graph_name) { return arena_printf(a, "rnc_%s", identifier(a, graph_name)); }
+const char *gen_symbol(struct arena *a, const char *graph_name)
+{
+    return arena_printf(a, "rnc_%s", identifier(a, graph_name));
+}
 
 static void run_job(struct program *p, const struct lower *lo, const struct gen_options *o, struct diags *d)
 {
@@ -384,7 +394,8 @@ struct program *lower_compile(const struct lower *lo, const struct gen_options *
     return NULL;
 }
 
-static struct program *lower_and_compile(struct arena *a, const struct graph *g, const struct gen_options *o, struct diags *d)
+static struct program *lower_and_compile(struct arena *a, const struct graph *g, const struct gen_options *o,
+                                         struct diags *d)
 {
     struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
     lower_graph_nodes(&lo);
@@ -394,18 +405,22 @@ static struct program *lower_and_compile(struct arena *a, const struct graph *g,
 /* ---- the cache: a program as one block of bytes */
 
 /* What an entry begins with; the objects' sizes, the symbol and the objects follow. */
-struct kept { uint32_t objects, kernels, steps, symbol; };
+struct kept {
+    uint32_t objects, kernels, steps, symbol;
+};
 
 static void program_write(const struct program *p, struct buf *out)
 {
-    struct kept k = {(uint32_t)p->nobjects, (uint32_t)p->stats.kernels, (uint32_t)p->stats.steps, (uint32_t)strlen(p->symbol)};
+    struct kept k = {(uint32_t)p->nobjects, (uint32_t)p->stats.kernels, (uint32_t)p->stats.steps,
+                     (uint32_t)strlen(p->symbol)};
     buf_write(out, &k, sizeof k);
     for (int i = 0; i < p->nobjects; i++) {
         uint64_t size = LLVMGetBufferSize(p->objects[i]);
         buf_write(out, &size, sizeof size);
     }
     buf_puts(out, p->symbol);
-    for (int i = 0; i < p->nobjects; i++) buf_write(out, LLVMGetBufferStart(p->objects[i]), LLVMGetBufferSize(p->objects[i]));
+    for (int i = 0; i < p->nobjects; i++)
+        buf_write(out, LLVMGetBufferStart(p->objects[i]), LLVMGetBufferSize(p->objects[i]));
 }
 
 /* The next N of the SIZE bytes at P; NULL when there are not so many. */
@@ -438,7 +453,8 @@ static struct program *program_read(const char *data, size_t left)
     const char *at = take(&data, &left, sizeof k);
     if (!at) return NULL;
     memcpy(&k, at, sizeof k);
-    const char *sizes = take(&data, &left, (uint64_t)k.objects * sizeof(uint64_t)), *symbol = take(&data, &left, k.symbol);
+    const char *sizes = take(&data, &left, (uint64_t)k.objects * sizeof(uint64_t)),
+               *symbol = take(&data, &left, k.symbol);
     struct program *p = sizes && symbol && k.objects <= INT32_MAX ? calloc(1, sizeof *p) : NULL;
     if (!p) return NULL;
     p->stats = (struct gen_stats){.kernels = (int)k.kernels, .steps = (int)k.steps, .cached = true};
@@ -450,14 +466,15 @@ static struct program *program_read(const char *data, size_t left)
     return NULL;
 }
 
-/* All that the code depends on: the graph with its plan, the CPU with its caches (blocking goes by them), rnc and LLVM. */
+/* All that the code depends on: the graph with its plan, the CPU with its caches (blocking goes by them), rnc and LLVM.
+ */
 static bool program_key(struct arena *a, const struct graph *g, const struct target *t, struct cache_key *key)
 {
     struct buf text;
     buf_init(&text, a);
     if (!build_id(&text)) return false;
-    buf_printf(&text, "\n%s %s %s %s\n%u %d %d %zu %zu %zu\n", t->triple, t->name, t->cpu, t->features, t->feature_bits, t->lanes, t->registers, t->l1_bytes,
-               t->l2_bytes, t->l3_bytes);
+    buf_printf(&text, "\n%s %s %s %s\n%u %d %d %zu %zu %zu\n", t->triple, t->name, t->cpu, t->features, t->feature_bits,
+               t->lanes, t->registers, t->l1_bytes, t->l2_bytes, t->l3_bytes);
     graph_print(g, &text);
     struct sha256 s;
     sha256_init(&s);
@@ -472,7 +489,8 @@ struct program *gen_compile(const struct graph *g, const struct gen_options *o, 
     struct arena *a = arena_new();
     struct cache_key key;
     bool wanted = o->cache_dir && !o->single_object && !o->llvm && !o->assembly;
-    struct cache *cache = wanted && program_key(a, g, &o->target, &key) ? cache_open(a, o->cache_dir, true, NULL) : NULL;
+    struct cache *cache =
+        wanted && program_key(a, g, &o->target, &key) ? cache_open(a, o->cache_dir, true, NULL) : NULL;
     size_t size = 0;
     const char *kept = cache ? cache_get(cache, &key, &size) : NULL;
     struct program *p = kept ? program_read(kept, size) : NULL;
@@ -514,8 +532,9 @@ const struct rnc_model *program_load(struct program *p, struct diags *d)
     if (!p->jit && !orc_ok(LLVMOrcCreateLLJIT(&p->jit, NULL), d, "start its linker")) return NULL;
     LLVMOrcJITDylibRef lib = LLVMOrcLLJITGetMainJITDylib(p->jit);
     for (int i = 0; i < p->nobjects; i++) {
-        LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(LLVMGetBufferStart(p->objects[i]),
-                                                                             LLVMGetBufferSize(p->objects[i]), p->symbol);
+        LLVMMemoryBufferRef copy =
+            LLVMCreateMemoryBufferWithMemoryRangeCopy(LLVMGetBufferStart(p->objects[i]),
+                                                      LLVMGetBufferSize(p->objects[i]), p->symbol);
         if (!orc_ok(LLVMOrcLLJITAddObjectFile(p->jit, lib, copy), d, "link the generated code")) return NULL;
     }
     LLVMOrcExecutorAddress address = 0;

@@ -28,7 +28,8 @@ void parts_load(struct emit *e, const struct conv_parts *p, int first, int furth
     for (int k = 0; k < p->count; k++) base[k] = e_arg(e, k ? further + k - 1 : first);
 }
 
-struct parts_plane parts_plane(struct emit *e, const struct conv_parts *p, const struct conv_view *view, const V *base, V ib)
+struct parts_plane parts_plane(struct emit *e, const struct conv_parts *p, const struct conv_view *view, const V *base,
+                               V ib)
 {
     enum dtype dt = conv_view_dtype(view);
     struct parts_plane r = {e_at_d(e, dt, base[0], e_muli(e, ib, view->cb)), e_int(e, p->n[0])};

@@ -1,5 +1,5 @@
-/* parts.h: the image that a convolution or its weight gradient reads may lie in several values, each with some of its channel blocks
-   (op/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
+/* parts.h: the image that a convolution or its weight gradient reads may lie in several values, each with some of its
+   channel blocks (op/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
 #ifndef RNC_GEN_PARTS_H
 #define RNC_GEN_PARTS_H
 
@@ -18,7 +18,10 @@ int parts_args(const struct node *n, struct lower_arg *args, int count);
 void parts_load(struct emit *e, const struct conv_parts *p, int first, int further, LLVMValueRef *base);
 
 /* Channel block IB of the first sample, and the elements from there to the next sample's. */
-struct parts_plane { LLVMValueRef at, n; };
-struct parts_plane parts_plane(struct emit *e, const struct conv_parts *p, const struct conv_view *view, const LLVMValueRef *base, LLVMValueRef ib);
+struct parts_plane {
+    LLVMValueRef at, n;
+};
+struct parts_plane parts_plane(struct emit *e, const struct conv_parts *p, const struct conv_view *view,
+                               const LLVMValueRef *base, LLVMValueRef ib);
 
 #endif

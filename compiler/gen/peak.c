@@ -1,6 +1,7 @@
-/* peak.c: what the machine gives at most: the FMA peak, and bytes streamed from a buffer. The first is one kernel: as many independent accumulators as the registers hold (24 of 32, or 12 of 16), which is more than
-   latency times throughput on any CPU of today, each multiplied and added to over and over. It runs in the same process and on the same
-   pool as what it is compared with. */
+/* peak.c: what the machine gives at most: the FMA peak, and bytes streamed from a buffer. The first is one kernel: as
+   many independent accumulators as the registers hold (24 of 32, or 12 of 16), which is more than latency times
+   throughput on any CPU of today, each multiplied and added to over and over. It runs in the same process and on the
+   same pool as what it is compared with. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,9 @@
 
 enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24, STREAMS = 8, CHUNK = 4096 /* floats */ };
 
-struct peak_params { int32_t accumulators; };
+struct peak_params {
+    int32_t accumulators;
+};
 
 struct gen_peak {
     struct program *program;
@@ -47,7 +50,8 @@ static void emit_read(struct emit *e, const void *params)
     (void)params;
     for (int i = 0; i < STREAMS; i++) acc[i] = e_zero(e);
     loop_begin(e, &trips, e_muli(e, e->begin, CHUNK), e_muli(e, e->end, CHUNK), STREAMS * e->v, STREAMS, acc);
-    for (int i = 0; i < STREAMS; i++) acc[i] = e_fadd(e, trips.phi[i], e_load_va(e, e_ati(e, e_at(e, from, trips.iv), i * e->v)));
+    for (int i = 0; i < STREAMS; i++)
+        acc[i] = e_fadd(e, trips.phi[i], e_load_va(e, e_ati(e, e_at(e, from, trips.iv), i * e->v)));
     loop_end(e, &trips, acc);
     V sum = trips.out[0];
     for (int i = 1; i < STREAMS; i++) sum = e_fadd(e, sum, trips.out[i]);
@@ -69,14 +73,15 @@ static void emit_copy(struct emit *e, const void *params)
 struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
 {
     struct arena *a = arena_new();
-    struct lower lo = { .arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak" };
-    struct peak_params params = { t->registers >= 32 ? 24 : 12 };
-    struct lower_step_row steps[] = { { .kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1 },
-                                      { .kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .pieces = 1 },
-                                      { .kernel = lower_kernel(&lo, "copy", emit_copy, &params, sizeof params), .pieces = 1 } };
+    struct lower lo = {.arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak"};
+    struct peak_params params = {t->registers >= 32 ? 24 : 12};
+    struct lower_step_row steps[] = {
+        {.kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1},
+        {.kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .pieces = 1},
+        {.kernel = lower_kernel(&lo, "copy", emit_copy, &params, sizeof params), .pieces = 1}};
     lo.steps = steps;
     lo.nsteps = sizeof steps / sizeof *steps;
-    struct gen_options o = { .target = *t, .threads = 1 };
+    struct gen_options o = {.target = *t, .threads = 1};
     struct gen_peak *p = calloc(1, sizeof *p);
     if (p) p->program = lower_compile(&lo, &o, d);
     else diag_env(d, "out of memory");
@@ -98,7 +103,7 @@ static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct gen_peak *p = ctx;
     _Alignas(64) float scratch[3 * 16];
-    struct rnc_run run = { .n = 1 };
+    struct rnc_run run = {.n = 1};
     (void)worker;
     for (size_t i = 0; i < p->lanes; i++) {
         scratch[i] = 0.5f;
@@ -128,19 +133,25 @@ double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par
     return (double)done * p->flops / elapsed * 1e-9;
 }
 
-/* A window of the buffer; each worker has a share of it and goes through that several times, so that what fits its cache stays there. */
-struct stream { rnc_kernel *kernel; char *from, *to; int64_t first, chunks, shares, times; };
+/* A window of the buffer; each worker has a share of it and goes through that several times, so that what fits its
+   cache stays there. */
+struct stream {
+    rnc_kernel *kernel;
+    char *from, *to;
+    int64_t first, chunks, shares, times;
+};
 
 static void run_stream(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct stream *s = ctx;
-    void *const args[] = { s->from, s->to };
+    void *const args[] = {s->from, s->to};
     _Alignas(64) float scratch[16];
-    struct rnc_run run = { .n = 1 };
+    struct rnc_run run = {.n = 1};
     (void)worker;
     for (int64_t share = begin; share < end; share++)
         for (int64_t k = 0; k < s->times; k++)
-            s->kernel(args, &run, scratch, s->first + share * s->chunks / s->shares, s->first + (share + 1) * s->chunks / s->shares);
+            s->kernel(args, &run, scratch, s->first + share * s->chunks / s->shares,
+                      s->first + (share + 1) * s->chunks / s->shares);
 }
 
 static int by_value(const void *a, const void *b)
@@ -149,20 +160,25 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Windows are short, and follow each other through the whole buffer: where other programs take the processor now and then, three in four are
-   disturbed at the most. */
-double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy, double seconds)
+/* Windows are short, and follow each other through the whole buffer: where other programs take the processor now and
+   then, three in four are disturbed at the most. */
+double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy,
+                       double seconds)
 {
     enum { SAMPLES = 256, WINDOW = (8 << 20) / (CHUNK * 4) };
     size_t half = copy ? bytes / 2 / (CHUNK * sizeof(float)) * (CHUNK * sizeof(float)) : bytes;
-    struct stream s = { .kernel = copy ? p->copy : p->read, .from = buffer, .to = (char *)buffer + half, .shares = par ? par->workers : 1 };
+    struct stream s = {.kernel = copy ? p->copy : p->read,
+                       .from = buffer,
+                       .to = (char *)buffer + half,
+                       .shares = par ? par->workers : 1};
     int64_t all = (int64_t)(half / (CHUNK * sizeof(float)));
     double rate[SAMPLES], start = now(), last = start;
     int n = 0;
     if (all == 0) return 0;
     s.chunks = all < WINDOW ? all : WINDOW;
     s.times = all < WINDOW ? WINDOW / all + 1 : 1;
-    for (; n < SAMPLES && (n < 4 || last - start < seconds); s.first = s.first + 2 * s.chunks <= all ? s.first + s.chunks : 0) {
+    for (; n < SAMPLES && (n < 4 || last - start < seconds);
+         s.first = s.first + 2 * s.chunks <= all ? s.first + s.chunks : 0) {
         if (par) par->run(par->self, s.shares, run_stream, &s);
         else run_stream(&s, 0, s.shares, 0);
         double at = now(), took = at - last;

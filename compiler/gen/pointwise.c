@@ -1,6 +1,6 @@
-/* pointwise.c: operators that are one expression per element, and fused lists of them, over activations, per-channel vectors,
-   weights and optimizer state in whatever layout, and single numbers. The kernels take their sizes from a constant table, so that
-   layers of different sizes share one. */
+/* pointwise.c: operators that are one expression per element, and fused lists of them, over activations, per-channel
+   vectors, weights and optimizer state in whatever layout, and single numbers. The kernels take their sizes from a
+   constant table, so that layers of different sizes share one. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -21,13 +21,15 @@ enum { FLAT_CHUNK = 16384 }; /* floats: 64 KiB of each operand */
 struct pointwise_params {
     struct gen_body body;
     int32_t kind, unroll;
-    int32_t mask;    /* CHANNEL: lanes past C must be cleared */
-    int32_t tail;    /* FLAT: the length may be no multiple of v */
-    int32_t single;  /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
+    int32_t mask;            /* CHANNEL: lanes past C must be cleared */
+    int32_t tail;            /* FLAT: the length may be no multiple of v */
+    int32_t single;          /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
     uint8_t dtype[MAX_OUTS]; /* of each result: f32 or bf16 */
 };
 
-struct operands { V table, out[MAX_OUTS], in[16]; };
+struct operands {
+    V table, out[MAX_OUTS], in[16];
+};
 
 static void load_args(struct emit *e, const struct gen_body *b, struct operands *o)
 {
@@ -37,9 +39,10 @@ static void load_args(struct emit *e, const struct gen_body *b, struct operands 
         o->in[k] = b->operand[k].shape == OPERAND_ABSENT ? NULL : e_arg(e, 1 + b->nout + k);
 }
 
-/* COUNT vectors from float INDEX on: all loads, then all arithmetic, then all stores, since results may overwrite operands. */
-static void apply_vectors(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V index, int count,
-                          V lanes, V tail, V (*term)[MAX_SUMS][2])
+/* COUNT vectors from float INDEX on: all loads, then all arithmetic, then all stores, since results may overwrite
+   operands. */
+static void apply_vectors(struct emit *e, const struct pointwise_params *p, const struct body_state *s,
+                          const struct operands *o, V index, int count, V lanes, V tail, V (*term)[MAX_SUMS][2])
 {
     const struct gen_body *b = &p->body;
     V full[4][16] = {{NULL}}, result[4][MAX_OUTS], unused[4][MAX_SUMS][2];
@@ -69,7 +72,8 @@ static void scalar_operands(struct emit *e, const struct gen_body *b, const stru
 }
 
 /* Floats [lo, hi), a multiple of v of them but for a tail. */
-static void emit_run(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V lo, V hi, V lanes)
+static void emit_run(struct emit *e, const struct pointwise_params *p, const struct body_state *s,
+                     const struct operands *o, V lo, V hi, V lanes)
 {
     struct loop l;
     V length = e_sub(e, hi, lo), from = lo;
@@ -93,17 +97,20 @@ static void emit_run(struct emit *e, const struct pointwise_params *p, const str
 }
 
 /* The terms of the vector at INDEX, from which a tile's values are taken. */
-static void first_terms(struct emit *e, const struct gen_body *b, const struct body_state *s, const struct operands *o, V index, V lanes, V (*term)[2])
+static void first_terms(struct emit *e, const struct gen_body *b, const struct body_state *s, const struct operands *o,
+                        V index, V lanes, V (*term)[2])
 {
     V full[16] = {NULL}, result[MAX_OUTS];
     for (int k = 0; k < b->noperands; k++)
-        if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, b->operand[k].dtype, e_at_d(e, b->operand[k].dtype, o->in[k], index));
+        if (b->operand[k].shape == OPERAND_FULL)
+            full[k] = e_load_vd(e, b->operand[k].dtype, e_at_d(e, b->operand[k].dtype, o->in[k], index));
     body_apply_sums(e, s, NULL, full, lanes, result, term);
 }
 
 /* Vectors [FROM, TO) of STEP, and their terms to the tile. */
-static void add_vectors(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V from, V to, int unroll,
-                        V lanes, const struct sums *sums, struct sums_tile *t)
+static void add_vectors(struct emit *e, const struct pointwise_params *p, const struct body_state *s,
+                        const struct operands *o, V from, V to, int unroll, V lanes, const struct sums *sums,
+                        struct sums_tile *t)
 {
     struct loop l;
     V term[4][MAX_SUMS][2];
@@ -117,8 +124,8 @@ static void add_vectors(struct emit *e, const struct pointwise_params *p, const 
 }
 
 /* A plane of floats [LO, HI) in tiles of SUMS_TILE vectors, with sums. */
-static void emit_sums_run(struct emit *e, const struct pointwise_params *p, const struct body_state *s, const struct operands *o, V lo, V hi, V lanes,
-                          const struct sums *sums)
+static void emit_sums_run(struct emit *e, const struct pointwise_params *p, const struct body_state *s,
+                          const struct operands *o, V lo, V hi, V lanes, const struct sums *sums)
 {
     enum { SUMS_TILE = 256 };
     struct loop tiles;
@@ -192,7 +199,8 @@ static void emit_pointwise(struct emit *e, const void *params)
 
 /* ---- lowering */
 
-/* Vectors in flight: more for bodies that only stream memory, fewer where the arithmetic is long or the registers few. */
+/* Vectors in flight: more for bodies that only stream memory, fewer where the arithmetic is long or the registers few.
+ */
 static int unroll_of(const struct gen_body *b, const struct target *t)
 {
     static const char *const heavy[] = {"exp", "log", "tanh", "erf", "pow"};
@@ -204,7 +212,8 @@ static int unroll_of(const struct gen_body *b, const struct target *t)
     return streams <= 3 && t->registers >= 32 ? 4 : 2;
 }
 
-static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table, int64_t pieces, bool samples)
+static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table,
+                     int64_t pieces, bool samples)
 {
     struct lower_arg args[1 + MAX_OUTS + 16 + 1];
     int nargs = 0;
@@ -212,7 +221,8 @@ static void add_step(struct lower *lo, const struct node *n, const struct pointw
     for (int k = 0; k < p->body.nout; k++) args[nargs++] = arg_value(n->out[k]);
     for (int k = 0; k < p->body.noperands; k++) args[nargs++] = n->in[k] ? arg_value(n->in[k]) : arg_none();
     if (p->body.nsums) args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
-    int kernel = lower_kernel(lo, p->kind == FLAT ? "pointwise_flat" : "pointwise_channel", emit_pointwise, p, sizeof *p);
+    int kernel =
+        lower_kernel(lo, p->kind == FLAT ? "pointwise_flat" : "pointwise_channel", emit_pointwise, p, sizeof *p);
     lower_step(lo, kernel, pieces, samples, args, nargs);
 }
 
@@ -240,7 +250,8 @@ static void lower_channel(struct lower *lo, const struct node *n, struct pointwi
 {
     const struct type *t = &n->out[0]->type;
     assert(t->layout == LAYOUT_BLOCKED);
-    int64_t c = t->rank == 1 ? t->dim[0] : t->dim[1], hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1, blocks = div_up(c, t->v);
+    int64_t c = t->rank == 1 ? t->dim[0] : t->dim[1], hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1,
+            blocks = div_up(c, t->v);
     p->kind = CHANNEL;
     p->single = hw == 1;
     if (p->single) p->unroll = 1;

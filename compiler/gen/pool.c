@@ -1,8 +1,8 @@
-/* pool.c: maximum and mean of windows, and their gradients. A piece is one row of the result in one block of v channels.
-   The columns whose windows lie inside the image are computed in tiles with the window's columns unrolled; the few at the edges, and
-   windows too wide to unroll, one by one with run-time bounds. The gradients gather: each element of dx visits the windows over it, in order.
-   What a window reads may go through a prologue first (struct node .pre): a stem's normalised and activated image, the largest of a network, is then
-   never stored. */
+/* pool.c: maximum and mean of windows, and their gradients. A piece is one row of the result in one block of v
+   channels. The columns whose windows lie inside the image are computed in tiles with the window's columns unrolled;
+   the few at the edges, and windows too wide to unroll, one by one with run-time bounds. The gradients gather: each
+   element of dx visits the windows over it, in order. What a window reads may go through a prologue first (struct node
+   .pre): a stem's normalised and activated image, the largest of a network, is then never stored. */
 #include "op/pool.h"
 
 #include <assert.h>
@@ -19,12 +19,12 @@ enum { MAX_TILE = 8, MAX_UNROLL = 16 };
 /* SIZE: of x and dx; OUT: of y and dy. Index 0 is height. */
 struct pool_params {
     int32_t kind, kernel[2], stride[2], before[2], size[2], out[2], from, to; /* dtypes of what is read and written */
-    int32_t channels;    /* with a prologue; 0: there is none */
-    struct gen_body pre; /* of x */
+    int32_t channels;                                                         /* with a prologue; 0: there is none */
+    struct gen_body pre;                                                      /* of x */
 };
 
-/* args: maxima: x, y, index; means: x, y, table; gradients: dy, dx, index or table; then the prologue's operands. The table: for each row, then
-   for each column of the windows, 1 / (how many of its elements count), f32. */
+/* args: maxima: x, y, index; means: x, y, table; gradients: dy, dx, index or table; then the prologue's operands. The
+   table: for each row, then for each column of the windows, 1 / (how many of its elements count), f32. */
 struct pool {
     const struct pool_params *p;
     V in, out, extra, row;
@@ -33,7 +33,9 @@ struct pool {
 };
 
 /* What is gathered for one pixel: the maximum and its position, or a sum. */
-struct state { V best, position; };
+struct state {
+    V best, position;
+};
 
 static int state_size(const struct pool_params *p) { return p->kind == MAX_INDEX ? 2 : 1; }
 
@@ -101,7 +103,9 @@ static V window_load(struct emit *e, const struct pool *c, V at, int64_t further
 }
 
 /* The rows of the input under row OH of the windows: kernel rows [from, to), the first of which is image row TOP. */
-struct clip { V first, from, to; };
+struct clip {
+    V first, from, to;
+};
 
 static struct clip window_span(struct emit *e, const struct pool_params *p, int a, V o)
 {
@@ -122,7 +126,8 @@ static void finish(struct emit *e, const struct pool *c, const struct state *s, 
     }
     image_store(e, p->to, y, c->out, at);
     if (p->kind == MAX_INDEX)
-        e_store_align(e, LLVMBuildTrunc(e->b, s->position, e->vi8, ""), e_at_bytes(e, c->extra, vector_index(e, at)), 1);
+        e_store_align(e, LLVMBuildTrunc(e->b, s->position, e->vi8, ""), e_at_bytes(e, c->extra, vector_index(e, at)),
+                      1);
 }
 
 /* One pixel with run-time bounds. PLANE: the input plane's first vector. */
@@ -136,7 +141,8 @@ static void window_any(struct emit *e, const struct pool *c, V plane, const stru
     int ns = state_size(p);
     state_put(p, &s, v);
     loop_begin_once(e, &h, rows->from, rows->to, 1, ns, v);
-    V line = e_add(e, plane, e_muli(e, e_add(e, rows->first, h.iv), p->size[1])), position = e_muli(e, h.iv, p->kernel[1]);
+    V line = e_add(e, plane, e_muli(e, e_add(e, rows->first, h.iv), p->size[1])),
+      position = e_muli(e, h.iv, p->kernel[1]);
     loop_begin_once(e, &w, cols.from, cols.to, 1, ns, h.phi);
     state_get(p, &s, w.phi);
     V x = window_load(e, c, e_add(e, line, e_add(e, cols.first, w.iv)), 0);
@@ -149,7 +155,13 @@ static void window_any(struct emit *e, const struct pool *c, V plane, const stru
 }
 
 /* The vectors of a row that several windows of a tile meet: loaded, and put through the prologue, once. */
-struct row_vectors { int count; struct { int64_t at; V x; } item[MAX_TILE * MAX_UNROLL]; };
+struct row_vectors {
+    int count;
+    struct {
+        int64_t at;
+        V x;
+    } item[MAX_TILE * MAX_UNROLL];
+};
 
 static V row_vector(struct emit *e, const struct pool *c, struct row_vectors *r, V line, int64_t at)
 {
@@ -159,16 +171,19 @@ static V row_vector(struct emit *e, const struct pool *c, struct row_vectors *r,
     return r->item[r->count++].x = window_load(e, c, line, at);
 }
 
-/* Asks for what the next row of windows reads and this one does not, under the TILE pixels whose first window begins at vector AT of its topmost
-   row. The processor's own prefetcher does not see through rows that come back: without, ResNet's pooling waits for memory three quarters of its time. */
+/* Asks for what the next row of windows reads and this one does not, under the TILE pixels whose first window begins at
+   vector AT of its topmost row. The processor's own prefetcher does not see through rows that come back: without,
+   ResNet's pooling waits for memory three quarters of its time. */
 static void ask_rows(struct emit *e, const struct pool *c, V at, int tile)
 {
     enum { LINE = 64 };
     const struct pool_params *p = c->p;
-    int64_t size = (int64_t)dtype_bytes((enum dtype)p->from), row = p->size[1] * e->v * size, bytes = (int64_t)tile * p->stride[1] * e->v * size;
+    int64_t size = (int64_t)dtype_bytes((enum dtype)p->from), row = p->size[1] * e->v * size,
+            bytes = (int64_t)tile * p->stride[1] * e->v * size;
     V base = e_at_d(e, (enum dtype)p->from, c->in, vector_index(e, at));
     for (int i = 0; i < p->stride[0]; i++)
-        for (int64_t k = 0; k < bytes; k += LINE) e_prefetch(e, e_at_bytes(e, base, e_int(e, (p->kernel[0] + i) * row + k)));
+        for (int64_t k = 0; k < bytes; k += LINE)
+            e_prefetch(e, e_at_bytes(e, base, e_int(e, (p->kernel[0] + i) * row + k)));
 }
 
 /* TILE pixels from OW on whose windows lie inside the image's columns. */
@@ -187,10 +202,12 @@ static void window_tile(struct emit *e, const struct pool *c, V plane, const str
     ask_rows(e, c, e_add(e, plane, e_add(e, e_muli(e, rows->first, p->size[1]), left)), tile);
     loop_begin_once(e, &h, rows->from, rows->to, 1, tile * ns, v);
     for (int t = 0; t < tile; t++) state_get(p, &s[t], h.phi + t * ns);
-    V line = e_add(e, plane, e_add(e, e_muli(e, e_add(e, rows->first, h.iv), p->size[1]), left)), position = e_muli(e, h.iv, p->kernel[1]);
+    V line = e_add(e, plane, e_add(e, e_muli(e, e_add(e, rows->first, h.iv), p->size[1]), left)),
+      position = e_muli(e, h.iv, p->kernel[1]);
     struct row_vectors row = {.count = 0};
     for (int kw = 0; kw < p->kernel[1]; kw++)
-        for (int t = 0; t < tile; t++) visit(e, p, &s[t], row_vector(e, c, &row, line, t * p->stride[1] + kw), e_addi(e, position, kw));
+        for (int t = 0; t < tile; t++)
+            visit(e, p, &s[t], row_vector(e, c, &row, line, t * p->stride[1] + kw), e_addi(e, position, kw));
     for (int t = 0; t < tile; t++) state_put(p, &s[t], v + t * ns);
     loop_end(e, &h, v);
     for (int t = 0; t < tile; t++) {
@@ -200,7 +217,10 @@ static void window_tile(struct emit *e, const struct pool *c, V plane, const str
 }
 
 /* Columns [from, to) go in tiles, the others one by one. */
-struct columns { int64_t from, to; int tile; };
+struct columns {
+    int64_t from, to;
+    int tile;
+};
 
 static struct columns forward_columns(const struct pool_params *p)
 {
@@ -231,10 +251,12 @@ static void emit_forward(struct emit *e, const void *params)
     struct loop piece, col;
     for (int k = 0; k < p->pre.noperands; k++) c.operand[k] = e_arg(e, 3 + k);
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V image = e_divi(e, piece.iv, p->out[0]), oh = e_remi(e, piece.iv, p->out[0]), plane = e_muli(e, image, (int64_t)p->size[0] * p->size[1]);
+    V image = e_divi(e, piece.iv, p->out[0]), oh = e_remi(e, piece.iv, p->out[0]),
+      plane = e_muli(e, image, (int64_t)p->size[0] * p->size[1]);
     if (p->channels) {
         c.state = &state;
-        body_begin_block(e, &state, &p->pre, c.operand, p->channels, e_remi(e, image, div_up(p->channels, e->v)), &c.lanes);
+        body_begin_block(e, &state, &p->pre, c.operand, p->channels, e_remi(e, image, div_up(p->channels, e->v)),
+                         &c.lanes);
     }
     c.row = e_muli(e, piece.iv, p->out[1]);
     struct clip rows = window_span(e, p, 0, oh);
@@ -264,13 +286,16 @@ static void windows_over(struct emit *e, const struct pool_params *p, int a, V i
 }
 
 /* dy of the window at vector AT; INDEX: its positions as i32 (max). SCALE: 1 / rows that count (avg). */
-struct tap { V dy, index; };
+struct tap {
+    V dy, index;
+};
 
 static struct tap load_tap(struct emit *e, const struct pool *c, V at, V ow, V scale)
 {
     struct tap t = {.dy = image_load(e, c->p->from, c->in, at)};
     if (c->p->kind == MAX_GRAD) {
-        t.index = LLVMBuildZExt(e->b, e_load_t(e, e->vi8, e_at_bytes(e, c->extra, vector_index(e, at)), 1), e->vi32, "");
+        t.index =
+            LLVMBuildZExt(e->b, e_load_t(e, e->vi8, e_at_bytes(e, c->extra, vector_index(e, at)), 1), e->vi32, "");
         return t;
     }
     V cols = e_load(e, e_at(e, c->extra, e_addi(e, ow, c->p->out[0])));
@@ -286,7 +311,10 @@ static V add_tap(struct emit *e, const struct pool *c, V sum, const struct tap *
     return e_fadd(e, sum, e_select(e, here, t->dy, e_zero(e)));
 }
 
-static V row_scale(struct emit *e, const struct pool *c, V oh) { return c->p->kind == AVG_GRAD ? e_load(e, e_at(e, c->extra, oh)) : NULL; }
+static V row_scale(struct emit *e, const struct pool *c, V oh)
+{
+    return c->p->kind == AVG_GRAD ? e_load(e, e_at(e, c->extra, oh)) : NULL;
+}
 
 /* One element of dx. PLANE: the plane's first vector of dy; ROWS: the windows' rows over row IH. */
 static void gather_any(struct emit *e, const struct pool *c, V plane, V ih, V row_from, V row_to, V iw)
@@ -308,7 +336,10 @@ static void gather_any(struct emit *e, const struct pool *c, V plane, V ih, V ro
 }
 
 /* Tiles of GROUPS·stride columns: iw = stride·(q + …) − before, q in [q_from, q_from + groups·count). */
-struct groups { int64_t q_from, count; int groups; };
+struct groups {
+    int64_t q_from, count;
+    int groups;
+};
 
 static struct groups gradient_groups(const struct pool_params *p)
 {
@@ -357,7 +388,8 @@ static void emit_gradient(struct emit *e, const void *params)
     struct loop piece, col;
     V row_from, row_to;
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V ih = e_remi(e, piece.iv, p->size[0]), plane = e_muli(e, e_divi(e, piece.iv, p->size[0]), (int64_t)p->out[0] * p->out[1]);
+    V ih = e_remi(e, piece.iv, p->size[0]),
+      plane = e_muli(e, e_divi(e, piece.iv, p->size[0]), (int64_t)p->out[0] * p->out[1]);
     c.row = e_muli(e, piece.iv, p->size[1]);
     windows_over(e, p, 0, ih, &row_from, &row_to);
     if (g.count > 0) {
@@ -379,7 +411,9 @@ static void emit_gradient(struct emit *e, const void *params)
 
 /* ---- global average. args: table {vectors in a plane}, in, out */
 
-struct global_params { int32_t grad, dtype; /* the image's; features are f32 */ };
+struct global_params {
+    int32_t grad, dtype; /* the image's; features are f32 */
+};
 
 static V plane_sum(struct emit *e, enum dtype dt, V base, V count)
 {
@@ -389,7 +423,10 @@ static V plane_sum(struct emit *e, enum dtype dt, V base, V count)
     for (int i = 0; i < A; i++) acc[i] = e_zero(e);
     V middle = e_muli(e, e_divi(e, count, A), A);
     loop_begin(e, &l, e_int(e, 0), middle, A, A, acc);
-    for (int i = 0; i < A; i++) acc[i] = e_fadd(e, l.phi[i], e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, base, vector_index(e, l.iv)), (int64_t)i * e->v)));
+    for (int i = 0; i < A; i++)
+        acc[i] =
+            e_fadd(e, l.phi[i],
+                   e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, base, vector_index(e, l.iv)), (int64_t)i * e->v)));
     loop_end(e, &l, acc);
     loop_begin(e, &rest, middle, count, 1, 1, l.out);
     acc[0] = e_fadd(e, rest.phi[0], image_load(e, (int32_t)dt, base, rest.iv));
@@ -407,7 +444,8 @@ static void emit_global(struct emit *e, const void *params)
     enum dtype dt = (enum dtype)p->dtype;
     V one = vector_index(e, piece.iv), all = e_mul(e, piece.iv, hw);
     if (!p->grad) {
-        e_store_v(e, e_fmul(e, plane_sum(e, dt, e_at_d(e, dt, in, vector_index(e, all)), hw), scale), e_at(e, out, one));
+        e_store_v(e, e_fmul(e, plane_sum(e, dt, e_at_d(e, dt, in, vector_index(e, all)), hw), scale),
+                  e_at(e, out, one));
     } else {
         V dx = e_fmul(e, e_load_v(e, e_at(e, in, one)), scale);
         loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
@@ -426,11 +464,13 @@ static void lower_global(struct lower *lo, const struct node *n, bool grad)
     assert(image->layout == LAYOUT_BLOCKED);
     int64_t hw = image->dim[2] * image->dim[3];
     struct lower_arg args[] = {arg_data(lo, &hw, sizeof hw), arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "global_pool", emit_global, &p, sizeof p), div_up(image->dim[1], image->v), true, args, 3);
+    lower_step(lo, lower_kernel(lo, "global_pool", emit_global, &p, sizeof p), div_up(image->dim[1], image->v), true,
+               args, 3);
 }
 
 /* 1 / (how many elements of each window count), rows then columns: the mean's divisor is their product. */
-static struct lower_arg count_table(struct lower *lo, const struct pool_window *w, const int64_t *size, const int64_t *out)
+static struct lower_arg count_table(struct lower *lo, const struct pool_window *w, const int64_t *size,
+                                    const int64_t *out)
 {
     float *table = ARENA_ARRAY(lower_graph(lo)->arena, float, out[0] + out[1]), *t = table;
     for (int a = 0; a < 2; a++)
@@ -443,8 +483,11 @@ static struct lower_arg count_table(struct lower *lo, const struct pool_window *
 
 static enum pool_kind kind_of(const char *op)
 {
-    static const char *const names[] = {[MAX] = "max_pool", [MAX_INDEX] = "max_pool_index", [AVG] = "avg_pool",
-                                        [MAX_GRAD] = "max_pool_grad", [AVG_GRAD] = "avg_pool_grad"};
+    static const char *const names[] = {[MAX] = "max_pool",
+                                        [MAX_INDEX] = "max_pool_index",
+                                        [AVG] = "avg_pool",
+                                        [MAX_GRAD] = "max_pool_grad",
+                                        [AVG_GRAD] = "avg_pool_grad"};
     int k = 0;
     while (strcmp(names[k], op) != 0) k++;
     return (enum pool_kind)k;
@@ -458,7 +501,8 @@ void lower_pool(struct lower *lo, const struct node *n)
     }
     enum pool_kind kind = kind_of(n->op->name);
     bool grad = kind == MAX_GRAD || kind == AVG_GRAD;
-    const struct type *big = grad ? &n->out[0]->type : &n->in[0]->type, *small = grad ? &n->in[0]->type : &n->out[0]->type;
+    const struct type *big = grad ? &n->out[0]->type : &n->in[0]->type,
+                      *small = grad ? &n->in[0]->type : &n->out[0]->type;
     assert(big->layout == LAYOUT_BLOCKED && small->layout == LAYOUT_BLOCKED && big->v == small->v);
     struct pool_window w = pool_window_of(n->op, n->attr);
     struct pool_params p;
@@ -473,8 +517,10 @@ void lower_pool(struct lower *lo, const struct node *n)
         p.size[a] = (int32_t)big->dim[2 + a];
         p.out[a] = (int32_t)small->dim[2 + a];
     }
-    struct lower_arg extra = kind == MAX_INDEX ? arg_value(n->out[1]) : kind == MAX_GRAD ? arg_value(n->in[1])
-                             : kind == MAX ? arg_none() : count_table(lo, &w, &big->dim[2], &small->dim[2]);
+    struct lower_arg extra = kind == MAX_INDEX  ? arg_value(n->out[1])
+                             : kind == MAX_GRAD ? arg_value(n->in[1])
+                             : kind == MAX      ? arg_none()
+                                                : count_table(lo, &w, &big->dim[2], &small->dim[2]);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->out[0]), extra};
     int count = 3;
     gen_body_init_pre(&p.pre, n, 0);

@@ -1,7 +1,7 @@
 /* reduce.c: sums for each channel over samples and pixels: channel_sum, bn_stats, bn_grad.
-   Step one: piece (slot, channel block) reduces the samples slot, slot + slots, … below n and leaves up to three vectors in the
-   workspace (op/slots.h). Step two: piece (channel block) combines the slots in order. Which sums are added to which depends on
-   shapes and n alone. */
+   Step one: piece (slot, channel block) reduces the samples slot, slot + slots, … below n and leaves up to three
+   vectors in the workspace (op/slots.h). Step two: piece (channel block) combines the slots in order. Which sums are
+   added to which depends on shapes and n alone. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -23,7 +23,10 @@ struct reduce_params {
 /* The constant table, all i64. */
 enum { T_BLOCKS, T_HW, T_SLOTS, T_ENTRIES };
 
-struct reduce { const struct reduce_params *p; V ws, table, blocks, hw, slots, n, x, dy, mean; };
+struct reduce {
+    const struct reduce_params *p;
+    V ws, table, blocks, hw, slots, n, x, dy, mean;
+};
 
 static void load_table(struct emit *e, struct reduce *r, int arg)
 {
@@ -63,12 +66,19 @@ static void sum_run(struct emit *e, V from, V to, int nsums, add_fn *add, const 
     add(e, cx, rest.iv, acc);
     loop_end(e, &rest, acc);
     for (int k = 0; k < nsums; k++)
-        sum[k] = e_fadd(e, e_fadd(e, rest.out[k], l.out[nsums + k]), e_fadd(e, l.out[2 * nsums + k], l.out[3 * nsums + k]));
+        sum[k] =
+            e_fadd(e, e_fadd(e, rest.out[k], l.out[nsums + k]), e_fadd(e, l.out[2 * nsums + k], l.out[3 * nsums + k]));
 }
 
-struct plane { const struct reduce_params *p; V x, dy, mean; };
+struct plane {
+    const struct reduce_params *p;
+    V x, dy, mean;
+};
 
-static V vector_at(struct emit *e, enum dtype dt, V base, V index) { return e_load_vd(e, dt, e_at_d(e, dt, base, e_muli(e, index, e->v))); }
+static V vector_at(struct emit *e, enum dtype dt, V base, V index)
+{
+    return e_load_vd(e, dt, e_at_d(e, dt, base, e_muli(e, index, e->v)));
+}
 static V x_at(struct emit *e, const struct plane *p, V index) { return vector_at(e, p->p->x, p->x, index); }
 
 static void add_sum(struct emit *e, const void *cx, V index, V *sum)
@@ -131,7 +141,8 @@ static void vector_stats(struct emit *e, V v, V *state)
     state[2] = m2;
 }
 
-static void sample_partial(struct emit *e, const struct reduce_params *p, const struct reduce *r, V plane, V mean, V *state)
+static void sample_partial(struct emit *e, const struct reduce_params *p, const struct reduce *r, V plane, V mean,
+                           V *state)
 {
     V x = e_at_d(e, p->x, r->x, plane), sum[2];
     if (p->kind == BN_STATS) {
@@ -193,7 +204,8 @@ static void combine_stats(struct emit *e, const struct reduce *r, V block, V use
     loop_begin(e, &l, e_int(e, 0), used, 1, 3, (V[]){e_int(e, 0), e_zero(e), e_zero(e)});
     V samples = e_div(e, e_sub(e, e_add(e, r->n, e_sub(e, r->slots, e_int(e, 1))), l.iv), r->slots);
     V count = e_mul(e, samples, r->hw), mean = l.phi[1], m2 = l.phi[2];
-    merge(e, l.phi[0], &mean, &m2, count, e_load_v(e, partial(e, r, l.iv, block, 0)), e_load_v(e, partial(e, r, l.iv, block, 1)));
+    merge(e, l.phi[0], &mean, &m2, count, e_load_v(e, partial(e, r, l.iv, block, 0)),
+          e_load_v(e, partial(e, r, l.iv, block, 1)));
     loop_end(e, &l, (V[]){e_add(e, l.phi[0], count), mean, m2});
     result[0] = l.out[1];
     result[1] = e_fmul(e, l.out[2], e_splat(e, e_fdiv(e, e_f32(e, 1), as_f32(e, l.out[0]))));
@@ -238,15 +250,18 @@ static void add_steps(struct lower *lo, struct reduce_params *p, const struct re
 {
     const struct type *t = &c->x->type;
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
-    int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1, slots = reduce_slots(t->dim[0]);
+    int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1,
+            slots = reduce_slots(t->dim[0]);
     p->single = hw == 1;
     p->x = (uint8_t)t->dtype;
     p->dy = (uint8_t)(c->dy ? c->dy->type.dtype : DT_F32);
     int64_t table[T_ENTRIES] = {blocks, hw, slots};
     struct lower_arg tab = arg_data(lo, table, sizeof table);
-    struct lower_arg first[] = {tab, c->ws, arg_value(c->x), c->dy ? arg_value(c->dy) : arg_none(), c->mean ? arg_value(c->mean) : arg_none()};
+    struct lower_arg first[] = {tab, c->ws, arg_value(c->x), c->dy ? arg_value(c->dy) : arg_none(),
+                                c->mean ? arg_value(c->mean) : arg_none()};
     lower_step(lo, lower_kernel(lo, "reduce", emit_partial, p, sizeof *p), blocks * slots, false, first, 5);
-    struct lower_arg second[] = {tab, c->ws, arg_value(c->out[0]), c->out[1] ? arg_value(c->out[1]) : arg_none(), c->var ? arg_value(c->var) : arg_none()};
+    struct lower_arg second[] = {tab, c->ws, arg_value(c->out[0]), c->out[1] ? arg_value(c->out[1]) : arg_none(),
+                                 c->var ? arg_value(c->var) : arg_none()};
     p->single = 0;
     p->x = p->dy = 0;
     lower_step(lo, lower_kernel(lo, "reduce_combine", emit_combine, p, sizeof *p), blocks, false, second, 5);
@@ -265,7 +280,9 @@ void lower_reduce(struct lower *lo, const struct node *n)
 {
     const struct value *ws = node_workspace(n);
     assert(ws);
-    struct reduce_call c = {.x = n->in[0], .ws = arg_value(ws), .out = {n->out[0], n->op->nouts > 1 ? n->out[1] : NULL}};
+    struct reduce_call c = {.x = n->in[0],
+                            .ws = arg_value(ws),
+                            .out = {n->out[0], n->op->nouts > 1 ? n->out[1] : NULL}};
     if (n->nin > 1) {
         c.dy = n->in[0], c.x = n->in[1], c.mean = n->in[2], c.var = n->in[3];
         c.eps = (float)node_float(n, "eps");

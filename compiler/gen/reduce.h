@@ -4,8 +4,13 @@
 
 #include "gen/lower.h"
 
-/* channel_sum of x (one result), bn_stats of x (two), or bn_grad of dy, x, mean, var. WS: reduce_workspace bytes (op/slots.h). */
-struct reduce_call { const struct value *x, *dy, *mean, *var, *out[2]; struct lower_arg ws; float eps; };
+/* channel_sum of x (one result), bn_stats of x (two), or bn_grad of dy, x, mean, var. WS: reduce_workspace bytes
+   (op/slots.h). */
+struct reduce_call {
+    const struct value *x, *dy, *mean, *var, *out[2];
+    struct lower_arg ws;
+    float eps;
+};
 void lower_reduce_call(struct lower *lo, const struct reduce_call *c);
 
 #endif

@@ -3,8 +3,8 @@
        outer o (the sample; of weights the block of v outputs), block b0 of v second-dimension channels, and inside
        a1 (output in the block; weights only), b1 (channel in the block), r (pixel or tap)
 
-   so a repack is a strided copy. A piece is one (o, b0). Where source and result are contiguous along the same index, vectors are
-   copied; else v × v tiles over the two contiguous indices are transposed in registers. */
+   so a repack is a strided copy. A piece is one (o, b0). Where source and result are contiguous along the same index,
+   vectors are copied; else v × v tiles over the two contiguous indices are transposed in registers. */
 #include "gen/repack.h"
 
 #include <assert.h>
@@ -16,7 +16,9 @@
 enum axis { A1, B1, R, AXES };
 
 /* Strides in elements. */
-struct form { int64_t outer, block, stride[AXES]; };
+struct form {
+    int64_t outer, block, stride[AXES];
+};
 
 /* A kernel depends on which axes are contiguous only. */
 struct repack_params {
@@ -24,14 +26,27 @@ struct repack_params {
     int32_t bytes;    /* u8 (positions of maxima, which only tests see in another layout): element by element */
 };
 
-/* The constant table. Limits: what remains of the axis from o·step or b0·step on; real: what the source holds, whole: what is written. */
-enum { T_BLOCKS, T_A_STEP, T_A, T_B_STEP, T_B, T_R, T_A_WHOLE, T_B_WHOLE, T_SRC, T_DST = T_SRC + 5, T_ENTRIES = T_DST + 5 };
+/* The constant table. Limits: what remains of the axis from o·step or b0·step on; real: what the source holds, whole:
+   what is written. */
+enum {
+    T_BLOCKS,
+    T_A_STEP,
+    T_A,
+    T_B_STEP,
+    T_B,
+    T_R,
+    T_A_WHOLE,
+    T_B_WHOLE,
+    T_SRC,
+    T_DST = T_SRC + 5,
+    T_ENTRIES = T_DST + 5
+};
 
 struct repack {
     const struct repack_params *p;
-    V src, dst;                    /* of this piece */
-    V ss[AXES], ds[AXES];          /* strides */
-    V real[AXES], whole[AXES];     /* of this piece */
+    V src, dst;                /* of this piece */
+    V ss[AXES], ds[AXES];      /* strides */
+    V real[AXES], whole[AXES]; /* of this piece */
 };
 
 static V limit(struct emit *e, V size, V first) { return e_sub(e, size, first); }
@@ -43,7 +58,10 @@ static V offset(struct emit *e, const V *stride, const V *index)
     return at;
 }
 
-static V if_below(struct emit *e, V index, V size, V count) { return e_select(e, e_cmp(e, LLVMIntSLT, index, size), count, e_int(e, 0)); }
+static V if_below(struct emit *e, V index, V size, V count)
+{
+    return e_select(e, e_cmp(e, LLVMIntSLT, index, size), count, e_int(e, 0));
+}
 
 /* Lanes of a source vector that are there, at INDEX along all axes but FROM. */
 static V real_lanes(struct emit *e, const struct repack *r, const V *index)
@@ -78,7 +96,8 @@ static void tile_partial(struct emit *e, const struct repack *r, const V *index)
     memcpy(at, index, sizeof at);
     loop_begin(e, &l, index[from], end, 1, 0, NULL);
     at[from] = l.iv;
-    V real = if_below(e, l.iv, r->real[from], if_below(e, index[other], r->real[other], e_sub(e, r->real[to], index[to])));
+    V real =
+        if_below(e, l.iv, r->real[from], if_below(e, index[other], r->real[other], e_sub(e, r->real[to], index[to])));
     V x = lanes_gather(e, r->src, offset(e, r->ss, at), r->ss[to], e_lane_mask(e, real));
     e_store_masked(e, x, e_at(e, r->dst, offset(e, r->ds, at)), e_sub(e, r->whole[to], index[to]));
     loop_end(e, &l, NULL);
@@ -129,7 +148,8 @@ static void emit_piece(struct emit *e, const struct repack *r)
 static void emit_repack(struct emit *e, const void *params)
 {
     struct repack r = {.p = params};
-    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), blocks = table_i64(e, table, T_BLOCKS), entry[T_ENTRIES];
+    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), blocks = table_i64(e, table, T_BLOCKS),
+      entry[T_ENTRIES];
     for (int i = 0; i < T_ENTRIES; i++) entry[i] = table_i64(e, table, i);
     struct loop piece;
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
@@ -153,12 +173,15 @@ static void emit_repack(struct emit *e, const void *params)
 
 /* ---- copies. args: table {bytes in a piece, bytes in all}, source, result */
 
-struct copy_params { int32_t unused; };
+struct copy_params {
+    int32_t unused;
+};
 
 static void emit_copy(struct emit *e, const void *params)
 {
     (void)params;
-    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), chunk = table_i64(e, table, 0), all = table_i64(e, table, 1);
+    V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), chunk = table_i64(e, table, 0),
+      all = table_i64(e, table, 1);
     V from = e_mul(e, e->begin, chunk), to = e_min(e, e_mul(e, e->end, chunk), all);
     LLVMBuildMemCpy(e->b, e_at_bytes(e, dst, from), 4, e_at_bytes(e, src, from), 4, e_sub(e, to, from));
 }
@@ -172,17 +195,28 @@ void lower_copy(struct lower *lo, const struct node *n)
     int64_t all = (int64_t)type_bytes(t), chunk = samples ? all / t->dim[0] : CHUNK, table[] = {chunk, all};
     assert(all == (int64_t)type_bytes(&n->in[0]->type));
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "copy", emit_copy, &p, sizeof p), samples ? 1 : div_up(all, chunk), samples, args, 3);
+    lower_step(lo, lower_kernel(lo, "copy", emit_copy, &p, sizeof p), samples ? 1 : div_up(all, chunk), samples, args,
+               3);
 }
 
 /* ---- lowering */
 
 /* The logical value: activations [a samples][b channels][r]; weights [a][b][r]; a vector [C] is one sample. */
-struct shape { int64_t a, b, r; int v; bool weights; };
+struct shape {
+    int64_t a, b, r;
+    int v;
+    bool weights;
+};
 
 static struct shape shape_of(const struct type *t, int v, bool weights)
 {
-    struct shape s = {.a = t->rank > 1 ? t->dim[0] : 1, .b = t->rank > 1 ? t->dim[1] : t->rank ? t->dim[0] : 1, .r = 1, .v = v, .weights = weights};
+    struct shape s = {.a = t->rank > 1 ? t->dim[0] : 1,
+                      .b = t->rank > 1 ? t->dim[1]
+                           : t->rank   ? t->dim[0]
+                                       : 1,
+                      .r = 1,
+                      .v = v,
+                      .weights = weights};
     for (int k = 2; k < t->rank; k++) s.r *= t->dim[k];
     return s;
 }
@@ -196,7 +230,9 @@ static struct form form_of(const struct type *t, const struct shape *s)
     case LAYOUT_WEIGHT: return (struct form){div_up(s->b, iv) * iv * r * v, iv * r * v, {1, v, iv * v}};
     case LAYOUT_WEIGHT_T: return (struct form){r * v * v, ab * r * v * v, {v, 1, v * v}};
     case LAYOUT_DEPTHWISE: return (struct form){r * v, 0, {1, 0, v}};
-    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T: case LAYOUT_WINOGRAD_S: break; /* no rearrangement: gen/winograd_weights.c */
+    case LAYOUT_WINOGRAD:
+    case LAYOUT_WINOGRAD_T:
+    case LAYOUT_WINOGRAD_S: break; /* no rearrangement: gen/winograd_weights.c */
     }
     return (struct form){0};
 }
@@ -205,12 +241,16 @@ static enum axis contiguous(const struct type *t, const struct shape *s)
 {
     switch (t->layout) {
     case LAYOUT_PLAIN: return s->r > 1 ? R : B1;
-    case LAYOUT_BLOCKED: case LAYOUT_WEIGHT_T: return B1;
+    case LAYOUT_BLOCKED:
+    case LAYOUT_WEIGHT_T: return B1;
     default: return A1;
     }
 }
 
-static bool is_weight_layout(enum layout l) { return l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE; }
+static bool is_weight_layout(enum layout l)
+{
+    return l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE;
+}
 
 static void fill_table(int64_t *t, const struct type *from, const struct type *to, const struct shape *s)
 {
@@ -224,7 +264,8 @@ static void fill_table(int64_t *t, const struct type *from, const struct type *t
     t[T_R] = s->r;
     t[T_A_WHOLE] = is_weight_layout(to->layout) ? round_up(s->a, v) : t[T_A];
     t[T_B_WHOLE] = to->layout == LAYOUT_BLOCKED || to->layout == LAYOUT_WEIGHT_T ? round_up(s->b, v)
-                   : to->layout == LAYOUT_WEIGHT ? round_up(s->b, to->iv) : s->b;
+                   : to->layout == LAYOUT_WEIGHT                                 ? round_up(s->b, to->iv)
+                                                                                 : s->b;
     const int64_t *strides[2] = {src.stride, dst.stride};
     const struct form *forms[2] = {&src, &dst};
     for (int i = 0; i < 2; i++) {
@@ -237,9 +278,12 @@ static void fill_table(int64_t *t, const struct type *from, const struct type *t
 
 /* ---- packed f32 weights as bf16 pairs of the channels that are summed (ir/graph.h) */
 
-struct pairs_params { int32_t transposed; };
+struct pairs_params {
+    int32_t transposed;
+};
 
-/* Of blocks: in a row of the result; source blocks that a step to the next row, the next block means; and taps of one. */
+/* Of blocks: in a row of the result; source blocks that a step to the next row, the next block means; and taps of one.
+ */
 enum { P_INNER, P_ROW, P_BLOCK, P_TAPS, P_ENTRIES };
 
 /* Lane by lane EVEN and ODD side by side, to DST. */
@@ -276,7 +320,9 @@ static void emit_pairs(struct emit *e, const void *params)
 }
 
 /* A stem's weights, whose pairs run along rows of taps (ir/graph.h). Pieces: rows, of NUMBERS each. */
-struct row_params { int64_t numbers; };
+struct row_params {
+    int64_t numbers;
+};
 
 static void emit_row_pairs(struct emit *e, const void *params)
 {
@@ -285,12 +331,14 @@ static void emit_row_pairs(struct emit *e, const void *params)
     struct loop piece, pair;
     V src = e_arg(e, 0), dst = e_arg(e, 1);
     loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V from = e_at(e, src, e_muli(e, piece.iv, p->numbers * v)), to = e_at_d(e, DT_BF16, dst, e_muli(e, piece.iv, round_up(p->numbers, 2) * v));
+    V from = e_at(e, src, e_muli(e, piece.iv, p->numbers * v)),
+      to = e_at_d(e, DT_BF16, dst, e_muli(e, piece.iv, round_up(p->numbers, 2) * v));
     loop_begin(e, &pair, e_int(e, 0), e_int(e, even), 2, 0, NULL);
     V first = e_at(e, from, e_muli(e, pair.iv, v));
     store_pair(e, e_load_va(e, first), e_load_va(e, e_ati(e, first, v)), e_at_d(e, DT_BF16, to, e_muli(e, pair.iv, v)));
     loop_end(e, &pair, NULL);
-    if (p->numbers > even) store_pair(e, e_zero(e), e_load_va(e, e_ati(e, from, even * v)), e_ati_d(e, DT_BF16, to, even * v));
+    if (p->numbers > even)
+        store_pair(e, e_zero(e), e_load_va(e, e_ati(e, from, even * v)), e_ati_d(e, DT_BF16, to, even * v));
     loop_end(e, &piece, NULL);
 }
 
@@ -298,7 +346,8 @@ static void lower_row_pairs(struct lower *lo, const struct node *n)
 {
     const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
     bool taps = to->rank == 4;
-    assert(from->layout == LAYOUT_WEIGHT && from->dtype == DT_F32 && to->layout == LAYOUT_WEIGHT && from->iv == to->iv && from->v == to->v);
+    assert(from->layout == LAYOUT_WEIGHT && from->dtype == DT_F32 && to->layout == LAYOUT_WEIGHT &&
+           from->iv == to->iv && from->v == to->v);
     struct row_params p = {to->iv * (taps ? to->dim[3] : 1)};
     int64_t rows = div_up(to->dim[0], to->v) * div_up(to->dim[1], to->iv) * (taps ? to->dim[2] : 1);
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
@@ -314,9 +363,13 @@ static void lower_pairs(struct lower *lo, const struct node *n)
     }
     assert(from->dtype == DT_F32 && from->layout == LAYOUT_WEIGHT && from->iv == from->v);
     assert(to->layout == LAYOUT_WEIGHT_T || to->layout == LAYOUT_WEIGHT);
-    int64_t o = div_up(to->dim[0], to->v), i = div_up(to->dim[1], to->v), taps = to->rank == 4 ? to->dim[2] * to->dim[3] : 1;
+    int64_t o = div_up(to->dim[0], to->v), i = div_up(to->dim[1], to->v),
+            taps = to->rank == 4 ? to->dim[2] * to->dim[3] : 1;
     struct pairs_params p = {to->layout == LAYOUT_WEIGHT_T};
-    int64_t table[P_ENTRIES] = {[P_INNER] = p.transposed ? o : i, [P_ROW] = p.transposed ? 1 : i, [P_BLOCK] = p.transposed ? i : 1, [P_TAPS] = taps};
+    int64_t table[P_ENTRIES] = {[P_INNER] = p.transposed ? o : i,
+                                [P_ROW] = p.transposed ? 1 : i,
+                                [P_BLOCK] = p.transposed ? i : 1,
+                                [P_TAPS] = taps};
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "repack_pairs", emit_pairs, &p, sizeof p), o * i, false, args, 3);
 }
@@ -324,7 +377,9 @@ static void lower_pairs(struct lower *lo, const struct node *n)
 /* ---- the caller's image as bf16 pixels, whose few channels lie side by side */
 
 /* Pieces of a sample: CHUNK of its PIXELS each, a multiple of the lanes. */
-struct pixels_params { int64_t channels, pixels, chunk; };
+struct pixels_params {
+    int64_t channels, pixels, chunk;
+};
 
 /* V pixels of which X has a vector for each channel: vector K of their numbers, pixel by pixel. */
 static V pixels_vector(struct emit *e, int64_t channels, const V *x, int64_t k)
@@ -348,7 +403,8 @@ static void pixels_block(struct emit *e, const struct pixels_params *p, V src, V
         V at = e_ati(e, src, c * p->pixels);
         x[c] = e_narrow(e, count ? e_load_masked(e, at, count) : e_load_v(e, at));
     }
-    for (int64_t k = 0; k < p->channels; k++) e_store_align(e, pixels_vector(e, p->channels, x, k), e_ati_d(e, DT_BF16, dst, k * e->v), 2);
+    for (int64_t k = 0; k < p->channels; k++)
+        e_store_align(e, pixels_vector(e, p->channels, x, k), e_ati_d(e, DT_BF16, dst, k * e->v), 2);
 }
 
 static void emit_pixels(struct emit *e, const void *params)
@@ -359,7 +415,8 @@ static void emit_pixels(struct emit *e, const void *params)
     struct loop piece, blocks;
     struct branch rest;
     loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V image = e_muli(e, e_divi(e, piece.iv, chunks), p->channels * p->pixels), first = e_muli(e, e_remi(e, piece.iv, chunks), p->chunk);
+    V image = e_muli(e, e_divi(e, piece.iv, chunks), p->channels * p->pixels),
+      first = e_muli(e, e_remi(e, piece.iv, chunks), p->chunk);
     V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->pixels)), whole = e_muli(e, e_divi(e, last, e->v), e->v);
     V from = e_at(e, src, image), to = e_at_d(e, DT_BF16, dst, image);
     loop_begin(e, &blocks, first, whole, e->v, 0, NULL);
@@ -368,7 +425,8 @@ static void emit_pixels(struct emit *e, const void *params)
     V count = e_sub(e, last, whole);
     if_begin(e, &rest, e_cmp(e, LLVMIntSGT, count, e_int(e, 0)));
     pixels_block(e, p, e_at(e, from, whole), whole_lanes, count);
-    LLVMBuildMemCpy(e->b, e_at_d(e, DT_BF16, to, e_muli(e, whole, p->channels)), 2, whole_lanes, 2, e_muli(e, count, 2 * p->channels));
+    LLVMBuildMemCpy(e->b, e_at_d(e, DT_BF16, to, e_muli(e, whole, p->channels)), 2, whole_lanes, 2,
+                    e_muli(e, count, 2 * p->channels));
     if_end(e, &rest);
     loop_end(e, &piece, NULL);
 }
@@ -378,12 +436,14 @@ static void lower_pixels(struct lower *lo, const struct node *n)
     enum { CHUNK = 1 << 14 }; /* pixels: enough to be handed out */
     const struct type *to = &n->out[0]->type;
     bool samples = samples_of(lower_graph(lo), n->in[0]);
-    assert(n->in[0]->type.layout == LAYOUT_PLAIN && n->in[0]->type.dtype == DT_F32 && to->rank == 4 && to->v == to->dim[1]);
+    assert(n->in[0]->type.layout == LAYOUT_PLAIN && n->in[0]->type.dtype == DT_F32 && to->rank == 4 &&
+           to->v == to->dim[1]);
     struct pixels_params p = {to->v, to->dim[2] * to->dim[3], 0};
     p.chunk = round_up(div_up(p.pixels, div_up(p.pixels, CHUNK)), lower_target(lo)->lanes);
     int64_t pieces = div_up(p.pixels, p.chunk);
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "repack_pixels", emit_pixels, &p, sizeof p), samples ? pieces : pieces * to->dim[0], samples, args, 2);
+    lower_step(lo, lower_kernel(lo, "repack_pixels", emit_pixels, &p, sizeof p), samples ? pieces : pieces * to->dim[0],
+               samples, args, 2);
 }
 
 void lower_repack(struct lower *lo, const struct node *n)
@@ -407,7 +467,8 @@ void lower_repack(struct lower *lo, const struct node *n)
     struct shape s = shape_of(to, v, weights);
     struct repack_params p = {(int32_t)contiguous(from, &s), (int32_t)contiguous(to, &s), from->dtype == DT_U8};
     /* Blocks of v channels; a WEIGHT of narrower blocks has one. */
-    assert((from->layout != LAYOUT_WEIGHT || from->iv == v || from->iv >= s.b) && (to->layout != LAYOUT_WEIGHT || to->iv == v || to->iv >= s.b));
+    assert((from->layout != LAYOUT_WEIGHT || from->iv == v || from->iv >= s.b) &&
+           (to->layout != LAYOUT_WEIGHT || to->iv == v || to->iv >= s.b));
     bool samples = !weights && to->rank > 1 && samples_of(lower_graph(lo), n->in[0]);
     int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : samples ? 1 : s.a;
     fill_table(table, from, to, &s);

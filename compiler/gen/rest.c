@@ -1,4 +1,5 @@
-/* rest.c: see rest.h. Measured: loading libLLVM leaves 44 MiB resident, of which 5.5 MiB (relocated pointers) are the process's own. */
+/* rest.c: see rest.h. Measured: loading libLLVM leaves 44 MiB resident, of which 5.5 MiB (relocated pointers) are the
+   process's own. */
 #include "gen/rest.h"
 
 #include <link.h>
@@ -27,7 +28,8 @@ static bool has_text_relocations(const struct dl_phdr_info *info)
     return false;
 }
 
-/* Segments that nobody may write are as they are in the file; the program itself (which has no name here) stays as it is. */
+/* Segments that nobody may write are as they are in the file; the program itself (which has no name here) stays as it
+   is. */
 static int drop_clean(struct dl_phdr_info *info, size_t size, void *unused)
 {
     (void)size, (void)unused;
@@ -36,7 +38,8 @@ static int drop_clean(struct dl_phdr_info *info, size_t size, void *unused)
     for (int k = 0; k < info->dlpi_phnum; k++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[k];
         if (p->p_type != PT_LOAD || (p->p_flags & PF_W)) continue;
-        uintptr_t from = (info->dlpi_addr + p->p_vaddr) & ~(page - 1), to = (info->dlpi_addr + p->p_vaddr + p->p_filesz + page - 1) & ~(page - 1);
+        uintptr_t from = (info->dlpi_addr + p->p_vaddr) & ~(page - 1),
+                  to = (info->dlpi_addr + p->p_vaddr + p->p_filesz + page - 1) & ~(page - 1);
         madvise((void *)from, to - from, MADV_DONTNEED); /* advice: if it is refused all is as before */
     }
     return 0;

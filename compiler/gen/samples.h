@@ -4,8 +4,8 @@
 
 #include "ir/graph.h"
 
-/* Activations and what the caller gives, whose first dim is the batch; not parameters, their gradients and their updates, whatever
-   their shape. */
+/* Activations and what the caller gives, whose first dim is the batch; not parameters, their gradients and their
+   updates, whatever their shape. */
 bool samples_of(const struct graph *g, const struct value *v);
 
 #endif

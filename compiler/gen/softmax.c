@@ -1,5 +1,6 @@
-/* softmax.c: softmax over the channels, and the losses. Each walks the channel blocks of one pixel (or sample) after another; lanes
-   past C take no part. A loss leaves one sum and one count for each sample in the workspace, and one piece adds them in order, in double. */
+/* softmax.c: softmax over the channels, and the losses. Each walks the channel blocks of one pixel (or sample) after
+   another; lanes past C take no part. A loss leaves one sum and one count for each sample in the workspace, and one
+   piece adds them in order, in double. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -23,20 +24,34 @@ struct softmax_params {
 /* The constant table: channel blocks, pixels in a plane, C, rows of a plane, pixels in a row. */
 enum { T_BLOCKS, T_PIXELS, T_CLASSES, T_ROWS, T_WIDTH, T_ENTRIES };
 
-struct ctx { const struct softmax_params *p; V blocks, pixels, classes, rows, width, stride; };
+struct ctx {
+    const struct softmax_params *p;
+    V blocks, pixels, classes, rows, width, stride;
+};
 
 static struct ctx load_table(struct emit *e, const struct softmax_params *p, int arg)
 {
     V t = e_arg(e, arg);
-    struct ctx c = {p, table_i64(e, t, T_BLOCKS), table_i64(e, t, T_PIXELS), table_i64(e, t, T_CLASSES), table_i64(e, t, T_ROWS),
-                    table_i64(e, t, T_WIDTH), NULL};
+    struct ctx c = {p,
+                    table_i64(e, t, T_BLOCKS),
+                    table_i64(e, t, T_PIXELS),
+                    table_i64(e, t, T_CLASSES),
+                    table_i64(e, t, T_ROWS),
+                    table_i64(e, t, T_WIDTH),
+                    NULL};
     c.stride = e_muli(e, c.pixels, e->v);
     return c;
 }
 
 /* The first float of pixel PIXEL of sample N. */
-static V pixel_at(struct emit *e, const struct ctx *c, V n, V pixel) { return e_add(e, e_mul(e, e_mul(e, n, c->blocks), c->stride), e_muli(e, pixel, e->v)); }
-static V block_at(struct emit *e, const struct ctx *c, V base, V first, V block) { return e_at(e, base, e_add(e, first, e_mul(e, block, c->stride))); }
+static V pixel_at(struct emit *e, const struct ctx *c, V n, V pixel)
+{
+    return e_add(e, e_mul(e, e_mul(e, n, c->blocks), c->stride), e_muli(e, pixel, e->v));
+}
+static V block_at(struct emit *e, const struct ctx *c, V base, V first, V block)
+{
+    return e_at(e, base, e_add(e, first, e_mul(e, block, c->stride)));
+}
 
 static V lanes_of(struct emit *e, const struct ctx *c, V block)
 {
@@ -58,7 +73,8 @@ static V largest(struct emit *e, const struct ctx *c, V x, V first)
     return e_splat(e, e_reduce_max(e, l.out[0]));
 }
 
-/* Σ exp(x − top) as a scalar; the exponentials go to Y where it is not NULL. LINEAR: where Σ (x − top) goes, or NULL. */
+/* Σ exp(x − top) as a scalar; the exponentials go to Y where it is not NULL. LINEAR: where Σ (x − top) goes, or NULL.
+ */
 static V exponentials(struct emit *e, const struct ctx *c, V x, V y, V first, V top, V *linear)
 {
     struct loop l;
@@ -100,7 +116,8 @@ static void softmax_grad_pixel(struct emit *e, const struct ctx *c, V dy, V y, V
     struct loop l;
     V zero = e_zero(e);
     loop_begin_once(e, &l, e_int(e, 0), c->blocks, 1, 1, &zero);
-    V next = e_fma(e, e_load_v(e, block_at(e, c, dy, first, l.iv)), e_load_v(e, block_at(e, c, y, first, l.iv)), l.phi[0]);
+    V next =
+        e_fma(e, e_load_v(e, block_at(e, c, dy, first, l.iv)), e_load_v(e, block_at(e, c, y, first, l.iv)), l.phi[0]);
     loop_end(e, &l, &next);
     V sum = e_splat(e, e_reduce_add(e, l.out[0]));
     loop_begin_once(e, &l, e_int(e, 0), c->blocks, 1, 0, NULL);
@@ -151,7 +168,8 @@ static void total(struct emit *e, V ws, V *sum, V *count)
     struct loop l;
     loop_begin_once(e, &l, e_int(e, 0), e_run_n(e), 1, 2, (V[]){f64(e, 0), e_int(e, 0)});
     V p = sample_place(e, ws, l.iv);
-    V s = e_fadd(e, l.phi[0], e_load_t(e, e->f64, p, 8)), n = e_add(e, l.phi[1], e_load_t(e, e->i64, e_at_bytes(e, p, e_int(e, 8)), 8));
+    V s = e_fadd(e, l.phi[0], e_load_t(e, e->f64, p, 8)),
+      n = e_add(e, l.phi[1], e_load_t(e, e->i64, e_at_bytes(e, p, e_int(e, 8)), 8));
     loop_end(e, &l, (V[]){s, n});
     *sum = l.out[0];
     *count = l.out[1];
@@ -192,11 +210,14 @@ static V class_place(struct emit *e, const struct ctx *c, V x, V first, V label)
 static V cross_pixel(struct emit *e, const struct ctx *c, V x, V first, V label)
 {
     double s = c->p->smoothing;
-    V linear = NULL, top = largest(e, c, x, first), sum = exponentials(e, c, x, NULL, first, top, s != 0 ? &linear : NULL);
+    V linear = NULL, top = largest(e, c, x, first),
+      sum = exponentials(e, c, x, NULL, first, top, s != 0 ? &linear : NULL);
     V lane0 = LLVMConstInt(e->i32, 0, 0), log_sum = LLVMBuildExtractElement(e->b, e_log(e, e_splat(e, sum)), lane0, "");
     V own = e_fsub(e, e_load(e, class_place(e, c, x, first, label)), LLVMBuildExtractElement(e->b, top, lane0, ""));
     V loss = e_fma(e, e_f32(e, -(1 - s)), own, log_sum);
-    if (linear) loss = e_fsub(e, loss, e_fdiv(e, e_fmul(e, linear, e_f32(e, s)), LLVMBuildSIToFP(e->b, c->classes, e->f32, "")));
+    if (linear)
+        loss =
+            e_fsub(e, loss, e_fdiv(e, e_fmul(e, linear, e_f32(e, s)), LLVMBuildSIToFP(e->b, c->classes, e->f32, "")));
     return to_f64(e, loss);
 }
 
@@ -244,7 +265,8 @@ static void cross_grad_pixel(struct emit *e, const struct ctx *c, V x, V dx, V f
 {
     double s = c->p->smoothing;
     V top = largest(e, c, x, first), sum = exponentials(e, c, x, dx, first, top, NULL), shift = NULL;
-    if (s != 0) shift = e_splat(e, e_fdiv(e, e_fmul(e, scale, e_f32(e, -s)), LLVMBuildSIToFP(e->b, c->classes, e->f32, "")));
+    if (s != 0)
+        shift = e_splat(e, e_fdiv(e, e_fmul(e, scale, e_f32(e, -s)), LLVMBuildSIToFP(e->b, c->classes, e->f32, "")));
     rescale(e, c, dx, first, e_splat(e, e_fdiv(e, scale, sum)), shift);
     V own = class_place(e, c, dx, first, label);
     e_store(e, e_fma(e, e_f32(e, -(1 - s)), scale, e_load(e, own)), own);
@@ -277,7 +299,8 @@ static void emit_cross_grad(struct emit *e, const void *params)
 /* −log p, at most 100, as PyTorch bounds it */
 static V neg_log(struct emit *e, V p) { return LLVMBuildFNeg(e->b, e_fmax(e, e_splatc(e, -100), e_log(e, p)), ""); }
 
-/* log(1 + u) without losing a small u: log(w) + (u − (w − 1))/w with w = 1 + u rounded (HP-15C Advanced Functions Handbook, Kahan). */
+/* log(1 + u) without losing a small u: log(w) + (u − (w − 1))/w with w = 1 + u rounded (HP-15C Advanced Functions
+   Handbook, Kahan). */
 static V log1p_of(struct emit *e, V u)
 {
     V one = e_splatc(e, 1), w = e_fadd(e, one, u);
@@ -321,7 +344,8 @@ static void emit_elements(struct emit *e, const void *params)
     struct loop piece, line, l;
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
     loop_begin_once(e, &line, e_int(e, 0), lines, 1, 1, &none);
-    V block = e_div(e, line.iv, c.rows), row = e_mul(e, e_rem(e, line.iv, c.rows), c.width), lanes = lanes_of(e, &c, block);
+    V block = e_div(e, line.iv, c.rows), row = e_mul(e, e_rem(e, line.iv, c.rows), c.width),
+      lanes = lanes_of(e, &c, block);
     loop_begin_once(e, &l, row, e_add(e, row, c.width), 1, 1, &zero);
     V at = e_add(e, pixel_at(e, &c, piece.iv, l.iv), e_mul(e, block, c.stride));
     V loss = element_loss(e, c.p, e_load_v(e, e_at(e, x, at)), target_at(e, &c, target, piece.iv, block, l.iv, at));
@@ -356,19 +380,30 @@ static void emit_elements_grad(struct emit *e, const void *params)
 static enum softmax_kind kind_of(const char *op)
 {
     static const char *const names[] = {
-        [SOFTMAX] = "softmax", [SOFTMAX_GRAD] = "softmax_grad",
-        [CROSS] = "softmax_cross_entropy", [CROSS_GRAD] = "softmax_cross_entropy_grad",
-        [BINARY] = "binary_cross_entropy", [BINARY_GRAD] = "binary_cross_entropy_grad",
-        [SQUARED] = "mean_squared_error", [SQUARED_GRAD] = "mean_squared_error_grad",
+        [SOFTMAX] = "softmax",
+        [SOFTMAX_GRAD] = "softmax_grad",
+        [CROSS] = "softmax_cross_entropy",
+        [CROSS_GRAD] = "softmax_cross_entropy_grad",
+        [BINARY] = "binary_cross_entropy",
+        [BINARY_GRAD] = "binary_cross_entropy_grad",
+        [SQUARED] = "mean_squared_error",
+        [SQUARED_GRAD] = "mean_squared_error_grad",
     };
     int k = 0;
     while (strcmp(names[k], op) != 0) k++;
     return (enum softmax_kind)k;
 }
 
-struct job { struct lower *lo; const struct node *n; struct softmax_params p; struct lower_arg table; int64_t blocks, rows; };
+struct job {
+    struct lower *lo;
+    const struct node *n;
+    struct softmax_params p;
+    struct lower_arg table;
+    int64_t blocks, rows;
+};
 
-static void step(struct job *j, const char *name, emit_fn *fn, int64_t pieces, bool samples, const struct lower_arg *args, int nargs)
+static void step(struct job *j, const char *name, emit_fn *fn, int64_t pieces, bool samples,
+                 const struct lower_arg *args, int nargs)
 {
     lower_step(j->lo, lower_kernel(j->lo, name, fn, &j->p, sizeof j->p), pieces, samples, args, nargs);
 }
@@ -378,8 +413,11 @@ static void lower_loss(struct job *j, struct lower_arg ws)
     const struct node *n = j->n;
     struct lower_arg in0 = arg_value(n->in[0]), in1 = arg_value(n->in[1]), out = arg_value(n->out[0]);
     switch (j->p.kind) {
-    case CROSS: case BINARY: case SQUARED:
-        step(j, n->op->name, j->p.kind == CROSS ? emit_cross : emit_elements, 1, true, (struct lower_arg[]){j->table, ws, in0, in1}, 4);
+    case CROSS:
+    case BINARY:
+    case SQUARED:
+        step(j, n->op->name, j->p.kind == CROSS ? emit_cross : emit_elements, 1, true,
+             (struct lower_arg[]){j->table, ws, in0, in1}, 4);
         step(j, "loss_total", emit_total, 1, false, (struct lower_arg[]){ws, out}, 2);
         break;
     case CROSS_GRAD:
@@ -422,7 +460,8 @@ void lower_softmax(struct lower *lo, const struct node *n)
     if (j.p.kind == SOFTMAX) {
         step(&j, "softmax", emit_softmax, j.rows, true, (struct lower_arg[]){j.table, in0, out}, 3);
     } else if (j.p.kind == SOFTMAX_GRAD) {
-        step(&j, "softmax_grad", emit_softmax, j.rows, true, (struct lower_arg[]){j.table, in0, arg_value(n->in[1]), out}, 4);
+        step(&j, "softmax_grad", emit_softmax, j.rows, true,
+             (struct lower_arg[]){j.table, in0, arg_value(n->in[1]), out}, 4);
     } else {
         set_loss_params(&j.p, n, t->v);
         const struct value *ws = node_workspace(n);

@@ -14,7 +14,8 @@ static int vectors_of(const struct gen_body *b)
     return vectors;
 }
 
-/* The vectors of sum number K of output vector O; a STATS sum's first one, its count, is the same for all and kept apart. */
+/* The vectors of sum number K of output vector O; a STATS sum's first one, its count, is the same for all and kept
+   apart. */
 static V state_at(struct emit *e, const struct sums *s, int64_t o, int k, int i)
 {
     int before = 0;
@@ -75,7 +76,8 @@ static void merge(struct emit *e, V *mean, V *m2, V mean_b, V m2_b, V weight, V 
 
 static void end_stats(struct emit *e, const struct sums *s, V shift, V sum, V squares, V mean_at, V m2_at, V count)
 {
-    V nb = as_f32(e, count), na = e_load(e, s->count), part = e_fdiv(e, e_f32(e, 1), nb), weight = e_fdiv(e, nb, e_fadd(e, na, nb));
+    V nb = as_f32(e, count), na = e_load(e, s->count), part = e_fdiv(e, e_f32(e, 1), nb),
+      weight = e_fdiv(e, nb, e_fadd(e, na, nb));
     V off = e_fmul(e, sum, e_splat(e, part)), mean = e_load_va(e, mean_at), m2 = e_load_va(e, m2_at);
     V tile = e_fsub(e, squares, e_fmul(e, off, sum));
     merge(e, &mean, &m2, e_fadd(e, shift, off), tile, e_splat(e, weight), e_splat(e, e_fmul(e, na, weight)));
@@ -121,11 +123,17 @@ void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V slot, V
 
 struct merge_params {
     int32_t nsums, nparts;
-    struct { enum sum_kind kind; float eps; } sum[MAX_SUMS];
+    struct {
+        enum sum_kind kind;
+        float eps;
+    } sum[MAX_SUMS];
 };
 
 /* The constant table, all i64: blocks, then (first, each, per) of each part. */
-struct merger { V ws, table, blocks, n, block; int vectors; };
+struct merger {
+    V ws, table, blocks, n, block;
+    int vectors;
+};
 
 static V slot_vector(struct emit *e, const struct merger *m, V slot, int i)
 {
@@ -140,7 +148,8 @@ static void merge_slot(struct emit *e, const struct merger *m, enum sum_kind kin
         return;
     }
     V nb = slot_vector(e, m, slot, at), all = e_fadd(e, state[0], nb), weight = e_fdiv(e, nb, all);
-    merge(e, &state[1], &state[2], slot_vector(e, m, slot, at + 1), slot_vector(e, m, slot, at + 2), weight, e_fmul(e, state[0], weight));
+    merge(e, &state[1], &state[2], slot_vector(e, m, slot, at + 1), slot_vector(e, m, slot, at + 2), weight,
+          e_fmul(e, state[0], weight));
     state[0] = all;
 }
 
@@ -149,7 +158,8 @@ static void merge_parts(struct emit *e, const struct merge_params *p, const stru
 {
     for (int i = 0; i < 3; i++) state[i] = e_zero(e);
     for (int part = 0; part < p->nparts; part++) {
-        V first = table_i64(e, m->table, 1 + 3 * part), each = table_i64(e, m->table, 2 + 3 * part), per = table_i64(e, m->table, 3 + 3 * part);
+        V first = table_i64(e, m->table, 1 + 3 * part), each = table_i64(e, m->table, 2 + 3 * part),
+          per = table_i64(e, m->table, 3 + 3 * part);
         V used = e_div(e, e_add(e, e_mul(e, m->n, each), e_addi(e, per, -1)), per);
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), used, 1, 3, state);
@@ -210,7 +220,8 @@ static const struct value *stored(const struct node *n, struct body_ref r)
 
 void lower_sums(struct lower *lo, const struct node *n, const struct sums_part *parts, int nparts)
 {
-    int nsums = n->body ? body_sums(n->body) : 0, lanes = lower_target(lo)->lanes, out = nsums ? body_elementwise(n->body) : 0;
+    int nsums = n->body ? body_sums(n->body) : 0, lanes = lower_target(lo)->lanes,
+        out = nsums ? body_elementwise(n->body) : 0;
     if (!nsums) return;
     assert(nsums <= MAX_SUMS && nparts <= SUMS_MAX_PARTS);
     struct merge_params p;
@@ -232,7 +243,8 @@ void lower_sums(struct lower *lo, const struct node *n, const struct sums_part *
         for (int i = 0; i < 3; i++) args[2 + 3 * k + i] = i < b->op->nouts ? arg_value(n->out[out++]) : arg_none();
         if (p.sum[k].kind == SUM_GRAD) args[2 + 3 * k + 2] = arg_value(stored(n, b->arg[3]));
     }
-    lower_step(lo, lower_kernel(lo, "sums", emit_merge, &p, sizeof p), div_up(n->out[0]->type.dim[1], lanes), false, args, 2 + 3 * nsums);
+    lower_step(lo, lower_kernel(lo, "sums", emit_merge, &p, sizeof p), div_up(n->out[0]->type.dim[1], lanes), false,
+               args, 2 + 3 * nsums);
 }
 
 void lower_sums_apart(struct lower *lo, const struct node *n)

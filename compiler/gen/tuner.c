@@ -1,5 +1,5 @@
-/* tuner.c: which convolutions are measured, in which order, and for how long. Nothing is begun that, as far as is known, would not end in
-   time: a compilation needs twice the longest one so far, a run what the machine says. */
+/* tuner.c: which convolutions are measured, in which order, and for how long. Nothing is begun that, as far as is
+   known, would not end in time: a compilation needs twice the longest one so far, a run what the machine says. */
 #include "gen/tuner.h"
 
 #include <stdlib.h>
@@ -7,11 +7,12 @@
 #include "op/op.h"
 #include "pass/algorithm.h"
 
-/* Rounds: every candidate runs once in each. At least LEAST of them, and no more once the convolution has had its share of the time. */
+/* Rounds: every candidate runs once in each. At least LEAST of them, and no more once the convolution has had its share
+   of the time. */
 enum { LEAST_ROUNDS = 4, MOST_ROUNDS = 100 };
-static const double SHARE = 0.25;          /* seconds for the runs of one convolution */
-static const double FIRST_COMPILE = 0.15;  /* what a compilation may take before one was seen */
-static const double HOPELESS = 1.5;        /* a candidate this much slower than the best has been measured well enough */
+static const double SHARE = 0.25;         /* seconds for the runs of one convolution */
+static const double FIRST_COMPILE = 0.15; /* what a compilation may take before one was seen */
+static const double HOPELESS = 1.5;       /* a candidate this much slower than the best has been measured well enough */
 
 struct tuner {
     struct arena *arena;
@@ -26,7 +27,8 @@ struct tuner {
 struct tuner *tuner_new(struct arena *a, const struct tuner_options *o)
 {
     struct tuner *t = ARENA_NEW(a, struct tuner);
-    *t = (struct tuner){ .arena = a, .target = o->target, .dir = o->dir, .left = o->seconds, .longest_compile = FIRST_COMPILE / 2 };
+    *t = (struct tuner){
+        .arena = a, .target = o->target, .dir = o->dir, .left = o->seconds, .longest_compile = FIRST_COMPILE / 2};
     t->machine = o->machine ? *o->machine : tuner_host;
     tuner_table_init(&t->table, a);
     if (t->dir) tuner_table_read(&t->table, t->dir, &t->target);
@@ -39,12 +41,12 @@ static double now(const struct tuner *t) { return t->machine.now(t->machine.ctx)
 
 /* ---- one convolution */
 
-/* A graph of nothing else. What it reads lies as it would in the network: as state, which takes any layout, unless the caller's input is read
-   as it is. */
+/* A graph of nothing else. What it reads lies as it would in the network: as state, which takes any layout, unless the
+   caller's input is read as it is. */
 static struct graph *alone(struct arena *a, const struct graph *g, const struct node *n, int algorithm)
 {
     struct graph *one = graph_new(a, "tuned", g->batch);
-    struct value *in[8] = { NULL };
+    struct value *in[8] = {NULL};
     one->train = g->train;
     for (int i = 0; i < n->nanchor && i < 8; i++) {
         if (!n->in[i]) continue;
@@ -59,16 +61,23 @@ static struct graph *alone(struct arena *a, const struct graph *g, const struct 
     return one;
 }
 
-struct candidate { int algorithm; void *code; double best; int runs; };
+struct candidate {
+    int algorithm;
+    void *code;
+    double best;
+    int runs;
+};
 
 static void *compile(struct tuner *t, const struct graph *g, const struct node *n, int algorithm)
 {
     double start = now(t);
     if (start + 2 * t->longest_compile > t->deadline) return NULL;
     struct arena *a = arena_new();
-    struct pass_context c = { .arena = a, .diags = diags_new(a), .target = t->target };
+    struct pass_context c = {.arena = a, .diags = diags_new(a), .target = t->target};
     struct graph *one = alone(a, g, n, algorithm);
-    void *code = pass_run(one, &c, "layout,workspace,schedule,plan") ? t->machine.compile(t->machine.ctx, one, &t->target) : NULL;
+    void *code = pass_run(one, &c, "layout,workspace,schedule,plan")
+                     ? t->machine.compile(t->machine.ctx, one, &t->target)
+                     : NULL;
     arena_free(a);
     double took = now(t) - start;
     if (took > t->longest_compile) t->longest_compile = took;
@@ -110,7 +119,7 @@ static bool measure(struct tuner *t, const struct graph *g, const struct node *n
     bool ok = true;
     for (int k = 0; k < algorithm_count(n) && ok; k++) {
         if (!allowed[k]) continue;
-        c[count] = (struct candidate){ .algorithm = k, .code = compile(t, g, n, k) };
+        c[count] = (struct candidate){.algorithm = k, .code = compile(t, g, n, k)};
         ok = c[count].code != NULL;
         count += ok;
     }
@@ -124,7 +133,13 @@ static bool measure(struct tuner *t, const struct graph *g, const struct node *n
 
 /* ---- all of a graph */
 
-struct layer { const struct node *node; const char *key; double weight; int first; bool allowed[TUNER_MOST]; };
+struct layer {
+    const struct node *node;
+    const char *key;
+    double weight;
+    int first;
+    bool allowed[TUNER_MOST];
+};
 
 static int by_weight(const void *a, const void *b)
 {
@@ -141,11 +156,12 @@ static bool is_known(const struct tuner *t, const struct layer *l)
 }
 
 /* What may be chosen for N, and the least that it costs by the model. False: there is nothing to choose. */
-static bool look_at(const struct tuner *t, const struct graph *g, const struct node *n, const struct pass_context *c, struct layer *l)
+static bool look_at(const struct tuner *t, const struct graph *g, const struct node *n, const struct pass_context *c,
+                    struct layer *l)
 {
     int choices = 0, count = algorithm_count(n);
     if (count < 2 || count > TUNER_MOST) return false;
-    *l = (struct layer){ .node = n };
+    *l = (struct layer){.node = n};
     for (int k = 0; k < count; k++) {
         l->allowed[k] = algorithm_allowed(g, n, k, c);
         if (!l->allowed[k]) continue;
@@ -161,7 +177,8 @@ static int collect(struct tuner *t, const struct graph *g, const struct pass_con
     struct strmap seen;
     int count = 0;
     strmap_init(&seen, t->arena);
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         struct layer l;
         if (!look_at(t, g, n, c, &l)) continue;
         l.key = algorithm_key(t->arena, g, n);
@@ -205,4 +222,7 @@ static double cost(void *ctx, const struct graph *g, const struct node *n, int a
     return seconds;
 }
 
-struct algorithm_cost tuner_cost(struct tuner *t) { return (struct algorithm_cost){ .cost = cost, .begin = begin, .ctx = t }; }
+struct algorithm_cost tuner_cost(struct tuner *t)
+{
+    return (struct algorithm_cost){.cost = cost, .begin = begin, .ctx = t};
+}

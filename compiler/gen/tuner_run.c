@@ -1,4 +1,5 @@
-/* tuner_run.c: a candidate of the tuner in this process: compiled past the cache, with memory of its own, run by this thread alone. */
+/* tuner_run.c: a candidate of the tuner in this process: compiled past the cache, with memory of its own, run by this
+   thread alone. */
 #include "gen/tuner.h"
 
 #include <stdlib.h>
@@ -15,9 +16,9 @@ struct code {
     const struct rnc_model *model;
     char *memory, *state, *arena, *scratch, *buffer[2][MOST_BUFFERS]; /* inputs, outputs */
     size_t bytes;
-    void ***args;         /* by step */
-    bool *counted;        /* by step: it is the convolution, or makes its weights ready */
-    double whole;         /* seconds of the last run, all steps; 0: none yet */
+    void ***args;  /* by step */
+    bool *counted; /* by step: it is the convolution, or makes its weights ready */
+    double whole;  /* seconds of the last run, all steps; 0: none yet */
 };
 
 static double read_clock(clockid_t id)
@@ -56,11 +57,14 @@ static size_t reserve(size_t *bytes, size_t want)
 static bool take_memory(struct code *c, const struct graph *g)
 {
     const struct rnc_model *m = c->model;
-    size_t at[2][MOST_BUFFERS] = { { 0 } }, count = 0;
-    size_t state = reserve(&c->bytes, m->state_bytes), arena = reserve(&c->bytes, m->arena_bytes), scratch = reserve(&c->bytes, m->scratch_bytes + 64);
+    size_t at[2][MOST_BUFFERS] = {{0}}, count = 0;
+    size_t state = reserve(&c->bytes, m->state_bytes), arena = reserve(&c->bytes, m->arena_bytes),
+           scratch = reserve(&c->bytes, m->scratch_bytes + 64);
     for (int i = 0; i < g->nvalues && count < MOST_BUFFERS; i++)
-        if (g->values[i]->kind == VALUE_INPUT) at[0][count++] = reserve(&c->bytes, type_bytes(&g->values[i]->type) + 64);
-    for (int i = 0; i < g->noutputs && i < MOST_BUFFERS; i++) at[1][i] = reserve(&c->bytes, type_bytes(&g->outputs[i].value->type) + 64);
+        if (g->values[i]->kind == VALUE_INPUT)
+            at[0][count++] = reserve(&c->bytes, type_bytes(&g->values[i]->type) + 64);
+    for (int i = 0; i < g->noutputs && i < MOST_BUFFERS; i++)
+        at[1][i] = reserve(&c->bytes, type_bytes(&g->outputs[i].value->type) + 64);
     char *p = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return false;
     madvise(p, c->bytes, MADV_HUGEPAGE);
@@ -99,7 +103,8 @@ static void *address(const struct code *c, const struct rnc_arg *a)
     return NULL;
 }
 
-/* A repack of an activation belongs to its neighbours in the network; one that makes the weights ready belongs to the algorithm. */
+/* A repack of an activation belongs to its neighbours in the network; one that makes the weights ready belongs to the
+   algorithm. */
 static bool counts(const struct rnc_model *m, const struct rnc_step *s)
 {
     const struct rnc_node *n = &m->nodes[s->node];
@@ -142,7 +147,7 @@ static void *compile(void *ctx, const struct graph *g, const struct target *t)
     struct code *c = calloc(1, sizeof *c);
     struct arena *a = arena_new();
     struct diags *d = diags_new(a); /* what cannot be measured is left to the model: nobody is told */
-    struct gen_options o = { .target = *t, .threads = 1 };
+    struct gen_options o = {.target = *t, .threads = 1};
     if (c) c->program = gen_compile(g, &o, d);
     if (c && c->program) c->model = program_load(c->program, d);
     bool ok = c && c->model && take_memory(c, g) && bind_steps(c);
@@ -155,16 +160,18 @@ static void *compile(void *ctx, const struct graph *g, const struct target *t)
     return NULL;
 }
 
-/* The first run is cut into chunks, between which it can stop; the others are begun only where the last one would have ended in time. */
+/* The first run is cut into chunks, between which it can stop; the others are begun only where the last one would have
+   ended in time. */
 static double run(void *ctx, void *code, double until)
 {
     struct code *c = code;
-    struct rnc_run r = { .n = c->model->batch, .step = 1 };
+    struct rnc_run r = {.n = c->model->batch, .step = 1};
     double start = clock_now(ctx), before = worked(), counted = 0;
     if (c->whole > 0 && start + 1.25 * c->whole > until) return -1;
     for (uint32_t i = 0; i < c->model->nsteps; i++) {
         const struct rnc_step *s = &c->model->steps[i];
-        int64_t pieces = s->pieces * (s->per_sample ? r.n : 1), chunk = c->whole > 0 ? pieces : div_up(pieces, FIRST_CHUNKS);
+        int64_t pieces = s->pieces * (s->per_sample ? r.n : 1),
+                chunk = c->whole > 0 ? pieces : div_up(pieces, FIRST_CHUNKS);
         for (int64_t p = 0; p < pieces; p += chunk) {
             if (c->whole == 0 && clock_now(ctx) > until) return -1;
             s->kernel(c->args[i], &r, c->scratch, p, min_i64(p + chunk, pieces));
@@ -177,4 +184,4 @@ static double run(void *ctx, void *code, double until)
     return counted;
 }
 
-const struct tuner_machine tuner_host = { .now = clock_now, .compile = compile, .run = run, .release = release };
+const struct tuner_machine tuner_host = {.now = clock_now, .compile = compile, .run = run, .release = release};

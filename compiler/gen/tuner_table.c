@@ -67,7 +67,8 @@ static void hash_text(const char *text, size_t size, char hex[SHA256_HEX])
     sha256_hex(digest, hex);
 }
 
-/* The file's name, by the CPU that measures and the target that code is made for; and the hash of these and of the builds. */
+/* The file's name, by the CPU that measures and the target that code is made for; and the hash of these and of the
+   builds. */
 static bool identify(struct arena *a, const struct target *t, const char **name, char hash[SHA256_HEX])
 {
     struct buf b;
@@ -75,8 +76,8 @@ static bool identify(struct arena *a, const struct target *t, const char **name,
     target_host(&host);
     buf_init(&b, a);
     if (!gen_target_init(&host, diags_new(a))) return false;
-    buf_printf(&b, "%s %s\n%s %s %s\n%u %d %d %zu %zu %zu\n", host.cpu, host.features, t->triple, t->cpu, t->features, t->feature_bits, t->lanes,
-               t->registers, t->l1_bytes, t->l2_bytes, t->l3_bytes);
+    buf_printf(&b, "%s %s\n%s %s %s\n%u %d %d %zu %zu %zu\n", host.cpu, host.features, t->triple, t->cpu, t->features,
+               t->feature_bits, t->lanes, t->registers, t->l1_bytes, t->l2_bytes, t->l3_bytes);
     hash_text(b.data, b.len, hash);
     *name = arena_printf(a, PREFIX "%.*s.txt", NAME_DIGITS, hash);
     if (!build_id(&b)) return false;
@@ -95,7 +96,9 @@ static size_t check(const char *text, size_t size, const char *hash, const char 
     if (hash && strncmp(text + sizeof magic - 1, hash, SHA256_HEX - 1) != 0) return 0;
     const char *end = text + size - tail;
     hash_text(text, (size_t)(end - text), sum);
-    if (strncmp(end, sum_word, sizeof sum_word - 1) != 0 || strncmp(end + sizeof sum_word - 1, sum, SHA256_HEX - 1) != 0) return 0;
+    if (strncmp(end, sum_word, sizeof sum_word - 1) != 0 ||
+        strncmp(end + sizeof sum_word - 1, sum, SHA256_HEX - 1) != 0)
+        return 0;
     *rows = text + head;
     return (size_t)(end - *rows);
 }
@@ -107,7 +110,8 @@ static void read_times(struct tuner_table *t, const char *key, const char *p, co
         size_t word = strcspn(p, " \n"), name = strcspn(p, ":");
         double seconds = name < word ? strtod(p + name + 1, NULL) : -1;
         const char *algorithm = arena_strndup(t->arena, p, name < word ? name : word);
-        if (isfinite(seconds) && seconds > 0 && tuner_table_get(t, key, algorithm) < 0) tuner_table_set(t, key, algorithm, seconds);
+        if (isfinite(seconds) && seconds > 0 && tuner_table_get(t, key, algorithm) < 0)
+            tuner_table_set(t, key, algorithm, seconds);
         p += word + 1;
     }
 }
@@ -173,12 +177,16 @@ void tuner_table_write(struct tuner_table *table, const char *dir, const struct 
 
 /* ---- all of them */
 
-struct census { struct tuner_usage usage; bool remove; };
+struct census {
+    struct tuner_usage usage;
+    bool remove;
+};
 
 static bool is_table(const char *name)
 {
     size_t prefix = sizeof PREFIX - 1;
-    return strncmp(name, PREFIX, prefix) == 0 && strspn(name + prefix, "0123456789abcdef") == NAME_DIGITS && strcmp(name + prefix + NAME_DIGITS, ".txt") == 0;
+    return strncmp(name, PREFIX, prefix) == 0 && strspn(name + prefix, "0123456789abcdef") == NAME_DIGITS &&
+           strcmp(name + prefix + NAME_DIGITS, ".txt") == 0;
 }
 
 static void count(void *ctx, struct cache *c, const char *name)
@@ -196,7 +204,7 @@ static void count(void *ctx, struct cache *c, const char *name)
 
 struct tuner_usage tuner_usage(struct cache *c, bool remove)
 {
-    struct census s = { .remove = remove };
+    struct census s = {.remove = remove};
     cache_each(c, PREFIX, count, &s);
     return s.usage;
 }

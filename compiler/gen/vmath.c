@@ -1,7 +1,7 @@
 /* vmath.c: exp, log, tanh and erf on vectors of f32.
-   exp, log, tanh: range reductions and polynomials of the Cephes library (S. Moshier, single/expf.c, logf.c, tanhf.c), with fused
-   multiply-adds; erf: the two-piece minimax approximation by N. Juffa (about 1 ulp).
-   Nothing here depends on the rounding mode or raises poison: integers are made by the 1.5·2^23 trick instead of conversions. */
+   exp, log, tanh: range reductions and polynomials of the Cephes library (S. Moshier, single/expf.c, logf.c, tanhf.c),
+   with fused multiply-adds; erf: the two-piece minimax approximation by N. Juffa (about 1 ulp). Nothing here depends on
+   the rounding mode or raises poison: integers are made by the 1.5·2^23 trick instead of conversions. */
 #include "gen/expr.h"
 
 #include <math.h>
@@ -30,11 +30,12 @@ static V power_of_two(struct emit *e, V k)
     return as_float(e, LLVMBuildShl(e->b, LLVMBuildAdd(e->b, k, splat_i32(e, 127), ""), splat_i32(e, 23), ""));
 }
 
-/* e^x = 2^k·e^r, |r| ≤ ln2/2. The clamps keep k in range and let a NaN through; 2^k is applied in two factors, so that the result
-   overflows to infinity and underflows by degrees. */
+/* e^x = 2^k·e^r, |r| ≤ ln2/2. The clamps keep k in range and let a NaN through; 2^k is applied in two factors, so that
+   the result overflows to infinity and underflows by degrees. */
 V e_exp(struct emit *e, V x)
 {
-    static const double c[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
+    static const double c[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
+                               4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
     x = e_fmax(e, e_splatc(e, -105), e_fmin(e, e_splatc(e, 90), x));
     V magic = e_splatc(e, 12582912.0); /* 1.5·2^23 */
     V t = e_fma(e, x, e_splatc(e, 1.44269504088896341), magic);
@@ -50,8 +51,8 @@ V e_exp(struct emit *e, V x)
 /* ln(m·2^k) = k·ln2 + ln(1 + f), f = m − 1, m in [√½, √2) */
 V e_log(struct emit *e, V x)
 {
-    static const double c[] = {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-                               -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1};
+    static const double c[] = {7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,  -1.2420140846e-1, 1.4249322787e-1,
+                               -1.6668057665e-1, 2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
     V tiny = e_fcmp(e, LLVMRealOLT, x, e_splatc(e, 0x1p-126));
     V y = e_select(e, tiny, e_fmul(e, x, e_splatc(e, 0x1p23)), x); /* denormals */
     V bits = as_int(e, y);
@@ -73,11 +74,15 @@ V e_log(struct emit *e, V x)
     return e_select(e, e_fcmp(e, LLVMRealULT, x, e_zero(e)), e_splatc(e, NAN), r); /* negative or NaN */
 }
 
-static V copy_sign(struct emit *e, V magnitude, V sign) { return e_intrinsic(e, "llvm.copysign", e->vf, (V[]){magnitude, sign}, 2); }
+static V copy_sign(struct emit *e, V magnitude, V sign)
+{
+    return e_intrinsic(e, "llvm.copysign", e->vf, (V[]){magnitude, sign}, 2);
+}
 
 V e_tanh(struct emit *e, V x)
 {
-    static const double c[] = {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1};
+    static const double c[] = {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1,
+                               -3.33332819422e-1};
     V a = e_fabs(e, x), z = e_fmul(e, x, x), one = e_splatc(e, 1);
     V small = e_fma(e, e_fmul(e, horner(e, z, c, 5), z), x, x);
     V t = e_exp(e, e_fadd(e, a, a));
@@ -87,7 +92,8 @@ V e_tanh(struct emit *e, V x)
 
 V e_erf(struct emit *e, V x)
 {
-    static const double near[] = {-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1};
+    static const double near[] = {-5.96761703e-4, 4.99119423e-3,  -2.67681349e-2,
+                                  1.12819925e-1,  -3.76125336e-1, 1.28379166e-1};
     static const double far[] = {-1.06777877e-1, -6.34846687e-1, -1.28717512e-1};
     V a = e_fabs(e, x), s = e_fmul(e, x, x);
     V small = e_fma(e, horner(e, s, near, 6), x, x);

@@ -1,8 +1,9 @@
 /* wgrad.c: gradients by weights. dw[o, i, kh, kw] = Σ samples, pixels  x[i, y·s + kh·d − p, …] · dy[o, y, …].
-   One tap at a time: the accumulators are ci input channels × ov output vectors and live in registers over a band of rows. Every piece owns
-   a chunk of dw (or of a slot, where samples are shared out too: op/slots.h) and goes over its samples once, band by band: a band of all its
-   channels stays in the second-level cache, one of an input block and of ov output vectors in the first. The slots are added up in a
-   fixed order by a second step. Operands in bf16 have the same partition and a kernel of their own (wgrad_staged.c). */
+   One tap at a time: the accumulators are ci input channels × ov output vectors and live in registers over a band of
+   rows. Every piece owns a chunk of dw (or of a slot, where samples are shared out too: op/slots.h) and goes over its
+   samples once, band by band: a band of all its channels stays in the second-level cache, one of an input block and of
+   ov output vectors in the first. The slots are added up in a fixed order by a second step. Operands in bf16 have the
+   same partition and a kernel of their own (wgrad_staged.c). */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -17,13 +18,14 @@
 struct wgrad_emitter {
     struct emit *e;
     const struct wgrad_params *p;
-    V x[MAX_PARTS], dy;         /* whole values */
+    V x[MAX_PARTS], dy; /* whole values */
     struct wgrad_piece piece;
     V sample_x[MAX_PARTS], sample_dy; /* the sample's */
-    V out_dy, out_dw; /* of the group of output blocks at hand */
-    V next_x[MAX_PARTS], next_dy; /* floats from a pixel of this band to that of the next */
-    V ahead_x, ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to ask for it; else 0; NULL: nobody asks */
-    V pixel_x, pixel_y; /* floats between two pixels of a row */
+    V out_dy, out_dw;                 /* of the group of output blocks at hand */
+    V next_x[MAX_PARTS], next_dy;     /* floats from a pixel of this band to that of the next */
+    V ahead_x,
+        ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to ask for it; else 0; NULL: nobody asks */
+    V pixel_x, pixel_y;         /* floats between two pixels of a row */
 };
 
 int64_t wgrad_input_block(const struct wgrad_params *p, int64_t v) { return p->kernel[0] * p->kernel[1] * p->iv * v; }
@@ -39,7 +41,8 @@ static void pixels(struct wgrad_emitter *c, V xp, V yp, V from, V to, int64_t un
     loop_begin(e, &l, from, to, unroll, nacc, acc);
     memcpy(acc, l.phi, (size_t)nacc * sizeof *acc);
     for (int64_t u = 0; u < unroll; u++) {
-        V at = e_addi(e, l.iv, u), xu = e_at(e, xp, e_mul(e, at, c->pixel_x)), yu = e_at(e, yp, e_mul(e, at, c->pixel_y)), g[WGRAD_MAX_OV];
+        V at = e_addi(e, l.iv, u), xu = e_at(e, xp, e_mul(e, at, c->pixel_x)),
+          yu = e_at(e, yp, e_mul(e, at, c->pixel_y)), g[WGRAD_MAX_OV];
         if (c->ahead_x) e_prefetch(e, e_at(e, xu, c->ahead_x));
         for (int64_t o = 0; o < p->ov; o++) {
             g[o] = e_load_va(e, e_ati(e, yu, o * p->dy.cb));
@@ -67,13 +70,16 @@ struct wgrad_range wgrad_tap_range(struct emit *e, const struct wgrad_params *p,
     int64_t s = p->stride[axis], size_x = axis ? p->iw : p->ih, size_y = axis ? p->cols : p->rows;
     V base = e_sub(e, e_int(e, p->pad[axis]), e_muli(e, k, p->dilation[axis])), zero = e_int(e, 0); /* x = y·s − base */
     V from = e_divi(e, e_max(e, e_addi(e, base, s - 1), zero), s);
-    return (struct wgrad_range){from, e_min(e, e_divi(e, e_max(e, e_addi(e, base, size_x + s - 1), zero), s), e_int(e, size_y))};
+    return (struct wgrad_range){from, e_min(e, e_divi(e, e_max(e, e_addi(e, base, size_x + s - 1), zero), s),
+                                            e_int(e, size_y))};
 }
 
 void wgrad_begin(struct emit *e, const struct wgrad_params *p, V dw, V *acc)
 {
     for (int64_t i = 0; i < p->ci; i++)
-        for (int64_t o = 0; o < p->ov; o++) acc[i * p->ov + o] = p->fresh ? e_zero(e) : e_load_va(e, e_ati(e, dw, i * e->v + o * wgrad_output_block(p, e->v)));
+        for (int64_t o = 0; o < p->ov; o++)
+            acc[i * p->ov + o] =
+                p->fresh ? e_zero(e) : e_load_va(e, e_ati(e, dw, i * e->v + o * wgrad_output_block(p, e->v)));
 }
 
 void wgrad_end(struct emit *e, const struct wgrad_params *p, V dw, const V *acc)
@@ -115,7 +121,8 @@ static void band_block(struct wgrad_emitter *c, V x, V dw, V r0, V r1, V cols)
     loop_begin(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 0, NULL);
     struct wgrad_range w = wgrad_tap_range(e, p, 1, kw.iv);
     w.to = e_min(e, w.to, cols);
-    V dy0 = e_addi(e, e_muli(e, kh.iv, p->dilation[0]), -p->pad[0]), dx0 = e_addi(e, e_muli(e, kw.iv, p->dilation[1]), -p->pad[1]);
+    V dy0 = e_addi(e, e_muli(e, kh.iv, p->dilation[0]), -p->pad[0]),
+      dx0 = e_addi(e, e_muli(e, kw.iv, p->dilation[1]), -p->pad[1]);
     V xk = e_at(e, x, e_add(e, e_muli(e, dy0, p->x.h), e_muli(e, dx0, p->x.w)));
     V tap = e_add(e, e_muli(e, kh.iv, p->kernel[1]), kw.iv), dwk = e_at(e, dw, e_muli(e, tap, p->iv * e->v));
     loop_begin(e, &ch, e_int(e, 0), e_int(e, p->ic), p->ci, 0, NULL);
@@ -138,22 +145,27 @@ static void aim_next(struct wgrad_emitter *c, V r0, V r1)
     int64_t x_row = p->stride[0] * p->x.h;
     V last = e_cmp(e, LLVMIntSGE, r1, e_int(e, p->rows));
     for (int k = 0; k < p->parts.count; k++)
-        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->slots * p->parts.n[k]), e_muli(e, r0, x_row)), e_int(e, p->band * x_row));
-    c->next_dy = e_select(e, last, e_sub(e, e_int(e, p->slots * p->dy.n), e_muli(e, r0, p->dy.h)), e_int(e, p->band * p->dy.h));
+        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->slots * p->parts.n[k]), e_muli(e, r0, x_row)),
+                                e_int(e, p->band * x_row));
+    c->next_dy =
+        e_select(e, last, e_sub(e, e_int(e, p->slots * p->dy.n), e_muli(e, r0, p->dy.h)), e_int(e, p->band * p->dy.h));
 }
 
-/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when it meets the piece's
-   first group of dy, each vector of dy when it meets one of the first blocks of x. */
+/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when
+   it meets the piece's first group of dy, each vector of dy when it meets one of the first blocks of x. */
 static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
     if (p->by_sample || p->x.c != 1) return;
     V zero = e_int(e, 0), next_x = c->next_x[0];
-    for (int k = 1; k < p->parts.count; k++) next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->parts.first[k])), c->next_x[k], next_x);
+    for (int k = 1; k < p->parts.count; k++)
+        next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->parts.first[k])), c->next_x[k], next_x);
     c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->piece.og0), next_x, zero);
     for (int64_t o = 0; o < p->ov; o++)
-        c->ahead_dy[o] = e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->piece.ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)), c->next_dy, zero);
+        c->ahead_dy[o] =
+            e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->piece.ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)),
+                     c->next_dy, zero);
 }
 
 /* One sample (dense: all samples of the slot): bands of rows, and in each the piece's blocks. */
@@ -227,7 +239,8 @@ struct wgrad_piece wgrad_piece_of(struct emit *e, const struct wgrad_params *p, 
     return (struct wgrad_piece){slot, e_at(e, slots, e_muli(e, slot, p->slot_floats)), ib0, ib1, og0, og1};
 }
 
-/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, chunk of output groups, chunk of input blocks). */
+/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, chunk of output groups, chunk of input
+   blocks). */
 static void wgrad_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
@@ -251,7 +264,8 @@ static V depthwise_pixel(struct wgrad_emitter *c, V xr, V yr, V at, V sum)
 {
     struct emit *e = c->e;
     enum dtype xt = conv_view_dtype(&c->p->x), yt = conv_view_dtype(&c->p->dy);
-    V x = e_load_vd(e, xt, e_at_d(e, xt, xr, e_mul(e, at, c->pixel_x))), dy = e_load_vd(e, yt, e_at_d(e, yt, yr, e_mul(e, at, c->pixel_y)));
+    V x = e_load_vd(e, xt, e_at_d(e, xt, xr, e_mul(e, at, c->pixel_x))),
+      dy = e_load_vd(e, yt, e_at_d(e, yt, yr, e_mul(e, at, c->pixel_y)));
     return e_fma(e, x, dy, sum);
 }
 
@@ -262,7 +276,8 @@ static void depthwise_tap(struct wgrad_emitter *c, V x, struct wgrad_range y, st
     enum dtype xt = conv_view_dtype(&p->x), yt = conv_view_dtype(&p->dy);
     struct loop rows, four, one;
     loop_begin(e, &rows, y.from, y.to, 1, 4, sum);
-    V xr = e_at_d(e, xt, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)), yr = e_at_d(e, yt, c->sample_dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
+    V xr = e_at_d(e, xt, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)),
+      yr = e_at_d(e, yt, c->sample_dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
     V whole = e_add(e, w.from, e_muli(e, e_divi(e, e_max(e, e_sub(e, w.to, w.from), e_int(e, 0)), 4), 4));
     loop_begin(e, &four, w.from, whole, 4, 4, rows.phi);
     for (int64_t u = 0; u < 4; u++) acc[u] = depthwise_pixel(c, xr, yr, e_addi(e, four.iv, u), four.phi[u]);
@@ -285,15 +300,18 @@ static void depthwise_emit(struct emit *e, const void *params)
     c.pixel_x = e_int(e, p->stride[1] * p->x.w);
     c.pixel_y = e_int(e, p->dy.w);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL); /* (slot, channel block, tap) */
-    V tap = e_remi(e, pieces.iv, taps), rest = e_divi(e, pieces.iv, taps), cb = e_remi(e, rest, p->ocb), slot = e_divi(e, rest, p->ocb);
+    V tap = e_remi(e, pieces.iv, taps), rest = e_divi(e, pieces.iv, taps), cb = e_remi(e, rest, p->ocb),
+      slot = e_divi(e, rest, p->ocb);
     V kh = e_divi(e, tap, p->kernel[1]), kw = e_remi(e, tap, p->kernel[1]);
     struct wgrad_range y = wgrad_tap_range(e, p, 0, kh), w = wgrad_tap_range(e, p, 1, kw);
-    V dy0 = e_addi(e, e_muli(e, kh, p->dilation[0]), -p->pad[0]), dx0 = e_addi(e, e_muli(e, kw, p->dilation[1]), -p->pad[1]);
+    V dy0 = e_addi(e, e_muli(e, kh, p->dilation[0]), -p->pad[0]),
+      dx0 = e_addi(e, e_muli(e, kw, p->dilation[1]), -p->pad[1]);
     V shift = e_add(e, e_muli(e, dy0, p->x.h), e_muli(e, dx0, p->x.w)), sum[4];
     for (int i = 0; i < 4; i++) sum[i] = e_zero(e);
     loop_begin(e, &samples, slot, n, p->slots, 4, sum);
     memcpy(sum, samples.phi, sizeof sum);
-    c.sample_dy = e_at_d(e, conv_view_dtype(&p->dy), dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
+    c.sample_dy =
+        e_at_d(e, conv_view_dtype(&p->dy), dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
     V xn = e_add(e, e_muli(e, samples.iv, p->x.n), e_muli(e, cb, p->x.cb));
     depthwise_tap(&c, e_at_d(e, conv_view_dtype(&p->x), x, e_add(e, xn, shift)), y, w, sum);
     loop_end(e, &samples, sum);
@@ -305,7 +323,9 @@ static void depthwise_emit(struct emit *e, const void *params)
 
 /* ---- the slots' sum */
 
-struct sum_params { int64_t floats, stride, slots, chunk; };
+struct sum_params {
+    int64_t floats, stride, slots, chunk;
+};
 
 static void sum_emit(struct emit *e, const void *params)
 {
@@ -322,7 +342,8 @@ static void sum_emit(struct emit *e, const void *params)
     loop_end(e, &pieces, NULL);
 }
 
-void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats, int64_t stride, int64_t slots)
+void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats,
+                    int64_t stride, int64_t slots)
 {
     struct sum_params p;
     memset(&p, 0, sizeof p);
@@ -357,7 +378,8 @@ static void choose_partition(const struct target *t, struct wgrad_params *p, con
     p->ib_chunk = div_up(p->icb, plan->in_chunks);
     p->ib_chunks = div_up(p->icb, p->ib_chunk);
     p->og_chunk = div_up(groups, min_i64(groups, plan->out_chunks));
-    while (p->ocb != p->group_ocb && p->group_ocb / p->ov % p->og_chunk) p->og_chunk--; /* a piece reads the input blocks of one group */
+    while (p->ocb != p->group_ocb && p->group_ocb / p->ov % p->og_chunk)
+        p->og_chunk--; /* a piece reads the input blocks of one group */
     p->og_chunks = div_up(groups, p->og_chunk);
     int64_t x_row = p->x.h * p->stride[0] * 4, dy_row = p->dy.h * p->ov * 4;
     int64_t first = (int64_t)t->l1_bytes * 3 / 4 / max_i64(x_row + dy_row, 1);
@@ -365,8 +387,8 @@ static void choose_partition(const struct target *t, struct wgrad_params *p, con
     p->band = p->by_sample ? 1 : max_i64(1, min_i64(p->rows, min_i64(first, second)));
 }
 
-/* Pixels of a 1×1 convolution of stride 1 need not keep their rows: longer rows run the inner loop with less overhead; staged ones (PACK) are
-   short enough that few of them already fill the first-level cache. */
+/* Pixels of a 1×1 convolution of stride 1 need not keep their rows: longer rows run the inner loop with less overhead;
+   staged ones (PACK) are short enough that few of them already fill the first-level cache. */
 static void flatten_pixels(struct wgrad_params *p, int64_t pack)
 {
     int64_t pixels = p->rows * p->cols, most = pack ? 64 : 256, cols = p->cols;
@@ -397,11 +419,12 @@ static void set_geometry(struct wgrad_params *p, const struct node *n, int64_t *
 
 static bool plain_pointwise(const struct wgrad_params *p)
 {
-    return p->kernel[0] == 1 && p->kernel[1] == 1 && p->stride[0] == 1 && p->stride[1] == 1 && !p->pad[0] && !p->pad[1] &&
-           p->ih == p->rows && p->iw == p->cols && p->x.c == 1;
+    return p->kernel[0] == 1 && p->kernel[1] == 1 && p->stride[0] == 1 && p->stride[1] == 1 && !p->pad[0] &&
+           !p->pad[1] && p->ih == p->rows && p->iw == p->cols && p->x.c == 1;
 }
 
-/* Pixels of a unit of the staged kernel; 0: fp32 is read where it lies. Two where the CPU has a fast instruction for them and a row has two. */
+/* Pixels of a unit of the staged kernel; 0: fp32 is read where it lies. Two where the CPU has a fast instruction for
+   them and a row has two. */
 static int64_t pack_of(const struct target *t, const struct wgrad_params *p)
 {
     bool x = conv_view_dtype(&p->x) == DT_BF16, dy = conv_view_dtype(&p->dy) == DT_BF16;
@@ -448,7 +471,8 @@ static struct wgrad_plan plan_of(const struct wgrad_params *p, const struct node
     return wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], (int)v);
 }
 
-static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_params *p, const struct wgrad_plan *plan, struct lower_arg *args)
+static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_params *p, const struct wgrad_plan *plan,
+                         struct lower_arg *args)
 {
     const struct target *t = lower_target(lo);
     int kernel;
@@ -463,7 +487,10 @@ static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_pa
         kernel = lower_kernel(lo, "wgrad", wgrad_emit, p, sizeof *p);
     }
     lower_step(lo, kernel, p->slots * p->og_chunks * p->ib_chunks, false, args, parts_args(n, args, 3));
-    lower_algorithm(lo, "direct %lldx%lld%s", (long long)p->ci, (long long)p->ov, pack == 2 ? " bf16" : pack ? " widened" : "");
+    lower_algorithm(lo, "direct %lldx%lld%s", (long long)p->ci, (long long)p->ov,
+                    pack == 2 ? " bf16"
+                    : pack    ? " widened"
+                              : "");
 }
 
 void lower_wgrad(struct lower *lo, const struct node *n)
@@ -481,7 +508,8 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     struct wgrad_params p = params_of(n, t);
     struct wgrad_plan plan = plan_of(&p, n, t->lanes);
     p.slots = plan.slots;
-    p.fresh = accuracy_estimate(0, (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
+    p.fresh =
+        accuracy_estimate(0, (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
     struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (dw->layout == LAYOUT_DEPTHWISE) {

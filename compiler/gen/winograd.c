@@ -21,7 +21,8 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     p.iw = x->dim[3];
     p.oh = y->dim[2];
     p.ow = y->dim[3];
-    p.pad_top = dgrad ? 2 - pad[0] : pad[0]; /* the gradient's window reaches back over what the forward one reached ahead */
+    p.pad_top =
+        dgrad ? 2 - pad[0] : pad[0]; /* the gradient's window reaches back over what the forward one reached ahead */
     p.pad_left = dgrad ? 2 - pad[1] : pad[1];
     p.m = w->m;
     p.stride = w->stride;
@@ -70,11 +71,13 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     int count = 3;
     for (int k = 0; k < p.pre.noperands; k++) args[count++] = arg_value(n->in[n->nanchor + k]);
     args[count++] = arg_value(node_workspace(n));
-    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args, parts_args(n, args, count));
+    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args,
+               parts_args(n, args, count));
 }
 
 /* The products of the output blocks [FIRST, FIRST + p.ocb) with WEIGHTS. */
-static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p, int64_t first, struct lower_arg weights)
+static void add_product_step(struct lower *lo, const struct node *n, struct winograd_params p, int64_t first,
+                             struct lower_arg weights)
 {
     size_t m = (size_t)(p.tile * p.tile * p.point_v + first * p.row * lower_target(lo)->lanes) * sizeof(float);
     p.phase = WINOGRAD_PRODUCT;
@@ -89,7 +92,8 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
 static void add_chunks(struct lower *lo, const struct node *n, struct winograd_params p, const struct winograd_plan *w)
 {
     int lanes = lower_target(lo)->lanes;
-    struct lower_arg weights = arg_offset(node_workspace(n), (size_t)(winograd_v_floats(w) + winograd_m_floats(w)) * sizeof(float));
+    struct lower_arg weights =
+        arg_offset(node_workspace(n), (size_t)(winograd_v_floats(w) + winograd_m_floats(w)) * sizeof(float));
     int64_t before = conv_first_block(n);
     p.ocb = winograd_chunk(w, lanes);
     for (int64_t first = 0; first < w->ocb; first += p.ocb) {
@@ -114,7 +118,8 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (!w.split) gen_body_init_pre(&p.pre, n, 0);
     if (!winograd_has_pre(&p.pre)) p.ic = 0;
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
-    struct lower_arg args[24] = {arg_value(n->in[0]), w.split ? arg_none() : weight_arg(lo, n, &p), arg_value(n->out[0])};
+    struct lower_arg args[24] = {arg_value(n->in[0]), w.split ? arg_none() : weight_arg(lo, n, &p),
+                                 arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
     if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */
@@ -122,7 +127,8 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
-    lower_algorithm(lo, "F(%lld,3)%s %lldx%lld", (long long)m, w.stride == 2 ? "/2" : "", (long long)w.ov, (long long)w.tw);
+    lower_algorithm(lo, "F(%lld,3)%s %lldx%lld", (long long)m, w.stride == 2 ? "/2" : "", (long long)w.ov,
+                    (long long)w.tw);
     lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
     lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.piece : w.block}}, 1);
 }

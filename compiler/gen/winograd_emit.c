@@ -13,25 +13,30 @@
 enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
 
 /* The m × m lines of a tile of an image, which products ask for in advance. */
-struct ask { V corner; const struct conv_view *view; enum dtype dtype; bool write; };
+struct ask {
+    V corner;
+    const struct conv_view *view;
+    enum dtype dtype;
+    bool write;
+};
 enum { MAX_ASK = 16 };
 
 struct wino {
     struct emit *e;
     const struct winograd_params *p;
     const struct rnc_winograd *w;
-    int64_t points;           /* tile² */
-    int64_t ublock;           /* floats of weights of one output block */
-    V in[MAX_PARTS], weight;  /* whole arrays */
+    int64_t points;          /* tile² */
+    int64_t ublock;          /* floats of weights of one output block */
+    V in[MAX_PARTS], weight; /* whole arrays */
     V operand[16], result[MAX_OUTS];
-    V v, mbuf, edge;          /* V and M of the block; one edge tile */
-    V first, count;           /* the block's first tile and how many it has */
+    V v, mbuf, edge; /* V and M of the block; one edge tile */
+    V first, count;  /* the block's first tile and how many it has */
     struct winograd_tiles tiles;
-    struct ask ask[MAX_ASK];  /* what the product at hand asks for */
+    struct ask ask[MAX_ASK]; /* what the product at hand asks for */
     int nask;
-    struct sums sums;         /* of the output vector at hand */
-    V slots;                  /* where they go */
-    V ask_v;                  /* split: where its share of the next point's V begins, ask_v_lines for each input block */
+    struct sums sums; /* of the output vector at hand */
+    V slots;          /* where they go */
+    V ask_v;          /* split: where its share of the next point's V begins, ask_v_lines for each input block */
     int64_t ask_v_lines;
 };
 
@@ -53,19 +58,24 @@ static void copy_edge(struct wino *c, V src, V y0, V x0)
     LLVMTypeRef t = e_stored(e, dt);
     unsigned align = (unsigned)dtype_bytes(dt) * (unsigned)e->v;
     struct loop rows, cols;
-    for (int64_t i = 0; i < c->points; i++) e_store_align(e, LLVMConstNull(t), e_ati_d(e, dt, c->edge, i * e->v), align);
-    V r0 = e_max(e, e_sub(e, e_int(e, 0), y0), e_int(e, 0)), r1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->ih), y0));
-    V c0 = e_max(e, e_sub(e, e_int(e, 0), x0), e_int(e, 0)), c1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->iw), x0));
+    for (int64_t i = 0; i < c->points; i++)
+        e_store_align(e, LLVMConstNull(t), e_ati_d(e, dt, c->edge, i * e->v), align);
+    V r0 = e_max(e, e_sub(e, e_int(e, 0), y0), e_int(e, 0)),
+      r1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->ih), y0));
+    V c0 = e_max(e, e_sub(e, e_int(e, 0), x0), e_int(e, 0)),
+      c1 = e_min(e, e_int(e, tile), e_sub(e, e_int(e, p->iw), x0));
     loop_begin(e, &rows, r0, r1, 1, 0, NULL);
     loop_begin(e, &cols, c0, c1, 1, 0, NULL);
     V from = e_at_d(e, dt, src, e_add(e, e_muli(e, rows.iv, p->in.h), e_muli(e, cols.iv, p->in.w)));
-    e_store_align(e, e_load_t(e, t, from, align), e_at_d(e, dt, c->edge, e_muli(e, e_add(e, e_muli(e, rows.iv, tile), cols.iv), e->v)), align);
+    e_store_align(e, e_load_t(e, t, from, align),
+                  e_at_d(e, dt, c->edge, e_muli(e, e_add(e, e_muli(e, rows.iv, tile), cols.iv), e->v)), align);
     loop_end(e, &cols, NULL);
     loop_end(e, &rows, NULL);
 }
 
-/* Bᵀ d B for the tile at SRC, of DT numbers, with rows STRIDE elements apart; point (i, j) goes to DST + (i·tile + j)·point_v. One or two rows
-   of Bᵀ at a time: all of them would not fit the registers, and reading the tile again costs less than spilling. */
+/* Bᵀ d B for the tile at SRC, of DT numbers, with rows STRIDE elements apart; point (i, j) goes to DST + (i·tile +
+   j)·point_v. One or two rows of Bᵀ at a time: all of them would not fit the registers, and reading the tile again
+   costs less than spilling. */
 static void transform_input(struct wino *c, V src, enum dtype dt, V stride, V dst)
 {
     struct emit *e = c->e;
@@ -76,7 +86,8 @@ static void transform_input(struct wino *c, V src, enum dtype dt, V stride, V ds
         for (int j = 0; j < n; j++) {
             V d[T] = {NULL}, column[2];
             for (int i = 0; i < n; i++)
-                if (winograd_input_reads(c->w, r, i)) d[i] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, src, e_muli(e, stride, i)), j * e->v));
+                if (winograd_input_reads(c->w, r, i))
+                    d[i] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, src, e_muli(e, stride, i)), j * e->v));
             rows = winograd_input_rows(e, c->w, d, r, column);
             for (int k = 0; k < rows; k++) t[k][j] = column[k];
         }
@@ -99,7 +110,8 @@ static struct winograd_tile window_of(struct wino *c, const struct tile_place *a
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    V y = e_addi(e, e_muli(e, at->ty, p->m * p->stride), -p->pad_top), x = e_addi(e, e_muli(e, at->tx, p->m * p->stride), -p->pad_left);
+    V y = e_addi(e, e_muli(e, at->ty, p->m * p->stride), -p->pad_top),
+      x = e_addi(e, e_muli(e, at->tx, p->m * p->stride), -p->pad_left);
     return (struct winograd_tile){.y = y, .x = x, .h = p->ih, .w = p->iw, .size = c->w->tile};
 }
 
@@ -121,7 +133,8 @@ static void input_plain(struct wino *c, V from, V to)
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
     copy_edge(c, src, tile.y, tile.x);
     if_end(e, &f);
-    V window = e_select(e, inside, src, c->edge), stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
+    V window = e_select(e, inside, src, c->edge),
+      stride = e_select(e, inside, e_int(e, p->in.h), e_int(e, c->w->tile * e->v));
     transform_input(c, window, conv_view_dtype(&p->in), stride, input_to(c, blocks.iv, tiles.iv));
     loop_end(e, &blocks, NULL);
     loop_end(e, &tiles, NULL);
@@ -163,8 +176,8 @@ static void ask_tile(struct wino *c, V ptr, V offset, const struct conv_view *vi
     c->ask[c->nask++] = (struct ask){corner, view, dt, write};
 }
 
-/* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and columns that no tile
-   before it has read. */
+/* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and
+   columns that no tile before it has read. */
 static void ask_input(struct wino *c, V call, int64_t count)
 {
     struct emit *e = c->e;
@@ -172,15 +185,19 @@ static void ask_input(struct wino *c, V call, int64_t count)
     int64_t share = div_up(p->block * p->icb, count);
     for (int64_t i = 0; i < share; i++) {
         V pair = e_addi(e, e_muli(e, call, share), i);
-        struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
+        struct tile_place at =
+            winograd_tile_place(e, &c->tiles, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
         struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
         int64_t step = p->m * p->stride, shared = c->w->tile - step;
-        V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top), x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
+        V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top),
+          x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
         for (int64_t k = 0; k < p->stride * p->stride; k++)
-            ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in), e_addi(e, y, k / p->stride * p->m), e_addi(e, x, k % p->stride * p->m), false);
+            ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in),
+                     e_addi(e, y, k / p->stride * p->m), e_addi(e, x, k % p->stride * p->m), false);
         V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
         for (int k = 0; k < p->pre.noperands; k++)
-            if (p->pre.operand[k].shape == OPERAND_FULL) ask_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
+            if (p->pre.operand[k].shape == OPERAND_FULL)
+                ask_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
     }
 }
 
@@ -195,14 +212,16 @@ static void ask_output(struct wino *c, V ob, V call, int64_t count)
         struct tile_place at = winograd_tile_place(e, &c->tiles, e_add(e, c->first, e_divi(e, pair, p->ov)));
         V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, e_add(e, ob, e_remi(e, pair, p->ov)), p->out.cb));
         V y = e_muli(e, at.ty, p->m), x = e_muli(e, at.tx, p->m);
-        for (int k = 0; k < p->body.nout; k++) ask_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
+        for (int k = 0; k < p->body.nout; k++)
+            ask_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
         for (int k = 0; k < p->body.noperands; k++)
-            if (p->body.operand[k].shape == OPERAND_FULL) ask_tile(c, c->operand[k], offset, &p->out, (enum dtype)p->body.operand[k].dtype, y, x, false);
+            if (p->body.operand[k].shape == OPERAND_FULL)
+                ask_tile(c, c->operand[k], offset, &p->out, (enum dtype)p->body.operand[k].dtype, y, x, false);
     }
 }
 
-/* What falls to the step over UNROLL channels from CHANNEL on of input block IB: the tiles' lines are spread evenly over a product, since a
-   core can wait for a few only at a time. */
+/* What falls to the step over UNROLL channels from CHANNEL on of input block IB: the tiles' lines are spread evenly
+   over a product, since a core can wait for a few only at a time. */
 static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
 {
     struct emit *e = c->e;
@@ -216,15 +235,20 @@ static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
         enum dtype dt = c->ask[k].dtype;
         V at = e_at_d(e, dt, c->ask[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
         for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < cols; j++) (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati_d(e, dt, at, i * view->h + j * view->w));
+            for (int64_t j = 0; j < cols; j++)
+                (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati_d(e, dt, at, i * view->h + j * view->w));
     }
 }
 
 /* ---- products */
 
-static int64_t tile_groups(const struct winograd_params *p) { return p->wide + (p->block - p->wide * p->tw) / max_i64(p->tw - 1, 1); }
+static int64_t tile_groups(const struct winograd_params *p)
+{
+    return p->wide + (p->block - p->wide * p->tw) / max_i64(p->tw - 1, 1);
+}
 
-/* What goes with input block IB: a share of the next point's V, and few lines of its weights from NB on (many are asked for step by step). */
+/* What goes with input block IB: a share of the next point's V, and few lines of its weights from NB on (many are asked
+   for step by step). */
 static void ask_block(struct wino *c, V ib, V nb, int64_t lines)
 {
     struct emit *e = c->e;
@@ -234,7 +258,8 @@ static void ask_block(struct wino *c, V ib, V nb, int64_t lines)
         for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
 }
 
-/* acc += V · U over the input blocks [FROM, TO) for WIDTH tiles. NEXT: from the weights to the slice of the next point's to ask for. */
+/* acc += V · U over the input blocks [FROM, TO) for WIDTH tiles. NEXT: from the weights to the slice of the next
+   point's to ask for. */
 static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from, V to, V *acc)
 {
     struct emit *e = c->e;
@@ -243,12 +268,14 @@ static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from,
     int64_t lines = div_up(e->v, tile_groups(p)), unroll = 4;
     struct loop blocks, chans;
     loop_begin_once(e, &blocks, from, to, 1, nacc, acc);
-    V vb = e_at(e, v, e_muli(e, blocks.iv, p->row * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)), nb = e_at(e, ub, next);
+    V vb = e_at(e, v, e_muli(e, blocks.iv, p->row * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)),
+      nb = e_at(e, ub, next);
     ask_block(c, blocks.iv, nb, lines < unroll ? lines : 0);
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
     ask_some(c, blocks.iv, chans.iv, unroll);
-    V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v)), nc = e_at(e, nb, e_muli(e, chans.iv, e->v * div_up(lines, unroll) / unroll));
+    V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v)),
+      nc = e_at(e, nb, e_muli(e, chans.iv, e->v * div_up(lines, unroll) / unroll));
     for (int64_t k = 0; k < unroll; k++) {
         V w[MAX_OV];
         for (int64_t o = 0; o < p->ov; o++) {
@@ -265,8 +292,8 @@ static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from,
     memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
 }
 
-/* M[point][o][tiles] for WIDTH tiles: Σ input channels V · U, the accumulators in registers. Long sums are made of sums over WINOGRAD_SUM
-   channels, whose errors grow less. */
+/* M[point][o][tiles] for WIDTH tiles: Σ input channels V · U, the accumulators in registers. Long sums are made of sums
+   over WINOGRAD_SUM channels, whose errors grow less. */
 static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
 {
     struct emit *e = c->e;
@@ -293,7 +320,8 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
 }
 
 /* The groups of WIDTH tiles in [FROM, TO), the first of which is group BEFORE. */
-static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t before, V ob, V v, V u, V m, V next, V point)
+static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t before, V ob, V v, V u, V m, V next,
+                           V point)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -305,7 +333,8 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
     if (p->phase == WINOGRAD_FUSED) {
         V call = e_add(e, e_muli(e, point, all), group);
         ask_output(c, ob, call, c->points * all);
-        ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call), p->ocb / p->ov * c->points * all);
+        ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call),
+                  p->ocb / p->ov * c->points * all);
     } else {
         c->ask_v_lines = div_up(p->row, p->ocb / p->ov * all);
         V call = e_add(e, e_muli(e, e_divi(e, ob, p->ov), all), group);
@@ -321,30 +350,36 @@ static V kernel_1d(struct wino *c, V i)
 {
     struct emit *e = c->e;
     V shared = e_int(e, c->w->mixed - 1);
-    return e_select(e, e_cmp(e, LLVMIntEQ, i, e_int(e, c->w->tile - 1)), e_int(e, c->w->kernels - 1), e_min(e, i, shared));
+    return e_select(e, e_cmp(e, LLVMIntEQ, i, e_int(e, c->w->tile - 1)), e_int(e, c->w->kernels - 1),
+                    e_min(e, i, shared));
 }
 
 static V kernel_of(struct wino *c, V point)
 {
     struct emit *e = c->e;
     if (c->w->stride == 1) return point;
-    return e_add(e, e_muli(e, kernel_1d(c, e_divi(e, point, c->w->tile)), c->w->kernels), kernel_1d(c, e_remi(e, point, c->w->tile)));
+    return e_add(e, e_muli(e, kernel_1d(c, e_divi(e, point, c->w->tile)), c->w->kernels),
+                 kernel_1d(c, e_remi(e, point, c->w->tile)));
 }
 
-/* One point for the output vectors from OB on, whose products go to M's vectors from MB on. NEXT: from its weights to those that follow. */
+/* One point for the output vectors from OB on, whose products go to M's vectors from MB on. NEXT: from its weights to
+   those that follow. */
 static void point_products(struct wino *c, V point, V ob, V mb, V next)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     V u = e_at(e, c->weight, e_add(e, e_muli(e, ob, c->ublock), e_muli(e, kernel_of(c, point), p->icb * e->v * e->v)));
-    V v = e_at(e, c->v, e_muli(e, point, p->point_v)), m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->row * e->v)));
+    V v = e_at(e, c->v, e_muli(e, point, p->point_v)),
+      m = e_at(e, c->mbuf, e_add(e, e_muli(e, point, p->point_m), e_muli(e, mb, p->row * e->v)));
     struct tile_range r = winograd_tile_range(e, &c->tiles, c->w->tile, point, c->count);
-    V wide = e_select(e, r.all, e_int(e, p->wide * p->tw), r.to); /* groups of tw tiles, which may go on past r.to, lie before it */
+    V wide = e_select(e, r.all, e_int(e, p->wide * p->tw),
+                      r.to); /* groups of tw tiles, which may go on past r.to, lie before it */
     product_groups(c, p->tw, r.from, e_min(e, r.to, wide), 0, ob, v, u, m, next, point);
     if (p->wide * p->tw < p->block) product_groups(c, p->tw - 1, wide, r.to, p->wide, ob, v, u, m, next, point);
 }
 
-/* Fused: all points for one group of output vectors. Behind the last point of an output block lies the first of the next. */
+/* Fused: all points for one group of output vectors. Behind the last point of an output block lies the first of the
+   next. */
 static void products(struct wino *c, V ob)
 {
     struct emit *e = c->e;
@@ -355,7 +390,8 @@ static void products(struct wino *c, V ob)
     loop_end(e, &points, NULL);
 }
 
-/* Split: a piece is one point of one group; the next piece is the same point of the next group, or the next point of the first one. */
+/* Split: a piece is one point of one group; the next piece is the same point of the next group, or the next point of
+   the first one. */
 static void product_piece(struct wino *c, V piece)
 {
     struct emit *e = c->e;
@@ -364,7 +400,8 @@ static void product_piece(struct wino *c, V piece)
     V og = e_remi(e, piece, groups), ob = e_muli(e, og, p->ov);
     V last = e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1));
     V point = e_divi(e, piece, groups), to = e_sub(e, kernel_of(c, e_addi(e, point, 1)), kernel_of(c, point));
-    V next = e_select(e, last, e_addi(e, e_muli(e, to, p->icb * e->v * e->v), -(groups - 1) * p->ov * c->ublock), e_int(e, p->ov * c->ublock));
+    V next = e_select(e, last, e_addi(e, e_muli(e, to, p->icb * e->v * e->v), -(groups - 1) * p->ov * c->ublock),
+                      e_int(e, p->ov * c->ublock));
     point_products(c, point, ob, ob, next);
 }
 
@@ -386,7 +423,10 @@ static void transform_output(struct wino *c, V src, V y[T][T])
 }
 
 /* One output vector's body, which it goes through at the pixel at hand. */
-struct pixel { const struct body_state *state; V lanes, result[MAX_OUTS], term[MAX_SUMS][2]; };
+struct pixel {
+    const struct body_state *state;
+    V lanes, result[MAX_OUTS], term[MAX_SUMS][2];
+};
 
 /* One pixel through the body, at OFFSET of the output. */
 static void apply_pixel(struct wino *c, struct pixel *p, V acc, V offset, int64_t further)
@@ -396,7 +436,8 @@ static void apply_pixel(struct wino *c, struct pixel *p, V acc, V offset, int64_
     V full[16] = {0};
     for (int k = 0; k < b->noperands; k++) {
         enum dtype dt = (enum dtype)b->operand[k].dtype;
-        if (b->operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->operand[k], offset), further));
+        if (b->operand[k].shape == OPERAND_FULL)
+            full[k] = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, c->operand[k], offset), further));
     }
     body_apply_sums(e, p->state, &acc, full, p->lanes, p->result, p->term);
 }
@@ -461,13 +502,17 @@ static void output_tile(struct wino *c, struct pixel *pixel, V ob, V src, V tile
     const struct winograd_params *p = c->p;
     struct tile_place at = winograd_tile_place(e, &c->tiles, tile);
     V y0 = e_muli(e, at.ty, p->m), x0 = e_muli(e, at.tx, p->m), y[T][T];
-    V offset = e_add(e, e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, ob, p->out.cb)), e_add(e, e_muli(e, y0, p->out.h), e_muli(e, x0, p->out.w)));
-    V rows = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->oh), y0)), cols = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->ow), x0));
+    V offset = e_add(e, e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, ob, p->out.cb)),
+                     e_add(e, e_muli(e, y0, p->out.h), e_muli(e, x0, p->out.w)));
+    V rows = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->oh), y0)),
+      cols = e_min(e, e_int(e, p->m), e_sub(e, e_int(e, p->ow), x0));
     bool even = p->oh % p->m == 0 && p->ow % p->m == 0;
     struct branch part;
     transform_output(c, src, y);
     if (!even) {
-        if_begin(e, &part, LLVMBuildOr(e->b, e_cmp(e, LLVMIntSLT, rows, e_int(e, p->m)), e_cmp(e, LLVMIntSLT, cols, e_int(e, p->m)), ""));
+        if_begin(e, &part,
+                 LLVMBuildOr(e->b, e_cmp(e, LLVMIntSLT, rows, e_int(e, p->m)),
+                             e_cmp(e, LLVMIntSLT, cols, e_int(e, p->m)), ""));
         store_part(c, pixel, y, offset, rows, cols);
         if_else(e, &part);
     }
@@ -475,7 +520,8 @@ static void output_tile(struct wino *c, struct pixel *pixel, V ob, V src, V tile
     if (!even) if_end(e, &part);
 }
 
-/* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on; their sums go to SLOT. */
+/* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on; their sums
+   go to SLOT. */
 static void output_phase(struct wino *c, V ob0, V mb0, V from, V to, V slot)
 {
     struct emit *e = c->e;
@@ -546,7 +592,8 @@ static void transform_piece(struct wino *c, V piece)
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int64_t parts = div_up(p->block, p->piece);
-    V part = e_remi(e, piece, parts), from = e_muli(e, part, p->piece), to = e_min(e, e_addi(e, from, p->piece), c->count);
+    V part = e_remi(e, piece, parts), from = e_muli(e, part, p->piece),
+      to = e_min(e, e_addi(e, from, p->piece), c->count);
     V ob = e_muli(e, e_divi(e, piece, parts), p->ov);
     if (p->phase == WINOGRAD_INPUT) input_phase(c, from, to);
     else output_phase(c, ob, ob, from, to, part);

@@ -3,7 +3,8 @@
 #include "base/checked.h"
 #include "op/winograd.h"
 
-struct winograd_tiles winograd_tiles_begin(struct emit *e, int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
+struct winograd_tiles winograd_tiles_begin(struct emit *e, int64_t tiles_y, int64_t tiles_x, int64_t cut_y,
+                                           int64_t cut_x)
 {
     struct winograd_tiles t = {.tiles_y = tiles_y, .tiles_x = tiles_x, .cut_y = cut_y, .cut_x = cut_x};
     struct winograd_kinds kinds = winograd_kinds(tiles_y, tiles_x, cut_y, cut_x);
@@ -30,7 +31,8 @@ struct tile_place winograd_tile_place(struct emit *e, const struct winograd_tile
     struct tile_place at = {NULL};
     for (int k = 0; k < 4; k++) {
         if (!count[k]) continue;
-        struct tile_place here = place_in_kind(e, t, count[k] == t->tiles_y * t->tiles_x ? tile : e_sub(e, tile, t->kind[k]), k);
+        struct tile_place here =
+            place_in_kind(e, t, count[k] == t->tiles_y * t->tiles_x ? tile : e_sub(e, tile, t->kind[k]), k);
         if (at.n) {
             V reached = e_cmp(e, LLVMIntSGE, tile, t->kind[k]);
             here.n = e_select(e, reached, here.n, at.n);

@@ -1,5 +1,5 @@
-/* winograd_weights.c: the one-dimensional transforms as vector code, and the step that transforms weights while they are trained (those
-   of inference are transformed by runtime/pack.c when they are loaded). */
+/* winograd_weights.c: the one-dimensional transforms as vector code, and the step that transforms weights while they
+   are trained (those of inference are transformed by runtime/pack.c when they are loaded). */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -39,7 +39,8 @@ static int last_of(const double *row, int n, int parity)
     return last;
 }
 
-/* Rows r and r + 1 of Bᵀ for the points ±a: columns agree every other place, from the last one on, and differ in sign between. */
+/* Rows r and r + 1 of Bᵀ for the points ±a: columns agree every other place, from the last one on, and differ in sign
+   between. */
 static bool mirrored(const double (*bt)[T], int n, int r, int *parity)
 {
     *parity = last_of(bt[r], n, 0) > last_of(bt[r], n, 1) ? 0 : 1;
@@ -106,13 +107,14 @@ void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, const V *m
     }
 }
 
-/* Row R of G g, and the next where both are those of ±a, which differ in the sign of the middle number, or of both others: how many. What a row has
-   no use for may be NULL in G. */
+/* Row R of G g, and the next where both are those of ±a, which differ in the sign of the middle number, or of both
+   others: how many. What a row has no use for may be NULL in G. */
 static int weight_rows(struct emit *e, const struct rnc_winograd *w, const V *g, int r, V *out)
 {
     const double *row = w->g[r], *next = r + 1 < w->kernels ? w->g[r + 1] : row;
     double sign = row[1] == -next[1] ? 1 : -1;
-    if (row[1] == 0 || r + 1 == w->kernels || row[0] != sign * next[0] || row[1] != -sign * next[1] || row[2] != sign * next[2]) {
+    if (row[1] == 0 || r + 1 == w->kernels || row[0] != sign * next[0] || row[1] != -sign * next[1] ||
+        row[2] != sign * next[2]) {
         out[0] = weighted(e, row, 1, 3, g, 0, 1);
         return 1;
     }
@@ -129,13 +131,16 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g
 
 /* ---- weights
 
-   A piece is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point. Two rows of the
-   transform at a time, so that few places are written to at once; the blocks of the next piece are asked for meanwhile. Results larger than
-   the second-level cache by far go past the caches: they would have to be read before they are written, and be gone before they are used. */
+   A piece is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point.
+   Two rows of the transform at a time, so that few places are written to at once; the blocks of the next piece are
+   asked for meanwhile. Results larger than the second-level cache by far go past the caches: they would have to be read
+   before they are written, and be gone before they are used. */
 
 enum { TAPS = 9, LINE = 16 /* floats of a cache line */, MAX_STEP = 4, STREAM = 4 /* times the second-level cache */ };
 
-struct weights_params { int64_t m, stride, across, inner, turn, stream; };
+struct weights_params {
+    int64_t m, stride, across, inner, turn, stream;
+};
 
 struct weights_emitter {
     struct emit *e;
@@ -158,7 +163,8 @@ static V piece_result(const struct weights_emitter *c, V k)
 {
     struct emit *e = c->e;
     V a = e_divi(e, k, c->p->inner), b = e_remi(e, k, c->p->inner);
-    return e_at(e, c->to, e_add(e, e_muli(e, a, c->w->kernels * c->w->kernels * c->p->inner * c->block), e_muli(e, b, c->block)));
+    return e_at(e, c->to,
+                e_add(e, e_muli(e, a, c->w->kernels * c->w->kernels * c->p->inner * c->block), e_muli(e, b, c->block)));
 }
 
 /* Rows and columns of the nine blocks change places, on their way into the scratch. */
@@ -183,14 +189,16 @@ static int column_rows(const struct weights_emitter *c, V src, int r, V (*t)[3])
     for (int k = 0; k < 3; k++) {
         V g[3] = {NULL}, out[2];
         for (int i = 0; i < 3; i++)
-            if (c->w->g[r][i] != 0) g[i] = e_load_va(e, e_ati(e, src, (c->p->turn ? 8 - (3 * i + k) : 3 * i + k) * c->block));
+            if (c->w->g[r][i] != 0)
+                g[i] = e_load_va(e, e_ati(e, src, (c->p->turn ? 8 - (3 * i + k) : 3 * i + k) * c->block));
         rows = weight_rows(e, c->w, g, r, out);
         for (int i = 0; i < rows; i++) t[i][k] = out[i];
     }
     return rows;
 }
 
-/* The rows that begin at R, of STEP times v kernels. What goes past the caches is written line by line: parts of lines are slower by ten times. */
+/* The rows that begin at R, of STEP times v kernels. What goes past the caches is written line by line: parts of lines
+   are slower by ten times. */
 static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, int64_t step)
 {
     struct emit *e = c->e;
@@ -201,7 +209,9 @@ static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, 
         for (int64_t u = 0; u < step; u++) winograd_weight_1d(e, c->w, t[u][i], row[u]);
         for (int j = 0; j < n; j++)
             for (int64_t u = 0; u < step; u++)
-                (c->p->stream ? e_stream_va : e_store_va)(e, row[u][j], e_ati(e, dst, ((r + i) * n + j) * c->p->inner * c->block + u * e->v));
+                (c->p->stream
+                     ? e_stream_va
+                     : e_store_va)(e, row[u][j], e_ati(e, dst, ((r + i) * n + j) * c->p->inner * c->block + u * e->v));
     }
     return rows;
 }
@@ -209,7 +219,8 @@ static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, 
 static void transform_piece(const struct weights_emitter *c, V src, V dst, V next)
 {
     struct emit *e = c->e;
-    int64_t step = c->p->stream ? LINE / e->v : 1, lines = div_up(TAPS * e->v * step, LINE); /* of the next piece, for each turn of the first loop */
+    int64_t step = c->p->stream ? LINE / e->v : 1,
+            lines = div_up(TAPS * e->v * step, LINE); /* of the next piece, for each turn of the first loop */
     for (int r = 0; r < c->w->kernels;) {
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), e_int(e, e->v), step, 0, NULL);
@@ -220,12 +231,17 @@ static void transform_piece(const struct weights_emitter *c, V src, V dst, V nex
     }
 }
 
-/* Arguments: packed [A/v][B/v][9][v b][v a] (turn, for dgrad: [B/v][across][9][v a][v b], of which A/v, and the taps turned round), transformed
-   [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
+/* Arguments: packed [A/v][B/v][9][v b][v a] (turn, for dgrad: [B/v][across][9][v a][v b], of which A/v, and the taps
+   turned round), transformed [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
 static void weights_emit(struct emit *e, const void *params)
 {
     const struct weights_params *p = params;
-    struct weights_emitter c = {.e = e, .p = p, .w = rnc_winograd_of((int)p->m, (int)p->stride), .from = e_arg(e, 0), .to = e_arg(e, 1), .block = (int64_t)e->v * e->v};
+    struct weights_emitter c = {.e = e,
+                                .p = p,
+                                .w = rnc_winograd_of((int)p->m, (int)p->stride),
+                                .from = e_arg(e, 0),
+                                .to = e_arg(e, 1),
+                                .block = (int64_t)e->v * e->v};
     struct loop pieces;
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V src = piece_source(&c, pieces.iv), next = piece_source(&c, e_addi(e, pieces.iv, 1));
@@ -234,8 +250,10 @@ static void weights_emit(struct emit *e, const void *params)
     if (p->stream) e_stream_end(e);
 }
 
-/* WEIGHTS, packed, turned round where LAYOUT is dgrad's: the output blocks [FIRST, FIRST + COUNT) of the transformed ones go to TO. */
-static void add_step(struct lower *lo, struct value *weights, enum layout layout, int64_t m, int64_t first, int64_t count, bool stream, struct lower_arg to)
+/* WEIGHTS, packed, turned round where LAYOUT is dgrad's: the output blocks [FIRST, FIRST + COUNT) of the transformed
+   ones go to TO. */
+static void add_step(struct lower *lo, struct value *weights, enum layout layout, int64_t m, int64_t first,
+                     int64_t count, bool stream, struct lower_arg to)
 {
     const struct type *w = &weights->type;
     struct weights_params p;
@@ -247,7 +265,8 @@ static void add_step(struct lower *lo, struct value *weights, enum layout layout
     p.inner = div_up(w->dim[p.turn ? 0 : 1], w->v);
     p.across = p.turn ? div_up(w->dim[1], w->v) : 0;
     p.stream = stream;
-    size_t block = TAPS * (size_t)w->v * (size_t)w->v * sizeof(float), from = (size_t)(first * (p.turn ? 1 : p.inner)) * block;
+    size_t block = TAPS * (size_t)w->v * (size_t)w->v * sizeof(float),
+           from = (size_t)(first * (p.turn ? 1 : p.inner)) * block;
     if (p.turn) lower_scratch(lo, block);
     struct lower_arg args[] = {arg_offset(weights, from), to};
     lower_step(lo, lower_kernel(lo, "winograd_weights", weights_emit, &p, sizeof p), count * p.inner, false, args, 2);
@@ -257,7 +276,8 @@ void lower_winograd_weights(struct lower *lo, const struct node *n)
 {
     const struct type *t = &n->out[0]->type;
     int64_t blocks = div_up(t->dim[t->layout == LAYOUT_WINOGRAD_T ? 1 : 0], t->v);
-    add_step(lo, n->in[0], t->layout, t->iv, 0, blocks, type_bytes(t) > STREAM * lower_target(lo)->l2_bytes, arg_value(n->out[0]));
+    add_step(lo, n->in[0], t->layout, t->iv, 0, blocks, type_bytes(t) > STREAM * lower_target(lo)->l2_bytes,
+             arg_value(n->out[0]));
 }
 
 void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first, int64_t count, struct lower_arg to)

@@ -44,17 +44,22 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
     return p;
 }
 
-/* WORKSPACE: V and D are there. The phases forget what they do not look at, so that layers which differ there share the kernel. */
-static void add_step(struct lower *lo, const struct node *n, const struct winograd_wgrad_plan *w, struct winograd_wgrad_params p, const struct value *to)
+/* WORKSPACE: V and D are there. The phases forget what they do not look at, so that layers which differ there share the
+   kernel. */
+static void add_step(struct lower *lo, const struct node *n, const struct winograd_wgrad_plan *w,
+                     struct winograd_wgrad_params p, const struct value *to)
 {
     int64_t v = lower_target(lo)->lanes, pieces = p.slots * p.ogroups * p.igroups;
-    bool reads_x = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_X, reads_dy = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_DY;
-    struct lower_arg args[WINOGRAD_WGRAD_OPERANDS + 24] = {reads_x ? arg_value(n->in[0]) : arg_none(), reads_dy ? arg_value(n->in[1]) : arg_none()};
+    bool reads_x = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_X,
+         reads_dy = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_DY;
+    struct lower_arg args[WINOGRAD_WGRAD_OPERANDS + 24] = {reads_x ? arg_value(n->in[0]) : arg_none(),
+                                                           reads_dy ? arg_value(n->in[1]) : arg_none()};
     if (to) args[2] = arg_value(to);
     if (w->split) {
         int64_t at = winograd_wgrad_slots(w, v);
         args[3] = arg_offset(node_workspace(n), (size_t)at * sizeof(float));
-        args[4] = arg_offset(node_workspace(n), (size_t)(at + winograd_wgrad_transformed(w, w->igroups, w->ig, v)) * sizeof(float));
+        args[4] = arg_offset(node_workspace(n),
+                             (size_t)(at + winograd_wgrad_transformed(w, w->igroups, w->ig, v)) * sizeof(float));
     }
     if (!reads_x) {
         p.parts = (struct conv_parts){0};
@@ -72,7 +77,8 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
     if (reads_x) count = parts_args(n, args, count);
     if (p.phase == WINOGRAD_WGRAD_X) pieces = p.stored * p.icb;
     if (p.phase == WINOGRAD_WGRAD_DY) pieces = p.stored * p.ocb;
-    static const char *const names[] = {"winograd_wgrad", "winograd_wgrad_x", "winograd_wgrad_dy", "winograd_wgrad_product"};
+    static const char *const names[] = {"winograd_wgrad", "winograd_wgrad_x", "winograd_wgrad_dy",
+                                        "winograd_wgrad_product"};
     lower_step(lo, lower_kernel(lo, names[p.phase], winograd_wgrad_emit, &p, sizeof p), pieces, false, args, count);
     lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
 }

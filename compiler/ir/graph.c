@@ -73,7 +73,9 @@ size_t type_bytes(const struct type *t)
         p.dim[1] = round_up(p.dim[1], t->v);
         break;
     case LAYOUT_DEPTHWISE: p.dim[0] = round_up(p.dim[0], t->v); break;
-    case LAYOUT_WINOGRAD: case LAYOUT_WINOGRAD_T: case LAYOUT_WINOGRAD_S:
+    case LAYOUT_WINOGRAD:
+    case LAYOUT_WINOGRAD_T:
+    case LAYOUT_WINOGRAD_S:
         p.dim[0] = round_up(p.dim[0], t->v);
         p.dim[1] = round_up(p.dim[1], t->v);
         p.dim[2] = p.dim[3] = t->iv + 2;
@@ -252,8 +254,8 @@ void node_set_in(struct graph *g, struct node *n, struct value *const *in, int n
     n->nin = nin;
 }
 
-struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op,
-                        struct value *const *in, int nin, int nout)
+struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op, struct value *const *in, int nin,
+                        int nout)
 {
     struct node *n = ARENA_NEW(g->arena, struct node);
     n->op = op;
@@ -299,8 +301,8 @@ void graph_set_update(struct graph *g, struct value *state, struct value *v)
 void graph_replace(struct graph *g, struct value *old, struct value *new_value)
 {
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i] == old) n->in[i] = new_value;
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] == old) n->in[i] = new_value;
     for (int i = 0; i < g->noutputs; i++)
         if (g->outputs[i].value == old) g->outputs[i].value = new_value;
     for (int i = 0; i < g->nupdates; i++)
@@ -317,8 +319,8 @@ int *graph_use_counts(const struct graph *g, struct arena *a)
 {
     int *uses = ARENA_ARRAY(a, int, g->nvalues ? g->nvalues : 1);
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i]) uses[n->in[i]->id]++;
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i]) uses[n->in[i]->id]++;
     for (int i = 0; i < g->noutputs; i++) uses[g->outputs[i].value->id]++;
     for (int i = 0; i < g->nupdates; i++) uses[g->updates[i].value->id]++;
     return uses;
@@ -404,7 +406,8 @@ struct graph *graph_clone(struct arena *a, const struct graph *g)
     for (int i = 0; i < g->nvalues; i++) map[i]->alias = mapped(map, g->values[i]->alias);
     GRAPH_EACH(g, n) clone_node(c, n, map);
     for (int i = 0; i < g->noutputs; i++) graph_output(c, g->outputs[i].label, mapped(map, g->outputs[i].value));
-    for (int i = 0; i < g->nupdates; i++) graph_set_update(c, map[g->updates[i].state->id], map[g->updates[i].value->id]);
+    for (int i = 0; i < g->nupdates; i++)
+        graph_set_update(c, map[g->updates[i].state->id], map[g->updates[i].value->id]);
     return c;
 }
 

@@ -19,29 +19,33 @@ enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
 
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {
-    LAYOUT_PLAIN,     /* row-major in logical order */
-    LAYOUT_BLOCKED,   /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero.
-                         A stem's image in bf16 has v = C, fewer than the lanes: its pixels lie side by side */
-    LAYOUT_WEIGHT,    /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
-                         Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
-                         weights are widened to a dense block-diagonal first: see gen/conv.h.
-                         bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd, pairs run
-                         along a row of taps: [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the last number stands
-                         second in its pair, beside a zero */
-    LAYOUT_WEIGHT_T,  /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
-    LAYOUT_DEPTHWISE, /* [C/v][KH][KW][v] */
-    LAYOUT_WINOGRAD,  /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/winograd.h) */
+    LAYOUT_PLAIN,      /* row-major in logical order */
+    LAYOUT_BLOCKED,    /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero.
+                          A stem's image in bf16 has v = C, fewer than the lanes: its pixels lie side by side */
+    LAYOUT_WEIGHT,     /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
+                          Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
+                          weights are widened to a dense block-diagonal first: see gen/conv.h.
+                          bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd,
+                          pairs run along a row of taps: [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the
+                          last number stands second in its pair, beside a zero */
+    LAYOUT_WEIGHT_T,   /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
+    LAYOUT_DEPTHWISE,  /* [C/v][KH][KW][v] */
+    LAYOUT_WINOGRAD,   /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o]
+                          (runtime/winograd.h) */
     LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */
     LAYOUT_WINOGRAD_S, /* for a forward convolution of stride 2: as LAYOUT_WINOGRAD, by other points */
 };
 
-static inline bool layout_is_winograd(enum layout l) { return l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T || l == LAYOUT_WINOGRAD_S; }
+static inline bool layout_is_winograd(enum layout l)
+{
+    return l == LAYOUT_WINOGRAD || l == LAYOUT_WINOGRAD_T || l == LAYOUT_WINOGRAD_S;
+}
 
 struct type {
     enum dtype dtype;
     enum layout layout;
-    int rank;              /* 0..MAX_RANK */
-    int v, iv;             /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
+    int rank;  /* 0..MAX_RANK */
+    int v, iv; /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
     int64_t dim[MAX_RANK];
 };
 
@@ -53,7 +57,7 @@ bool type_same_shape(const struct type *a, const struct type *b);  /* dtype and 
 int64_t type_elements(const struct type *t);                       /* logical; 1 for a scalar */
 size_t type_bytes(const struct type *t);                           /* physical, with the block padding */
 size_t dtype_bytes(enum dtype dt);
-const char *type_text(struct arena *a, const struct type *t);      /* f32[1,64,56,56]:b16 */
+const char *type_text(struct arena *a, const struct type *t); /* f32[1,64,56,56]:b16 */
 
 enum value_kind {
     VALUE_NODE,    /* defined by a node */
@@ -66,28 +70,30 @@ enum value_kind {
 };
 
 enum init_kind {
-    INIT_ZEROS, INIT_ONES,
-    INIT_KAIMING_NORMAL, /* normal, std = sqrt(2 / fan_out), fan_out = O/groups·KH·KW (He et al. 2015, torchvision's choice) */
+    INIT_ZEROS,
+    INIT_ONES,
+    INIT_KAIMING_NORMAL, /* normal, std = sqrt(2 / fan_out), fan_out = O/groups·KH·KW (He et al. 2015, torchvision's
+                            choice) */
     INIT_UNIFORM_FAN_IN, /* uniform ± 1/sqrt(fan_in) (PyTorch's default for Linear and for biases) */
 };
 
 enum space { SPACE_NONE, SPACE_ARENA, SPACE_STATE, SPACE_INPUT, SPACE_OUTPUT };
 
 struct value {
-    int id;                /* index in graph->values */
-    const char *name;      /* printed as %name; unique in the graph */
+    int id;           /* index in graph->values */
+    const char *name; /* printed as %name; unique in the graph */
     enum value_kind kind;
     struct type type;
-    struct node *def;      /* VALUE_NODE: the node, and which of its results */
+    struct node *def; /* VALUE_NODE: the node, and which of its results */
     int result;
-    enum init_kind init;   /* PARAM, BUFFER, OPTIM */
-    int64_t init_fan;      /* the fan used by init */
-    const char *layer;     /* the spec's layer path or label whose output this is, or NULL */
+    enum init_kind init; /* PARAM, BUFFER, OPTIM */
+    int64_t init_fan;    /* the fan used by init */
+    const char *layer;   /* the spec's layer path or label whose output this is, or NULL */
     struct span span;
     /* filled by pass/plan.c */
     enum space space;
-    size_t offset;         /* bytes into the space; for INPUT and OUTPUT the index */
-    struct value *alias;   /* shares the storage of this value (views, in-place), or NULL */
+    size_t offset;       /* bytes into the space; for INPUT and OUTPUT the index */
+    struct value *alias; /* shares the storage of this value (views, in-place), or NULL */
 };
 
 enum attr_type { ATTR_INT, ATTR_FLOAT, ATTR_BOOL, ATTR_ENUM, ATTR_PAIR, ATTR_QUAD, ATTR_TEXT };
@@ -95,10 +101,10 @@ enum attr_type { ATTR_INT, ATTR_FLOAT, ATTR_BOOL, ATTR_ENUM, ATTR_PAIR, ATTR_QUA
 struct attr {
     enum attr_type type;
     union {
-        int64_t i;      /* INT; ENUM: index into the choices */
+        int64_t i; /* INT; ENUM: index into the choices */
         double f;
         bool b;
-        int64_t v[4];   /* PAIR [h, w]; QUAD [top, left, bottom, right] */
+        int64_t v[4]; /* PAIR [h, w]; QUAD [top, left, bottom, right] */
         const char *s;
     };
 };
@@ -106,62 +112,78 @@ struct attr {
 struct op_def;
 
 /* What is computed on the anchor's result while it is still in registers: a short list of pointwise operators. */
-enum body_source { BODY_ACC, /* the anchor's result number `index` */ BODY_OPERAND, /* node->in[index] */ BODY_INSN, BODY_SECOND /* a sum's second result */ };
-struct body_ref { uint8_t source, index; };
+enum body_source {
+    BODY_ACC,
+    /* the anchor's result number `index` */ BODY_OPERAND,
+    /* node->in[index] */ BODY_INSN,
+    BODY_SECOND /* a sum's second result */
+};
+struct body_ref {
+    uint8_t source, index;
+};
 struct body_insn {
     const struct op_def *op;
-    struct attr *attr;    /* as in struct node */
+    struct attr *attr; /* as in struct node */
     int narg;
     struct body_ref arg[MAX_BODY_ARGS];
-    const char *layer;    /* where it came from, for reports and dropout keys */
+    const char *layer; /* where it came from, for reports and dropout keys */
 };
-/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute (family KERNEL_REDUCE:
-   channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
+/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute (family
+   KERNEL_REDUCE: channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
 struct body {
     int ninsn;
     struct body_insn insn[MAX_BODY];
-    int nout;             /* == node->nout, less a workspace */
+    int nout; /* == node->nout, less a workspace */
     struct body_ref out[MAX_OUTS];
 };
 
 struct node {
     const struct op_def *op;
-    struct attr *attr;     /* op->nattr of them, in the table's order */
-    int nin, nanchor;      /* nanchor: how many of the inputs the operator itself takes; the rest feed the bodies */
-    struct value **in;     /* an optional input that is absent is NULL */
+    struct attr *attr; /* op->nattr of them, in the table's order */
+    int nin, nanchor;  /* nanchor: how many of the inputs the operator itself takes; the rest feed the bodies */
+    struct value **in; /* an optional input that is absent is NULL */
     int nout;
     struct value *out[MAX_OUTS];
-    struct body *body;     /* NULL: none. With a body, out[] are the body's results */
-    struct body *pre[MAX_PRE]; /* prologues, or NULL: what the operator sees as operand k is pre[k]'s one result, of BODY_ACC 0 = in[k] as it is
-                              stored; its further operands are [C] or of in[k]'s shape. Padding is zero after the prologue */
-    const char *layer;     /* "layer1.0.conv1", or NULL */
+    struct body *body;         /* NULL: none. With a body, out[] are the body's results */
+    struct body *pre[MAX_PRE]; /* prologues, or NULL: what the operator sees as operand k is pre[k]'s one result, of
+                              BODY_ACC 0 = in[k] as it is stored; its further operands are [C] or of in[k]'s shape.
+                              Padding is zero after the prologue */
+    const char *layer;         /* "layer1.0.conv1", or NULL */
     struct span span;
-    bool prepare;          /* runs once when weights are loaded, not in the step (BN folding, packing) */
-    bool again;            /* computes once more, for the backward pass, what the forward pass did not keep (pass/recompute.c) */
+    bool prepare; /* runs once when weights are loaded, not in the step (BN folding, packing) */
+    bool again;   /* computes once more, for the backward pass, what the forward pass did not keep (pass/recompute.c) */
     struct node *prev, *next;
-    int index;             /* position in the list; graph_number sets it */
+    int index; /* position in the list; graph_number sets it */
 };
 
-struct graph_output { const char *label; struct value *value; };
+struct graph_output {
+    const char *label;
+    struct value *value;
+};
 /* A state value (PARAM, BUFFER, OPTIM) that the step replaces in place. */
-struct graph_update { struct value *state, *value; };
+struct graph_update {
+    struct value *state, *value;
+};
 
 enum graph_stage { STAGE_RAW, STAGE_LAYOUT, STAGE_PLANNED };
 
 struct graph {
     struct arena *arena;
     const char *name;
-    int64_t batch;          /* N: the capacity; the run-time n is at most N */
-    int lanes;              /* v, from STAGE_LAYOUT on */
-    bool train;             /* has a backward pass */
+    int64_t batch; /* N: the capacity; the run-time n is at most N */
+    int lanes;     /* v, from STAGE_LAYOUT on */
+    bool train;    /* has a backward pass */
     enum graph_stage stage;
-    struct value **values;  /* all, by id; dead ones stay with def == NULL and kind NODE */
+    struct value **values; /* all, by id; dead ones stay with def == NULL and kind NODE */
     int nvalues, cap_values;
     struct node *first, *last;
     int nnodes;
-    struct graph_output *outputs; int noutputs, cap_outputs;
-    struct graph_update *updates; int nupdates, cap_updates;
-    size_t saved_bytes;     /* what the backward pass reads of the forward pass, side by side: counted by pass/recompute.c before it changes that */
+    struct graph_output *outputs;
+    int noutputs, cap_outputs;
+    struct graph_update *updates;
+    int nupdates, cap_updates;
+    size_t saved_bytes; /* what the backward pass reads of the forward pass, side by side: counted by pass/recompute.c
+                           before it changes that */
     /* filled by pass/plan.c */
     size_t arena_bytes, state_bytes, lower_bound_bytes;
 };
@@ -173,8 +195,8 @@ struct value *graph_find(const struct graph *g, const char *name); /* by name, o
 
 /* A node before BEFORE (NULL: at the end) with the operator's default attributes and NOUT results whose types are
    unset until op_infer (op/op.h). Results are named after LAYER where that is free, else by number. */
-struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op,
-                        struct value *const *in, int nin, int nout);
+struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op, struct value *const *in, int nin,
+                        int nout);
 void graph_remove(struct graph *g, struct node *n);                    /* its results must have no users */
 void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: to the end */
 /* A value name that is free: BASE, else BASE.1, BASE.2 … (BASE NULL: a number). */
@@ -204,10 +226,11 @@ bool body_reads(const struct body *b, int operand);
 
 #define GRAPH_EACH(g, n) for (struct node *n = (g)->first; n; n = n->next)
 /* Safe when the body removes n. */
-#define GRAPH_EACH_SAFE(g, n) for (struct node *n = (g)->first, *n##_next = n ? n->next : NULL; n; n = n##_next, n##_next = n ? n->next : NULL)
+#define GRAPH_EACH_SAFE(g, n) \
+    for (struct node *n = (g)->first, *n##_next = n ? n->next : NULL; n; n = n##_next, n##_next = n ? n->next : NULL)
 
 /* Attributes by name; asking for one that the operator does not have is a bug (assertion). */
-int64_t node_int(const struct node *n, const char *name);   /* INT, ENUM, BOOL */
+int64_t node_int(const struct node *n, const char *name); /* INT, ENUM, BOOL */
 double node_float(const struct node *n, const char *name);
 const int64_t *node_ints(const struct node *n, const char *name); /* PAIR, QUAD */
 const char *node_text(const struct node *n, const char *name);

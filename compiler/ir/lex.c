@@ -10,7 +10,7 @@
 
 struct span lex_span(const struct parser *p, size_t begin, size_t end)
 {
-    struct span s = { p->src, 1, 1, 0 };
+    struct span s = {p->src, 1, 1, 0};
     for (size_t i = 0; i < end && i < p->src->len; i++) {
         bool continuation = ((unsigned char)p->src->text[i] & 0xc0) == 0x80;
         if (i >= begin) {
@@ -26,7 +26,6 @@ struct span lex_span(const struct parser *p, size_t begin, size_t end)
     if (!s.len) s.len = 1;
     return s;
 }
-
 
 bool lex_fail(struct parser *p, struct diag *d)
 {
@@ -151,7 +150,7 @@ const char *lex_quoted(struct parser *p, const char *what)
     }
     struct buf b;
     buf_init(&b, p->arena);
-    for (p->pos++; lex_at(p, 0) != '"'; ) {
+    for (p->pos++; lex_at(p, 0) != '"';) {
         int c = lex_at(p, 0);
         size_t from = p->pos;
         if (c <= 0 || c == '\n') {

@@ -28,8 +28,12 @@ static struct value *defined(struct parser *p, const char *what)
 
 static bool parse_layout(struct parser *p, struct type *t)
 {
-    static const struct { const char *prefix; enum layout layout; } rows[] = {
-        { "winot", LAYOUT_WINOGRAD_T }, { "winos", LAYOUT_WINOGRAD_S }, { "wino", LAYOUT_WINOGRAD }, { "wt", LAYOUT_WEIGHT_T }, { "dw", LAYOUT_DEPTHWISE }, { "w", LAYOUT_WEIGHT }, { "b", LAYOUT_BLOCKED },
+    static const struct {
+        const char *prefix;
+        enum layout layout;
+    } rows[] = {
+        {"winot", LAYOUT_WINOGRAD_T}, {"winos", LAYOUT_WINOGRAD_S}, {"wino", LAYOUT_WINOGRAD}, {"wt", LAYOUT_WEIGHT_T},
+        {"dw", LAYOUT_DEPTHWISE},     {"w", LAYOUT_WEIGHT},         {"b", LAYOUT_BLOCKED},
     };
     size_t begin = p->pos;
     int64_t v = 0, iv = 0;
@@ -66,9 +70,9 @@ static bool parse_dims(struct parser *p, struct type *t)
 
 static bool parse_type(struct parser *p, struct type *t)
 {
-    static const char *const names[] = { "f32", "bf16", "u8", "i64" };
-    static const enum dtype dtypes[] = { DT_F32, DT_BF16, DT_U8, DT_I64 };
-    *t = (struct type){ 0 };
+    static const char *const names[] = {"f32", "bf16", "u8", "i64"};
+    static const enum dtype dtypes[] = {DT_F32, DT_BF16, DT_U8, DT_I64};
+    *t = (struct type){0};
     lex_skip_space(p);
     size_t begin = p->pos, i = 0;
     const char *w = lex_word(p);
@@ -88,7 +92,7 @@ static bool parse_type(struct parser *p, struct type *t)
 
 static bool parse_place(struct parser *p, struct value *v)
 {
-    static const char *const names[] = { "", "arena", "state", "input", "output" };
+    static const char *const names[] = {"", "arena", "state", "input", "output"};
     if (!lex_accept(p, '@')) return true;
     size_t begin = p->pos;
     int i = SPACE_ARENA;
@@ -116,10 +120,10 @@ static bool parse_loc(struct parser *p, struct span *span)
     struct source *s = strmap_get(&p->paths, path);
     if (!s) {
         s = ARENA_NEW(p->arena, struct source);
-        *s = (struct source){ path, "", 0 };
+        *s = (struct source){path, "", 0};
         strmap_set(&p->paths, path, s);
     }
-    *span = (struct span){ s, (uint32_t)line, (uint32_t)col, 1 };
+    *span = (struct span){s, (uint32_t)line, (uint32_t)col, 1};
     return true;
 }
 
@@ -127,7 +131,7 @@ static bool parse_loc(struct parser *p, struct span *span)
 
 static bool parse_init(struct parser *p, struct value *v)
 {
-    static const char *const names[] = { "zeros", "ones", "kaiming_normal", "uniform_fan_in" };
+    static const char *const names[] = {"zeros", "ones", "kaiming_normal", "uniform_fan_in"};
     if (!lex_expect(p, '=', "init")) return false;
     lex_skip_space(p);
     size_t begin = p->pos;
@@ -153,7 +157,8 @@ static bool parse_arg(struct parser *p, enum value_kind kind)
     struct value *v = graph_arg(p->graph, kind, s, type);
     strmap_set(&p->values, s, v);
     if (lex_accept_word(p, "init") && !parse_init(p, v)) return false;
-    if (lex_accept_word(p, "fan") && (!lex_expect(p, '=', "fan") || !lex_integer(p, 0, INT64_MAX / 2, "the fan", &v->init_fan)))
+    if (lex_accept_word(p, "fan") &&
+        (!lex_expect(p, '=', "fan") || !lex_integer(p, 0, INT64_MAX / 2, "the fan", &v->init_fan)))
         return false;
     if (!parse_place(p, v)) return false;
     if (lex_accept_word(p, "layer") && !(v->layer = lex_quoted(p, "a layer"))) return false;
@@ -204,9 +209,10 @@ static bool parse_attr(struct parser *p, const struct op_def *op, struct attr *a
         attr[i].s = lex_quoted(p, "the attribute's value");
         return attr[i].s != NULL;
     }
-    struct op_error e = { p->arena, NULL, NULL };
+    struct op_error e = {p->arena, NULL, NULL};
     if (op_attr_parse(&op->attrs[i], attr_text(p), &attr[i], &e)) return true;
-    struct diag *d = diag_error(p->diags, lex_span(p, begin, p->pos), "%s: %s", w, e.message ? e.message : "not a value of this attribute");
+    struct diag *d = diag_error(p->diags, lex_span(p, begin, p->pos), "%s: %s", w,
+                                e.message ? e.message : "not a value of this attribute");
     if (e.note) diag_note(d, "%s", e.note);
     return lex_fail(p, d);
 }
@@ -229,7 +235,7 @@ struct draft { /* a node as it is read */
     const char *out[MAX_OUTS];
     const struct op_def *op;
     size_t op_at;
-    int nin, nanchor;   /* nanchor -1: no '|' */
+    int nin, nanchor; /* nanchor -1: no '|' */
     struct value *in[MAX_INPUTS];
     struct attr *attr;
     struct body *body, *pre[MAX_PRE];
@@ -279,7 +285,7 @@ static bool parse_inputs(struct parser *p, struct draft *t)
     if (!lex_expect(p, '(', "the operator")) return false;
     t->nanchor = -1;
     if (lex_accept(p, ')')) return true;
-    for (bool more = true; more; ) {
+    for (bool more = true; more;) {
         if (t->nanchor < 0 && lex_accept(p, '|')) {
             t->nanchor = t->nin;
             if (lex_next_is(p, ')')) break;
@@ -296,7 +302,10 @@ static bool parse_inputs(struct parser *p, struct draft *t)
     return lex_expect(p, ')', "the operands");
 }
 
-struct names { int count; const char *name[MAX_BODY]; };
+struct names {
+    int count;
+    const char *name[MAX_BODY];
+};
 
 /* "acc", "acc2" → its index; -1 for other words. */
 static int acc_index(const char *w)
@@ -313,7 +322,7 @@ static bool parse_ref_operand(struct parser *p, const struct draft *t, struct bo
     if (!v) return false;
     for (int i = t->nanchor; i < t->nin; i++)
         if (t->in[i] == v) {
-            *r = (struct body_ref){ BODY_OPERAND, (uint8_t)i };
+            *r = (struct body_ref){BODY_OPERAND, (uint8_t)i};
             return true;
         }
     return FAIL(p, begin, "%%%s is not an operand of the body: it must stand after '|'", v->name);
@@ -334,13 +343,13 @@ static bool parse_ref(struct parser *p, const struct draft *t, const struct name
     if (!w) return FAIL(p, begin, "expected acc, a result of the body or a value");
     int acc = acc_index(w);
     if (acc >= 0 && acc < (t->reading == t->body ? t->op->nouts : 1) && t->nanchor > 0) {
-        *r = (struct body_ref){ BODY_ACC, (uint8_t)acc };
+        *r = (struct body_ref){BODY_ACC, (uint8_t)acc};
         return true;
     }
     for (int i = 0; i < names->count; i++) {
         bool second = names_second(t, names, i, w);
         if (!second && strcmp(names->name[i], w)) continue;
-        *r = (struct body_ref){ second ? BODY_SECOND : BODY_INSN, (uint8_t)i };
+        *r = (struct body_ref){second ? BODY_SECOND : BODY_INSN, (uint8_t)i};
         return true;
     }
     if (acc >= 0 && t->reading != t->body) return FAIL(p, begin, "a prologue has one operand, 'acc'");
@@ -364,8 +373,11 @@ static bool parse_insn(struct parser *p, const struct draft *t, struct names *na
     struct body_insn *insn = &t->reading->insn[names->count];
     insn->op = parse_op(p);
     if (!insn->op) return false;
-    bool fits = insn->op->family == KERNEL_REDUCE || (insn->op->family == KERNEL_POINTWISE && insn->op->nouts == 1 && insn->op->expr);
-    if (!fits) return FAIL(p, begin, "a body holds pointwise operators with one result, then per-channel sums; %s is neither", insn->op->name);
+    bool fits = insn->op->family == KERNEL_REDUCE ||
+                (insn->op->family == KERNEL_POINTWISE && insn->op->nouts == 1 && insn->op->expr);
+    if (!fits)
+        return FAIL(p, begin, "a body holds pointwise operators with one result, then per-channel sums; %s is neither",
+                    insn->op->name);
     if (!lex_expect(p, '(', "the operator")) return false;
     do {
         lex_skip_space(p);
@@ -393,7 +405,7 @@ static bool at_arrow(struct parser *p)
 /* Behind its '['. */
 static bool parse_body(struct parser *p, struct draft *t, struct body **to)
 {
-    struct names names = { 0 };
+    struct names names = {0};
     if (t->nanchor < 0) t->nanchor = t->nin;
     t->reading = *to = ARENA_NEW(p->arena, struct body);
     while (!at_arrow(p)) {
@@ -411,7 +423,7 @@ static bool parse_body(struct parser *p, struct draft *t, struct body **to)
 
 static bool parse_bodies(struct parser *p, struct draft *t)
 {
-    static const char *const words[MAX_PRE] = { "pre0", "pre1" };
+    static const char *const words[MAX_PRE] = {"pre0", "pre1"};
     if (lex_accept(p, '[') && !parse_body(p, t, &t->body)) return false;
     for (int k = 0; k < MAX_PRE; k++) {
         size_t end = p->pos;
@@ -433,7 +445,8 @@ static bool is_bare_pointwise(const struct op_def *op) { return !strcmp(op->name
 static bool check_draft(struct parser *p, struct draft *t)
 {
     bool bare = is_bare_pointwise(t->op);
-    if (bare && (!t->body || t->nanchor != 0)) return FAIL(p, t->op_at, "pointwise needs a body, and all its operands after '|'");
+    if (bare && (!t->body || t->nanchor != 0))
+        return FAIL(p, t->op_at, "pointwise needs a body, and all its operands after '|'");
     if (!bare && t->nanchor >= 0 && !t->reading) return FAIL(p, t->op_at, "operands after '|' need a body");
     if (!bare && t->body && t->op->family != KERNEL_CONV) return FAIL(p, t->op_at, "%s takes no body", t->op->name);
     int nanchor = t->nanchor < 0 ? t->nin : t->nanchor;
@@ -466,9 +479,10 @@ static struct node *make_node(struct parser *p, const struct draft *t)
 }
 
 /* Shapes by the operator's rule, then the types as written must agree with them. */
-static bool check_types(struct parser *p, struct node *n, const struct type *written, const size_t (*type_at)[2], size_t op_at)
+static bool check_types(struct parser *p, struct node *n, const struct type *written, const size_t (*type_at)[2],
+                        size_t op_at)
 {
-    struct op_error e = { p->arena, NULL, NULL };
+    struct op_error e = {p->arena, NULL, NULL};
     for (int i = 0; i < n->nout; i++) n->out[i]->type = written[i]; /* a result may be declared bf16 */
     if (!op_infer(n, &e)) {
         struct diag *d = diag_error(p->diags, lex_span(p, op_at, op_at + strlen(n->op->name)), "%s: %s", n->op->name,
@@ -524,7 +538,7 @@ static bool parse_node_end(struct parser *p, struct node *n)
 static bool parse_node(struct parser *p, bool prepare, bool again)
 {
     lex_skip_space(p);
-    struct draft t = { .begin = p->pos, .prepare = prepare, .again = again };
+    struct draft t = {.begin = p->pos, .prepare = prepare, .again = again};
     if (!parse_outs(p, &t)) return false;
     lex_skip_space(p);
     t.op_at = p->pos;
@@ -568,7 +582,8 @@ static bool parse_update(struct parser *p)
     struct value *v = defined(p, "'='");
     if (!v) return false;
     if (!type_equal(&v->type, &state->type))
-        return FAIL(p, begin, "%%%s is %s, but %%%s is %s", v->name, type_text(p->arena, &v->type), state->name, type_text(p->arena, &state->type));
+        return FAIL(p, begin, "%%%s is %s, but %%%s is %s", v->name, type_text(p->arena, &v->type), state->name,
+                    type_text(p->arena, &state->type));
     graph_set_update(p->graph, state, v);
     return true;
 }
@@ -588,9 +603,11 @@ static bool parse_stage(struct parser *p, struct graph *g)
         return FAIL(p, begin, "a stage is layout or planned; without a stage the graph is raw");
     }
     g->stage = STAGE_PLANNED;
-    bool ok = lex_accept_word(p, "arena") && lex_expect(p, '=', "arena") && lex_integer(p, 0, INT64_MAX, "the arena's size", &arena)
-           && lex_accept_word(p, "state") && lex_expect(p, '=', "state") && lex_integer(p, 0, INT64_MAX, "the state's size", &state)
-           && lex_accept_word(p, "bound") && lex_expect(p, '=', "bound") && lex_integer(p, 0, INT64_MAX, "the lower bound", &bound);
+    bool ok = lex_accept_word(p, "arena") && lex_expect(p, '=', "arena") &&
+              lex_integer(p, 0, INT64_MAX, "the arena's size", &arena) && lex_accept_word(p, "state") &&
+              lex_expect(p, '=', "state") && lex_integer(p, 0, INT64_MAX, "the state's size", &state) &&
+              lex_accept_word(p, "bound") && lex_expect(p, '=', "bound") &&
+              lex_integer(p, 0, INT64_MAX, "the lower bound", &bound);
     g->arena_bytes = (size_t)arena;
     g->state_bytes = (size_t)state;
     g->lower_bound_bytes = (size_t)bound;
@@ -613,10 +630,13 @@ static bool parse_header(struct parser *p)
     if (!lex_accept_word(p, "batch")) return FAIL(p, begin, "expected batch=N after the graph's name");
     if (!lex_expect(p, '=', "batch") || !lex_integer(p, 1, INT32_MAX, "the batch", &batch)) return false;
     p->graph = graph_new(p->arena, s, batch);
-    if (lex_accept_word(p, "lanes") && (!lex_expect(p, '=', "lanes") || !lex_integer(p, 1, 64, "the lanes", &lanes))) return false;
+    if (lex_accept_word(p, "lanes") && (!lex_expect(p, '=', "lanes") || !lex_integer(p, 1, 64, "the lanes", &lanes)))
+        return false;
     p->graph->lanes = (int)lanes;
     p->graph->train = lex_accept_word(p, "train");
-    if (lex_accept_word(p, "saved") && (!lex_expect(p, '=', "saved") || !lex_integer(p, 0, INT64_MAX, "the saved bytes", &saved))) return false;
+    if (lex_accept_word(p, "saved") &&
+        (!lex_expect(p, '=', "saved") || !lex_integer(p, 0, INT64_MAX, "the saved bytes", &saved)))
+        return false;
     p->graph->saved_bytes = (size_t)saved;
     if (lex_accept_word(p, "stage") && !parse_stage(p, p->graph)) return false;
     return !p->failed && lex_expect(p, '{', "the graph's header");
@@ -624,9 +644,12 @@ static bool parse_header(struct parser *p)
 
 static bool parse_statement(struct parser *p)
 {
-    static const struct { const char *word; enum value_kind kind; } kinds[] = {
-        { "input", VALUE_INPUT }, { "target", VALUE_TARGET }, { "param", VALUE_PARAM },
-        { "buffer", VALUE_BUFFER }, { "counter", VALUE_COUNTER }, { "optim", VALUE_OPTIM },
+    static const struct {
+        const char *word;
+        enum value_kind kind;
+    } kinds[] = {
+        {"input", VALUE_INPUT},   {"target", VALUE_TARGET},   {"param", VALUE_PARAM},
+        {"buffer", VALUE_BUFFER}, {"counter", VALUE_COUNTER}, {"optim", VALUE_OPTIM},
     };
     if (lex_next_is(p, '%')) return parse_node(p, false, false);
     size_t begin = p->pos;
@@ -642,7 +665,7 @@ static bool parse_statement(struct parser *p)
 
 struct graph *graph_parse(struct arena *a, struct diags *d, const struct source *src)
 {
-    struct parser p = { .arena = a, .diags = d, .src = src };
+    struct parser p = {.arena = a, .diags = d, .src = src};
     strmap_init(&p.values, a);
     strmap_init(&p.paths, a);
     strmap_init(&p.labels, a);

@@ -1,13 +1,14 @@
-/* print.c: a graph as text. The grammar is in compiler/README.md, "The IR's text"; parse.c reads exactly what is printed here. */
+/* print.c: a graph as text. The grammar is in compiler/README.md, "The IR's text"; parse.c reads exactly what is
+   printed here. */
 #include "ir/text.h"
 
 #include <ctype.h>
 #include <string.h>
 #include "op/op.h"
 
-static const char *const kind_names[] = { "", "input", "target", "param", "buffer", "counter", "optim" };
-static const char *const init_names[] = { "zeros", "ones", "kaiming_normal", "uniform_fan_in" };
-static const char *const space_names[] = { "", "arena", "state", "input", "output" };
+static const char *const kind_names[] = {"", "input", "target", "param", "buffer", "counter", "optim"};
+static const char *const init_names[] = {"zeros", "ones", "kaiming_normal", "uniform_fan_in"};
+static const char *const space_names[] = {"", "arena", "state", "input", "output"};
 
 static bool is_plain_name(const char *s)
 {
@@ -198,7 +199,8 @@ static void print_header(struct buf *out, const struct graph *g)
     if (g->saved_bytes) buf_printf(out, " saved=%zu", g->saved_bytes);
     if (g->stage == STAGE_LAYOUT) buf_puts(out, " stage=layout");
     if (g->stage == STAGE_PLANNED)
-        buf_printf(out, " stage=planned arena=%zu state=%zu bound=%zu", g->arena_bytes, g->state_bytes, g->lower_bound_bytes);
+        buf_printf(out, " stage=planned arena=%zu state=%zu bound=%zu", g->arena_bytes, g->state_bytes,
+                   g->lower_bound_bytes);
     buf_puts(out, " {\n");
 }
 

@@ -1,5 +1,5 @@
-/* verify.c: what every pass may rely on, checked. The test of the memory plan is written independently of pass/plan.c: it
-   recomputes lifetimes from the list and compares byte ranges, knowing nothing of how the offsets were found. */
+/* verify.c: what every pass may rely on, checked. The test of the memory plan is written independently of pass/plan.c:
+   it recomputes lifetimes from the list and compares byte ranges, knowing nothing of how the offsets were found. */
 #include "ir/verify.h"
 
 #include <stdarg.h>
@@ -12,16 +12,20 @@
 #include "op/parts.h"
 #include "op/winograd.h"
 
-struct verifier { struct graph *g; struct arena *arena; const char *problem; };
+struct verifier {
+    struct graph *g;
+    struct arena *arena;
+    const char *problem;
+};
 
-__attribute__((format(printf, 3, 4)))
-static bool wrong(struct verifier *w, const struct node *n, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static bool wrong(struct verifier *w, const struct node *n, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     w->problem = arena_vprintf(w->arena, fmt, ap);
     va_end(ap);
-    if (n && n->nout && n->out[0]) w->problem = arena_printf(w->arena, "%%%s = %s: %s", n->out[0]->name, n->op->name, w->problem);
+    if (n && n->nout && n->out[0])
+        w->problem = arena_printf(w->arena, "%%%s = %s: %s", n->out[0]->name, n->op->name, w->problem);
     return false;
 }
 
@@ -33,7 +37,8 @@ const char *verify_type(const struct type *t)
     if (t->rank < 0 || t->rank > MAX_RANK) return "a shape has at most 4 dimensions";
     for (int i = 0; i < t->rank; i++) {
         if (t->dim[i] < 1) return "a dimension must be at least 1";
-        if (!mul_i64(elements, t->dim[i], &elements) || elements > (int64_t)1 << 40) return "the shape has more than 2^40 elements";
+        if (!mul_i64(elements, t->dim[i], &elements) || elements > (int64_t)1 << 40)
+            return "the shape has more than 2^40 elements";
     }
     if (t->layout == LAYOUT_PLAIN) return t->v || t->iv ? "a plain value has no block size" : NULL;
     bool wino = layout_is_winograd(t->layout), two = wino || t->layout == LAYOUT_WEIGHT;
@@ -42,8 +47,9 @@ const char *verify_type(const struct type *t)
     if (wino && (t->iv < 2 || t->iv == 3 || t->iv > 6)) return "the tile must be 2, 4, 5 or 6";
     if (t->layout == LAYOUT_WINOGRAD_S && t->iv != 4) return "the tile must be 4";
     if (t->dtype == DT_I64) return "i64 values are plain";
-    bool fits = t->layout == LAYOUT_BLOCKED ? t->rank == 4 || t->rank == 2 || t->rank == 1
-              : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4 : t->rank == 4 || t->rank == 2;
+    bool fits = t->layout == LAYOUT_BLOCKED     ? t->rank == 4 || t->rank == 2 || t->rank == 1
+                : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4
+                                                : t->rank == 4 || t->rank == 2;
     return fits ? NULL : "a value of this rank cannot have this layout";
 }
 
@@ -53,14 +59,15 @@ const char *verify_arity(struct arena *a, const struct op_def *op, int nin, stru
     for (int i = 0; i < op->noperands; i++)
         if (!op->operands[i].optional) least = i + 1;
     if (nin < least || (!op->variadic && nin > op->noperands)) {
-        const char *range = op->variadic ? arena_printf(a, "at least %d", least)
-                          : least == op->noperands ? arena_printf(a, "%d", least)
-                                                   : arena_printf(a, "%d to %d", least, op->noperands);
+        const char *range = op->variadic             ? arena_printf(a, "at least %d", least)
+                            : least == op->noperands ? arena_printf(a, "%d", least)
+                                                     : arena_printf(a, "%d to %d", least, op->noperands);
         return arena_printf(a, "%s takes %s operands, not %d", op->name, range, nin);
     }
     for (int i = 0; i < nin; i++) {
         const struct op_operand *o = &op->operands[i < op->noperands ? i : op->noperands - 1];
-        if (!in[i] && !o->optional) return arena_printf(a, "the operand '%s' of %s cannot be absent", o->name, op->name);
+        if (!in[i] && !o->optional)
+            return arena_printf(a, "the operand '%s' of %s cannot be absent", o->name, op->name);
     }
     return NULL;
 }
@@ -95,9 +102,11 @@ static bool verify_links(struct verifier *w)
 }
 
 /* A value may be read where `defined` says so. */
-static bool verify_read(struct verifier *w, const struct node *n, const struct value *v, const bool *defined, const char *who)
+static bool verify_read(struct verifier *w, const struct node *n, const struct value *v, const bool *defined,
+                        const char *who)
 {
-    if (v->id < 0 || v->id >= w->g->nvalues || w->g->values[v->id] != v) return wrong(w, n, "%s is no value of this graph", who);
+    if (v->id < 0 || v->id >= w->g->nvalues || w->g->values[v->id] != v)
+        return wrong(w, n, "%s is no value of this graph", who);
     return defined[v->id] || wrong(w, n, "%%%s is used by %s before it is defined", v->name, who);
 }
 
@@ -105,7 +114,8 @@ static bool verify_order(struct verifier *w)
 {
     bool *defined = ARENA_ARRAY(w->arena, bool, w->g->nvalues + 1);
     for (int i = 0; i < w->g->nvalues; i++) defined[i] = w->g->values[i]->kind != VALUE_NODE;
-    GRAPH_EACH(w->g, n) {
+    GRAPH_EACH(w->g, n)
+    {
         for (int i = 0; i < n->nin; i++)
             if (n->in[i] && !verify_read(w, n, n->in[i], defined, "this node")) return false;
         for (int i = 0; i < n->nout; i++) defined[n->out[i]->id] = true;
@@ -113,10 +123,13 @@ static bool verify_order(struct verifier *w)
     for (int i = 0; i < w->g->noutputs; i++)
         if (!verify_read(w, NULL, w->g->outputs[i].value, defined, "an output")) return false;
     for (int i = 0; i < w->g->noutputs; i++)
-        if (w->g->outputs[i].value->type.dtype == DT_BF16) return wrong(w, w->g->outputs[i].value->def, "what the caller gets is not bf16");
+        if (w->g->outputs[i].value->type.dtype == DT_BF16)
+            return wrong(w, w->g->outputs[i].value->def, "what the caller gets is not bf16");
     for (int i = 0; i < w->g->nupdates; i++) {
         const struct graph_update *u = &w->g->updates[i];
-        if (!verify_read(w, NULL, u->state, defined, "an update") || !verify_read(w, NULL, u->value, defined, "an update")) return false;
+        if (!verify_read(w, NULL, u->state, defined, "an update") ||
+            !verify_read(w, NULL, u->value, defined, "an update"))
+            return false;
         if (!type_equal(&u->state->type, &u->value->type))
             return wrong(w, u->value->def, "the update of %%%s has another type", u->state->name);
     }
@@ -129,9 +142,11 @@ static bool verify_insn(struct verifier *w, const struct node *n, const struct b
 {
     const struct body_insn *b = &body->insn[k];
     bool sums = b->op->family == KERNEL_REDUCE, last = k == body->ninsn - 1;
-    if (!sums && (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1)) return wrong(w, n, "%s cannot stand in a body", b->op->name);
+    if (!sums && (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1))
+        return wrong(w, n, "%s cannot stand in a body", b->op->name);
     if (sums && body != n->body) return wrong(w, n, "t%d: a prologue has no sums", k);
-    if (sums && !last && body->insn[k + 1].op->family != KERNEL_REDUCE) return wrong(w, n, "t%d: sums stand behind all other operators of a body", k);
+    if (sums && !last && body->insn[k + 1].op->family != KERNEL_REDUCE)
+        return wrong(w, n, "t%d: sums stand behind all other operators of a body", k);
     if (b->narg != b->op->noperands) return wrong(w, n, "t%d: %s takes %d operands", k, b->op->name, b->op->noperands);
     return true;
 }
@@ -140,11 +155,13 @@ static bool verify_insn(struct verifier *w, const struct node *n, const struct b
 static bool verify_sums(struct verifier *w, const struct node *n, const struct body *b)
 {
     int first = b->ninsn - body_sums(b), at = body_elementwise(b);
-    if (body_sums(b) && (at < 1 || n->out[0]->type.rank != 4)) return wrong(w, n, "sums are over the pixels of an image");
+    if (body_sums(b) && (at < 1 || n->out[0]->type.rank != 4))
+        return wrong(w, n, "sums are over the pixels of an image");
     for (int i = 0; i < b->ninsn; i++)
         for (int k = 0; k < b->insn[i].narg; k++) {
             const struct body_ref *r = &b->insn[i].arg[k];
-            if (r->source == BODY_SECOND || (r->source == BODY_INSN && r->index >= first)) return wrong(w, n, "t%d reads a sum, which is not known yet", i);
+            if (r->source == BODY_SECOND || (r->source == BODY_INSN && r->index >= first))
+                return wrong(w, n, "t%d reads a sum, which is not known yet", i);
         }
     for (int i = first; i < b->ninsn; i++)
         for (int k = 0; k < b->insn[i].op->nouts; k++, at++)
@@ -155,7 +172,8 @@ static bool verify_sums(struct verifier *w, const struct node *n, const struct b
 
 static bool verify_body(struct verifier *w, const struct node *n, const struct body *b)
 {
-    if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS) return wrong(w, n, "the body is too large");
+    if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS)
+        return wrong(w, n, "the body is too large");
     for (int i = 0; i < b->ninsn; i++)
         if (!verify_insn(w, n, b, i)) return false;
     if (!verify_sums(w, n, b)) return false;
@@ -172,22 +190,30 @@ static bool verify_bf16(struct verifier *w, const struct node *n, const struct v
     if (!v || v->type.dtype != DT_BF16) return true;
     if (!op_bf16(n->op) && !repacks) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
     if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as bf16", v->name);
-    if (!packed && (param || n->prepare)) return wrong(w, n, "%%%s: weights are not bf16 before they are packed", v->name);
-    return v->kind == VALUE_NODE || (packed && v->kind == VALUE_PARAM) || wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
+    if (!packed && (param || n->prepare))
+        return wrong(w, n, "%%%s: weights are not bf16 before they are packed", v->name);
+    return v->kind == VALUE_NODE || (packed && v->kind == VALUE_PARAM) ||
+           wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
 }
 
 static bool verify_dtypes(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++)
-        if (!verify_bf16(w, n, n->in[i], i < n->nanchor && i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM)) return false;
+        if (!verify_bf16(w, n, n->in[i],
+                         i < n->nanchor && i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM))
+            return false;
     for (int i = 0; i < n->nout; i++)
         if (!verify_bf16(w, n, n->out[i], false)) return false;
     return true;
 }
 
-static bool same_layout(const struct type *a, const struct type *b) { return a->layout == b->layout && a->v == b->v && a->iv == b->iv; }
+static bool same_layout(const struct type *a, const struct type *b)
+{
+    return a->layout == b->layout && a->v == b->v && a->iv == b->iv;
+}
 
-/* What a prologue reads lies like the operand it stands before: the same layout for the same shape, blocked channels. */
+/* What a prologue reads lies like the operand it stands before: the same layout for the same shape, blocked channels.
+ */
 static bool verify_pre(struct verifier *w, const struct node *n, int k)
 {
     const struct type *x = &n->in[k]->type;
@@ -203,15 +229,17 @@ static bool verify_pre(struct verifier *w, const struct node *n, int k)
     return true;
 }
 
-/* The operator's shape rule finds the types that the results have; op_infer also checks arity and the body's references. */
+/* The operator's shape rule finds the types that the results have; op_infer also checks arity and the body's
+   references. */
 static bool verify_shapes(struct verifier *w, struct node *n)
 {
     struct type was[MAX_OUTS];
     int own = n->body ? n->body->nout : n->op->nouts;
     bool workspace = n->op->workspace || (n->body && body_sums(n->body));
-    if (n->nout != own && !(n->nout == own + 1 && workspace)) return wrong(w, n, "%d results instead of %d", n->nout, own);
+    if (n->nout != own && !(n->nout == own + 1 && workspace))
+        return wrong(w, n, "%d results instead of %d", n->nout, own);
     for (int i = 0; i < n->nout; i++) was[i] = n->out[i]->type;
-    struct op_error e = { .arena = w->arena };
+    struct op_error e = {.arena = w->arena};
     bool ok = op_infer(n, &e);
     bool same = true;
     for (int i = 0; i < n->nout; i++) {
@@ -231,25 +259,32 @@ static bool is_view(const struct op_def *op) { return !strcmp(op->name, "flatten
 
 static bool is_dgrad(const struct op_def *op)
 {
-    return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") || !strcmp(op->name, "conv_transpose2d");
+    return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") ||
+           !strcmp(op->name, "conv_transpose2d");
 }
 
-/* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made of. */
+/* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made
+   of. */
 static bool verify_parts(struct verifier *w, const struct node *n)
 {
     const struct value *part[MAX_PARTS];
     int count = parts_of(n, part), channels = op_attr_index(n->op, "channels");
     for (int i = 0; i < count && count > 1; i++) {
-        if (!has_layout(part[i], LAYOUT_BLOCKED)) return wrong(w, n, "%%%s is read as a part and not blocked", part[i]->name);
+        if (!has_layout(part[i], LAYOUT_BLOCKED))
+            return wrong(w, n, "%%%s is read as a part and not blocked", part[i]->name);
         if (part[i]->type.dtype != part[0]->type.dtype) return wrong(w, n, "the parts of the input are of two types");
-        if (i + 1 < count && part[i]->type.dim[1] % part[i]->type.v) return wrong(w, n, "the part %%%s ends inside a block of channels", part[i]->name);
+        if (i + 1 < count && part[i]->type.dim[1] % part[i]->type.v)
+            return wrong(w, n, "the part %%%s ends inside a block of channels", part[i]->name);
     }
     bool whole = channels < 0 || n->attr[channels].type != ATTR_PAIR || n->attr[channels].v[0] % w->g->lanes == 0;
     return whole || n->op->family != KERNEL_CONV || wrong(w, n, "its channels begin inside a block");
 }
 
 /* Pixels whose few channels lie side by side are a stem's, all of them in bf16: it multiplies pairs. */
-static bool is_pixels(const struct verifier *w, const struct value *v) { return has_layout(v, LAYOUT_BLOCKED) && v->type.v < w->g->lanes; }
+static bool is_pixels(const struct verifier *w, const struct value *v)
+{
+    return has_layout(v, LAYOUT_BLOCKED) && v->type.v < w->g->lanes;
+}
 
 static bool verify_pixels(struct verifier *w, const struct node *n)
 {
@@ -258,7 +293,8 @@ static bool verify_pixels(struct verifier *w, const struct node *n)
         bool conv = !strcmp(n->op->name, "conv2d"), stem = i == 0 && (conv || n->op->family == KERNEL_WGRAD);
         const struct type *x = &n->in[i]->type, *weight = conv ? &n->in[1]->type : &n->out[0]->type;
         if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
-            return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16", n->in[i]->name, x->v);
+            return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16",
+                         n->in[i]->name, x->v);
         if (weight->layout != LAYOUT_WEIGHT || weight->iv != x->v || weight->dtype != (conv ? DT_BF16 : DT_F32))
             return wrong(w, n, "the weight's inner block does not match the input");
     }
@@ -270,45 +306,52 @@ static bool verify_winograd_layout(struct verifier *w, const struct node *n)
 {
     const struct value *weight = n->in[1];
     if (has_layout(weight, winograd_layout(n)))
-        return op_tile(n) == weight->type.iv || wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
+        return op_tile(n) == weight->type.iv ||
+               wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
     const struct type x = parts_type(n);
-    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.dtype == DT_F32 && weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
+    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.dtype == DT_F32 &&
+                  weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
     itself = itself && winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, weight->type.v).split;
     return itself || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }
 
-/* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights. */
+/* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights.
+ */
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
     const struct value *x = n->in[0], *weight = n->in[1];
     enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
     if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
-    if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return wrong(w, n, "only a graph's input may be read plainly");
+    if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT)
+        return wrong(w, n, "only a graph's input may be read plainly");
     if (op_tile(n)) return verify_winograd_layout(w, n);
     if (has_layout(weight, packed)) {
         bool stem = has_layout(x, LAYOUT_PLAIN) || is_pixels(w, x);
-        return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v)
-            || wrong(w, n, "the weight's inner block does not match the input");
+        return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v) ||
+               wrong(w, n, "the weight's inner block does not match the input");
     }
     bool grouped = op_attr_index(n->op, "groups") >= 0 && node_int(n, "groups") > 1;
-    return (grouped && (has_layout(weight, LAYOUT_PLAIN) || has_layout(weight, LAYOUT_DEPTHWISE)))
-        || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
+    return (grouped && (has_layout(weight, LAYOUT_PLAIN) || has_layout(weight, LAYOUT_DEPTHWISE))) ||
+           wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }
 
-/* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked channels
-   beside blocked results. */
+/* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked
+   channels beside blocked results. */
 static bool verify_elementwise(struct verifier *w, const struct node *n, int from)
 {
     bool pre = node_has_pre(n);
     const struct type *r = &n->out[0]->type;
     for (int i = 1; i < n->nout; i++)
-        if (type_same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r)) return wrong(w, n, "results of two layouts");
+        if (type_same_dims(&n->out[i]->type, r) && !same_layout(&n->out[i]->type, r))
+            return wrong(w, n, "results of two layouts");
     for (int i = from; i < n->nin; i++) {
         if (pre && !body_reads(n->body, i)) continue; /* the prologues' */
         const struct type *t = &n->in[i]->type;
         bool full = type_same_dims(t, r), same = same_layout(t, r);
-        bool channel = t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
-        if (t->rank && !(full && same) && !channel) return wrong(w, n, "%%%s does not lie like the result", n->in[i]->name);
+        bool channel =
+            t->rank == 1 && r->rank > 1 && t->layout == (r->layout == LAYOUT_BLOCKED ? LAYOUT_BLOCKED : LAYOUT_PLAIN);
+        if (t->rank && !(full && same) && !channel)
+            return wrong(w, n, "%%%s does not lie like the result", n->in[i]->name);
     }
     return true;
 }
@@ -325,7 +368,8 @@ static bool verify_layout(struct verifier *w, const struct node *n)
     }
     if (n->op->family == KERNEL_POINTWISE) return verify_elementwise(w, n, 0);
     if (is_view(n->op)) {
-        bool same = n->in[0]->type.layout == n->out[0]->type.layout && type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
+        bool same = n->in[0]->type.layout == n->out[0]->type.layout &&
+                    type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
         return same || wrong(w, n, "a view cannot change the storage");
     }
     return true;
@@ -344,8 +388,11 @@ static bool verify_borders(struct verifier *w)
     }
     for (int i = 0; i < g->nupdates; i++) {
         const struct value *v = g->updates[i].value;
-        bool own = v->def && !v->def->prepare && !use[v->id] && (v->def->op->family == KERNEL_POINTWISE || !strcmp(v->def->op->name, "repack"));
-        if (!own) return wrong(w, v->def, "the new value of %%%s cannot be written over the old one", g->updates[i].state->name);
+        bool own = v->def && !v->def->prepare && !use[v->id] &&
+                   (v->def->op->family == KERNEL_POINTWISE || !strcmp(v->def->op->name, "repack"));
+        if (!own)
+            return wrong(w, v->def, "the new value of %%%s cannot be written over the old one",
+                         g->updates[i].state->name);
         use[v->id] = "update";
     }
     return true;
@@ -353,7 +400,11 @@ static bool verify_borders(struct verifier *w)
 
 /* ---- the memory plan */
 
-struct region { int first, last; size_t begin, end; const struct value *root; };
+struct region {
+    int first, last;
+    size_t begin, end;
+    const struct value *root;
+};
 
 static const struct value *root_of(const struct value *v, int limit)
 {
@@ -372,9 +423,10 @@ static struct region *lifetimes(struct verifier *w)
 {
     const struct graph *g = w->g;
     struct region *r = ARENA_ARRAY(w->arena, struct region, g->nvalues + 1);
-    for (int i = 0; i < g->nvalues; i++) r[i] = (struct region){ .first = g->nnodes, .last = -1 };
+    for (int i = 0; i < g->nvalues; i++) r[i] = (struct region){.first = g->nnodes, .last = -1};
     int time = 0;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         for (int i = 0; i < n->nin; i++)
             if (n->in[i]) touch(&r[root_of(n->in[i], g->nvalues)->id], time);
         for (int i = 0; i < n->nout; i++) touch(&r[root_of(n->out[i], g->nvalues)->id], time);
@@ -407,7 +459,8 @@ static bool verify_overlap(struct verifier *w, struct region *r, int count, cons
     for (int i = 0; i < count; i++)
         for (int k = i + 1; k < count && r[k].begin < r[i].end; k++)
             if (r[i].first <= r[k].last && r[k].first <= r[i].last)
-                return wrong(w, NULL, "%%%s and %%%s overlap in the %s while both are live", r[i].root->name, r[k].root->name, space);
+                return wrong(w, NULL, "%%%s and %%%s overlap in the %s while both are live", r[i].root->name,
+                             r[k].root->name, space);
     return true;
 }
 
@@ -436,13 +489,16 @@ static bool verify_in_place(struct verifier *w, const struct node *n, const int 
         if (!over || is_view(n->op)) continue;
         bool reads = false;
         for (int k = 0; k < n->nin; k++) reads = reads || n->in[k] == over;
-        if (over->kind != VALUE_NODE && over->space != SPACE_STATE) return wrong(w, n, "%%%s may not be overwritten", over->name);
-        if (!reads && over->space != SPACE_STATE) return wrong(w, n, "%%%s is overwritten by a node that does not read it", over->name);
+        if (over->kind != VALUE_NODE && over->space != SPACE_STATE)
+            return wrong(w, n, "%%%s may not be overwritten", over->name);
+        if (!reads && over->space != SPACE_STATE)
+            return wrong(w, n, "%%%s is overwritten by a node that does not read it", over->name);
         for (int k = 0; k < w->g->nvalues; k++) {
             const struct value *v = w->g->values[k];
             bool shares = root_of(v, w->g->nvalues) == root_of(over, w->g->nvalues) && v != n->out[i];
             bool later = v->def && v->def->index >= n->index;
-            if (shares && !later && last_read[k] > n->index) return wrong(w, n, "%%%s is overwritten while it is still read", v->name);
+            if (shares && !later && last_read[k] > n->index)
+                return wrong(w, n, "%%%s is overwritten while it is still read", v->name);
         }
     }
     return true;
@@ -453,14 +509,16 @@ static bool verify_places(struct verifier *w)
     int *last_read = ARENA_ARRAY(w->arena, int, w->g->nvalues + 1);
     for (int i = 0; i < w->g->nvalues; i++) last_read[i] = -1;
     GRAPH_EACH(w->g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i]) last_read[n->in[i]->id] = n->index;
-    GRAPH_EACH(w->g, n) {
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i]) last_read[n->in[i]->id] = n->index;
+    GRAPH_EACH(w->g, n)
+    {
         for (int i = 0; i < n->nout; i++) {
             const struct value *v = n->out[i], *root = root_of(v, w->g->nvalues);
             if (root->alias) return wrong(w, n, "the aliases of %%%s go round in a circle", v->name);
             if (v->space == SPACE_NONE) return wrong(w, n, "%%%s has no place", v->name);
-            if (v->alias && (v->space != root->space || v->offset != root->offset)) return wrong(w, n, "%%%s is not where its alias is", v->name);
+            if (v->alias && (v->space != root->space || v->offset != root->offset))
+                return wrong(w, n, "%%%s is not where its alias is", v->name);
         }
         if (!verify_in_place(w, n, last_read)) return false;
     }
@@ -472,15 +530,16 @@ static bool verify_plan(struct verifier *w)
     graph_number(w->g);
     if (!verify_places(w)) return false;
     const struct region *all = lifetimes(w);
-    return verify_space(w, all, SPACE_ARENA, w->g->arena_bytes, "arena")
-        && verify_space(w, all, SPACE_STATE, w->g->state_bytes, "state");
+    return verify_space(w, all, SPACE_ARENA, w->g->arena_bytes, "arena") &&
+           verify_space(w, all, SPACE_STATE, w->g->state_bytes, "state");
 }
 
 /* ---- all of it */
 
 static bool verify_nodes(struct verifier *w)
 {
-    GRAPH_EACH(w->g, n) {
+    GRAPH_EACH(w->g, n)
+    {
         if (n->body && !verify_body(w, n, n->body)) return false;
         if (!verify_dtypes(w, n) || !verify_shapes(w, n)) return false;
         for (int k = 0; k < MAX_PRE; k++)
@@ -492,7 +551,7 @@ static bool verify_nodes(struct verifier *w)
 
 const char *graph_verify(struct graph *g)
 {
-    struct verifier w = { g, g->arena, NULL };
+    struct verifier w = {g, g->arena, NULL};
     bool ok = verify_links(&w) && verify_values(&w) && verify_order(&w) && verify_nodes(&w);
     if (ok && g->stage >= STAGE_LAYOUT) ok = verify_borders(&w);
     if (ok && g->stage == STAGE_PLANNED) ok = verify_plan(&w);

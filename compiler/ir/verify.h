@@ -1,5 +1,5 @@
-/* verify.h: is the graph well formed? Definitions before uses, operator arity, types as op_infer finds them, names unique,
-   layouts legal for the operators at STAGE_LAYOUT, no overlap of live values at STAGE_PLANNED. */
+/* verify.h: is the graph well formed? Definitions before uses, operator arity, types as op_infer finds them, names
+   unique, layouts legal for the operators at STAGE_LAYOUT, no overlap of live values at STAGE_PLANNED. */
 #ifndef RNC_IR_VERIFY_H
 #define RNC_IR_VERIFY_H
 

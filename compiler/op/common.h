@@ -1,4 +1,5 @@
-/* common.h: what the operator families share: checks of input types, shapes in messages, addresses in reference tensors. */
+/* common.h: what the operator families share: checks of input types, shapes in messages, addresses in reference
+   tensors. */
 #ifndef RNC_OP_COMMON_H
 #define RNC_OP_COMMON_H
 
@@ -16,7 +17,8 @@ static inline const char *common_shape(struct op_error *e, const struct type *t)
     struct buf b;
     buf_init(&b, e->arena);
     buf_putc(&b, '[');
-    for (int k = t->rank >= 2; k < t->rank; k++) buf_printf(&b, "%s%lld", k > (t->rank >= 2) ? ", " : "", (long long)t->dim[k]);
+    for (int k = t->rank >= 2; k < t->rank; k++)
+        buf_printf(&b, "%s%lld", k > (t->rank >= 2) ? ", " : "", (long long)t->dim[k]);
     buf_putc(&b, ']');
     return b.data;
 }
@@ -34,7 +36,9 @@ static inline bool common_value(const struct type *t, const char *name, int min,
     if (t->dtype != DT_F32 && t->dtype != DT_BF16) return op_fail(e, "'%s' must be floating-point numbers", name);
     if (t->rank < min || t->rank > max) {
         op_fail(e, "'%s' must be %s, not %s", name,
-                min == 4 ? "an image [C, H, W]" : max == 2 && min == 2 ? "features [C]" : "an image [C, H, W] or features [C]",
+                min == 4               ? "an image [C, H, W]"
+                : max == 2 && min == 2 ? "features [C]"
+                                       : "an image [C, H, W] or features [C]",
                 common_shape(e, t));
         return min == 2 && max == 2 ? common_note(e, "flatten or global_avg_pool makes features of an image") : false;
     }
@@ -50,7 +54,8 @@ static inline bool common_result(struct type *out, enum dtype dt, int rank, cons
     struct type t = type_make(dt, rank, dim);
     for (int k = 0; k < rank; k++) {
         if (dim[k] < 1) return op_fail(e, "the result would be empty: %s", common_shape(e, &t));
-        if (!mul_i64(count, dim[k], &count) || count > RULE_MAX_ELEMENTS) return op_fail(e, "the result is too large: %s", common_shape(e, &t));
+        if (!mul_i64(count, dim[k], &count) || count > RULE_MAX_ELEMENTS)
+            return op_fail(e, "the result is too large: %s", common_shape(e, &t));
     }
     *out = t;
     return true;
@@ -71,9 +76,15 @@ static inline int64_t common_at(const struct type *t, int64_t n, int64_t c, int6
 }
 
 /* H·W, or 1 of features. */
-static inline int64_t common_pixels(const struct type *t) { return (t->rank > 2 ? t->dim[2] : 1) * (t->rank > 3 ? t->dim[3] : 1); }
+static inline int64_t common_pixels(const struct type *t)
+{
+    return (t->rank > 2 ? t->dim[2] : 1) * (t->rank > 3 ? t->dim[3] : 1);
+}
 
 /* Samples that a reference computes: the first n of the batch. */
-static inline int64_t common_samples(const struct ref_call *c, const struct type *t) { return min_i64(c->run.n, t->dim[0]); }
+static inline int64_t common_samples(const struct ref_call *c, const struct type *t)
+{
+    return min_i64(c->run.n, t->dim[0]);
+}
 
 #endif

@@ -17,24 +17,49 @@
 
 enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
 
-#define ATTR_STRIDE(who) {.name = "stride", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_KERNEL, \
-                     .help = "step between windows: one number or [h, w]"}
-#define ATTR_PAD(who) {.name = "pad", .def = {.type = ATTR_QUAD}, .ir_only = (who), .has_range = true, .min = 0, .max = MAX_KERNEL, \
-                  .help = "zeros round the image: one number, [h, w], [top, left, bottom, right], same or valid"}
-#define ATTR_DILATION(who) {.name = "dilation", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_KERNEL, \
-                       .help = "distance between the kernel's taps: one number or [h, w]"}
-#define ATTR_GROUPS(who) {.name = "groups", .def = {.type = ATTR_INT, .i = 1}, .ir_only = (who), .has_range = true, .min = 1, .max = MAX_CHANNELS, \
-                     .help = "channels are cut into this many groups that do not see each other"}
-#define ATTR_OUT {.name = "out", .def = {.type = ATTR_INT, .i = 1}, .required = true, .spec_only = true, .has_range = true, .min = 1, .max = MAX_CHANNELS, \
-                  .help = "output channels"}
-#define ATTR_KERNEL {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .spec_only = true, .has_range = true, .min = 1, .max = MAX_KERNEL, \
-                     .help = "the window: one number or [h, w]"}
-#define ATTR_BIAS {.name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, .help = "adds a number for each output channel"}
+#define ATTR_STRIDE(who)                                                                                          \
+    {                                                                                                             \
+        .name = "stride", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, \
+        .max = MAX_KERNEL, .help = "step between windows: one number or [h, w]"                                   \
+    }
+#define ATTR_PAD(who)                                                                                                \
+    {                                                                                                                \
+        .name = "pad", .def = {.type = ATTR_QUAD}, .ir_only = (who), .has_range = true, .min = 0, .max = MAX_KERNEL, \
+        .help = "zeros round the image: one number, [h, w], [top, left, bottom, right], same or valid"               \
+    }
+#define ATTR_DILATION(who)                                                                                          \
+    {                                                                                                               \
+        .name = "dilation", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = (who), .has_range = true, .min = 1, \
+        .max = MAX_KERNEL, .help = "distance between the kernel's taps: one number or [h, w]"                       \
+    }
+#define ATTR_GROUPS(who)                                                                                    \
+    {                                                                                                       \
+        .name = "groups", .def = {.type = ATTR_INT, .i = 1}, .ir_only = (who), .has_range = true, .min = 1, \
+        .max = MAX_CHANNELS, .help = "channels are cut into this many groups that do not see each other"    \
+    }
+#define ATTR_OUT                                                                                                  \
+    {                                                                                                             \
+        .name = "out", .def = {.type = ATTR_INT, .i = 1}, .required = true, .spec_only = true, .has_range = true, \
+        .min = 1, .max = MAX_CHANNELS, .help = "output channels"                                                  \
+    }
+#define ATTR_KERNEL                                                                                     \
+    {                                                                                                   \
+        .name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .spec_only = true, \
+        .has_range = true, .min = 1, .max = MAX_KERNEL, .help = "the window: one number or [h, w]"      \
+    }
+#define ATTR_BIAS                                                                 \
+    {                                                                             \
+        .name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, \
+        .help = "adds a number for each output channel"                           \
+    }
 
 /* Winograd's name is followed by its output tile (op_tile), in rising order. */
 static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", "winograd6", NULL};
-#define ATTR_ALGORITHM {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
-                        .help = "how it is computed; chosen by the pass `algorithm`"}
+#define ATTR_ALGORITHM                                                                           \
+    {                                                                                            \
+        .name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
+        .help = "how it is computed; chosen by the pass `algorithm`"                             \
+    }
 /* F(6)'s error would come near the budget of a gradient: it is not offered. */
 static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", NULL};
 
@@ -44,34 +69,78 @@ enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_
 enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE, G_ALGORITHM, G_CHANNELS };
 
 static const struct op_attr conv_attrs[] = {
-    [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
-    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false), [A_ALGORITHM] = ATTR_ALGORITHM,
+    [A_OUT] = ATTR_OUT,
+    [A_KERNEL] = ATTR_KERNEL,
+    [A_BIAS] = ATTR_BIAS,
+    [A_STRIDE] = ATTR_STRIDE(false),
+    [A_PAD] = ATTR_PAD(false),
+    [A_DILATION] = ATTR_DILATION(false),
+    [A_GROUPS] = ATTR_GROUPS(false),
+    [A_ALGORITHM] = ATTR_ALGORITHM,
 };
 static const struct op_attr transpose_attrs[] = {
-    [A_OUT] = ATTR_OUT, [A_KERNEL] = ATTR_KERNEL, [A_BIAS] = ATTR_BIAS, [A_STRIDE] = ATTR_STRIDE(false), [A_PAD] = ATTR_PAD(false),
-    [A_DILATION] = ATTR_DILATION(false), [A_GROUPS] = ATTR_GROUPS(false),
-    [A_OUTPUT_PAD] = {.name = "output_pad", .def = {.type = ATTR_PAIR}, .has_range = true, .min = 0, .max = MAX_KERNEL,
-                      .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride"},
+    [A_OUT] = ATTR_OUT,
+    [A_KERNEL] = ATTR_KERNEL,
+    [A_BIAS] = ATTR_BIAS,
+    [A_STRIDE] = ATTR_STRIDE(false),
+    [A_PAD] = ATTR_PAD(false),
+    [A_DILATION] = ATTR_DILATION(false),
+    [A_GROUPS] = ATTR_GROUPS(false),
+    [A_OUTPUT_PAD] =
+        {.name = "output_pad",
+         .def = {.type = ATTR_PAIR},
+         .has_range = true,
+         .min = 0,
+         .max = MAX_KERNEL,
+         .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride"},
 };
 static const struct op_attr dgrad_attrs[] = {
-    [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
-    [G_SIZE] = {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = 1 << 30,
+    [G_STRIDE] = ATTR_STRIDE(true),
+    [G_PAD] = ATTR_PAD(true),
+    [G_DILATION] = ATTR_DILATION(true),
+    [G_GROUPS] = ATTR_GROUPS(true),
+    [G_SIZE] = {.name = "size",
+                .def = {.type = ATTR_PAIR, .v = {1, 1}},
+                .ir_only = true,
+                .has_range = true,
+                .min = 1,
+                .max = 1 << 30,
                 .help = "the image's height and width"},
     [G_ALGORITHM] = ATTR_ALGORITHM,
-    [G_CHANNELS] = {.name = "channels", .def = {.type = ATTR_PAIR}, .ir_only = true, .has_range = true, .min = 0, .max = MAX_CHANNELS,
-                    .help = "the first of the image's channels that are wanted, and the one behind the last; [0, 0]: all"},
+    [G_CHANNELS] = {.name = "channels",
+                    .def = {.type = ATTR_PAIR},
+                    .ir_only = true,
+                    .has_range = true,
+                    .min = 0,
+                    .max = MAX_CHANNELS,
+                    .help =
+                        "the first of the image's channels that are wanted, and the one behind the last; [0, 0]: all"},
 };
 static const struct op_attr wgrad_attrs[] = {
-    [G_STRIDE] = ATTR_STRIDE(true), [G_PAD] = ATTR_PAD(true), [G_DILATION] = ATTR_DILATION(true), [G_GROUPS] = ATTR_GROUPS(true),
-    [G_KERNEL] = {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .ir_only = true, .has_range = true, .min = 1, .max = MAX_KERNEL,
+    [G_STRIDE] = ATTR_STRIDE(true),
+    [G_PAD] = ATTR_PAD(true),
+    [G_DILATION] = ATTR_DILATION(true),
+    [G_GROUPS] = ATTR_GROUPS(true),
+    [G_KERNEL] = {.name = "kernel",
+                  .def = {.type = ATTR_PAIR, .v = {1, 1}},
+                  .ir_only = true,
+                  .has_range = true,
+                  .min = 1,
+                  .max = MAX_KERNEL,
                   .help = "the window's height and width"},
-    [G_ALGORITHM] = {.name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = wgrad_algorithms,
+    [G_ALGORITHM] = {.name = "algorithm",
+                     .def = {.type = ATTR_ENUM},
+                     .ir_only = true,
+                     .choices = wgrad_algorithms,
                      .help = "how it is computed; chosen by the pass `algorithm`"},
 };
 
 /* ---- shapes */
 
-struct geometry { const int64_t *stride, *pad, *dilation; int64_t groups; };
+struct geometry {
+    const int64_t *stride, *pad, *dilation;
+    int64_t groups;
+};
 
 static struct geometry conv_geometry(const struct attr *a)
 {
@@ -91,10 +160,12 @@ static bool windows(const struct geometry *g, int axis, int64_t in, int64_t kern
     int64_t extent = (kernel - 1) * g->dilation[axis] + 1, padded = in + g->pad[axis] + g->pad[axis + 2];
     if (extent > padded) {
         if (g->dilation[axis] == 1)
-            op_fail(e, "kernel %lld does not fit into the padded %s %lld", (long long)kernel, axis_name[axis], (long long)padded);
+            op_fail(e, "kernel %lld does not fit into the padded %s %lld", (long long)kernel, axis_name[axis],
+                    (long long)padded);
         else
-            op_fail(e, "kernel %lld with dilation %lld spans %lld and does not fit into the padded %s %lld", (long long)kernel,
-                    (long long)g->dilation[axis], (long long)extent, axis_name[axis], (long long)padded);
+            op_fail(e, "kernel %lld with dilation %lld spans %lld and does not fit into the padded %s %lld",
+                    (long long)kernel, (long long)g->dilation[axis], (long long)extent, axis_name[axis],
+                    (long long)padded);
         return rule_note(e, "a smaller kernel, more pad, or a larger input would do");
     }
     *out = (padded - extent) / g->stride[axis] + 1;
@@ -110,28 +181,34 @@ static bool divisible(const char *what, int64_t channels, int64_t groups, struct
 /* W's [O, I/groups, …] against the channels of the two images; 0: not known. */
 static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t groups, struct op_error *e)
 {
-    if (w->rank != 4 || w->dtype != DT_F32) return op_fail(e, "the weight must be f32 of rank 4, not %s", rule_shape(e, w));
+    if (w->rank != 4 || w->dtype != DT_F32)
+        return op_fail(e, "the weight must be f32 of rank 4, not %s", rule_shape(e, w));
     if (!rule_size(w, "the weight", e)) return false;
     if (w->dim[2] > MAX_KERNEL || w->dim[3] > MAX_KERNEL || w->dim[0] > MAX_CHANNELS || w->dim[1] > MAX_CHANNELS)
         return op_fail(e, "the weight %s is too large", rule_shape(e, w));
     if (i && !divisible("input channels", i, groups, e)) return false;
     if (!divisible("output channels", w->dim[0], groups, e)) return false;
     if (i && w->dim[1] != i / groups)
-        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w), (long long)(w->dim[1] * groups), (long long)i);
+        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w),
+                       (long long)(w->dim[1] * groups), (long long)i);
     if (o && w->dim[0] != o)
-        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w), (long long)w->dim[0], (long long)o);
+        return op_fail(e, "the weight %s wants %lld channels, but there are %lld", rule_shape(e, w),
+                       (long long)w->dim[0], (long long)o);
     return true;
 }
 
 static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
 
 /* ALGORITHM: a Winograd tile only where one is possible; FORWARD: of stride 2, too. */
-static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, bool forward, struct op_error *e)
+static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, bool forward,
+                            struct op_error *e)
 {
     if (!algorithm || winograd_legal(w, g->stride, 1, g->pad, g->dilation, g->groups)) return true;
-    if (forward && strcmp(algorithms[algorithm], "winograd4") == 0 && winograd_legal(w, g->stride, 2, g->pad, g->dilation, g->groups)) return true;
-    return op_fail(e, "%s is for 3×3 kernels of stride 1%s without dilation or groups, with pads up to 2", algorithms[algorithm],
-                   forward && strcmp(algorithms[algorithm], "winograd4") == 0 ? " or 2" : "");
+    if (forward && strcmp(algorithms[algorithm], "winograd4") == 0 &&
+        winograd_legal(w, g->stride, 2, g->pad, g->dilation, g->groups))
+        return true;
+    return op_fail(e, "%s is for 3×3 kernels of stride 1%s without dilation or groups, with pads up to 2",
+                   algorithms[algorithm], forward && strcmp(algorithms[algorithm], "winograd4") == 0 ? " or 2" : "");
 }
 
 /* X with the channels of its further parts, the operands from FIRST on. */
@@ -144,8 +221,10 @@ static bool join_parts(const struct type *in, int nin, int first, int64_t groups
         if (!rule_f32(t, 4, 4, "a part of the input", e)) return false;
         if (groups > 1) return op_fail(e, "a grouped convolution cannot read its input in parts");
         if (t->dim[0] != x->dim[0] || t->dim[2] != x->dim[2] || t->dim[3] != x->dim[3])
-            return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]), rule_shape(e, t));
-        if (!add_i64(x->dim[1], t->dim[1], &x->dim[1]) || x->dim[1] > MAX_CHANNELS) return op_fail(e, "there are too many input channels");
+            return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]),
+                           rule_shape(e, t));
+        if (!add_i64(x->dim[1], t->dim[1], &x->dim[1]) || x->dim[1] > MAX_CHANNELS)
+            return op_fail(e, "there are too many input channels");
     }
     return true;
 }
@@ -166,16 +245,19 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
 }
 
 /* (H − 1)·stride − pads + extent + output_pad, as PyTorch's documentation of ConvTranspose2d has it. */
-static bool transpose_size(const struct attr *a, const struct type *x, const struct type *w, int64_t size[2], struct op_error *e)
+static bool transpose_size(const struct attr *a, const struct type *x, const struct type *w, int64_t size[2],
+                           struct op_error *e)
 {
     struct geometry g = conv_geometry(a);
     for (int k = 0; k < 2; k++) {
         int64_t more = a[A_OUTPUT_PAD].v[k], kernel = w->dim[2 + k];
         if (more >= g.stride[k])
-            return op_fail(e, "output_pad %lld must be less than the stride %lld", (long long)more, (long long)g.stride[k]);
+            return op_fail(e, "output_pad %lld must be less than the stride %lld", (long long)more,
+                           (long long)g.stride[k]);
         size[k] = (x->dim[2 + k] - 1) * g.stride[k] - g.pad[k] - g.pad[k + 2] + (kernel - 1) * g.dilation[k] + 1 + more;
         if (size[k] < 1)
-            return op_fail(e, "the pad %lld + %lld leaves nothing of the %s", (long long)g.pad[k], (long long)g.pad[k + 2], axis_name[k]);
+            return op_fail(e, "the pad %lld + %lld leaves nothing of the %s", (long long)g.pad[k],
+                           (long long)g.pad[k + 2], axis_name[k]);
     }
     return true;
 }
@@ -195,12 +277,14 @@ static bool transpose_infer(const struct type *in, int nin, const struct attr *a
 }
 
 /* Do the windows of an image [.., H, W] give an image of DY's size? */
-static bool check_windows(const struct geometry *g, int64_t h, int64_t w, const int64_t *kernel, const struct type *dy, struct op_error *e)
+static bool check_windows(const struct geometry *g, int64_t h, int64_t w, const int64_t *kernel, const struct type *dy,
+                          struct op_error *e)
 {
     int64_t p, q;
     if (!windows(g, 0, h, kernel[0], &p, e) || !windows(g, 1, w, kernel[1], &q, e)) return false;
     if (p == dy->dim[2] && q == dy->dim[3]) return true;
-    return op_fail(e, "%lld x %lld pixels give %lld x %lld windows, but dy is %s", (long long)h, (long long)w, (long long)p, (long long)q, rule_shape(e, dy));
+    return op_fail(e, "%lld x %lld pixels give %lld x %lld windows, but dy is %s", (long long)h, (long long)w,
+                   (long long)p, (long long)q, rule_shape(e, dy));
 }
 
 static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
@@ -216,7 +300,8 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
     if (part[1]) {
         if (part[0] >= part[1] || part[1] > c || g.groups > 1)
-            return op_fail(e, "channels [%lld, %lld) are no part of %lld", (long long)part[0], (long long)part[1], (long long)c);
+            return op_fail(e, "channels [%lld, %lld) are no part of %lld", (long long)part[0], (long long)part[1],
+                           (long long)c);
         c = part[1] - part[0];
     }
     out[0] = type_nchw(dy->dim[0], c, a[G_SIZE].v[0], a[G_SIZE].v[1]);
@@ -228,9 +313,12 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     const struct type *dy = &in[1];
     struct type joined, *x = &joined;
     struct geometry g = grad_geometry(a);
-    if (!rule_f32(&in[0], 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e) || !join_parts(in, nin, 2, g.groups, x, e)) return false;
-    if (x->dim[0] != dy->dim[0]) return op_fail(e, "the operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
-    if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e)) return false;
+    if (!rule_f32(&in[0], 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e) || !join_parts(in, nin, 2, g.groups, x, e))
+        return false;
+    if (x->dim[0] != dy->dim[0])
+        return op_fail(e, "the operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
+    if (!divisible("input channels", x->dim[1], g.groups, e) || !divisible("output channels", dy->dim[1], g.groups, e))
+        return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
     out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
     if (!check_algorithm(a[G_ALGORITHM].i, &g, &out[0], false, e)) return false;
@@ -239,7 +327,8 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
 
 /* ---- parameters */
 
-static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, int64_t bias, struct param_decl *out, struct op_error *e)
+static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, int64_t bias, struct param_decl *out,
+                   struct op_error *e)
 {
     if (!rule_size(weight, "the weight", e)) return -1;
     out[0] = (struct param_decl){"weight", VALUE_PARAM, *weight, INIT_KAIMING_NORMAL, fan_out};
@@ -258,7 +347,8 @@ static int conv_params(const struct type *in, int nin, const struct attr *a, str
     return declare(&w, o / groups * kh * kw, c / groups * kh * kw, a[A_BIAS].b ? o : 0, out, e);
 }
 
-static int transpose_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
+static int transpose_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out,
+                            struct op_error *e)
 {
     (void)nin;
     if (!rule_f32(&in[0], 4, 4, "the input", e)) return -1;
@@ -278,7 +368,8 @@ static void grad_attrs(const struct attr *a, const int64_t *size, struct attr ou
     for (int i = G_ALGORITHM; i <= G_CHANNELS; i++) out[i] = dgrad_attrs[i].def;
 }
 
-static struct value *built(struct grad_call *g, const char *op, struct value *a, struct value *b, const struct attr *attr)
+static struct value *built(struct grad_call *g, const char *op, struct value *a, struct value *b,
+                           const struct attr *attr)
 {
     return op_build_attrs(g->graph, NULL, op, (struct value *[]){a, b}, b ? 2 : 1, attr)->out[0];
 }
@@ -325,7 +416,8 @@ static void transpose_grad(struct grad_call *g)
         g->dx[1] = built(g, "conv2d_wgrad", g->dy[0], x, a);
     }
     if (g->need[0]) {
-        for (int i = 0; i < COUNT(conv_attrs); i++) c[i] = i < A_STRIDE || i > A_GROUPS ? conv_attrs[i].def : g->node->attr[i];
+        for (int i = 0; i < COUNT(conv_attrs); i++)
+            c[i] = i < A_STRIDE || i > A_GROUPS ? conv_attrs[i].def : g->node->attr[i];
         g->dx[0] = built(g, "conv2d", g->dy[0], w, c);
     }
 }
@@ -348,7 +440,8 @@ static int64_t dgrad_macs(const struct node *n)
 }
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
 
-/* The transformed input and the products, where several pieces share them, and the weights that are transformed at a time. */
+/* The transformed input and the products, where several pieces share them, and the weights that are transformed at a
+   time. */
 static size_t winograd_workspace(const struct node *n, int lanes)
 {
     int64_t m = op_tile(n);
@@ -369,7 +462,8 @@ static size_t conv_wgrad_workspace(const struct node *n, int lanes)
         return winograd_wgrad_workspace(&p, lanes);
     }
     int64_t taps = dw->dim[2] * dw->dim[3];
-    struct wgrad_plan p = wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], lanes);
+    struct wgrad_plan p =
+        wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], lanes);
     return wgrad_workspace(&p, dw->dim[0], dw->dim[1], taps, lanes);
 }
 
@@ -379,7 +473,8 @@ static void add_bias(const struct ref_call *c, int64_t samples)
 {
     if (c->nin < 3 || !c->in[2].data) return;
     const int64_t *d = c->out[0].type->dim;
-    for (int64_t k = 0; k < samples * d[1] * d[2] * d[3]; k++) c->out[0].data[k] += c->in[2].data[k / (d[2] * d[3]) % d[1]];
+    for (int64_t k = 0; k < samples * d[1] * d[2] * d[3]; k++)
+        c->out[0].data[k] += c->in[2].data[k / (d[2] * d[3]) % d[1]];
 }
 
 static void run_sum(const struct ref_call *c, struct geometry g, const struct ref_tensor *x, const struct ref_tensor *y,
@@ -388,8 +483,18 @@ static void run_sum(const struct ref_call *c, struct geometry g, const struct re
     const struct ref_tensor *out = &c->out[0];
     memset(out->data, 0, (size_t)type_elements(out->type) * sizeof *out->data); /* samples that are not real */
     sum(&(struct conv_ref){
-        .n = ref_samples(c, x->type), .groups = g.groups, .x = x->type->dim, .y = y->type->dim, .w = w->type->dim,
-        .stride = g.stride, .pad = g.pad, .dilation = g.dilation, .X = x->data, .Y = y->data, .W = w->data, .threads = c->run.threads,
+        .n = ref_samples(c, x->type),
+        .groups = g.groups,
+        .x = x->type->dim,
+        .y = y->type->dim,
+        .w = w->type->dim,
+        .stride = g.stride,
+        .pad = g.pad,
+        .dilation = g.dilation,
+        .X = x->data,
+        .Y = y->data,
+        .W = w->data,
+        .threads = c->run.threads,
     });
 }
 
@@ -400,7 +505,8 @@ static double *ref_memory(const struct type *t)
     return p;
 }
 
-/* X and its further parts, the operands from FIRST on, as one tensor of type *T; OWN: the memory that was needed for it, or NULL. */
+/* X and its further parts, the operands from FIRST on, as one tensor of type *T; OWN: the memory that was needed for
+   it, or NULL. */
 static struct ref_tensor joined_x(const struct ref_call *c, int first, struct type *t, double **own)
 {
     *t = *c->in[0].type;
@@ -447,7 +553,8 @@ static void ref_dgrad(struct ref_call *c)
     if (part[1]) t.dim[1] = part[1] - part[0];
     int64_t taps = t.dim[2] * t.dim[3], each = t.dim[1] * taps;
     double *some = ref_memory(&t);
-    for (int64_t o = 0; o < t.dim[0]; o++) memcpy(some + o * each, w.data + o * w.type->dim[1] * taps + part[0] * taps, (size_t)each * sizeof *some);
+    for (int64_t o = 0; o < t.dim[0]; o++)
+        memcpy(some + o * each, w.data + o * w.type->dim[1] * taps + part[0] * taps, (size_t)each * sizeof *some);
     run_sum(c, grad_geometry(c->attr), &c->out[0], &c->in[0], &(struct ref_tensor){&t, some}, conv_ref_x);
     free(some);
 }
@@ -474,7 +581,8 @@ static const struct op_test conv_tests[] = {
     {"x=2,16,13,13 weight=16,16,2,2 stride=2,2", 1e-5},
     {"x=1,17,7,13 weight=1,17,3,3 stride=2,1 pad=1,0,2,1", 1e-5},
     {"x=1,3,13,13 weight=16,3,3,3 dilation=2,2 pad=2,2,2,2", 1e-5},
-    {"x=3,2,9,17 weight=17,2,3,3 bias=17 pad=1,1,1,1", 1e-5}, /* few channels, which bf16 takes in pairs along rows of taps */
+    {"x=3,2,9,17 weight=17,2,3,3 bias=17 pad=1,1,1,1",
+     1e-5}, /* few channels, which bf16 takes in pairs along rows of taps */
     {"x=3,3,31,33 weight=32,3,3,3 pad=1,1,1,1", 1e-5},
     {"x=2,4,15,30 weight=16,4,5,5 dilation=1,3 pad=2,6,2,5", 1e-5},
     {"x=3,5,29,31 weight=33,5,7,5 stride=2,2 pad=3,2,3,2", 1e-5},
@@ -602,7 +710,8 @@ static const struct op_test wgrad_tests[] = {
     {"x=3,17,57,13 dy=3,16,57,11 pad=2,0,0,0 kernel=3,3 algorithm=winograd5", 1e-5},
     {"x=3,48,15,29 dy=3,64,15,29 x2=3,80,15,29 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
     {"x=16,16,14,14 dy=16,16,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5},
-    {"x=3,192,14,14 dy=3,208,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5", 1e-5}, /* operands transformed once, into the workspace */
+    {"x=3,192,14,14 dy=3,208,14,14 pad=1,1,1,1 kernel=3,3 algorithm=winograd5",
+     1e-5}, /* operands transformed once, into the workspace */
     {"x=5,96,9,13 dy=5,192,9,13 x2=5,103,9,13 pad=1,1,1,1 kernel=3,3 algorithm=winograd4", 1e-5},
     {"x=40,192,5,3 dy=40,192,5,3 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-5},
     {"x=4,16,56,56 dy=4,16,56,56 pad=1,1,1,1 kernel=3,3 algorithm=winograd2", 1e-6}, /* the budgets, on many tiles */
@@ -614,32 +723,91 @@ static const struct op_test wgrad_tests[] = {
 
 /* ---- rows */
 
-#define FURTHER_PARTS {"x2", OPERAND_PART, true}, {"x3", OPERAND_PART, true}, {"x4", OPERAND_PART, true}
-static const struct op_operand conv_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}, FURTHER_PARTS};
-static const struct op_operand transpose_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}};
+#define FURTHER_PARTS \
+    {"x2", OPERAND_PART, true}, {"x3", OPERAND_PART, true}, { "x4", OPERAND_PART, true }
+static const struct op_operand conv_operands[] = {
+    {"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}, FURTHER_PARTS};
+static const struct op_operand transpose_operands[] = {{"x", OPERAND_VALUE, false},
+                                                       {"weight", OPERAND_PARAM, false},
+                                                       {"bias", OPERAND_PARAM, true}};
 static const struct op_operand dgrad_operands[] = {{"dy", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}};
-static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false}, {"dy", OPERAND_VALUE, false}, FURTHER_PARTS};
+static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false},
+                                                   {"dy", OPERAND_VALUE, false},
+                                                   FURTHER_PARTS};
 
 extern const struct op_def op_conv_rows[];
 extern const int op_conv_nrows;
 
 const struct op_def op_conv_rows[] = {
-    {.name = "conv2d", .help = "2-d convolution (cross-correlation, as the field has it)",
-     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = conv_operands, .noperands = COUNT(conv_operands), .nouts = 1,
-     .attrs = conv_attrs, .nattr = COUNT(conv_attrs), .params = conv_params, .infer = conv_infer, .grad = conv_grad, .macs = conv_macs,
-     .prologues = 1, .workspace = winograd_workspace,
-     .ref = ref_conv, .tests = conv_tests, .ntests = COUNT(conv_tests), .bf16 = true},
-    {.name = "conv_transpose2d", .help = "transposed 2-d convolution: learned upsampling",
-     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = transpose_operands, .noperands = COUNT(transpose_operands), .nouts = 1,
-     .attrs = transpose_attrs, .nattr = COUNT(transpose_attrs), .params = transpose_params, .infer = transpose_infer,
-     .grad = transpose_grad, .macs = input_macs, .ref = ref_transpose, .tests = transpose_tests, .ntests = COUNT(transpose_tests), .bf16 = true},
-    {.name = "conv2d_dgrad", .help = "gradient of conv2d by its input",
-     .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
-     .attrs = dgrad_attrs, .nattr = COUNT(dgrad_attrs), .infer = dgrad_infer, .macs = dgrad_macs, .prologues = 1, .workspace = winograd_workspace,
-     .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests), .bf16 = true},
-    {.name = "conv2d_wgrad", .help = "gradient of conv2d by its weight",
-     .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
-     .attrs = wgrad_attrs, .nattr = COUNT(wgrad_attrs), .infer = wgrad_infer, .macs = wgrad_macs, .prologues = 2, .workspace = conv_wgrad_workspace,
-     .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests), .bf16 = true},
+    {.name = "conv2d",
+     .help = "2-d convolution (cross-correlation, as the field has it)",
+     .class_ = OP_LAYER,
+     .family = KERNEL_CONV,
+     .operands = conv_operands,
+     .noperands = COUNT(conv_operands),
+     .nouts = 1,
+     .attrs = conv_attrs,
+     .nattr = COUNT(conv_attrs),
+     .params = conv_params,
+     .infer = conv_infer,
+     .grad = conv_grad,
+     .macs = conv_macs,
+     .prologues = 1,
+     .workspace = winograd_workspace,
+     .ref = ref_conv,
+     .tests = conv_tests,
+     .ntests = COUNT(conv_tests),
+     .bf16 = true},
+    {.name = "conv_transpose2d",
+     .help = "transposed 2-d convolution: learned upsampling",
+     .class_ = OP_LAYER,
+     .family = KERNEL_CONV,
+     .operands = transpose_operands,
+     .noperands = COUNT(transpose_operands),
+     .nouts = 1,
+     .attrs = transpose_attrs,
+     .nattr = COUNT(transpose_attrs),
+     .params = transpose_params,
+     .infer = transpose_infer,
+     .grad = transpose_grad,
+     .macs = input_macs,
+     .ref = ref_transpose,
+     .tests = transpose_tests,
+     .ntests = COUNT(transpose_tests),
+     .bf16 = true},
+    {.name = "conv2d_dgrad",
+     .help = "gradient of conv2d by its input",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_CONV,
+     .operands = dgrad_operands,
+     .noperands = COUNT(dgrad_operands),
+     .nouts = 1,
+     .attrs = dgrad_attrs,
+     .nattr = COUNT(dgrad_attrs),
+     .infer = dgrad_infer,
+     .macs = dgrad_macs,
+     .prologues = 1,
+     .workspace = winograd_workspace,
+     .ref = ref_dgrad,
+     .tests = dgrad_tests,
+     .ntests = COUNT(dgrad_tests),
+     .bf16 = true},
+    {.name = "conv2d_wgrad",
+     .help = "gradient of conv2d by its weight",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_WGRAD,
+     .operands = wgrad_operands,
+     .noperands = COUNT(wgrad_operands),
+     .nouts = 1,
+     .attrs = wgrad_attrs,
+     .nattr = COUNT(wgrad_attrs),
+     .infer = wgrad_infer,
+     .macs = wgrad_macs,
+     .prologues = 2,
+     .workspace = conv_wgrad_workspace,
+     .ref = ref_wgrad,
+     .tests = wgrad_tests,
+     .ntests = COUNT(wgrad_tests),
+     .bf16 = true},
 };
 const int op_conv_nrows = COUNT(op_conv_rows);

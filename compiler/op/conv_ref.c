@@ -1,6 +1,8 @@
-/* conv_ref.c: the textbook's way (Chellapilla et al. 2006): the pixels under the windows' taps become a matrix, and the sum a product of
-   matrices. It shares nothing with the kernels of gen/, and every sum is one of doubles. Windows outside the image are settled in one place
-   (`find_pixels`); the product (`multiply`) knows nothing of images. Work is cut into jobs that write to different elements. */
+/* conv_ref.c: the textbook's way (Chellapilla et al. 2006): the pixels under the windows' taps become a matrix, and the
+   sum a product of matrices. It shares nothing with the kernels of gen/, and every sum is one of doubles. Windows
+   outside the image are settled in one place
+   (`find_pixels`); the product (`multiply`) knows nothing of images. Work is cut into jobs that write to different
+   elements. */
 #include "op/conv_ref.h"
 
 #include <assert.h>
@@ -17,12 +19,22 @@ enum { WINDOWS = 128, CHANNELS = 8, LANES = 8, ROWS = 6, DEPTH = 256, MAX_THREAD
 /* ---- C[m, n] += sum over k of A[m, k] · B[k, n] */
 
 /* A is anywhere, with steps by row and by column; B in panels: [N / LANES][K][LANES]; C has rows. */
-struct product { int64_t m, n, k; const double *a; int64_t a_row, a_column; const double *b; double *c; int64_t c_row; };
+struct product {
+    int64_t m, n, k;
+    const double *a;
+    int64_t a_row, a_column;
+    const double *b;
+    double *c;
+    int64_t c_row;
+};
 
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 /* DEPTH columns of ROWS rows of A, column by column; rows past the last repeat it, and are not stored. */
-struct slice { double a[DEPTH][ROWS]; int64_t row, k, depth; };
+struct slice {
+    double a[DEPTH][ROWS];
+    int64_t row, k, depth;
+};
 
 static inline void take_slice(struct slice *s, const struct product *p, int64_t row, int64_t k)
 {
@@ -36,7 +48,8 @@ static inline void take_slice(struct slice *s, const struct product *p, int64_t 
 }
 
 /* A slice against one panel. */
-static inline __attribute__((always_inline)) void multiply_slice(const struct product *p, const struct slice *s, int64_t panel)
+static inline __attribute__((always_inline)) void multiply_slice(const struct product *p, const struct slice *s,
+                                                                 int64_t panel)
 {
     const double *b = p->b + (panel * p->k + s->k) * LANES;
     lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
@@ -53,7 +66,8 @@ static inline __attribute__((always_inline)) void multiply_slice(const struct pr
     const lanes sums[ROWS] = {s0, s1, s2, s3, s4, s5};
     const int64_t first = panel * LANES;
     for (int64_t i = 0; i < min_i64(ROWS, p->m - s->row); i++)
-        for (int64_t j = 0; j < min_i64(LANES, p->n - first); j++) p->c[(s->row + i) * p->c_row + first + j] += sums[i][j];
+        for (int64_t j = 0; j < min_i64(LANES, p->n - first); j++)
+            p->c[(s->row + i) * p->c_row + first + j] += sums[i][j];
 }
 
 /* The slice stays in the first-level cache and B's part in the second. */
@@ -67,8 +81,8 @@ static inline __attribute__((always_inline)) void multiply_all(const struct prod
         }
 }
 
-/* The same C for the widest vectors that the processor has. Products are rounded before they are added (C17 contracts nothing), so the
-   bits are the same on all. */
+/* The same C for the widest vectors that the processor has. Products are rounded before they are added (C17 contracts
+   nothing), so the bits are the same on all. */
 static void multiply_any(const struct product *p) { multiply_all(p); }
 #ifdef __x86_64__
 __attribute__((target("avx512f"))) static void multiply_avx512(const struct product *p) { multiply_all(p); }
@@ -89,13 +103,15 @@ static void multiply(const struct product *p)
 /* ---- jobs */
 
 /* What a thread works with: B of a product, and C where it is not the result itself. */
-struct room { double *b, *c; };
+struct room {
+    double *b, *c;
+};
 struct jobs {
     const struct conv_ref *conv;
     void (*run)(const struct jobs *j, int64_t job, struct room *room);
-    int64_t count, taps, blocks;       /* taps of one channel; blocks of windows or of channels */
+    int64_t count, taps, blocks;        /* taps of one channel; blocks of windows or of channels */
     int64_t in, out, x_pixels, windows; /* channels of one group; H·W; P·Q */
-    size_t b, c;                       /* doubles of a room */
+    size_t b, c;                        /* doubles of a room */
     atomic_llong next;
 };
 
@@ -122,8 +138,13 @@ static void run_jobs(struct jobs *j)
 static struct jobs jobs_of(const struct conv_ref *c, void (*run)(const struct jobs *j, int64_t job, struct room *room))
 {
     return (struct jobs){
-        .conv = c, .run = run, .taps = c->w[2] * c->w[3], .in = c->w[1], .out = c->w[0] / c->groups,
-        .x_pixels = c->x[2] * c->x[3], .windows = c->y[2] * c->y[3],
+        .conv = c,
+        .run = run,
+        .taps = c->w[2] * c->w[3],
+        .in = c->w[1],
+        .out = c->w[0] / c->groups,
+        .x_pixels = c->x[2] * c->x[3],
+        .windows = c->y[2] * c->y[3],
     };
 }
 
@@ -158,7 +179,8 @@ static double *in_panel(double *b, int64_t rows, int64_t row, int64_t column)
 static int64_t whole_panels(int64_t columns) { return div_up(columns, LANES) * LANES; }
 
 /* Sample N's channel I (of group G) of an image, of CHANNELS_ channels a group and PIXELS pixels. */
-static double *plane(const struct conv_ref *c, double *image, int64_t n, int64_t g, int64_t i, int64_t channels, int64_t pixels)
+static double *plane(const struct conv_ref *c, double *image, int64_t n, int64_t g, int64_t i, int64_t channels,
+                     int64_t pixels)
 {
     return image + ((n * c->groups + g) * channels + i) * pixels;
 }
@@ -169,14 +191,16 @@ static double *plane(const struct conv_ref *c, double *image, int64_t n, int64_t
 static void run_y(const struct jobs *j, int64_t job, struct room *room)
 {
     const struct conv_ref *c = j->conv;
-    const int64_t first = digit(&job, j->blocks) * WINDOWS, g = digit(&job, c->groups), n = job, count = min_i64(WINDOWS, j->windows - first);
+    const int64_t first = digit(&job, j->blocks) * WINDOWS, g = digit(&job, c->groups), n = job,
+                  count = min_i64(WINDOWS, j->windows - first);
     const int64_t rows = j->in * j->taps;
     int64_t pixel[WINDOWS];
     for (int64_t tap = 0; tap < j->taps; tap++) {
         find_pixels(c, tap, first, count, pixel);
         for (int64_t i = 0; i < j->in; i++) {
             const double *x = plane(c, c->X, n, g, i, j->in, j->x_pixels);
-            for (int64_t k = 0; k < count; k++) *in_panel(room->b, rows, i * j->taps + tap, k) = pixel[k] < 0 ? 0 : x[pixel[k]];
+            for (int64_t k = 0; k < count; k++)
+                *in_panel(room->b, rows, i * j->taps + tap, k) = pixel[k] < 0 ? 0 : x[pixel[k]];
         }
     }
     double *y = plane(c, c->Y, n, g, 0, j->out, j->windows) + first;
@@ -193,11 +217,13 @@ void conv_ref_y(const struct conv_ref *c)
     run_jobs(&j);
 }
 
-/* P[tap, window] = Wᵀ[tap, o] · Y[o, window], each element of which goes to its pixel of X: a sample, a group, a block of channels. */
+/* P[tap, window] = Wᵀ[tap, o] · Y[o, window], each element of which goes to its pixel of X: a sample, a group, a block
+   of channels. */
 static void run_x(const struct jobs *j, int64_t job, struct room *room)
 {
     const struct conv_ref *c = j->conv;
-    const int64_t from = digit(&job, j->blocks) * CHANNELS, g = digit(&job, c->groups), n = job, channels = min_i64(CHANNELS, j->in - from);
+    const int64_t from = digit(&job, j->blocks) * CHANNELS, g = digit(&job, c->groups), n = job,
+                  channels = min_i64(CHANNELS, j->in - from);
     const int64_t rows = channels * j->taps, all = j->in * j->taps;
     int64_t pixel[WINDOWS];
     double *x = plane(c, c->X, n, g, from, j->in, j->x_pixels);
@@ -209,7 +235,8 @@ static void run_x(const struct jobs *j, int64_t job, struct room *room)
             for (int64_t k = 0; k < count; k++) *in_panel(room->b, j->out, o, k) = y[k];
         }
         memset(room->c, 0, (size_t)(rows * WINDOWS) * sizeof *room->c);
-        multiply(&(struct product){rows, count, j->out, c->W + g * j->out * all + from * j->taps, 1, all, room->b, room->c, WINDOWS});
+        multiply(&(struct product){rows, count, j->out, c->W + g * j->out * all + from * j->taps, 1, all, room->b,
+                                   room->c, WINDOWS});
         for (int64_t tap = 0; tap < j->taps; tap++) {
             find_pixels(c, tap, first, count, pixel);
             for (int64_t i = 0; i < channels; i++)
@@ -245,7 +272,8 @@ static void run_w(const struct jobs *j, int64_t job, struct room *room)
                 find_pixels(c, tap, first, count, pixel);
                 for (int64_t i = 0; i < channels; i++) {
                     const double *x = plane(c, c->X, n, g, from + i, j->in, j->x_pixels);
-                    for (int64_t k = 0; k < count; k++) *in_panel(room->b, count, k, i * j->taps + tap) = pixel[k] < 0 ? 0 : x[pixel[k]];
+                    for (int64_t k = 0; k < count; k++)
+                        *in_panel(room->b, count, k, i * j->taps + tap) = pixel[k] < 0 ? 0 : x[pixel[k]];
                 }
             }
             const double *y = plane(c, c->Y, n, g, 0, j->out, j->windows) + first;

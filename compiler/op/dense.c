@@ -9,9 +9,18 @@ enum { MAX_FEATURES = 1 << 28 };
 enum { A_OUT, A_BIAS };
 
 static const struct op_attr dense_attrs[] = {
-    [A_OUT] = {.name = "out", .def = {.type = ATTR_INT, .i = 1}, .required = true, .spec_only = true, .has_range = true, .min = 1, .max = MAX_FEATURES,
+    [A_OUT] = {.name = "out",
+               .def = {.type = ATTR_INT, .i = 1},
+               .required = true,
+               .spec_only = true,
+               .has_range = true,
+               .min = 1,
+               .max = MAX_FEATURES,
                .help = "output features"},
-    [A_BIAS] = {.name = "bias", .def = {.type = ATTR_BOOL, .b = true}, .spec_only = true, .help = "adds a number for each output feature"},
+    [A_BIAS] = {.name = "bias",
+                .def = {.type = ATTR_BOOL, .b = true},
+                .spec_only = true,
+                .help = "adds a number for each output feature"},
 };
 
 /* ---- shapes */
@@ -25,9 +34,11 @@ static bool features(const struct type *x, struct op_error *e)
 
 static bool weight_goes(const struct type *w, int axis, int64_t channels, struct op_error *e)
 {
-    if (w->rank != 2 || w->dtype != DT_F32) return op_fail(e, "the weight must be f32 of rank 2, not %s", rule_shape(e, w));
+    if (w->rank != 2 || w->dtype != DT_F32)
+        return op_fail(e, "the weight must be f32 of rank 2, not %s", rule_shape(e, w));
     if (w->dim[axis] == channels) return rule_size(w, "the weight", e);
-    return op_fail(e, "the weight %s wants %lld features, but there are %lld", rule_shape(e, w), (long long)w->dim[axis], (long long)channels);
+    return op_fail(e, "the weight %s wants %lld features, but there are %lld", rule_shape(e, w),
+                   (long long)w->dim[axis], (long long)channels);
 }
 
 static bool matrix(struct type *out, int64_t rows, int64_t columns, struct op_error *e)
@@ -61,7 +72,8 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
 }
 
 /* Both drawn from ±1/sqrt(fan_in), PyTorch's default for Linear. */
-static int dense_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
+static int dense_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out,
+                        struct op_error *e)
 {
     (void)nin;
     if (!features(&in[0], e)) return -1;
@@ -145,32 +157,23 @@ static void ref_wgrad(struct ref_call *c)
 }
 
 static const struct op_test dense_tests[] = {
-    {"x=1,1 weight=1,1", 1e-5},
-    {"x=3,17 weight=3,17 bias=3", 1e-5},
-    {"x=1,64 weight=10,64 bias=10", 1e-5},
-    {"x=2,33 weight=17,33", 1e-5},
-    {"x=13,16 weight=32,16 bias=32", 1e-5},
-    {"x=3,7 weight=1,7", 1e-5},
+    {"x=1,1 weight=1,1", 1e-5},    {"x=3,17 weight=3,17 bias=3", 1e-5},    {"x=1,64 weight=10,64 bias=10", 1e-5},
+    {"x=2,33 weight=17,33", 1e-5}, {"x=13,16 weight=32,16 bias=32", 1e-5}, {"x=3,7 weight=1,7", 1e-5},
 };
 static const struct op_test dgrad_tests[] = {
-    {"dy=1,1 weight=1,1", 1e-5},
-    {"dy=3,3 weight=3,17", 1e-5},
-    {"dy=1,10 weight=10,64", 1e-5},
-    {"dy=2,17 weight=17,33", 1e-5},
-    {"dy=13,32 weight=32,16", 1e-5},
+    {"dy=1,1 weight=1,1", 1e-5},    {"dy=3,3 weight=3,17", 1e-5},    {"dy=1,10 weight=10,64", 1e-5},
+    {"dy=2,17 weight=17,33", 1e-5}, {"dy=13,32 weight=32,16", 1e-5},
 };
 static const struct op_test wgrad_tests[] = {
-    {"x=1,1 dy=1,1", 1e-5},
-    {"x=3,17 dy=3,3", 1e-5},
-    {"x=1,64 dy=1,10", 1e-5},
-    {"x=2,33 dy=2,17", 1e-5},
-    {"x=13,16 dy=13,32", 1e-5},
-    {"x=9,100 dy=9,120", 1e-5},
+    {"x=1,1 dy=1,1", 1e-5},   {"x=3,17 dy=3,3", 1e-5},    {"x=1,64 dy=1,10", 1e-5},
+    {"x=2,33 dy=2,17", 1e-5}, {"x=13,16 dy=13,32", 1e-5}, {"x=9,100 dy=9,120", 1e-5},
 };
 
 /* ---- rows */
 
-static const struct op_operand dense_operands[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}};
+static const struct op_operand dense_operands[] = {{"x", OPERAND_VALUE, false},
+                                                   {"weight", OPERAND_PARAM, false},
+                                                   {"bias", OPERAND_PARAM, true}};
 static const struct op_operand dgrad_operands[] = {{"dy", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}};
 static const struct op_operand wgrad_operands[] = {{"x", OPERAND_VALUE, false}, {"dy", OPERAND_VALUE, false}};
 
@@ -178,16 +181,46 @@ extern const struct op_def op_dense_rows[];
 extern const int op_dense_nrows;
 
 const struct op_def op_dense_rows[] = {
-    {.name = "dense", .help = "fully connected: every output feature sees every input feature",
-     .class_ = OP_LAYER, .family = KERNEL_CONV, .operands = dense_operands, .noperands = COUNT(dense_operands), .nouts = 1,
-     .attrs = dense_attrs, .nattr = COUNT(dense_attrs), .params = dense_params, .infer = dense_infer, .grad = dense_grad,
-     .macs = dense_macs, .ref = ref_dense, .tests = dense_tests, .ntests = COUNT(dense_tests)},
-    {.name = "dense_dgrad", .help = "gradient of dense by its input",
-     .class_ = OP_INTERNAL, .family = KERNEL_CONV, .operands = dgrad_operands, .noperands = COUNT(dgrad_operands), .nouts = 1,
-     .infer = dgrad_infer, .macs = dense_macs, .ref = ref_dgrad, .tests = dgrad_tests, .ntests = COUNT(dgrad_tests)},
-    {.name = "dense_wgrad", .help = "gradient of dense by its weight",
-     .class_ = OP_INTERNAL, .family = KERNEL_WGRAD, .operands = wgrad_operands, .noperands = COUNT(wgrad_operands), .nouts = 1,
-     .infer = wgrad_infer, .macs = wgrad_macs, .workspace = dense_wgrad_workspace,
-     .ref = ref_wgrad, .tests = wgrad_tests, .ntests = COUNT(wgrad_tests)},
+    {.name = "dense",
+     .help = "fully connected: every output feature sees every input feature",
+     .class_ = OP_LAYER,
+     .family = KERNEL_CONV,
+     .operands = dense_operands,
+     .noperands = COUNT(dense_operands),
+     .nouts = 1,
+     .attrs = dense_attrs,
+     .nattr = COUNT(dense_attrs),
+     .params = dense_params,
+     .infer = dense_infer,
+     .grad = dense_grad,
+     .macs = dense_macs,
+     .ref = ref_dense,
+     .tests = dense_tests,
+     .ntests = COUNT(dense_tests)},
+    {.name = "dense_dgrad",
+     .help = "gradient of dense by its input",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_CONV,
+     .operands = dgrad_operands,
+     .noperands = COUNT(dgrad_operands),
+     .nouts = 1,
+     .infer = dgrad_infer,
+     .macs = dense_macs,
+     .ref = ref_dgrad,
+     .tests = dgrad_tests,
+     .ntests = COUNT(dgrad_tests)},
+    {.name = "dense_wgrad",
+     .help = "gradient of dense by its weight",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_WGRAD,
+     .operands = wgrad_operands,
+     .noperands = COUNT(wgrad_operands),
+     .nouts = 1,
+     .infer = wgrad_infer,
+     .macs = wgrad_macs,
+     .workspace = dense_wgrad_workspace,
+     .ref = ref_wgrad,
+     .tests = wgrad_tests,
+     .ntests = COUNT(wgrad_tests)},
 };
 const int op_dense_nrows = COUNT(op_dense_rows);

@@ -87,12 +87,16 @@ void eval_round(struct eval *e, const struct value *v)
 }
 
 /* A value's type as references know it: plain, and not how it is stored. */
-static struct type reference_type(const struct type *t) { return type_make(t->dtype == DT_BF16 ? DT_F32 : t->dtype, t->rank, t->dim); }
-
-static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer, const struct ref_tensor *in, int nin,
-                     struct ref_tensor *out, int nout)
+static struct type reference_type(const struct type *t)
 {
-    struct ref_call c = {.attr = attr, .op = op, .in = in, .nin = nin, .out = out, .nout = nout, .run = e->run, .layer = layer};
+    return type_make(t->dtype == DT_BF16 ? DT_F32 : t->dtype, t->rank, t->dim);
+}
+
+static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer,
+                     const struct ref_tensor *in, int nin, struct ref_tensor *out, int nout)
+{
+    struct ref_call c = {
+        .attr = attr, .op = op, .in = in, .nin = nin, .out = out, .nout = nout, .run = e->run, .layer = layer};
     assert(op->ref);
     op->ref(&c);
 }
@@ -100,7 +104,11 @@ static void call_ref(struct eval *e, const struct op_def *op, const struct attr 
 /* ---- bodies */
 
 /* A tensor that lives while one node is evaluated: type and data. */
-struct temp { struct type type; double *data; bool owned; };
+struct temp {
+    struct type type;
+    double *data;
+    bool owned;
+};
 
 static struct temp temp_new(struct eval *e, const struct type *t)
 {
@@ -126,8 +134,10 @@ static void spread(const struct temp *src, const struct type *full, double *out)
     for (int64_t i = 0; i < count; i++) out[i] = src->data[src->type.rank == 0 ? 0 : i / inner % channels];
 }
 
-/* Evaluates OP on ARG. Operands are handed over as they are if the shape rule takes them ([C] of bn_apply), else spread over FULL. */
-static void body_insn(struct eval *e, const struct body_insn *b, struct temp *arg, const struct type *full, struct temp *result)
+/* Evaluates OP on ARG. Operands are handed over as they are if the shape rule takes them ([C] of bn_apply), else spread
+   over FULL. */
+static void body_insn(struct eval *e, const struct body_insn *b, struct temp *arg, const struct type *full,
+                      struct temp *result)
 {
     struct type in[MAX_BODY_ARGS], out[MAX_OUTS];
     struct ref_tensor ref[MAX_BODY_ARGS];
@@ -160,7 +170,8 @@ static void body_insn(struct eval *e, const struct body_insn *b, struct temp *ar
     arena_free(scratch);
 }
 
-static struct temp resolve(struct eval *e, const struct node *n, const struct body_ref *r, const struct temp *acc, struct temp (*insn)[MAX_RESULTS])
+static struct temp resolve(struct eval *e, const struct node *n, const struct body_ref *r, const struct temp *acc,
+                           struct temp (*insn)[MAX_RESULTS])
 {
     struct temp t;
     if (r->source == BODY_ACC) t = acc[r->index];
@@ -174,7 +185,8 @@ static struct temp resolve(struct eval *e, const struct node *n, const struct bo
 }
 
 /* The body or a prologue B of N, on values of type FULL: result i goes to OUT[i]. */
-static void eval_body(struct eval *e, const struct node *n, const struct body *b, struct temp *acc, const struct type *full, const struct ref_tensor *out)
+static void eval_body(struct eval *e, const struct node *n, const struct body *b, struct temp *acc,
+                      const struct type *full, const struct ref_tensor *out)
 {
     struct temp insn[MAX_BODY][MAX_RESULTS];
     memset(insn, 0, sizeof insn);
@@ -262,7 +274,8 @@ static void eval_fused(struct eval *e, const struct node *n)
         struct type out[MAX_OUTS];
         struct ref_tensor ref[MAX_OUTS];
         assert(n->nanchor <= MAX_IN);
-        for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? reference_type(&n->in[i]->type) : (struct type){.rank = -1};
+        for (int i = 0; i < n->nanchor; i++)
+            in[i] = n->in[i] ? reference_type(&n->in[i]->type) : (struct type){.rank = -1};
         memset(out, 0, sizeof out);
         bool ok = n->op->infer(in, n->nanchor, n->attr, out, NULL);
         assert(ok);
@@ -310,7 +323,8 @@ void eval_run(struct eval *e, bool free_dead)
 {
     struct arena *a = arena_new();
     int *uses = free_dead ? graph_use_counts(e->graph, a) : NULL;
-    GRAPH_EACH(e->graph, n) {
+    GRAPH_EACH(e->graph, n)
+    {
         eval_node(e, n);
         if (free_dead) release(e, n, uses);
     }

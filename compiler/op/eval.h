@@ -1,5 +1,6 @@
-/* eval.h: the reference interpreter. Evaluates any graph (raw, differentiated, fused, laid out) node by node with the operators'
-   references on plain tensors of doubles (dropout drops only where the graph trains); layouts, packing and memory offsets are ignored, being no part of the meaning. */
+/* eval.h: the reference interpreter. Evaluates any graph (raw, differentiated, fused, laid out) node by node with the
+   operators' references on plain tensors of doubles (dropout drops only where the graph trains); layouts, packing and
+   memory offsets are ignored, being no part of the meaning. */
 #ifndef RNC_OP_EVAL_H
 #define RNC_OP_EVAL_H
 
@@ -9,7 +10,8 @@
 struct eval;
 struct eval *eval_new(const struct graph *g, struct ref_run run); /* run.n samples */
 void eval_free(struct eval *e);
-/* The tensor of V, type_elements(V) doubles: set an argument's before eval_run, read any after. Allocated zeroed at first touch. */
+/* The tensor of V, type_elements(V) doubles: set an argument's before eval_run, read any after. Allocated zeroed at
+   first touch. */
 double *eval_data(struct eval *e, const struct value *v);
 void eval_set_f32(struct eval *e, const struct value *v, const float *data); /* plain */
 /* Every node in order (free_dead: intermediates are freed after their last use). */

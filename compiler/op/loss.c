@@ -1,5 +1,6 @@
-/* loss.c: the losses and their gradients. Each loss is weight times a mean over the n real samples; each gradient is that of the
-   weighted loss by the first operand, the loss being a term of the sum that training minimises (so what flows into it is 1). */
+/* loss.c: the losses and their gradients. Each loss is weight times a mean over the n real samples; each gradient is
+   that of the weighted loss by the first operand, the loss being a term of the sum that training minimises (so what
+   flows into it is 1). */
 #include <math.h>
 #include "op/op.h"
 #include "op/rule.h"
@@ -7,13 +8,25 @@
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
-#define ATTR_WEIGHT {.name = "weight", .def = {.type = ATTR_FLOAT, .f = 1}, .has_range = true, .min = 0, .max = 1e9, \
-                     .help = "this loss's factor in the sum of the losses"}
+#define ATTR_WEIGHT                                                                                     \
+    {                                                                                                   \
+        .name = "weight", .def = {.type = ATTR_FLOAT, .f = 1}, .has_range = true, .min = 0, .max = 1e9, \
+        .help = "this loss's factor in the sum of the losses"                                           \
+    }
 
 static const struct op_attr cross_entropy_attrs[] = {
-    {.name = "label_smoothing", .def = {.type = ATTR_FLOAT}, .has_range = true, .min = 0, .max = 1,
+    {.name = "label_smoothing",
+     .def = {.type = ATTR_FLOAT},
+     .has_range = true,
+     .min = 0,
+     .max = 1,
      .help = "share of the target that is spread over all classes (Szegedy et al. 2016)"},
-    {.name = "ignore", .def = {.type = ATTR_INT, .i = -1}, .has_range = true, .min = -2147483648.0, .max = 2147483647.0, .help = "the label that counts for nothing"},
+    {.name = "ignore",
+     .def = {.type = ATTR_INT, .i = -1},
+     .has_range = true,
+     .min = -2147483648.0,
+     .max = 2147483647.0,
+     .help = "the label that counts for nothing"},
     ATTR_WEIGHT,
 };
 static const struct op_attr binary_attrs[] = {
@@ -37,9 +50,11 @@ static bool labels_go(const struct type *in, struct op_error *e)
     int64_t want[] = {x->dim[0], map ? x->dim[2] : 1, map ? x->dim[3] : 1};
     struct type w = type_make(DT_I64, map ? 3 : 1, want);
     if (type_same_shape(t, &w)) return true;
-    op_fail(e, "for the prediction %s the labels must be %s, not %s", rule_shape(e, x), rule_shape(e, &w), rule_shape(e, t));
+    op_fail(e, "for the prediction %s the labels must be %s, not %s", rule_shape(e, x), rule_shape(e, &w),
+            rule_shape(e, t));
     return rule_note(e, map == (t->rank == 1) ? (map ? "put 'global_avg_pool' or 'flatten' and 'dense' before the loss"
-                                                     : "a map of labels needs a prediction [N, C, H, W]") : NULL);
+                                                     : "a map of labels needs a prediction [N, C, H, W]")
+                                              : NULL);
 }
 
 static bool pair_goes(const struct type *in, struct op_error *e)
@@ -63,11 +78,11 @@ static bool like_first(const struct type *in, struct type *out)
     return true;
 }
 
-#define INFER(name, check, result) \
+#define INFER(name, check, result)                                                                               \
     static bool name(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e) \
-    { \
-        (void)nin, (void)a; \
-        return (check) && (result); \
+    {                                                                                                            \
+        (void)nin, (void)a;                                                                                      \
+        return (check) && (result);                                                                              \
     }
 INFER(cross_entropy_infer, labels_go(in, e), scalar(out))
 INFER(cross_entropy_grad_infer, labels_go(in, e), like_first(in, out))
@@ -93,8 +108,12 @@ static size_t workspace(const struct node *n, int lanes)
 
 /* ---- references */
 
-/* One pixel's logits: base[c * step] for c in 0 … C − 1. A label that is no class counts for nothing, as the ignored one does. */
-struct pixel { const double *base; int64_t step, classes, label; };
+/* One pixel's logits: base[c * step] for c in 0 … C − 1. A label that is no class counts for nothing, as the ignored
+   one does. */
+struct pixel {
+    const double *base;
+    int64_t step, classes, label;
+};
 
 static bool counts(const struct ref_call *c, const struct pixel *p)
 {
@@ -151,10 +170,7 @@ static void ref_cross_entropy(struct ref_call *c)
     c->out[0].data[0] = ref_float(c, "weight") * sum / counted(c);
 }
 
-static void zero(const struct ref_tensor *t)
-{
-    memset(t->data, 0, (size_t)type_elements(t->type) * sizeof *t->data);
-}
+static void zero(const struct ref_tensor *t) { memset(t->data, 0, (size_t)type_elements(t->type) * sizeof *t->data); }
 
 static void ref_cross_entropy_grad(struct ref_call *c)
 {
@@ -194,7 +210,8 @@ static double binary_slope(double x, double t, bool from_logits)
 static void ref_binary(struct ref_call *c)
 {
     double sum = 0;
-    for (int64_t k = 0; k < elements(c); k++) sum += binary_term(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits"));
+    for (int64_t k = 0; k < elements(c); k++)
+        sum += binary_term(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits"));
     c->out[0].data[0] = ref_float(c, "weight") * sum / (double)elements(c);
 }
 
@@ -202,7 +219,9 @@ static void ref_binary_grad(struct ref_call *c)
 {
     zero(&c->out[0]);
     for (int64_t k = 0; k < elements(c); k++)
-        c->out[0].data[k] = ref_float(c, "weight") * binary_slope(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits")) / (double)elements(c);
+        c->out[0].data[k] = ref_float(c, "weight") *
+                            binary_slope(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits")) /
+                            (double)elements(c);
 }
 
 static void ref_squared(struct ref_call *c)
@@ -243,33 +262,59 @@ static const struct op_test squared_tests[] = {
 
 /* ---- rows */
 
-static const struct op_operand logits_operands[] = {{"logits", OPERAND_VALUE, false}, {"target", OPERAND_TARGET, false}};
+static const struct op_operand logits_operands[] = {{"logits", OPERAND_VALUE, false},
+                                                    {"target", OPERAND_TARGET, false}};
 static const struct op_operand pair_operands[] = {{"x", OPERAND_VALUE, false}, {"target", OPERAND_TARGET, false}};
 
 extern const struct op_def op_loss_rows[];
 extern const int op_loss_nrows;
 
-#define ROW(o, a, t) .family = KERNEL_SOFTMAX, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, .nattr = COUNT(a), \
-                     .workspace = workspace, .tests = t, .ntests = COUNT(t)
+#define ROW(o, a, t)                                                                                           \
+    .family = KERNEL_SOFTMAX, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, .nattr = COUNT(a), \
+    .workspace = workspace, .tests = t, .ntests = COUNT(t)
 
 const struct op_def op_loss_rows[] = {
-    {.name = "softmax_cross_entropy", .help = "softmax and cross entropy with class labels, for one label a sample or one a pixel",
-     .class_ = OP_LOSS, ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
-     .infer = cross_entropy_infer, .grad = loss_grad, .ref = ref_cross_entropy},
-    {.name = "binary_cross_entropy", .help = "binary cross entropy of every element with a target of the same shape, 0 to 1",
-     .class_ = OP_LOSS, ROW(pair_operands, binary_attrs, binary_tests),
-     .infer = binary_infer, .grad = loss_grad, .ref = ref_binary},
-    {.name = "mean_squared_error", .help = "mean of the squared differences to a target of the same shape",
-     .class_ = OP_LOSS, ROW(pair_operands, squared_attrs, squared_tests),
-     .infer = squared_infer, .grad = loss_grad, .ref = ref_squared},
-    {.name = "softmax_cross_entropy_grad", .help = "gradient of softmax_cross_entropy by the logits",
-     .class_ = OP_INTERNAL, ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
-     .infer = cross_entropy_grad_infer, .ref = ref_cross_entropy_grad, .inplace = true},
-    {.name = "binary_cross_entropy_grad", .help = "gradient of binary_cross_entropy by the prediction",
-     .class_ = OP_INTERNAL, ROW(pair_operands, binary_attrs, binary_tests),
-     .infer = binary_grad_infer, .ref = ref_binary_grad, .inplace = true},
-    {.name = "mean_squared_error_grad", .help = "gradient of mean_squared_error by the prediction",
-     .class_ = OP_INTERNAL, ROW(pair_operands, squared_attrs, squared_tests),
-     .infer = squared_grad_infer, .ref = ref_squared_grad, .inplace = true},
+    {.name = "softmax_cross_entropy",
+     .help = "softmax and cross entropy with class labels, for one label a sample or one a pixel",
+     .class_ = OP_LOSS,
+     ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
+     .infer = cross_entropy_infer,
+     .grad = loss_grad,
+     .ref = ref_cross_entropy},
+    {.name = "binary_cross_entropy",
+     .help = "binary cross entropy of every element with a target of the same shape, 0 to 1",
+     .class_ = OP_LOSS,
+     ROW(pair_operands, binary_attrs, binary_tests),
+     .infer = binary_infer,
+     .grad = loss_grad,
+     .ref = ref_binary},
+    {.name = "mean_squared_error",
+     .help = "mean of the squared differences to a target of the same shape",
+     .class_ = OP_LOSS,
+     ROW(pair_operands, squared_attrs, squared_tests),
+     .infer = squared_infer,
+     .grad = loss_grad,
+     .ref = ref_squared},
+    {.name = "softmax_cross_entropy_grad",
+     .help = "gradient of softmax_cross_entropy by the logits",
+     .class_ = OP_INTERNAL,
+     ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
+     .infer = cross_entropy_grad_infer,
+     .ref = ref_cross_entropy_grad,
+     .inplace = true},
+    {.name = "binary_cross_entropy_grad",
+     .help = "gradient of binary_cross_entropy by the prediction",
+     .class_ = OP_INTERNAL,
+     ROW(pair_operands, binary_attrs, binary_tests),
+     .infer = binary_grad_infer,
+     .ref = ref_binary_grad,
+     .inplace = true},
+    {.name = "mean_squared_error_grad",
+     .help = "gradient of mean_squared_error by the prediction",
+     .class_ = OP_INTERNAL,
+     ROW(pair_operands, squared_attrs, squared_tests),
+     .infer = squared_grad_infer,
+     .ref = ref_squared_grad,
+     .inplace = true},
 };
 const int op_loss_nrows = COUNT(op_loss_rows);

@@ -1,6 +1,7 @@
-/* norm.c: batch normalisation (Ioffe and Szegedy 2015): inference by running statistics, the parts that training is made of,
-   per-channel sums, and the folding into a convolution. Images [N, C, H, W] or features [N, C]; M = n·H·W values a channel.
-   autodiff puts bn_stats, bn_apply and bn_running in the place of batch_norm; bn_apply's gradient rule is that of the whole. */
+/* norm.c: batch normalisation (Ioffe and Szegedy 2015): inference by running statistics, the parts that training is
+   made of, per-channel sums, and the folding into a convolution. Images [N, C, H, W] or features [N, C]; M = n·H·W
+   values a channel. autodiff puts bn_stats, bn_apply and bn_running in the place of batch_norm; bn_apply's gradient
+   rule is that of the whole. */
 #include <assert.h>
 #include <math.h>
 #include "op/op.h"
@@ -9,12 +10,21 @@
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
-#define ATTR_EPS(who) {.name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-5}, .ir_only = (who), .has_range = true, .min = 1e-12, .max = 1, \
-                       .help = "added to the variance before the square root"}
-#define ATTR_MOMENTUM(who) {.name = "momentum", .def = {.type = ATTR_FLOAT, .f = 0.1}, .ir_only = (who), .has_range = true, .min = 0, .max = 1, \
-                            .help = "share of the batch's statistics in the new running statistics"}
-#define ATTR_COUNT {.name = "count", .def = {.type = ATTR_INT, .i = 1}, .ir_only = true, .has_range = true, .min = 1, .max = 1e12, \
-                    .help = "values of a channel in one sample: H·W"}
+#define ATTR_EPS(who)                                                                                             \
+    {                                                                                                             \
+        .name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-5}, .ir_only = (who), .has_range = true, .min = 1e-12, \
+        .max = 1, .help = "added to the variance before the square root"                                          \
+    }
+#define ATTR_MOMENTUM(who)                                                                                        \
+    {                                                                                                             \
+        .name = "momentum", .def = {.type = ATTR_FLOAT, .f = 0.1}, .ir_only = (who), .has_range = true, .min = 0, \
+        .max = 1, .help = "share of the batch's statistics in the new running statistics"                         \
+    }
+#define ATTR_COUNT                                                                                                     \
+    {                                                                                                                  \
+        .name = "count", .def = {.type = ATTR_INT, .i = 1}, .ir_only = true, .has_range = true, .min = 1, .max = 1e12, \
+        .help = "values of a channel in one sample: H·W"                                                              \
+    }
 
 enum { BN_EPS, BN_MOMENTUM };
 static const struct op_attr batch_norm_attrs[] = {[BN_EPS] = ATTR_EPS(false), [BN_MOMENTUM] = ATTR_MOMENTUM(false)};
@@ -22,12 +32,21 @@ static const struct op_attr eps_attrs[] = {ATTR_EPS(true)};
 static const struct op_attr dx_attrs[] = {ATTR_EPS(true), ATTR_COUNT};
 static const struct op_attr running_attrs[] = {
     ATTR_MOMENTUM(true),
-    {.name = "unbias", .def = {.type = ATTR_BOOL}, .ir_only = true, .help = "the batch's value is a biased variance: multiply by M/(M − 1)"},
+    {.name = "unbias",
+     .def = {.type = ATTR_BOOL},
+     .ir_only = true,
+     .help = "the batch's value is a biased variance: multiply by M/(M − 1)"},
     ATTR_COUNT,
 };
 static const struct op_attr fold_attrs[] = {
     ATTR_EPS(true),
-    {.name = "axis", .def = {.type = ATTR_INT}, .ir_only = true, .has_range = true, .min = 0, .max = 1, .help = "which dimension of w is the output channel"},
+    {.name = "axis",
+     .def = {.type = ATTR_INT},
+     .ir_only = true,
+     .has_range = true,
+     .min = 0,
+     .max = 1,
+     .help = "which dimension of w is the output channel"},
 };
 
 /* ---- shapes */
@@ -43,23 +62,29 @@ static bool vectors(const struct type *in, int first, int nin, const struct op_o
 }
 
 static const struct op_operand batch_norm_operands[] = {
-    {"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, false},
-    {"running_mean", OPERAND_BUFFER, false}, {"running_var", OPERAND_BUFFER, false},
+    {"x", OPERAND_VALUE, false},
+    {"weight", OPERAND_PARAM, false},
+    {"bias", OPERAND_PARAM, false},
+    {"running_mean", OPERAND_BUFFER, false},
+    {"running_var", OPERAND_BUFFER, false},
 };
 static const struct op_operand x_operand[] = {{"x", OPERAND_VALUE, false}};
 static const struct op_operand dy_operand[] = {{"dy", OPERAND_VALUE, false}};
 static const struct op_operand apply_operands[] = {
-    {"x", OPERAND_VALUE, false}, {"mean", OPERAND_VALUE, false}, {"var", OPERAND_VALUE, false},
+    {"x", OPERAND_VALUE, false},      {"mean", OPERAND_VALUE, false}, {"var", OPERAND_VALUE, false},
     {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, false},
 };
-static const struct op_operand running_operands[] = {{"running", OPERAND_BUFFER, false}, {"batch", OPERAND_VALUE, false}};
-static const struct op_operand dx_operands[] = { /* bn_grad takes the first four */
-    {"dy", OPERAND_VALUE, false}, {"x", OPERAND_VALUE, false}, {"mean", OPERAND_VALUE, false}, {"var", OPERAND_VALUE, false},
-    {"weight", OPERAND_PARAM, false}, {"dweight", OPERAND_VALUE, false}, {"dbias", OPERAND_VALUE, false},
+static const struct op_operand running_operands[] = {{"running", OPERAND_BUFFER, false},
+                                                     {"batch", OPERAND_VALUE, false}};
+static const struct op_operand dx_operands[] = {
+    /* bn_grad takes the first four */
+    {"dy", OPERAND_VALUE, false},    {"x", OPERAND_VALUE, false},      {"mean", OPERAND_VALUE, false},
+    {"var", OPERAND_VALUE, false},   {"weight", OPERAND_PARAM, false}, {"dweight", OPERAND_VALUE, false},
+    {"dbias", OPERAND_VALUE, false},
 };
 static const struct op_operand fold_operands[] = {
-    {"w", OPERAND_PARAM, false}, {"b", OPERAND_PARAM, true}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, false},
-    {"mean", OPERAND_BUFFER, false}, {"var", OPERAND_BUFFER, false},
+    {"w", OPERAND_PARAM, false},    {"b", OPERAND_PARAM, true},      {"weight", OPERAND_PARAM, false},
+    {"bias", OPERAND_PARAM, false}, {"mean", OPERAND_BUFFER, false}, {"var", OPERAND_BUFFER, false},
 };
 
 static bool batch_norm_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
@@ -131,7 +156,8 @@ static bool fold_infer(const struct type *in, int nin, const struct attr *a, str
     return true;
 }
 
-static int batch_norm_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
+static int batch_norm_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out,
+                             struct op_error *e)
 {
     (void)nin, (void)a;
     if (!image(&in[0], "the input", e)) return -1;
@@ -150,7 +176,8 @@ static void apply_grad(struct grad_call *g)
 {
     struct value *const *in = g->node->in, *x = in[0], *dy = g->dy[0];
     assert(in[1]->def && in[1]->def->in[0] == x && in[2]->def == in[1]->def);
-    struct attr eps = *node_attr(g->node, "eps"), count = {.type = ATTR_INT, .i = x->type.rank == 4 ? x->type.dim[2] * x->type.dim[3] : 1};
+    struct attr eps = *node_attr(g->node, "eps"),
+                count = {.type = ATTR_INT, .i = x->type.rank == 4 ? x->type.dim[2] * x->type.dim[3] : 1};
     struct node *sums = op_build_attrs(g->graph, NULL, "bn_grad", (struct value *[]){dy, x, in[1], in[2]}, 4, &eps);
     if (g->need[3]) g->dx[3] = sums->out[0];
     if (g->need[4]) g->dx[4] = sums->out[1];
@@ -170,7 +197,8 @@ static size_t sums_workspace(const struct node *n, int lanes)
 /* Values of a channel in one sample. */
 static int64_t pixels(const struct type *t) { return t->rank == 4 ? t->dim[2] * t->dim[3] : 1; }
 
-static double channel_total(const struct ref_call *c, const struct ref_tensor *t, int64_t channel, double (*f)(const struct ref_call *, int64_t, int64_t))
+static double channel_total(const struct ref_call *c, const struct ref_tensor *t, int64_t channel,
+                            double (*f)(const struct ref_call *, int64_t, int64_t))
 {
     int64_t n = ref_samples(c, t->type), hw = pixels(t->type);
     double sum = 0;
@@ -219,7 +247,8 @@ static void ref_grad(struct ref_call *c)
     }
 }
 
-static void normalise(struct ref_call *c, const double *mean, const double *var, const double *weight, const double *bias)
+static void normalise(struct ref_call *c, const double *mean, const double *var, const double *weight,
+                      const double *bias)
 {
     const struct type *t = c->in[0].type;
     int64_t hw = pixels(t), count = ref_samples(c, t) * t->dim[1] * hw;
@@ -230,7 +259,10 @@ static void normalise(struct ref_call *c, const double *mean, const double *var,
     }
 }
 
-static void ref_batch_norm(struct ref_call *c) { normalise(c, c->in[3].data, c->in[4].data, c->in[1].data, c->in[2].data); }
+static void ref_batch_norm(struct ref_call *c)
+{
+    normalise(c, c->in[3].data, c->in[4].data, c->in[1].data, c->in[2].data);
+}
 static void ref_apply(struct ref_call *c) { normalise(c, c->in[1].data, c->in[2].data, c->in[3].data, c->in[4].data); }
 
 static void ref_dx(struct ref_call *c)
@@ -266,7 +298,8 @@ static void ref_fold(struct ref_call *c)
     }
     for (int64_t ch = 0; ch < channels; ch++) {
         double b = c->in[1].data ? c->in[1].data[ch] : 0;
-        c->out[1].data[ch] = c->in[3].data[ch] + (b - c->in[4].data[ch]) * c->in[2].data[ch] / sqrt(c->in[5].data[ch] + eps);
+        c->out[1].data[ch] =
+            c->in[3].data[ch] + (b - c->in[4].data[ch]) * c->in[2].data[ch] / sqrt(c->in[5].data[ch] + eps);
     }
 }
 
@@ -285,7 +318,8 @@ static const struct op_test apply_tests[] = {
     {"x=3,33 mean=33 var=33 weight=33 bias=33", 1e-5},
 };
 static const struct op_test stats_tests[] = {
-    {"x=2,1,1,7", 1e-5}, {"x=3,3,7,7", 1e-5}, {"x=1,17,13,7", 1e-5}, {"x=9,16,13,13", 1e-5}, {"x=13,33", 1e-5}, {"x=1,40,56,56", 1e-5},
+    {"x=2,1,1,7", 1e-5},    {"x=3,3,7,7", 1e-5}, {"x=1,17,13,7", 1e-5},
+    {"x=9,16,13,13", 1e-5}, {"x=13,33", 1e-5},   {"x=1,40,56,56", 1e-5},
 };
 static const struct op_test sum_tests[] = {
     {"dy=1,1,1,1", 1e-5}, {"dy=3,3,7,7", 1e-5}, {"dy=1,17,13,7", 1e-5}, {"dy=9,16,13,13", 1e-5}, {"dy=13,33", 1e-5},
@@ -325,37 +359,108 @@ extern const int op_norm_nrows;
 #define TESTS(t) .tests = t, .ntests = COUNT(t)
 
 const struct op_def op_norm_rows[] = {
-    {.name = "batch_norm", .help = "batch normalisation; in training by the batch's statistics, in inference by the running ones",
-     .class_ = OP_LAYER, .family = KERNEL_POINTWISE, OPERANDS(batch_norm_operands), .nouts = 1, ATTRS(batch_norm_attrs),
-     .params = batch_norm_params, .infer = batch_norm_infer, .ref = ref_batch_norm, TESTS(batch_norm_tests),
-     .expr = "(x - running_mean) * (weight / sqrt(running_var + eps)) + bias", .keeps_zero = true, .inplace = true},
-    {.name = "bn_stats", .help = "each channel's mean and biased variance over the batch",
-     .class_ = OP_INTERNAL, .family = KERNEL_REDUCE, OPERANDS(x_operand), .nouts = 2,
-     .infer = stats_infer, .workspace = sums_workspace, .ref = ref_stats, TESTS(stats_tests), .bf16 = true},
-    {.name = "bn_apply", .help = "normalises by a mean and a variance, then scales and shifts",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(apply_operands), .nouts = 1, ATTRS(eps_attrs),
-     .infer = apply_infer, .grad = apply_grad, .ref = ref_apply, TESTS(apply_tests),
-     .expr = "(x - mean) * (weight / sqrt(var + eps)) + bias", .keeps_zero = true, .inplace = true},
+    {.name = "batch_norm",
+     .help = "batch normalisation; in training by the batch's statistics, in inference by the running ones",
+     .class_ = OP_LAYER,
+     .family = KERNEL_POINTWISE,
+     OPERANDS(batch_norm_operands),
+     .nouts = 1,
+     ATTRS(batch_norm_attrs),
+     .params = batch_norm_params,
+     .infer = batch_norm_infer,
+     .ref = ref_batch_norm,
+     TESTS(batch_norm_tests),
+     .expr = "(x - running_mean) * (weight / sqrt(running_var + eps)) + bias",
+     .keeps_zero = true,
+     .inplace = true},
+    {.name = "bn_stats",
+     .help = "each channel's mean and biased variance over the batch",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_REDUCE,
+     OPERANDS(x_operand),
+     .nouts = 2,
+     .infer = stats_infer,
+     .workspace = sums_workspace,
+     .ref = ref_stats,
+     TESTS(stats_tests),
+     .bf16 = true},
+    {.name = "bn_apply",
+     .help = "normalises by a mean and a variance, then scales and shifts",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     OPERANDS(apply_operands),
+     .nouts = 1,
+     ATTRS(eps_attrs),
+     .infer = apply_infer,
+     .grad = apply_grad,
+     .ref = ref_apply,
+     TESTS(apply_tests),
+     .expr = "(x - mean) * (weight / sqrt(var + eps)) + bias",
+     .keeps_zero = true,
+     .inplace = true},
     /* M/(M − 1) = 1 + 1/(M − 1), and 1 where a last, small batch has one value a channel. */
-    {.name = "bn_running", .help = "the running statistics after this batch",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(running_operands), .nouts = 1, ATTRS(running_attrs),
-     .infer = running_infer, .ref = ref_running, TESTS(running_tests),
-     .expr = "running + momentum * (batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)", .keeps_zero = true, .inplace = true},
-    {.name = "bn_grad", .help = "gradients of batch normalisation by its weight and bias",
-     .class_ = OP_INTERNAL, .family = KERNEL_REDUCE, .operands = dx_operands, .noperands = 4, .nouts = 2, ATTRS(eps_attrs),
-     .infer = grad_infer, .workspace = sums_workspace, .ref = ref_grad, TESTS(grad_tests), .bf16 = true},
+    {.name = "bn_running",
+     .help = "the running statistics after this batch",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     OPERANDS(running_operands),
+     .nouts = 1,
+     ATTRS(running_attrs),
+     .infer = running_infer,
+     .ref = ref_running,
+     TESTS(running_tests),
+     .expr = "running + momentum * (batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)",
+     .keeps_zero = true,
+     .inplace = true},
+    {.name = "bn_grad",
+     .help = "gradients of batch normalisation by its weight and bias",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_REDUCE,
+     .operands = dx_operands,
+     .noperands = 4,
+     .nouts = 2,
+     ATTRS(eps_attrs),
+     .infer = grad_infer,
+     .workspace = sums_workspace,
+     .ref = ref_grad,
+     TESTS(grad_tests),
+     .bf16 = true},
     /* weight/σ · (dy − dbias/M − x̂·dweight/M), as an affine map of dy and x − mean. */
-    {.name = "bn_dx", .help = "gradient of batch normalisation by its input",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, OPERANDS(dx_operands), .nouts = 1, ATTRS(dx_attrs),
-     .infer = dx_infer, .ref = ref_dx, TESTS(dx_tests),
+    {.name = "bn_dx",
+     .help = "gradient of batch normalisation by its input",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     OPERANDS(dx_operands),
+     .nouts = 1,
+     ATTRS(dx_attrs),
+     .infer = dx_infer,
+     .ref = ref_dx,
+     TESTS(dx_tests),
      .expr = "dy * (weight / sqrt(var + eps)) - ((x - mean) * (weight * dweight / ((var + eps) * (n * count))) "
              "+ weight * dbias / (sqrt(var + eps) * (n * count)))",
-     .keeps_zero = true, .inplace = true},
-    {.name = "channel_sum", .help = "each channel's sum over the batch: gradient of a bias",
-     .class_ = OP_INTERNAL, .family = KERNEL_REDUCE, OPERANDS(dy_operand), .nouts = 1,
-     .infer = sum_infer, .workspace = sums_workspace, .ref = ref_sum, TESTS(sum_tests), .bf16 = true},
-    {.name = "bn_fold", .help = "a convolution's weight and bias with the batch normalisation behind it folded in",
-     .class_ = OP_INTERNAL, .family = KERNEL_PREPARE, OPERANDS(fold_operands), .nouts = 2, ATTRS(fold_attrs),
-     .infer = fold_infer, .ref = ref_fold, TESTS(fold_tests), .bf16 = true},
+     .keeps_zero = true,
+     .inplace = true},
+    {.name = "channel_sum",
+     .help = "each channel's sum over the batch: gradient of a bias",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_REDUCE,
+     OPERANDS(dy_operand),
+     .nouts = 1,
+     .infer = sum_infer,
+     .workspace = sums_workspace,
+     .ref = ref_sum,
+     TESTS(sum_tests),
+     .bf16 = true},
+    {.name = "bn_fold",
+     .help = "a convolution's weight and bias with the batch normalisation behind it folded in",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_PREPARE,
+     OPERANDS(fold_operands),
+     .nouts = 2,
+     ATTRS(fold_attrs),
+     .infer = fold_infer,
+     .ref = ref_fold,
+     TESTS(fold_tests),
+     .bf16 = true},
 };
 const int op_norm_nrows = COUNT(op_norm_rows);

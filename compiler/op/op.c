@@ -15,8 +15,11 @@
 
 /* ---- the table: the families' rows, gathered once, constant afterwards */
 
-#define FAMILIES(X) X(conv) X(dense) X(norm) X(pointwise) X(pool) X(shape) X(resize) X(softmax) X(dropout) X(loss) X(update)
-#define DECLARE(f) extern const struct op_def op_##f##_rows[]; extern const int op_##f##_nrows;
+#define FAMILIES(X) \
+    X(conv) X(dense) X(norm) X(pointwise) X(pool) X(shape) X(resize) X(softmax) X(dropout) X(loss) X(update)
+#define DECLARE(f)                              \
+    extern const struct op_def op_##f##_rows[]; \
+    extern const int op_##f##_nrows;
 FAMILIES(DECLARE)
 #undef DECLARE
 
@@ -26,7 +29,7 @@ static struct {
     const struct op_def *all[MAX_OPS + 1]; /* in the order of the families */
     const struct op_def *sorted[MAX_OPS];  /* by name */
     int count;
-} table = { .once = PTHREAD_ONCE_INIT };
+} table = {.once = PTHREAD_ONCE_INIT};
 
 static int by_name(const void *a, const void *b)
 {
@@ -67,7 +70,8 @@ static int name_against_row(const void *name, const void *row)
 const struct op_def *op_find(const char *name)
 {
     pthread_once(&table.once, fill_table);
-    const struct op_def **found = bsearch(name, table.sorted, (size_t)table.count, sizeof table.sorted[0], name_against_row);
+    const struct op_def **found =
+        bsearch(name, table.sorted, (size_t)table.count, sizeof table.sorted[0], name_against_row);
     return found ? *found : NULL;
 }
 
@@ -186,8 +190,10 @@ static int parse_list(const char *s, int64_t out[4])
 static bool spread(enum attr_type type, int n, int64_t v[4])
 {
     if (n == 1) v[1] = v[2] = v[3] = v[0];
-    else if (type == ATTR_QUAD && n == 2) { v[2] = v[0]; v[3] = v[1]; }
-    else if (n != (type == ATTR_QUAD ? 4 : 2)) return false;
+    else if (type == ATTR_QUAD && n == 2) {
+        v[2] = v[0];
+        v[3] = v[1];
+    } else if (n != (type == ATTR_QUAD ? 4 : 2)) return false;
     if (type == ATTR_PAIR) v[2] = v[3] = 0;
     return true;
 }
@@ -238,7 +244,7 @@ static bool wrong_type(const struct op_attr *row, const char *text, struct op_er
 
 bool op_attr_parse(const struct op_attr *row, const char *text, struct attr *out, struct op_error *e)
 {
-    struct attr a = { .type = row->def.type };
+    struct attr a = {.type = row->def.type};
     const char *s = skip_space(text);
     int n;
     switch (a.type) {
@@ -264,9 +270,7 @@ bool op_attr_parse(const struct op_attr *row, const char *text, struct attr *out
         for (int i = 0; i < (a.type == ATTR_PAIR ? 2 : 4); i++)
             if (!in_range(row, (double)a.v[i], e)) return false;
         break;
-    case ATTR_TEXT:
-        a.s = parse_text(text, e ? e->arena : NULL);
-        break;
+    case ATTR_TEXT: a.s = parse_text(text, e ? e->arena : NULL); break;
     }
     *out = a;
     return true;
@@ -303,7 +307,8 @@ void op_attr_print(const struct op_attr *row, const struct attr *a, char *out, s
     case ATTR_ENUM: snprintf(out, size, "%s", row->choices[a->i]); break;
     case ATTR_PAIR: snprintf(out, size, "[%lld, %lld]", (long long)a->v[0], (long long)a->v[1]); break;
     case ATTR_QUAD:
-        snprintf(out, size, "[%lld, %lld, %lld, %lld]", (long long)a->v[0], (long long)a->v[1], (long long)a->v[2], (long long)a->v[3]);
+        snprintf(out, size, "[%lld, %lld, %lld, %lld]", (long long)a->v[0], (long long)a->v[1], (long long)a->v[2],
+                 (long long)a->v[3]);
         break;
     case ATTR_TEXT: print_text(a->s, out, size); break;
     }
@@ -367,7 +372,7 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
     if (!check_arity(n->op, nin, n->in, e)) return false;
     if (nin > MAX_IN) return op_fail(e, "%s takes at most %d operands, not %d", n->op->name, MAX_IN, nin);
     struct type in[MAX_IN];
-    for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){ .rank = -1 };
+    for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){.rank = -1};
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
     return n->op->infer(in, nin, n->attr, out, e);
 }
@@ -395,12 +400,13 @@ static bool body_shape(const struct node *n, const struct type *acc, struct type
     return true;
 }
 
-static bool check_ref(const struct node *n, const struct body *b, int nacc, int ninsn, const struct body_ref *r, struct op_error *e)
+static bool check_ref(const struct node *n, const struct body *b, int nacc, int ninsn, const struct body_ref *r,
+                      struct op_error *e)
 {
-    bool ok = r->source == BODY_INSN ? r->index < ninsn
-            : r->source == BODY_SECOND ? r->index < ninsn && b->insn[r->index].op->nouts > 1
-            : r->source == BODY_ACC ? r->index < nacc
-                                    : r->index >= n->nanchor && r->index < n->nin;
+    bool ok = r->source == BODY_INSN     ? r->index < ninsn
+              : r->source == BODY_SECOND ? r->index < ninsn && b->insn[r->index].op->nouts > 1
+              : r->source == BODY_ACC    ? r->index < nacc
+                                         : r->index >= n->nanchor && r->index < n->nin;
     return ok || op_fail(e, "the body of %s refers to something that is not there", n->op->name);
 }
 
@@ -413,13 +419,15 @@ static bool of_prologues_alone(const struct node *n, int operand)
 }
 
 /* B, the body of N or (PRE) a prologue, works on values of type FULL, of which the anchor hands it NACC. */
-static bool check_body(const struct node *n, const struct body *b, bool pre, int nacc, const struct type *full, struct op_error *e)
+static bool check_body(const struct node *n, const struct body *b, bool pre, int nacc, const struct type *full,
+                       struct op_error *e)
 {
     for (int i = n->nanchor; i < n->nin; i++) {
         if (!n->in[i]) return op_fail(e, "a body operand of %s is absent", n->op->name);
         if (pre ? !body_reads(b, i) : of_prologues_alone(n, i)) continue;
         if (!operand_fits(&n->in[i]->type, full))
-            return op_fail(e, "a body operand of shape %s does not go with %s", shape_text(e, &n->in[i]->type), shape_text(e, full));
+            return op_fail(e, "a body operand of shape %s does not go with %s", shape_text(e, &n->in[i]->type),
+                           shape_text(e, full));
     }
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];
@@ -437,7 +445,8 @@ static bool check_pre(const struct node *n, struct op_error *e)
 {
     for (int k = 0; k < MAX_PRE; k++) {
         if (!n->pre[k]) continue;
-        if (k >= n->op->prologues || k >= n->nanchor) return op_fail(e, "%s takes no prologue for operand %d", n->op->name, k);
+        if (k >= n->op->prologues || k >= n->nanchor)
+            return op_fail(e, "%s takes no prologue for operand %d", n->op->name, k);
         if (n->pre[k]->nout != 1) return op_fail(e, "a prologue has one result, not %d", n->pre[k]->nout);
         if (!check_body(n, n->pre[k], true, 1, &n->in[k]->type, e)) return false;
     }
@@ -459,7 +468,8 @@ int body_elementwise(const struct body *b)
 }
 
 /* The type of what R refers to, in a body on values of type FULL. */
-static bool ref_type(const struct node *n, const struct body_ref *r, const struct type *acc, const struct type *full, struct type *out, struct op_error *e)
+static bool ref_type(const struct node *n, const struct body_ref *r, const struct type *acc, const struct type *full,
+                     struct type *out, struct op_error *e)
 {
     *out = r->source == BODY_ACC ? acc[r->index] : r->source == BODY_OPERAND ? n->in[r->index]->type : *full;
     if (r->source != BODY_INSN && r->source != BODY_SECOND) return true;
@@ -493,7 +503,8 @@ bool op_infer(struct node *n, struct op_error *e)
         for (int i = 0; i < nout; i++) set_type(n->out[i], &acc[i]);
         return true;
     }
-    if (!body_shape(n, acc, &full, e) || !check_body(n, n->body, false, anchored ? n->op->nouts : 0, &full, e)) return false;
+    if (!body_shape(n, acc, &full, e) || !check_body(n, n->body, false, anchored ? n->op->nouts : 0, &full, e))
+        return false;
     for (int i = 0; i < nout; i++) {
         struct type t;
         if (!ref_type(n, &n->body->out[i], acc, &full, &t, e)) return false;
@@ -507,7 +518,8 @@ int64_t op_macs(const struct node *n) { return n->op->macs ? n->op->macs(n) : 0;
 
 bool op_takes_pre(const struct node *n, int k)
 {
-    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1)) return false;
+    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1))
+        return false;
     if (n->op->family == KERNEL_POOL) return true;
     if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
     return op_tile(n) && node_ints(n, "stride")[0] == 1;
@@ -521,13 +533,14 @@ struct value *node_workspace(const struct node *n)
 
 /* ---- building */
 
-struct node *op_build_attrs(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin, const struct attr *attr)
+struct node *op_build_attrs(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin,
+                            const struct attr *attr)
 {
     const struct op_def *def = op_find(op);
     assert(def);
     struct node *n = graph_node(g, before, def, in, nin, def->nouts);
     if (attr) memcpy(n->attr, attr, (size_t)def->nattr * sizeof *attr);
-    struct op_error e = { .arena = g->arena };
+    struct op_error e = {.arena = g->arena};
     bool ok = op_infer(n, &e);
     if (!ok) fprintf(stderr, "internal error: %s: %s\n", op, e.message);
     assert(ok);

@@ -1,6 +1,6 @@
-/* op.h: the operators. One row (struct op_def) in its family's file is all there is to an operator: the YAML keys, the IR
-   text, the verifier, the help, the JSON schema, the gradient, the reference and the operator tests all read this table.
-   compiler/README.md, "Operators", lists every one with its operands. */
+/* op.h: the operators. One row (struct op_def) in its family's file is all there is to an operator: the YAML keys, the
+   IR text, the verifier, the help, the JSON schema, the gradient, the reference and the operator tests all read this
+   table. compiler/README.md, "Operators", lists every one with its operands. */
 #ifndef RNC_OP_OP_H
 #define RNC_OP_OP_H
 
@@ -30,52 +30,71 @@ enum kernel_family {
 /* An attribute: a YAML key of the layer and/or an attribute of the IR node. */
 struct op_attr {
     const char *name;
-    struct attr def;             /* default, and with it the type */
-    bool required;               /* in the spec */
-    bool spec_only;              /* a YAML key that becomes parameters or other attributes: conv2d's `out`, `bias`, `kernel` */
-    bool ir_only;                /* computed; not a YAML key: conv2d_dgrad's `size` */
+    struct attr def; /* default, and with it the type */
+    bool required;   /* in the spec */
+    bool spec_only;  /* a YAML key that becomes parameters or other attributes: conv2d's `out`, `bias`, `kernel` */
+    bool ir_only;    /* computed; not a YAML key: conv2d_dgrad's `size` */
     bool has_range;
-    double min, max;             /* of a number, or of each element */
-    const char *const *choices;  /* ENUM: NULL-terminated */
-    const char *help;            /* one line */
+    double min, max;            /* of a number, or of each element */
+    const char *const *choices; /* ENUM: NULL-terminated */
+    const char *help;           /* one line */
 };
 
 enum operand_kind {
-    OPERAND_VALUE, OPERAND_PARAM, OPERAND_BUFFER, OPERAND_TARGET,
+    OPERAND_VALUE,
+    OPERAND_PARAM,
+    OPERAND_BUFFER,
+    OPERAND_TARGET,
     OPERAND_PART, /* further channels of the first operand (op/parts.h): from passes only, a spec cannot give it */
 };
-struct op_operand { const char *name; enum operand_kind kind; bool optional; };
+struct op_operand {
+    const char *name;
+    enum operand_kind kind;
+    bool optional;
+};
 
 /* A tensor that a layer brings: conv1.weight. */
 struct param_decl {
-    const char *suffix;        /* "weight", "running_mean" */
-    enum value_kind kind;      /* PARAM, BUFFER or COUNTER; a COUNTER is no operand of the node */
+    const char *suffix;   /* "weight", "running_mean" */
+    enum value_kind kind; /* PARAM, BUFFER or COUNTER; a COUNTER is no operand of the node */
     struct type type;
     enum init_kind init;
-    int64_t fan;               /* for the init: fan_out or fan_in as its kind wants */
+    int64_t fan; /* for the init: fan_out or fan_in as its kind wants */
 };
 enum { MAX_PARAMS = 8 };
 
 /* Failure of a shape rule: a sentence for the user, and notes. */
 struct op_error {
     struct arena *arena;
-    const char *message;       /* "kernel 7 does not fit into the padded height 5"; NULL: none */
-    const char *note;          /* a suggestion, or NULL */
+    const char *message; /* "kernel 7 does not fit into the padded height 5"; NULL: none */
+    const char *note;    /* a suggestion, or NULL */
 };
 bool op_fail(struct op_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* returns false */
 
-/* Run-time scalars, as in runtime/abi.h's struct rnc_run; threads that a reference may use (0: the caller's alone): never of any influence on bits. */
-struct ref_run { int64_t n; double lr; int64_t step; uint64_t seed; int threads; };
+/* Run-time scalars, as in runtime/abi.h's struct rnc_run; threads that a reference may use (0: the caller's alone):
+   never of any influence on bits. */
+struct ref_run {
+    int64_t n;
+    double lr;
+    int64_t step;
+    uint64_t seed;
+    int threads;
+};
 
 /* A reference's operands: plain row-major tensors of doubles (integers as doubles), logical shapes. */
-struct ref_tensor { const struct type *type; double *data; };
+struct ref_tensor {
+    const struct type *type;
+    double *data;
+};
 struct ref_call {
-    const struct attr *attr;            /* in the table's order; use ref_int … */
+    const struct attr *attr; /* in the table's order; use ref_int … */
     const struct op_def *op;
-    const struct ref_tensor *in; int nin;  /* data == NULL: absent */
-    struct ref_tensor *out; int nout;
-    struct ref_run run;                 /* batch-dependent operators compute the first run.n samples only */
-    const char *layer;                  /* dropout's key */
+    const struct ref_tensor *in;
+    int nin; /* data == NULL: absent */
+    struct ref_tensor *out;
+    int nout;
+    struct ref_run run; /* batch-dependent operators compute the first run.n samples only */
+    const char *layer;  /* dropout's key */
 };
 int64_t ref_int(const struct ref_call *c, const char *name);
 double ref_float(const struct ref_call *c, const char *name);
@@ -85,61 +104,73 @@ const int64_t *ref_ints(const struct ref_call *c, const char *name);
 struct grad_call {
     struct graph *graph;
     const struct node *node;
-    struct value *const *dy;    /* gradient of each result, NULL where none flows */
-    const bool *need;           /* by input */
+    struct value *const *dy; /* gradient of each result, NULL where none flows */
+    const bool *need;        /* by input */
     struct value **dx;
 };
 
-struct op_test { const char *text; double tol; };
+struct op_test {
+    const char *text;
+    double tol;
+};
 
 struct op_def {
     const char *name;
-    const char *help;                     /* one line */
+    const char *help; /* one line */
     enum op_class class_;
     enum kernel_family family;
-    const struct op_operand *operands; int noperands;
-    bool variadic;                        /* the last operand repeats */
+    const struct op_operand *operands;
+    int noperands;
+    bool variadic; /* the last operand repeats */
     int nouts;
-    const struct op_attr *attrs; int nattr;
-    /* The tensors a layer of this operator brings, from its input types and attributes (all, spec_only too). Returns the count, or -1 after op_fail. */
+    const struct op_attr *attrs;
+    int nattr;
+    /* The tensors a layer of this operator brings, from its input types and attributes (all, spec_only too). Returns
+       the count, or -1 after op_fail. */
     int (*params)(const struct type *in, int nin, const struct attr *attr, struct param_decl *out, struct op_error *e);
     /* Result types from input types and attributes. in[i].rank == -1: absent. */
     bool (*infer)(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e);
-    void (*grad)(struct grad_call *g);    /* NULL: not differentiable (or zero: targets) */
+    void (*grad)(struct grad_call *g);     /* NULL: not differentiable (or zero: targets) */
     int64_t (*macs)(const struct node *n); /* multiply-adds; NULL: none worth counting */
-    /* KERNEL_POINTWISE: one scalar expression over the operands' names, the attributes' names, and n (run-time samples), lr, step:
+    /* KERNEL_POINTWISE: one scalar expression over the operands' names, the attributes' names, and n (run-time
+       samples), lr, step:
        + - * / unary -, comparison < <= > >= ==, select(cond, a, b), min, max, abs, exp, log, tanh, erf, sqrt, pow.
-       Subexpressions of per-channel and scalar operands alone are computed once per channel block. Several results: expressions separated by ';'. */
+       Subexpressions of per-channel and scalar operands alone are computed once per channel block. Several results:
+       expressions separated by ';'. */
     const char *expr;
-    bool keeps_zero;                      /* f(0, …, 0) == 0: lanes past the last channel stay zero without a mask */
-    /* Bytes of arena the kernels of this node need while it runs (partial sums …), or 0; decided from types alone. The pass
-       `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none. */
+    bool keeps_zero; /* f(0, …, 0) == 0: lanes past the last channel stay zero without a mask */
+    /* Bytes of arena the kernels of this node need while it runs (partial sums …), or 0; decided from types alone. The
+       pass `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none.
+     */
     size_t (*workspace)(const struct node *n, int lanes);
-    int prologues;                        /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's and those of pooling */
-    bool inplace;                         /* result 0 may overwrite an input of the same size that dies here */
-    bool bf16;                            /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of KERNEL_POINTWISE do */
-    void (*ref)(struct ref_call *c);      /* naive, double accumulators, written independently of the kernel */
-    const struct op_test *tests; int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
+    int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
+                      and those of pooling */
+    bool inplace;  /* result 0 may overwrite an input of the same size that dies here */
+    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of
+                      KERNEL_POINTWISE do */
+    void (*ref)(struct ref_call *c); /* naive, double accumulators, written independently of the kernel */
+    const struct op_test *tests;
+    int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
 };
 
 /* All operators, NULL-terminated. */
 const struct op_def *const *op_all(void);
-const struct op_def *op_find(const char *name);          /* or NULL */
+const struct op_def *op_find(const char *name);               /* or NULL */
 int op_attr_index(const struct op_def *op, const char *name); /* or -1 */
-/* What computes an operator is one of the choices of its attribute "algorithm", number 0 is the direct way. The output tile of a choice called
-   "winogradM"; 0 for others. */
+/* What computes an operator is one of the choices of its attribute "algorithm", number 0 is the direct way. The output
+   tile of a choice called "winogradM"; 0 for others. */
 int op_algorithm_tile(const struct op_def *op, int64_t algorithm);
-int op_tile(const struct node *n);                       /* of the one that N has chosen; 0 for operators without a choice, too */
-/* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for fused nodes.
-   False after op_fail. Layout is not touched: results are plain. */
+int op_tile(const struct node *n); /* of the one that N has chosen; 0 for operators without a choice, too */
+/* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for
+   fused nodes. False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);
-/* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a result of rank 4 that is
-   declared bf16 stays so ("stored rounded"). */
+/* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a
+   result of rank 4 that is declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);
 /* A body's sums, which stand last in it; and how many of its results are not theirs. */
 int body_sums(const struct body *b);
 int body_elementwise(const struct body *b);
-int64_t op_macs(const struct node *n);                   /* 0 where the operator has none; includes nothing of the body */
+int64_t op_macs(const struct node *n); /* 0 where the operator has none; includes nothing of the body */
 
 /* Can the node's kernel, as it is after the pass `layout`, apply a prologue to operand K? */
 bool op_takes_pre(const struct node *n, int k);
@@ -150,9 +181,11 @@ struct value *node_workspace(const struct node *n);
    Inputs end with NULL only through nin. */
 struct node *op_build(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin);
 /* The same with the attributes given: op->nattr of them in the table's order (NULL: the defaults). */
-struct node *op_build_attrs(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin, const struct attr *attr);
+struct node *op_build_attrs(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin,
+                            const struct attr *attr);
 
-/* Spec text -> attribute for one row (scalars and [a, b] lists; IR text and op tests use it). False: not of that type or out of range, with e set. */
+/* Spec text -> attribute for one row (scalars and [a, b] lists; IR text and op tests use it). False: not of that type
+   or out of range, with e set. */
 bool op_attr_parse(const struct op_attr *row, const char *text, struct attr *out, struct op_error *e);
 void op_attr_print(const struct op_attr *row, const struct attr *a, char *out, size_t size);
 bool op_attr_equal(const struct attr *a, const struct attr *b);

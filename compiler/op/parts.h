@@ -1,5 +1,5 @@
-/* parts.h: images whose channels lie in several values, one after the other: what a convolution reads instead of a concat's result
-   (pass/concat.c). Further parts are operands of the kind OPERAND_PART; part 0 is the operand x. */
+/* parts.h: images whose channels lie in several values, one after the other: what a convolution reads instead of a
+   concat's result (pass/concat.c). Further parts are operands of the kind OPERAND_PART; part 0 is the operand x. */
 #ifndef RNC_OP_PARTS_H
 #define RNC_OP_PARTS_H
 

@@ -1,11 +1,12 @@
-/* philox.h: the random numbers of dropout, counter-based: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-   Element e (the index into the tensor in logical, row-major order) of training step s, in the layer with key text k, draws word
-   e % 4 of the block whose counter and key are
+/* philox.h: the random numbers of dropout, counter-based: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers:
+   as easy as 1, 2, 3"). Element e (the index into the tensor in logical, row-major order) of training step s, in the
+   layer with key text k, draws word e % 4 of the block whose counter and key are
 
-       counter = { e/4 low 32 bits, e/4 high 32 bits, s low, s high }     key = { q low, q high },  q = seed xor FNV-1a-64(k)
+       counter = { e/4 low 32 bits, e/4 high 32 bits, s low, s high }     key = { q low, q high },  q = seed xor
+   FNV-1a-64(k)
 
-   so it depends neither on threads, nor on layout, nor on how many samples the batch has, nor on what else the network draws.
-   An element is kept when its word is at least philox_threshold(p). */
+   so it depends neither on threads, nor on layout, nor on how many samples the batch has, nor on what else the network
+   draws. An element is kept when its word is at least philox_threshold(p). */
 #ifndef RNC_OP_PHILOX_H
 #define RNC_OP_PHILOX_H
 
@@ -46,7 +47,8 @@ static inline uint64_t philox_hash(const char *key)
 static inline uint32_t philox_word(uint64_t seed, const char *key, int64_t step, int64_t e)
 {
     uint64_t block = (uint64_t)e / 4, q = seed ^ philox_hash(key), s = (uint64_t)step;
-    uint32_t out[4], counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)s, (uint32_t)(s >> 32)}, k[2] = {(uint32_t)q, (uint32_t)(q >> 32)};
+    uint32_t out[4], counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)s, (uint32_t)(s >> 32)},
+                     k[2] = {(uint32_t)q, (uint32_t)(q >> 32)};
     philox_block(counter, k, out);
     return out[e % 4];
 }

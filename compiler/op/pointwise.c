@@ -1,6 +1,7 @@
 /* pointwise.c: operators that compute one element of the result from the same element of each operand.
    The expression is what gen/ compiles; the reference says the same in C, in double.
-   The references compute every element: a sum of two gradients of one weight has no batch dimension, and what samples past n hold is never read. */
+   The references compute every element: a sum of two gradients of one weight has no batch dimension, and what samples
+   past n hold is never read. */
 #include <math.h>
 #include "op/common.h"
 
@@ -13,15 +14,17 @@ static const struct op_operand operands_dy_x[] = {{"dy", OPERAND_VALUE, false}, 
 
 static bool infer_unary(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
-    (void)nin; (void)attr;
+    (void)nin;
+    (void)attr;
     return common_value(&in[0], "x", 0, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 static bool infer_binary(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
-    (void)nin; (void)attr;
-    return common_value(&in[0], "left", 0, 4, e) && common_value(&in[1], "right", 0, 4, e) && common_same_shape(&in[0], &in[1], e) &&
-           common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    (void)nin;
+    (void)attr;
+    return common_value(&in[0], "left", 0, 4, e) && common_value(&in[1], "right", 0, 4, e) &&
+           common_same_shape(&in[0], &in[1], e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 /* ---- gradients */
@@ -52,7 +55,8 @@ static void grad_mul(struct grad_call *g)
 {
     if (!g->dy[0]) return;
     for (int i = 0; i < 2; i++)
-        if (g->need[i]) g->dx[i] = op_build(g->graph, NULL, "mul", (struct value *[]){g->dy[0], g->node->in[1 - i]}, 2)->out[0];
+        if (g->need[i])
+            g->dx[i] = op_build(g->graph, NULL, "mul", (struct value *[]){g->dy[0], g->node->in[1 - i]}, 2)->out[0];
 }
 
 /* ---- references */
@@ -85,7 +89,10 @@ static double silu_grad(double dy, double x) { return dy * (sigmoid(x) + x * sig
 static double gelu(double x) { return x * 0.5 * erfc(-x * M_SQRT1_2); }
 static double gelu_inner(double x) { return sqrt(2 / M_PI) * (x + 0.044715 * x * x * x); }
 static double gelu_tanh(double x) { return 0.5 * x * (1 + tanh(gelu_inner(x))); }
-static double gelu_grad(double dy, double x) { return dy * (0.5 * erfc(-x * M_SQRT1_2) + x * exp(-0.5 * x * x) / sqrt(2 * M_PI)); }
+static double gelu_grad(double dy, double x)
+{
+    return dy * (0.5 * erfc(-x * M_SQRT1_2) + x * exp(-0.5 * x * x) / sqrt(2 * M_PI));
+}
 static double gelu_tanh_grad(double dy, double x)
 {
     double t = tanh(gelu_inner(x)), inner = sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
@@ -128,55 +135,95 @@ static void ref_leaky_relu_grad(struct ref_call *c)
 
 /* The gradient reads the sign of y, which is that of x only while the slope is not negative. */
 static const struct op_attr attrs_slope[] = {
-    {.name = "slope", .def = {.type = ATTR_FLOAT, .f = 0.01}, .has_range = true, .min = 0, .max = INFINITY, .help = "factor of negative values"},
+    {.name = "slope",
+     .def = {.type = ATTR_FLOAT, .f = 0.01},
+     .has_range = true,
+     .min = 0,
+     .max = INFINITY,
+     .help = "factor of negative values"},
 };
 static const char *const approximations[] = {"none", "tanh", NULL};
 static const struct op_attr attrs_gelu[] = {
-    {.name = "approximate", .def = {.type = ATTR_ENUM, .i = 0}, .choices = approximations, .help = "none: by erf; tanh: the usual approximation"},
+    {.name = "approximate",
+     .def = {.type = ATTR_ENUM, .i = 0},
+     .choices = approximations,
+     .help = "none: by erf; tanh: the usual approximation"},
 };
 static const struct op_attr attrs_with[] = {
-    {.name = "with", .def = {.type = ATTR_TEXT}, .spec_only = true, .help = "the other operand: a label, or a list of layers on the block's input"},
+    {.name = "with",
+     .def = {.type = ATTR_TEXT},
+     .spec_only = true,
+     .help = "the other operand: a label, or a list of layers on the block's input"},
 };
 
 /* ---- tests: rank 4 and 2; fewer, as many and more channels than a vector has lanes */
 
 static const struct op_test tests_x[] = {
-    {"x=2,3,7,7", 1e-6}, {"x=1,1,1,1", 1e-6}, {"x=3,17,13,13", 1e-6}, {"x=1,16,5,3", 1e-6}, {"x=3,17", 1e-6}, {"x=1,33,2,2 range=-9,9", 1e-6},
+    {"x=2,3,7,7", 1e-6},  {"x=1,1,1,1", 1e-6}, {"x=3,17,13,13", 1e-6},
+    {"x=1,16,5,3", 1e-6}, {"x=3,17", 1e-6},    {"x=1,33,2,2 range=-9,9", 1e-6},
 };
-static const struct op_test tests_wide[] = { /* both kinks of relu6 */
-    {"x=2,3,7,7 range=-4,10", 1e-6}, {"x=1,1,1,1 range=-4,10", 1e-6}, {"x=3,17,13,13 range=-4,10", 1e-6}, {"x=3,17 range=-4,10", 1e-6},
+static const struct op_test tests_wide[] = {
+    /* both kinks of relu6 */
+    {"x=2,3,7,7 range=-4,10", 1e-6},
+    {"x=1,1,1,1 range=-4,10", 1e-6},
+    {"x=3,17,13,13 range=-4,10", 1e-6},
+    {"x=3,17 range=-4,10", 1e-6},
 };
 static const struct op_test tests_slope[] = {
-    {"x=2,3,7,7", 1e-6}, {"x=3,17,13,13 slope=0.2", 1e-6}, {"x=1,1,1,1 slope=0", 1e-6}, {"x=3,17 slope=1.5", 1e-6},
+    {"x=2,3,7,7", 1e-6},
+    {"x=3,17,13,13 slope=0.2", 1e-6},
+    {"x=1,1,1,1 slope=0", 1e-6},
+    {"x=3,17 slope=1.5", 1e-6},
 };
 static const struct op_test tests_gelu[] = {
-    {"x=2,3,7,7", 1e-6}, {"x=3,17,13,13 approximate=tanh", 1e-6}, {"x=1,1,1,1", 1e-6}, {"x=3,17 approximate=tanh", 1e-6}, {"x=2,5,3,3 range=-9,9", 1e-6},
+    {"x=2,3,7,7", 1e-6},
+    {"x=3,17,13,13 approximate=tanh", 1e-6},
+    {"x=1,1,1,1", 1e-6},
+    {"x=3,17 approximate=tanh", 1e-6},
+    {"x=2,5,3,3 range=-9,9", 1e-6},
 };
 static const struct op_test tests_ab[] = {
-    {"a=2,3,7,7 b=2,3,7,7", 1e-6}, {"a=1,1,1,1 b=1,1,1,1", 1e-6}, {"a=3,17,13,13 b=3,17,13,13", 1e-6}, {"a=3,17 b=3,17", 1e-6}, {"a= b=", 1e-6},
+    {"a=2,3,7,7 b=2,3,7,7", 1e-6},
+    {"a=1,1,1,1 b=1,1,1,1", 1e-6},
+    {"a=3,17,13,13 b=3,17,13,13", 1e-6},
+    {"a=3,17 b=3,17", 1e-6},
+    {"a= b=", 1e-6},
 };
 static const struct op_test tests_dy_y[] = {
-    {"dy=2,3,7,7 y=2,3,7,7", 1e-6}, {"dy=1,1,1,1 y=1,1,1,1", 1e-6}, {"dy=3,17,13,13 y=3,17,13,13", 1e-6}, {"dy=3,17 y=3,17", 1e-6},
+    {"dy=2,3,7,7 y=2,3,7,7", 1e-6},
+    {"dy=1,1,1,1 y=1,1,1,1", 1e-6},
+    {"dy=3,17,13,13 y=3,17,13,13", 1e-6},
+    {"dy=3,17 y=3,17", 1e-6},
 };
 static const struct op_test tests_dy_y_wide[] = {
-    {"dy=2,3,7,7 y=2,3,7,7 range=-4,10", 1e-6}, {"dy=3,17 y=3,17 range=-4,10", 1e-6},
+    {"dy=2,3,7,7 y=2,3,7,7 range=-4,10", 1e-6},
+    {"dy=3,17 y=3,17 range=-4,10", 1e-6},
 };
 static const struct op_test tests_dy_y_slope[] = {
-    {"dy=2,3,7,7 y=2,3,7,7", 1e-6}, {"dy=3,17,13,13 y=3,17,13,13 slope=0.2", 1e-6}, {"dy=3,17 y=3,17 slope=0", 1e-6},
+    {"dy=2,3,7,7 y=2,3,7,7", 1e-6},
+    {"dy=3,17,13,13 y=3,17,13,13 slope=0.2", 1e-6},
+    {"dy=3,17 y=3,17 slope=0", 1e-6},
 };
 static const struct op_test tests_dy_x[] = {
-    {"dy=2,3,7,7 x=2,3,7,7", 1e-6}, {"dy=1,1,1,1 x=1,1,1,1", 1e-6}, {"dy=3,17,13,13 x=3,17,13,13 range=-9,9", 1e-6}, {"dy=3,17 x=3,17", 1e-6},
+    {"dy=2,3,7,7 x=2,3,7,7", 1e-6},
+    {"dy=1,1,1,1 x=1,1,1,1", 1e-6},
+    {"dy=3,17,13,13 x=3,17,13,13 range=-9,9", 1e-6},
+    {"dy=3,17 x=3,17", 1e-6},
 };
 static const struct op_test tests_dy_x_gelu[] = {
-    {"dy=2,3,7,7 x=2,3,7,7", 1e-6}, {"dy=3,17,13,13 x=3,17,13,13 approximate=tanh", 1e-6}, {"dy=3,17 x=3,17 range=-9,9", 1e-6},
+    {"dy=2,3,7,7 x=2,3,7,7", 1e-6},
+    {"dy=3,17,13,13 x=3,17,13,13 approximate=tanh", 1e-6},
+    {"dy=3,17 x=3,17 range=-9,9", 1e-6},
 };
 
 /* ---- rows */
 
-#define UNARY(T) .family = KERNEL_POINTWISE, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, .inplace = true, \
-                 .tests = T, .ntests = COUNT_OF(T)
-#define BINARY(O, T) .family = KERNEL_POINTWISE, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .inplace = true, \
-                     .tests = T, .ntests = COUNT_OF(T)
+#define UNARY(T)                                                                                         \
+    .family = KERNEL_POINTWISE, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, \
+    .inplace = true, .tests = T, .ntests = COUNT_OF(T)
+#define BINARY(O, T)                                                                                               \
+    .family = KERNEL_POINTWISE, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .inplace = true, \
+    .tests = T, .ntests = COUNT_OF(T)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 
 /* max(0, x), not max(x, 0): the second operand is the one that passes a NaN on. */
@@ -184,46 +231,144 @@ static const struct op_test tests_dy_x_gelu[] = {
 #define EXPR_GELU_INNER "0.7978845608028654 * (x + 0.044715 * x * x * x)"
 
 const struct op_def op_pointwise_rows[] = {
-    {.name = "relu", .help = "max(0, x)", .class_ = OP_LAYER, UNARY(tests_x),
-     .expr = "max(0, x)", .keeps_zero = true, .grad = grad_relu, .ref = ref_relu},
-    {.name = "relu6", .help = "min(6, max(0, x))", .class_ = OP_LAYER, UNARY(tests_wide),
-     .expr = "min(6, max(0, x))", .keeps_zero = true, .grad = grad_relu6, .ref = ref_relu6},
-    {.name = "leaky_relu", .help = "x where positive, otherwise slope * x", .class_ = OP_LAYER, UNARY(tests_slope), ATTRS(attrs_slope),
-     .expr = "select(x > 0, x, slope * x)", .keeps_zero = true, .grad = grad_leaky_relu, .ref = ref_leaky_relu},
-    {.name = "sigmoid", .help = "1 / (1 + exp(-x))", .class_ = OP_LAYER, UNARY(tests_x),
-     .expr = EXPR_SIGMOID, .grad = grad_sigmoid, .ref = ref_sigmoid},
-    {.name = "silu", .help = "x * sigmoid(x), also called swish", .class_ = OP_LAYER, UNARY(tests_x),
-     .expr = "x / (1 + exp(-x))", .keeps_zero = true, .grad = grad_silu, .ref = ref_silu},
-    {.name = "tanh", .help = "hyperbolic tangent", .class_ = OP_LAYER, UNARY(tests_x),
-     .expr = "tanh(x)", .keeps_zero = true, .grad = grad_tanh, .ref = ref_tanh},
-    {.name = "gelu", .help = "x * (the normal distribution function of x)", .class_ = OP_LAYER, UNARY(tests_gelu), ATTRS(attrs_gelu),
-     .expr = "select(approximate == 1, 0.5 * x * (1 + tanh(" EXPR_GELU_INNER ")), 0.5 * x * (1 + erf(0.7071067811865476 * x)))",
-     .keeps_zero = true, .grad = grad_gelu, .ref = ref_gelu},
-    {.name = "add", .help = "sum of two values of one shape", .class_ = OP_LAYER, BINARY(operands_ab, tests_ab), ATTRS(attrs_with),
-     .expr = "a + b", .keeps_zero = true, .grad = grad_add, .ref = ref_add},
-    {.name = "mul", .help = "product of two values of one shape", .class_ = OP_LAYER, BINARY(operands_ab, tests_ab), ATTRS(attrs_with),
-     .expr = "a * b", .keeps_zero = true, .grad = grad_mul, .ref = ref_mul},
+    {.name = "relu",
+     .help = "max(0, x)",
+     .class_ = OP_LAYER,
+     UNARY(tests_x),
+     .expr = "max(0, x)",
+     .keeps_zero = true,
+     .grad = grad_relu,
+     .ref = ref_relu},
+    {.name = "relu6",
+     .help = "min(6, max(0, x))",
+     .class_ = OP_LAYER,
+     UNARY(tests_wide),
+     .expr = "min(6, max(0, x))",
+     .keeps_zero = true,
+     .grad = grad_relu6,
+     .ref = ref_relu6},
+    {.name = "leaky_relu",
+     .help = "x where positive, otherwise slope * x",
+     .class_ = OP_LAYER,
+     UNARY(tests_slope),
+     ATTRS(attrs_slope),
+     .expr = "select(x > 0, x, slope * x)",
+     .keeps_zero = true,
+     .grad = grad_leaky_relu,
+     .ref = ref_leaky_relu},
+    {.name = "sigmoid",
+     .help = "1 / (1 + exp(-x))",
+     .class_ = OP_LAYER,
+     UNARY(tests_x),
+     .expr = EXPR_SIGMOID,
+     .grad = grad_sigmoid,
+     .ref = ref_sigmoid},
+    {.name = "silu",
+     .help = "x * sigmoid(x), also called swish",
+     .class_ = OP_LAYER,
+     UNARY(tests_x),
+     .expr = "x / (1 + exp(-x))",
+     .keeps_zero = true,
+     .grad = grad_silu,
+     .ref = ref_silu},
+    {.name = "tanh",
+     .help = "hyperbolic tangent",
+     .class_ = OP_LAYER,
+     UNARY(tests_x),
+     .expr = "tanh(x)",
+     .keeps_zero = true,
+     .grad = grad_tanh,
+     .ref = ref_tanh},
+    {.name = "gelu",
+     .help = "x * (the normal distribution function of x)",
+     .class_ = OP_LAYER,
+     UNARY(tests_gelu),
+     ATTRS(attrs_gelu),
+     .expr = "select(approximate == 1, 0.5 * x * (1 + tanh(" EXPR_GELU_INNER
+             ")), 0.5 * x * (1 + erf(0.7071067811865476 * x)))",
+     .keeps_zero = true,
+     .grad = grad_gelu,
+     .ref = ref_gelu},
+    {.name = "add",
+     .help = "sum of two values of one shape",
+     .class_ = OP_LAYER,
+     BINARY(operands_ab, tests_ab),
+     ATTRS(attrs_with),
+     .expr = "a + b",
+     .keeps_zero = true,
+     .grad = grad_add,
+     .ref = ref_add},
+    {.name = "mul",
+     .help = "product of two values of one shape",
+     .class_ = OP_LAYER,
+     BINARY(operands_ab, tests_ab),
+     ATTRS(attrs_with),
+     .expr = "a * b",
+     .keeps_zero = true,
+     .grad = grad_mul,
+     .ref = ref_mul},
 
-    {.name = "relu_grad", .help = "gradient of relu, from its result", .class_ = OP_INTERNAL, BINARY(operands_dy_y, tests_dy_y),
-     .expr = "select(y > 0, dy, 0)", .keeps_zero = true, .ref = ref_relu_grad},
-    {.name = "relu6_grad", .help = "gradient of relu6, from its result", .class_ = OP_INTERNAL, BINARY(operands_dy_y, tests_dy_y_wide),
-     .expr = "select(y > 0, select(y < 6, dy, 0), 0)", .keeps_zero = true, .ref = ref_relu6_grad},
-    {.name = "leaky_relu_grad", .help = "gradient of leaky_relu, from its result", .class_ = OP_INTERNAL,
-     BINARY(operands_dy_y, tests_dy_y_slope), ATTRS(attrs_slope),
-     .expr = "select(y > 0, dy, slope * dy)", .keeps_zero = true, .ref = ref_leaky_relu_grad},
-    {.name = "sigmoid_grad", .help = "gradient of sigmoid, from its result", .class_ = OP_INTERNAL, BINARY(operands_dy_y, tests_dy_y),
-     .expr = "dy * (1 - y) * y", .keeps_zero = true, .ref = ref_sigmoid_grad},
-    {.name = "tanh_grad", .help = "gradient of tanh, from its result", .class_ = OP_INTERNAL, BINARY(operands_dy_y, tests_dy_y),
-     .expr = "dy * (1 - y * y)", .keeps_zero = true, .ref = ref_tanh_grad},
-    {.name = "silu_grad", .help = "gradient of silu, from its input", .class_ = OP_INTERNAL, BINARY(operands_dy_x, tests_dy_x),
-     .expr = "dy / (1 + exp(-x)) * (1 + x * (1 - " EXPR_SIGMOID "))", .keeps_zero = true, .ref = ref_silu_grad},
-    {.name = "gelu_grad", .help = "gradient of gelu, from its input", .class_ = OP_INTERNAL, BINARY(operands_dy_x, tests_dy_x_gelu), ATTRS(attrs_gelu),
+    {.name = "relu_grad",
+     .help = "gradient of relu, from its result",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y),
+     .expr = "select(y > 0, dy, 0)",
+     .keeps_zero = true,
+     .ref = ref_relu_grad},
+    {.name = "relu6_grad",
+     .help = "gradient of relu6, from its result",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y_wide),
+     .expr = "select(y > 0, select(y < 6, dy, 0), 0)",
+     .keeps_zero = true,
+     .ref = ref_relu6_grad},
+    {.name = "leaky_relu_grad",
+     .help = "gradient of leaky_relu, from its result",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y_slope),
+     ATTRS(attrs_slope),
+     .expr = "select(y > 0, dy, slope * dy)",
+     .keeps_zero = true,
+     .ref = ref_leaky_relu_grad},
+    {.name = "sigmoid_grad",
+     .help = "gradient of sigmoid, from its result",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y),
+     .expr = "dy * (1 - y) * y",
+     .keeps_zero = true,
+     .ref = ref_sigmoid_grad},
+    {.name = "tanh_grad",
+     .help = "gradient of tanh, from its result",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y),
+     .expr = "dy * (1 - y * y)",
+     .keeps_zero = true,
+     .ref = ref_tanh_grad},
+    {.name = "silu_grad",
+     .help = "gradient of silu, from its input",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_x, tests_dy_x),
+     .expr = "dy / (1 + exp(-x)) * (1 + x * (1 - " EXPR_SIGMOID "))",
+     .keeps_zero = true,
+     .ref = ref_silu_grad},
+    {.name = "gelu_grad",
+     .help = "gradient of gelu, from its input",
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_x, tests_dy_x_gelu),
+     ATTRS(attrs_gelu),
      .expr = "dy * select(approximate == 1, "
-             "0.5 * (1 + tanh(" EXPR_GELU_INNER ")) + 0.5 * x * (1 - tanh(" EXPR_GELU_INNER ") * tanh(" EXPR_GELU_INNER ")) * "
+             "0.5 * (1 + tanh(" EXPR_GELU_INNER ")) + 0.5 * x * (1 - tanh(" EXPR_GELU_INNER ") * tanh(" EXPR_GELU_INNER
+             ")) * "
              "(0.7978845608028654 + 0.1070322244089 * x * x), "
              "0.5 * (1 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x))",
-     .keeps_zero = true, .ref = ref_gelu_grad},
+     .keeps_zero = true,
+     .ref = ref_gelu_grad},
 
-    {.name = "pointwise", .help = "a body of pointwise operators on its own", .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, .nouts = 1, .inplace = true},
+    {.name = "pointwise",
+     .help = "a body of pointwise operators on its own",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     .nouts = 1,
+     .inplace = true},
 };
 const int op_pointwise_nrows = COUNT_OF(op_pointwise_rows);

@@ -11,26 +11,46 @@ static const struct op_operand operands_dy_index[] = {{"dy", OPERAND_VALUE, fals
 
 /* ---- attributes; those of an operator and of its gradient agree up to `size` */
 
-#define ATTR_KERNEL {.name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .has_range = true, .min = 1, .max = 65536, \
-                     .help = "window: a number or [h, w]"}
-#define ATTR_STRIDE {.name = "stride", .def = {.type = ATTR_PAIR}, .has_range = true, .min = 1, .max = 65536, \
-                     .help = "distance between windows: a number or [h, w]; the kernel's size if not given"}
-#define ATTR_PAD {.name = "pad", .def = {.type = ATTR_QUAD}, .has_range = true, .min = 0, .max = 65536, \
-                  .help = "padding: a number, [h, w] or [top, left, bottom, right]"}
-#define ATTR_CEIL {.name = "ceil", .def = {.type = ATTR_BOOL}, .help = "a last window may hang over the edge"}
-#define ATTR_COUNT_PAD {.name = "count_pad", .def = {.type = ATTR_BOOL, .b = true}, .help = "padding counts in the mean"}
-#define ATTR_SIZE {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .ir_only = true, .has_range = true, \
-                   .min = 1, .max = 1 << 30, .help = "[h, w] of the result"}
+#define ATTR_KERNEL                                                                                               \
+    {                                                                                                             \
+        .name = "kernel", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .has_range = true, .min = 1, \
+        .max = 65536, .help = "window: a number or [h, w]"                                                        \
+    }
+#define ATTR_STRIDE                                                                              \
+    {                                                                                            \
+        .name = "stride", .def = {.type = ATTR_PAIR}, .has_range = true, .min = 1, .max = 65536, \
+        .help = "distance between windows: a number or [h, w]; the kernel's size if not given"   \
+    }
+#define ATTR_PAD                                                                              \
+    {                                                                                         \
+        .name = "pad", .def = {.type = ATTR_QUAD}, .has_range = true, .min = 0, .max = 65536, \
+        .help = "padding: a number, [h, w] or [top, left, bottom, right]"                     \
+    }
+#define ATTR_CEIL                                                                                  \
+    {                                                                                              \
+        .name = "ceil", .def = {.type = ATTR_BOOL}, .help = "a last window may hang over the edge" \
+    }
+#define ATTR_COUNT_PAD                                                                                   \
+    {                                                                                                    \
+        .name = "count_pad", .def = {.type = ATTR_BOOL, .b = true}, .help = "padding counts in the mean" \
+    }
+#define ATTR_SIZE                                                                                                      \
+    {                                                                                                                  \
+        .name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .ir_only = true, .has_range = true, \
+        .min = 1, .max = 1 << 30, .help = "[h, w] of the result"                                                       \
+    }
 
 static const struct op_attr attrs_max[] = {ATTR_KERNEL, ATTR_STRIDE, ATTR_PAD, ATTR_CEIL};
 static const struct op_attr attrs_max_grad[] = {ATTR_KERNEL, ATTR_STRIDE, ATTR_PAD, ATTR_CEIL, ATTR_SIZE};
 static const struct op_attr attrs_avg[] = {ATTR_KERNEL, ATTR_STRIDE, ATTR_PAD, ATTR_CEIL, ATTR_COUNT_PAD};
-static const struct op_attr attrs_avg_grad[] = {ATTR_KERNEL, ATTR_STRIDE, ATTR_PAD, ATTR_CEIL, ATTR_COUNT_PAD, ATTR_SIZE};
+static const struct op_attr attrs_avg_grad[] = {ATTR_KERNEL, ATTR_STRIDE,    ATTR_PAD,
+                                                ATTR_CEIL,   ATTR_COUNT_PAD, ATTR_SIZE};
 static const struct op_attr attrs_size[] = {ATTR_SIZE};
 
 static struct pool_window window_of(const struct attr *attr, bool average)
 {
-    static const struct op_def max = {.attrs = attrs_max, .nattr = COUNT_OF(attrs_max)}, avg = {.attrs = attrs_avg, .nattr = COUNT_OF(attrs_avg)};
+    static const struct op_def max = {.attrs = attrs_max, .nattr = COUNT_OF(attrs_max)},
+                               avg = {.attrs = attrs_avg, .nattr = COUNT_OF(attrs_avg)};
     return pool_window_of(average ? &avg : &max, attr);
 }
 
@@ -56,7 +76,8 @@ static bool check_axis(const struct pool_window *w, int a, int64_t size, struct 
 /* [N, C, H', W'] of X under the window. */
 static bool pooled(const struct type *x, const struct pool_window *w, struct type *out, struct op_error *e)
 {
-    if (!common_value(x, "x", 4, 4, e) || !check_axis(w, 0, x->dim[2], e) || !check_axis(w, 1, x->dim[3], e)) return false;
+    if (!common_value(x, "x", 4, 4, e) || !check_axis(w, 0, x->dim[2], e) || !check_axis(w, 1, x->dim[3], e))
+        return false;
     int64_t dim[] = {x->dim[0], x->dim[1], pool_windows(w, 0, x->dim[2]), pool_windows(w, 1, x->dim[3])};
     return common_result(out, x->dtype, 4, dim, e);
 }
@@ -77,7 +98,8 @@ static bool infer_max(const struct type *in, int nin, const struct attr *attr, s
     return check_positions(&w, e) && pooled(&in[0], &w, out, e);
 }
 
-static bool infer_max_index(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_max_index(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                            struct op_error *e)
 {
     return infer_max(in, nin, attr, out, e) && common_result(&out[1], DT_U8, 4, out[0].dim, e);
 }
@@ -90,17 +112,20 @@ static bool infer_avg(const struct type *in, int nin, const struct attr *attr, s
 }
 
 /* The gradient's shape from DY and the attribute `size`, checked against the forward rule. */
-static bool unpooled(const struct type *dy, const struct pool_window *w, const int64_t *size, struct type *out, struct op_error *e)
+static bool unpooled(const struct type *dy, const struct pool_window *w, const int64_t *size, struct type *out,
+                     struct op_error *e)
 {
     if (!common_value(dy, "dy", 4, 4, e)) return false;
     int64_t dim[] = {dy->dim[0], dy->dim[1], size[0], size[1]};
     struct type x, y;
-    if (!common_result(&x, dy->dtype, 4, dim, e) || !pooled(&x, w, &y, e) || !common_same_shape(dy, &y, e)) return false;
+    if (!common_result(&x, dy->dtype, 4, dim, e) || !pooled(&x, w, &y, e) || !common_same_shape(dy, &y, e))
+        return false;
     *out = x;
     return true;
 }
 
-static bool infer_max_grad(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_max_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                           struct op_error *e)
 {
     (void)nin;
     if (in[1].dtype != DT_U8) return op_fail(e, "'index' must be positions (u8)");
@@ -109,7 +134,8 @@ static bool infer_max_grad(const struct type *in, int nin, const struct attr *at
            unpooled(&in[0], &w, attr[COUNT_OF(attrs_max_grad) - 1].v, out, e);
 }
 
-static bool infer_avg_grad(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_avg_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                           struct op_error *e)
 {
     (void)nin;
     struct pool_window w = window_of(attr, true);
@@ -118,11 +144,13 @@ static bool infer_avg_grad(const struct type *in, int nin, const struct attr *at
 
 static bool infer_global(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
-    (void)nin; (void)attr;
+    (void)nin;
+    (void)attr;
     return common_value(&in[0], "x", 4, 4, e) && common_result(out, in[0].dtype, 2, in[0].dim, e);
 }
 
-static bool infer_global_grad(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_global_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                              struct op_error *e)
 {
     (void)nin;
     if (!common_value(&in[0], "dy", 2, 2, e)) return false;
@@ -174,7 +202,9 @@ static void grad_global(struct grad_call *g)
 
 /* ---- references: plane by plane, window by window */
 
-struct cell { int64_t h0, h1, w0, w1, counted; }; /* the elements of one window, and how many count in its mean */
+struct cell {
+    int64_t h0, h1, w0, w1, counted;
+}; /* the elements of one window, and how many count in its mean */
 
 static struct cell cell_at(const struct pool_window *w, const struct type *x, int64_t oh, int64_t ow)
 {
@@ -185,7 +215,8 @@ static struct cell cell_at(const struct pool_window *w, const struct type *x, in
 }
 
 /* The first maximum of the window, where NaN is larger than anything, and its position in the window. */
-static double max_of(const struct pool_window *w, const double *plane, int64_t width, int64_t oh, int64_t ow, const struct cell *c, int64_t *position)
+static double max_of(const struct pool_window *w, const double *plane, int64_t width, int64_t oh, int64_t ow,
+                     const struct cell *c, int64_t *position)
 {
     double best = -INFINITY;
     int64_t top = oh * w->stride[0] - w->before[0], left = ow * w->stride[1] - w->before[1];
@@ -209,7 +240,8 @@ static void ref_max(struct ref_call *c)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 struct cell cell = cell_at(&w, x, oh, ow);
                 int64_t position, at = (p * y->dim[2] + oh) * y->dim[3] + ow;
-                c->out[0].data[at] = max_of(&w, c->in[0].data + p * x->dim[2] * x->dim[3], x->dim[3], oh, ow, &cell, &position);
+                c->out[0].data[at] =
+                    max_of(&w, c->in[0].data + p * x->dim[2] * x->dim[3], x->dim[3], oh, ow, &cell, &position);
                 if (c->nout > 1) c->out[1].data[at] = (double)position;
             }
 }
@@ -230,8 +262,10 @@ static void ref_max_grad(struct ref_call *c)
         for (int64_t oh = 0; oh < y->dim[2]; oh++)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 int64_t at = (p * y->dim[2] + oh) * y->dim[3] + ow, position = (int64_t)c->in[1].data[at];
-                int64_t h = oh * w.stride[0] - w.before[0] + position / w.kernel[1], col = ow * w.stride[1] - w.before[1] + position % w.kernel[1];
-                if (h < 0 || h >= x->dim[2] || col < 0 || col >= x->dim[3]) continue; /* not a position that max_pool_index gives */
+                int64_t h = oh * w.stride[0] - w.before[0] + position / w.kernel[1],
+                        col = ow * w.stride[1] - w.before[1] + position % w.kernel[1];
+                if (h < 0 || h >= x->dim[2] || col < 0 || col >= x->dim[3])
+                    continue; /* not a position that max_pool_index gives */
                 c->out[0].data[(p * x->dim[2] + h) * x->dim[3] + col] += c->in[0].data[at];
             }
 }
@@ -246,7 +280,8 @@ static void ref_avg(struct ref_call *c)
                 struct cell cell = cell_at(&w, x, oh, ow);
                 double sum = 0;
                 for (int64_t h = cell.h0; h < cell.h1; h++)
-                    for (int64_t col = cell.w0; col < cell.w1; col++) sum += c->in[0].data[(p * x->dim[2] + h) * x->dim[3] + col];
+                    for (int64_t col = cell.w0; col < cell.w1; col++)
+                        sum += c->in[0].data[(p * x->dim[2] + h) * x->dim[3] + col];
                 c->out[0].data[(p * y->dim[2] + oh) * y->dim[3] + ow] = sum / (double)cell.counted;
             }
 }
@@ -262,7 +297,8 @@ static void ref_avg_grad(struct ref_call *c)
                 struct cell cell = cell_at(&w, x, oh, ow);
                 double share = c->in[0].data[(p * y->dim[2] + oh) * y->dim[3] + ow] / (double)cell.counted;
                 for (int64_t h = cell.h0; h < cell.h1; h++)
-                    for (int64_t col = cell.w0; col < cell.w1; col++) c->out[0].data[(p * x->dim[2] + h) * x->dim[3] + col] += share;
+                    for (int64_t col = cell.w0; col < cell.w1; col++)
+                        c->out[0].data[(p * x->dim[2] + h) * x->dim[3] + col] += share;
             }
 }
 
@@ -328,28 +364,80 @@ static const struct op_test tests_avg_grad[] = {
     {"dy=1,3,7,7 kernel=5 stride=1 pad=2 size=7,7", 1e-5},
 };
 static const struct op_test tests_global[] = {
-    {"x=2,3,7,7", 1e-5}, {"x=1,1,1,1", 1e-5}, {"x=3,17,13,13", 1e-5}, {"x=1,33,7,1", 1e-5},
+    {"x=2,3,7,7", 1e-5},
+    {"x=1,1,1,1", 1e-5},
+    {"x=3,17,13,13", 1e-5},
+    {"x=1,33,7,1", 1e-5},
 };
 static const struct op_test tests_global_grad[] = {
-    {"dy=2,3 size=7,7", 1e-5}, {"dy=1,1 size=1,1", 1e-5}, {"dy=3,17 size=13,13", 1e-5}, {"dy=1,33 size=7,1", 1e-5},
+    {"dy=2,3 size=7,7", 1e-5},
+    {"dy=1,1 size=1,1", 1e-5},
+    {"dy=3,17 size=13,13", 1e-5},
+    {"dy=1,33 size=7,1", 1e-5},
 };
 
 /* ---- rows */
 
-#define POOL(C, F) .class_ = C, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define POOL(C, F)                                                                                            \
+    .class_ = C, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
+    .ntests = COUNT_OF(tests_##F)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
 const struct op_def op_pool_rows[] = {
-    {.name = "max_pool", .help = "maximum of each window", POOL(OP_LAYER, max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 1, .grad = grad_max, .prologues = 1},
-    {.name = "avg_pool", .help = "mean of each window", POOL(OP_LAYER, avg), ATTRS(attrs_avg), OPERANDS(operand_x), .nouts = 1, .grad = grad_avg, .prologues = 1},
-    {.name = "global_avg_pool", .help = "mean of each channel: features of an image", POOL(OP_LAYER, global), OPERANDS(operand_x), .nouts = 1,
+    {.name = "max_pool",
+     .help = "maximum of each window",
+     POOL(OP_LAYER, max),
+     ATTRS(attrs_max),
+     OPERANDS(operand_x),
+     .nouts = 1,
+     .grad = grad_max,
+     .prologues = 1},
+    {.name = "avg_pool",
+     .help = "mean of each window",
+     POOL(OP_LAYER, avg),
+     ATTRS(attrs_avg),
+     OPERANDS(operand_x),
+     .nouts = 1,
+     .grad = grad_avg,
+     .prologues = 1},
+    {.name = "global_avg_pool",
+     .help = "mean of each channel: features of an image",
+     POOL(OP_LAYER, global),
+     OPERANDS(operand_x),
+     .nouts = 1,
      .grad = grad_global},
-    {.name = "max_pool_index", .help = "max_pool, and where in each window the maximum was", .class_ = OP_INTERNAL, .family = KERNEL_POOL, .bf16 = true,
-     .infer = infer_max_index, .ref = ref_max, .tests = tests_max, .ntests = COUNT_OF(tests_max), ATTRS(attrs_max), OPERANDS(operand_x), .nouts = 2,
-     .grad = grad_max_index, .prologues = 1},
-    {.name = "max_pool_grad", .help = "gradient of max_pool", POOL(OP_INTERNAL, max_grad), ATTRS(attrs_max_grad), OPERANDS(operands_dy_index), .nouts = 1},
-    {.name = "avg_pool_grad", .help = "gradient of avg_pool", POOL(OP_INTERNAL, avg_grad), ATTRS(attrs_avg_grad), OPERANDS(operand_dy), .nouts = 1},
-    {.name = "global_avg_pool_grad", .help = "gradient of global_avg_pool", POOL(OP_INTERNAL, global_grad), ATTRS(attrs_size), OPERANDS(operand_dy), .nouts = 1},
+    {.name = "max_pool_index",
+     .help = "max_pool, and where in each window the maximum was",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POOL,
+     .bf16 = true,
+     .infer = infer_max_index,
+     .ref = ref_max,
+     .tests = tests_max,
+     .ntests = COUNT_OF(tests_max),
+     ATTRS(attrs_max),
+     OPERANDS(operand_x),
+     .nouts = 2,
+     .grad = grad_max_index,
+     .prologues = 1},
+    {.name = "max_pool_grad",
+     .help = "gradient of max_pool",
+     POOL(OP_INTERNAL, max_grad),
+     ATTRS(attrs_max_grad),
+     OPERANDS(operands_dy_index),
+     .nouts = 1},
+    {.name = "avg_pool_grad",
+     .help = "gradient of avg_pool",
+     POOL(OP_INTERNAL, avg_grad),
+     ATTRS(attrs_avg_grad),
+     OPERANDS(operand_dy),
+     .nouts = 1},
+    {.name = "global_avg_pool_grad",
+     .help = "gradient of global_avg_pool",
+     POOL(OP_INTERNAL, global_grad),
+     ATTRS(attrs_size),
+     OPERANDS(operand_dy),
+     .nouts = 1},
 };
 const int op_pool_nrows = COUNT_OF(op_pool_rows);

@@ -17,9 +17,11 @@ struct pool_window {
 /* The attributes with a stride of 0 (the default) replaced by the kernel. */
 static inline struct pool_window pool_window_of(const struct op_def *op, const struct attr *attr)
 {
-    const int64_t *k = attr[op_attr_index(op, "kernel")].v, *s = attr[op_attr_index(op, "stride")].v, *p = attr[op_attr_index(op, "pad")].v;
+    const int64_t *k = attr[op_attr_index(op, "kernel")].v, *s = attr[op_attr_index(op, "stride")].v,
+                  *p = attr[op_attr_index(op, "pad")].v;
     int count_pad = op_attr_index(op, "count_pad");
-    struct pool_window w = {.ceil = attr[op_attr_index(op, "ceil")].b, .count_pad = count_pad >= 0 && attr[count_pad].b};
+    struct pool_window w = {.ceil = attr[op_attr_index(op, "ceil")].b,
+                            .count_pad = count_pad >= 0 && attr[count_pad].b};
     for (int a = 0; a < 2; a++) {
         w.kernel[a] = k[a];
         w.stride[a] = s[a] ? s[a] : k[a];
@@ -29,8 +31,8 @@ static inline struct pool_window pool_window_of(const struct op_def *op, const s
     return w;
 }
 
-/* Windows along axis A of SIZE elements. With ceil, a last window may hang over the far edge, but must begin inside the image or
-   its near padding (PyTorch, pooling_output_shape). Not positive: the kernel does not fit. */
+/* Windows along axis A of SIZE elements. With ceil, a last window may hang over the far edge, but must begin inside the
+   image or its near padding (PyTorch, pooling_output_shape). Not positive: the kernel does not fit. */
 static inline int64_t pool_windows(const struct pool_window *w, int a, int64_t size)
 {
     int64_t room = size + w->before[a] + w->after[a] - w->kernel[a];
@@ -40,9 +42,10 @@ static inline int64_t pool_windows(const struct pool_window *w, int a, int64_t s
     return n;
 }
 
-/* Window number O along axis A of SIZE elements: the elements [*begin, *end) it covers; the length that counts with count_pad
-   (the window cut off at the far end of the padding: PyTorch, avg_pool2d) is returned. */
-static inline int64_t pool_span(const struct pool_window *w, int a, int64_t size, int64_t o, int64_t *begin, int64_t *end)
+/* Window number O along axis A of SIZE elements: the elements [*begin, *end) it covers; the length that counts with
+   count_pad (the window cut off at the far end of the padding: PyTorch, avg_pool2d) is returned. */
+static inline int64_t pool_span(const struct pool_window *w, int a, int64_t size, int64_t o, int64_t *begin,
+                                int64_t *end)
 {
     int64_t from = o * w->stride[a] - w->before[a], to = from + w->kernel[a];
     if (to > size + w->after[a]) to = size + w->after[a];

@@ -8,22 +8,50 @@ static const struct op_operand operand_dy[] = {{"dy", OPERAND_VALUE, false}};
 static const char *const modes[] = {"nearest", "bilinear", NULL}; /* enum resize_mode */
 
 /* The row and its gradient agree in the first three, so that the attributes can be handed on. */
-#define ATTR_MODE {.name = "mode", .def = {.type = ATTR_ENUM}, .choices = modes, .help = "nearest or bilinear"}
-#define ATTR_ALIGN {.name = "align_corners", .def = {.type = ATTR_BOOL}, .help = "bilinear: corner pixels keep their places"}
+#define ATTR_MODE                                                                                   \
+    {                                                                                               \
+        .name = "mode", .def = {.type = ATTR_ENUM}, .choices = modes, .help = "nearest or bilinear" \
+    }
+#define ATTR_ALIGN                                                                                               \
+    {                                                                                                            \
+        .name = "align_corners", .def = {.type = ATTR_BOOL}, .help = "bilinear: corner pixels keep their places" \
+    }
 static const struct op_attr attrs_resize[] = {
-    ATTR_MODE, ATTR_ALIGN,
-    {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .has_range = true, .min = 1, .max = 1 << 20, .help = "the result's size: a number or [h, w]"},
-    {.name = "scale", .def = {.type = ATTR_FLOAT}, .spec_only = true, .has_range = true, .min = 1e-6, .max = 1 << 20,
+    ATTR_MODE,
+    ATTR_ALIGN,
+    {.name = "size",
+     .def = {.type = ATTR_PAIR, .v = {1, 1}},
+     .has_range = true,
+     .min = 1,
+     .max = 1 << 20,
+     .help = "the result's size: a number or [h, w]"},
+    {.name = "scale",
+     .def = {.type = ATTR_FLOAT},
+     .spec_only = true,
+     .has_range = true,
+     .min = 1e-6,
+     .max = 1 << 20,
      .help = "in place of size: the factor; the result is rounded down"},
-    {.name = "like", .def = {.type = ATTR_TEXT}, .spec_only = true, .help = "in place of size: the label whose height and width to take"},
+    {.name = "like",
+     .def = {.type = ATTR_TEXT},
+     .spec_only = true,
+     .help = "in place of size: the label whose height and width to take"},
 };
 static const struct op_attr attrs_resize_grad[] = {
-    ATTR_MODE, ATTR_ALIGN,
-    {.name = "size", .def = {.type = ATTR_PAIR, .v = {1, 1}}, .required = true, .ir_only = true, .has_range = true, .min = 1, .max = 1 << 20,
+    ATTR_MODE,
+    ATTR_ALIGN,
+    {.name = "size",
+     .def = {.type = ATTR_PAIR, .v = {1, 1}},
+     .required = true,
+     .ir_only = true,
+     .has_range = true,
+     .min = 1,
+     .max = 1 << 20,
      .help = "[h, w] of dx"},
 };
 
-static bool resized(const struct type *x, const char *name, const struct attr *attr, struct type *out, struct op_error *e)
+static bool resized(const struct type *x, const char *name, const struct attr *attr, struct type *out,
+                    struct op_error *e)
 {
     if (!common_value(x, name, 4, 4, e)) return false;
     if (attr[1].b && attr[0].i != RESIZE_BILINEAR) {
@@ -40,7 +68,8 @@ static bool infer_resize(const struct type *in, int nin, const struct attr *attr
     return resized(&in[0], "x", attr, out, e);
 }
 
-static bool infer_resize_grad(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_resize_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                              struct op_error *e)
 {
     (void)nin;
     return resized(&in[0], "dy", attr, out, e);
@@ -54,9 +83,11 @@ static void grad_resize(struct grad_call *g)
     g->dx[0] = op_build_attrs(g->graph, NULL, "resize_grad", g->dy, 1, attr)->out[0];
 }
 
-static struct resize_tap tap_of(const struct ref_call *c, const struct type *small, const struct type *large, int axis, int64_t i)
+static struct resize_tap tap_of(const struct ref_call *c, const struct type *small, const struct type *large, int axis,
+                                int64_t i)
 {
-    return resize_tap((enum resize_mode)ref_int(c, "mode"), ref_int(c, "align_corners") != 0, small->dim[axis], large->dim[axis], i);
+    return resize_tap((enum resize_mode)ref_int(c, "mode"), ref_int(c, "align_corners") != 0, small->dim[axis],
+                      large->dim[axis], i);
 }
 
 static void ref_resize(struct ref_call *c)
@@ -66,8 +97,10 @@ static void ref_resize(struct ref_call *c)
         for (int64_t w = 0; w < y->dim[3]; w++) {
             struct resize_tap v = tap_of(c, x, y, 2, h), u = tap_of(c, x, y, 3, w);
             for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++) {
-                const double *low = c->in[0].data + (p * x->dim[2] + v.low) * x->dim[3], *high = c->in[0].data + (p * x->dim[2] + v.high) * x->dim[3];
-                double top = (1 - u.weight) * low[u.low] + u.weight * low[u.high], bottom = (1 - u.weight) * high[u.low] + u.weight * high[u.high];
+                const double *low = c->in[0].data + (p * x->dim[2] + v.low) * x->dim[3],
+                             *high = c->in[0].data + (p * x->dim[2] + v.high) * x->dim[3];
+                double top = (1 - u.weight) * low[u.low] + u.weight * low[u.high],
+                       bottom = (1 - u.weight) * high[u.low] + u.weight * high[u.high];
                 c->out[0].data[(p * y->dim[2] + h) * y->dim[3] + w] = (1 - v.weight) * top + v.weight * bottom;
             }
         }
@@ -82,7 +115,8 @@ static void ref_resize_grad(struct ref_call *c)
         for (int64_t w = 0; w < y->dim[3]; w++) {
             struct resize_tap v = tap_of(c, x, y, 2, h), u = tap_of(c, x, y, 3, w);
             for (int64_t p = 0; p < planes; p++) {
-                double *dx = c->out[0].data + p * common_pixels(x), dy = c->in[0].data[(p * y->dim[2] + h) * y->dim[3] + w];
+                double *dx = c->out[0].data + p * common_pixels(x),
+                       dy = c->in[0].data[(p * y->dim[2] + h) * y->dim[3] + w];
                 dx[v.low * x->dim[3] + u.low] += (1 - v.weight) * (1 - u.weight) * dy;
                 dx[v.low * x->dim[3] + u.high] += (1 - v.weight) * u.weight * dy;
                 dx[v.high * x->dim[3] + u.low] += v.weight * (1 - u.weight) * dy;
@@ -114,8 +148,10 @@ static const struct op_test tests_resize_grad[] = {
     {"dy=1,3,21,11 size=9,49", 1e-5},
 };
 
-#define MOVE(C, F) .class_ = C, .family = KERNEL_MOVE, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, .attrs = attrs_##F, .nattr = COUNT_OF(attrs_##F), \
-                   .ref = ref_##F, .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define MOVE(C, F)                                                                                    \
+    .class_ = C, .family = KERNEL_MOVE, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, \
+    .attrs = attrs_##F, .nattr = COUNT_OF(attrs_##F), .ref = ref_##F, .tests = tests_##F,             \
+    .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_resize_rows[] = {
     {.name = "resize", .help = "scales an image", MOVE(OP_LAYER, resize), .operands = operand_x, .grad = grad_resize},

@@ -1,5 +1,5 @@
-/* resize.h: which pixels resize reads, with PyTorch's coordinates (aten/native/UpSample.h). The reference and the tables of gen/
-   share it: a half-pixel of difference would show as another network. */
+/* resize.h: which pixels resize reads, with PyTorch's coordinates (aten/native/UpSample.h). The reference and the
+   tables of gen/ share it: a half-pixel of difference would show as another network. */
 #ifndef RNC_OP_RESIZE_H
 #define RNC_OP_RESIZE_H
 
@@ -10,7 +10,10 @@
 enum resize_mode { RESIZE_NEAREST, RESIZE_BILINEAR };
 
 /* The result is (1 − weight)·x[low] + weight·x[high]; nearest: low == high, weight 0. */
-struct resize_tap { int64_t low, high; double weight; };
+struct resize_tap {
+    int64_t low, high;
+    double weight;
+};
 
 /* Nearest: floor(i · IN/OUT), in single precision as PyTorch computes it for every dtype. */
 static inline int64_t resize_nearest(int64_t in, int64_t out, int64_t i)
@@ -21,7 +24,8 @@ static inline int64_t resize_nearest(int64_t in, int64_t out, int64_t i)
 }
 
 /* Element I of OUT along an axis of IN elements. */
-static inline struct resize_tap resize_tap(enum resize_mode mode, bool align_corners, int64_t in, int64_t out, int64_t i)
+static inline struct resize_tap resize_tap(enum resize_mode mode, bool align_corners, int64_t in, int64_t out,
+                                           int64_t i)
 {
     struct resize_tap t = {0, 0, 0};
     if (mode == RESIZE_NEAREST) {

@@ -6,7 +6,8 @@
 #include "base/checked.h"
 #include "op/op.h"
 
-/* No tensor has more elements than this; every product of dims below it fits an int64_t with room for bytes and channel padding. */
+/* No tensor has more elements than this; every product of dims below it fits an int64_t with room for bytes and channel
+   padding. */
 #define RULE_MAX_ELEMENTS ((int64_t)1 << 40)
 
 static inline const char *rule_shape(const struct op_error *e, const struct type *t)
@@ -24,8 +25,10 @@ static inline bool rule_note(struct op_error *e, const char *note)
 /* T is f32 of one of two ranks (the same twice: of that rank). WHAT: "conv2d's input". */
 static inline bool rule_f32(const struct type *t, int rank, int or_rank, const char *what, struct op_error *e)
 {
-    static const char *const form[] = {"a scalar", "a vector [C]", "features [N, C]", "a tensor of rank 3", "an image [N, C, H, W]"};
-    if (t->dtype != DT_F32 && t->dtype != DT_BF16) return op_fail(e, "%s must be of floating point, not %s", what, rule_shape(e, t));
+    static const char *const form[] = {"a scalar", "a vector [C]", "features [N, C]", "a tensor of rank 3",
+                                       "an image [N, C, H, W]"};
+    if (t->dtype != DT_F32 && t->dtype != DT_BF16)
+        return op_fail(e, "%s must be of floating point, not %s", what, rule_shape(e, t));
     if (t->rank == rank || t->rank == or_rank) return true;
     if (rank == or_rank) return op_fail(e, "%s must be %s, not %s", what, form[rank], rule_shape(e, t));
     return op_fail(e, "%s must be %s or %s, not %s", what, form[or_rank], form[rank], rule_shape(e, t));
@@ -56,7 +59,8 @@ static inline bool rule_same(const struct type *a, const struct type *b, const c
     return op_fail(e, "%s must be %s, not %s", what, rule_shape(e, b), rule_shape(e, a));
 }
 
-/* A count of multiply-adds: the product of the dims, saturated (a shape that large is never run, but may be asked about). */
+/* A count of multiply-adds: the product of the dims, saturated (a shape that large is never run, but may be asked
+   about). */
 static inline int64_t rule_product(int n, const int64_t *factor)
 {
     int64_t p = 1;
@@ -66,6 +70,9 @@ static inline int64_t rule_product(int n, const int64_t *factor)
 }
 
 /* How many samples a reference computes of a tensor that holds dim[0] = N. */
-static inline int64_t ref_samples(const struct ref_call *c, const struct type *t) { return min_i64(c->run.n, t->dim[0]); }
+static inline int64_t ref_samples(const struct ref_call *c, const struct type *t)
+{
+    return min_i64(c->run.n, t->dim[0]);
+}
 
 #endif

@@ -1,7 +1,9 @@
-/* slots.h: into how many partial results a reduction over the batch is cut. The rules depend on shapes alone, so that the same
-   bits come out on any number of threads; the operators' workspace callbacks and the kernels of gen/ both follow them.
+/* slots.h: into how many partial results a reduction over the batch is cut. The rules depend on shapes alone, so that
+   the same bits come out on any number of threads; the operators' workspace callbacks and the kernels of gen/ both
+   follow them.
 
-   Sample n's part goes to slot n % slots (samples of one slot in rising order), and the slots are added up in a fixed tree.
+   Sample n's part goes to slot n % slots (samples of one slot in rising order), and the slots are added up in a fixed
+   tree.
 
    reduce   (channel_sum, bn_stats, bn_grad): slots of 3 vectors of round_up(C, lanes) floats.
    wgrad    (conv2d_wgrad, dense_wgrad): slots of one whole dw, both channel dimensions rounded up to lanes.
@@ -13,7 +15,15 @@
 #include <stdint.h>
 #include "base/checked.h"
 
-enum { REDUCE_MAX_SLOTS = 8, REDUCE_SUMS = 3, WGRAD_MAX_SLOTS = 8, WGRAD_PIECES = 16, WGRAD_DW = 512 << 10, LOSS_FIXED_FLOATS = 64, LOSS_SAMPLE_FLOATS = 4 };
+enum {
+    REDUCE_MAX_SLOTS = 8,
+    REDUCE_SUMS = 3,
+    WGRAD_MAX_SLOTS = 8,
+    WGRAD_PIECES = 16,
+    WGRAD_DW = 512 << 10,
+    LOSS_FIXED_FLOATS = 64,
+    LOSS_SAMPLE_FLOATS = 4
+};
 
 /* Per-channel sums over N samples: how many slots. */
 static inline int64_t reduce_slots(int64_t n) { return min_i64(n, REDUCE_MAX_SLOTS); }
@@ -23,19 +33,25 @@ static inline size_t reduce_workspace(int64_t n, int64_t c, int lanes)
     return (size_t)(reduce_slots(n) * REDUCE_SUMS * round_up(c, lanes)) * sizeof(float);
 }
 
-/* dw [O, I, …TAPS] from N samples of X_PIXELS and DY_PIXELS: into how many chunks the input and the output blocks are cut, and the samples
-   into slots. A piece is a chunk of dw (of a slot), which stays in the second-level cache, and reads x and dy once each: so that x is read
-   once for each chunk of output blocks, and dy once for each of input blocks. The least traffic that leaves WGRAD_PIECES pieces. */
-struct wgrad_plan { int64_t slots, in_chunks, out_chunks; };
+/* dw [O, I, …TAPS] from N samples of X_PIXELS and DY_PIXELS: into how many chunks the input and the output blocks are
+   cut, and the samples into slots. A piece is a chunk of dw (of a slot), which stays in the second-level cache, and
+   reads x and dy once each: so that x is read once for each chunk of output blocks, and dy once for each of input
+   blocks. The least traffic that leaves WGRAD_PIECES pieces. */
+struct wgrad_plan {
+    int64_t slots, in_chunks, out_chunks;
+};
 
-static inline struct wgrad_plan wgrad_plan(int64_t n, int64_t o, int64_t i, int64_t taps, int64_t x_pixels, int64_t dy_pixels, int lanes)
+static inline struct wgrad_plan wgrad_plan(int64_t n, int64_t o, int64_t i, int64_t taps, int64_t x_pixels,
+                                           int64_t dy_pixels, int lanes)
 {
-    int64_t icb = div_up(i, lanes), ocb = div_up(o, lanes), block = taps * lanes * lanes * 4, most = min_i64(WGRAD_MAX_SLOTS, n);
+    int64_t icb = div_up(i, lanes), ocb = div_up(o, lanes), block = taps * lanes * lanes * 4,
+            most = min_i64(WGRAD_MAX_SLOTS, n);
     struct wgrad_plan best = {1, icb, ocb};
     double least = 1e300;
     for (int64_t slots = 1; slots <= most; slots = slots < most ? min_i64(2 * slots, most) : most + 1)
         for (int64_t in = 1; in <= icb; in++) {
-            int64_t enough = max_i64(1, min_i64(ocb, div_up(WGRAD_PIECES, slots * in))), per = div_up(icb, in), fit = max_i64(1, WGRAD_DW / (block * per));
+            int64_t enough = max_i64(1, min_i64(ocb, div_up(WGRAD_PIECES, slots * in))), per = div_up(icb, in),
+                    fit = max_i64(1, WGRAD_DW / (block * per));
             int64_t out = max_i64(enough, div_up(ocb, fit));
             if (out > ocb || (slots * in * out < WGRAD_PIECES && (slots < most || in < icb))) continue;
             double lines = (double)n * ((double)(x_pixels * icb * out) + (double)(dy_pixels * ocb * in)) * lanes * 4;
@@ -53,6 +69,9 @@ static inline size_t wgrad_workspace(const struct wgrad_plan *p, int64_t o, int6
     return p->slots > 1 ? (size_t)(p->slots * round_up(o, lanes) * round_up(i, lanes) * taps) * sizeof(float) : 0;
 }
 
-static inline size_t loss_workspace(int64_t n) { return (size_t)(LOSS_FIXED_FLOATS + LOSS_SAMPLE_FLOATS * n) * sizeof(float); }
+static inline size_t loss_workspace(int64_t n)
+{
+    return (size_t)(LOSS_FIXED_FLOATS + LOSS_SAMPLE_FLOATS * n) * sizeof(float);
+}
 
 #endif

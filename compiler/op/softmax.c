@@ -7,13 +7,16 @@ static const struct op_operand operands_dy_y[] = {{"dy", OPERAND_VALUE, false}, 
 
 static bool infer_softmax(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
-    (void)nin; (void)attr;
+    (void)nin;
+    (void)attr;
     return common_value(&in[0], "x", 2, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
-static bool infer_softmax_grad(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+static bool infer_softmax_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
+                               struct op_error *e)
 {
-    return infer_softmax(in, nin, attr, out, e) && common_value(&in[1], "y", 2, 4, e) && common_same_shape(&in[0], &in[1], e);
+    return infer_softmax(in, nin, attr, out, e) && common_value(&in[1], "y", 2, 4, e) &&
+           common_same_shape(&in[0], &in[1], e);
 }
 
 static void grad_softmax(struct grad_call *g)
@@ -48,22 +51,43 @@ static void ref_softmax_grad(struct ref_call *c)
             const double *dy = c->in[0].data + at, *y = c->in[1].data + at;
             double sum = 0;
             for (int64_t ch = 0; ch < channels; ch++) sum += dy[ch * pixels] * y[ch * pixels];
-            for (int64_t ch = 0; ch < channels; ch++) c->out[0].data[at + ch * pixels] = y[ch * pixels] * (dy[ch * pixels] - sum);
+            for (int64_t ch = 0; ch < channels; ch++)
+                c->out[0].data[at + ch * pixels] = y[ch * pixels] * (dy[ch * pixels] - sum);
         }
 }
 
 static const struct op_test tests_softmax[] = {
-    {"x=2,3", 1e-6}, {"x=1,1", 1e-6}, {"x=3,17", 1e-6}, {"x=1,1000 range=-9,9", 1e-6}, {"x=2,3,7,7", 1e-6}, {"x=3,17,13,1", 1e-6}, {"x=1,16,5,5 range=-60,60", 1e-5},
+    {"x=2,3", 1e-6},
+    {"x=1,1", 1e-6},
+    {"x=3,17", 1e-6},
+    {"x=1,1000 range=-9,9", 1e-6},
+    {"x=2,3,7,7", 1e-6},
+    {"x=3,17,13,1", 1e-6},
+    {"x=1,16,5,5 range=-60,60", 1e-5},
 };
 static const struct op_test tests_softmax_grad[] = {
-    {"dy=2,3 y=2,3", 1e-6}, {"dy=1,1 y=1,1", 1e-6}, {"dy=3,17 y=3,17", 1e-6}, {"dy=2,3,7,7 y=2,3,7,7", 1e-6}, {"dy=3,17,13,1 y=3,17,13,1", 1e-6},
+    {"dy=2,3 y=2,3", 1e-6},
+    {"dy=1,1 y=1,1", 1e-6},
+    {"dy=3,17 y=3,17", 1e-6},
+    {"dy=2,3,7,7 y=2,3,7,7", 1e-6},
+    {"dy=3,17,13,1 y=3,17,13,1", 1e-6},
 };
 
-#define SOFTMAX(C, F) .class_ = C, .family = KERNEL_SOFTMAX, .nouts = 1, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define SOFTMAX(C, F)                                                                                          \
+    .class_ = C, .family = KERNEL_SOFTMAX, .nouts = 1, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
+    .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_softmax_rows[] = {
-    {.name = "softmax", .help = "exp(x) divided by its sum over the channels", SOFTMAX(OP_LAYER, softmax), .operands = operand_x, .noperands = 1,
+    {.name = "softmax",
+     .help = "exp(x) divided by its sum over the channels",
+     SOFTMAX(OP_LAYER, softmax),
+     .operands = operand_x,
+     .noperands = 1,
      .grad = grad_softmax},
-    {.name = "softmax_grad", .help = "gradient of softmax, from its result", SOFTMAX(OP_INTERNAL, softmax_grad), .operands = operands_dy_y, .noperands = 2},
+    {.name = "softmax_grad",
+     .help = "gradient of softmax, from its result",
+     SOFTMAX(OP_INTERNAL, softmax_grad),
+     .operands = operands_dy_y,
+     .noperands = 2},
 };
 const int op_softmax_nrows = COUNT_OF(op_softmax_rows);

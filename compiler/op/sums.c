@@ -9,7 +9,8 @@
 int sums_vectors(const struct node *n)
 {
     int vectors = 0;
-    for (int i = n->body ? n->body->ninsn - body_sums(n->body) : 0; n->body && i < n->body->ninsn; i++) vectors += sum_width(sum_kind(n->body->insn[i].op));
+    for (int i = n->body ? n->body->ninsn - body_sums(n->body) : 0; n->body && i < n->body->ninsn; i++)
+        vectors += sum_width(sum_kind(n->body->insn[i].op));
     return vectors;
 }
 

@@ -1,27 +1,53 @@
-/* update.c: the optimizers' updates of one parameter, as PyTorch's SGD, Adam and AdamW compute them (dampening 0, no AMSGrad).
-   The learning rate lr and the step, counted from 1, are run-time scalars. The moments start at zero, which makes the first momentum equal the gradient. */
+/* update.c: the optimizers' updates of one parameter, as PyTorch's SGD, Adam and AdamW compute them (dampening 0, no
+   AMSGrad). The learning rate lr and the step, counted from 1, are run-time scalars. The moments start at zero, which
+   makes the first momentum equal the gradient. */
 #include <math.h>
 #include "op/op.h"
 #include "op/rule.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 
-#define ATTR_DECAY {.name = "weight_decay", .def = {.type = ATTR_FLOAT}, .ir_only = true, .has_range = true, .min = 0, .max = 1, \
-                    .help = "pull towards zero"}
-#define ATTR_BETA(which, value) {.name = which, .def = {.type = ATTR_FLOAT, .f = value}, .ir_only = true, .has_range = true, .min = 0, .max = 0.99999, \
-                                 .help = "decay of the running average"}
+#define ATTR_DECAY                                                                                                   \
+    {                                                                                                                \
+        .name = "weight_decay", .def = {.type = ATTR_FLOAT}, .ir_only = true, .has_range = true, .min = 0, .max = 1, \
+        .help = "pull towards zero"                                                                                  \
+    }
+#define ATTR_BETA(which, value)                                                                               \
+    {                                                                                                         \
+        .name = which, .def = {.type = ATTR_FLOAT, .f = value}, .ir_only = true, .has_range = true, .min = 0, \
+        .max = 0.99999, .help = "decay of the running average"                                                \
+    }
 
 static const struct op_attr sgd_attrs[] = {ATTR_DECAY};
 static const struct op_attr momentum_attrs[] = {
-    {.name = "momentum", .def = {.type = ATTR_FLOAT, .f = 0.9}, .ir_only = true, .has_range = true, .min = 0, .max = 1, .help = "share of the last step that goes on"},
-    {.name = "nesterov", .def = {.type = ATTR_BOOL}, .ir_only = true, .help = "looks ahead along the momentum (Sutskever et al. 2013)"},
+    {.name = "momentum",
+     .def = {.type = ATTR_FLOAT, .f = 0.9},
+     .ir_only = true,
+     .has_range = true,
+     .min = 0,
+     .max = 1,
+     .help = "share of the last step that goes on"},
+    {.name = "nesterov",
+     .def = {.type = ATTR_BOOL},
+     .ir_only = true,
+     .help = "looks ahead along the momentum (Sutskever et al. 2013)"},
     ATTR_DECAY,
 };
 static const struct op_attr adam_attrs[] = {
-    ATTR_BETA("beta1", 0.9), ATTR_BETA("beta2", 0.999),
-    {.name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-8}, .ir_only = true, .has_range = true, .min = 1e-20, .max = 1, .help = "added to the root of the second moment"},
+    ATTR_BETA("beta1", 0.9),
+    ATTR_BETA("beta2", 0.999),
+    {.name = "eps",
+     .def = {.type = ATTR_FLOAT, .f = 1e-8},
+     .ir_only = true,
+     .has_range = true,
+     .min = 1e-20,
+     .max = 1,
+     .help = "added to the root of the second moment"},
     ATTR_DECAY,
-    {.name = "decoupled", .def = {.type = ATTR_BOOL}, .ir_only = true, .help = "weight decay beside the gradient: AdamW (Loshchilov and Hutter 2019)"},
+    {.name = "decoupled",
+     .def = {.type = ATTR_BOOL},
+     .ir_only = true,
+     .help = "weight decay beside the gradient: AdamW (Loshchilov and Hutter 2019)"},
 };
 
 /* Gradient and moments have the parameter's shape, and so have the results. */
@@ -75,7 +101,9 @@ static void ref_adam(struct ref_call *c)
 /* ---- tests */
 
 static const struct op_test sgd_tests[] = {
-    {"p=1 g=1", 1e-5}, {"p=17,3,3,3 g=17,3,3,3 weight_decay=0.1", 1e-5}, {"p=10,33 g=10,33", 1e-5},
+    {"p=1 g=1", 1e-5},
+    {"p=17,3,3,3 g=17,3,3,3 weight_decay=0.1", 1e-5},
+    {"p=10,33 g=10,33", 1e-5},
 };
 static const struct op_test momentum_tests[] = {
     {"p=1 g=1 m=1", 1e-5},
@@ -90,8 +118,12 @@ static const struct op_test adam_tests[] = {
 
 /* ---- rows */
 
-static const struct op_operand update_operands[] = { /* sgd_update takes the first two, sgd_momentum_update three */
-    {"p", OPERAND_PARAM, false}, {"g", OPERAND_VALUE, false}, {"m", OPERAND_VALUE, false}, {"v", OPERAND_VALUE, false},
+static const struct op_operand update_operands[] = {
+    /* sgd_update takes the first two, sgd_momentum_update three */
+    {"p", OPERAND_PARAM, false},
+    {"g", OPERAND_VALUE, false},
+    {"m", OPERAND_VALUE, false},
+    {"v", OPERAND_VALUE, false},
 };
 
 #define D "(g + weight_decay * p)"
@@ -106,20 +138,54 @@ extern const struct op_def op_update_rows[];
 extern const int op_update_nrows;
 
 const struct op_def op_update_rows[] = {
-    {.name = "sgd_update", .help = "stochastic gradient descent: p, g to the new p",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, .operands = update_operands, .noperands = 2, .nouts = 1,
-     .attrs = sgd_attrs, .nattr = COUNT(sgd_attrs), .infer = update_infer, .ref = ref_sgd, .tests = sgd_tests, .ntests = COUNT(sgd_tests),
-     .expr = "p - lr * " D, .keeps_zero = true, .inplace = true},
-    {.name = "sgd_momentum_update", .help = "stochastic gradient descent with momentum: p, g, m to the new p, m",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, .operands = update_operands, .noperands = 3, .nouts = 2,
-     .attrs = momentum_attrs, .nattr = COUNT(momentum_attrs), .infer = update_infer, .ref = ref_momentum,
-     .tests = momentum_tests, .ntests = COUNT(momentum_tests),
-     .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M, .keeps_zero = true, .inplace = true},
-    {.name = "adam_update", .help = "Adam (Kingma and Ba 2015) and AdamW: p, g, m, v to the new p, m, v",
-     .class_ = OP_INTERNAL, .family = KERNEL_POINTWISE, .operands = update_operands, .noperands = 4, .nouts = 3,
-     .attrs = adam_attrs, .nattr = COUNT(adam_attrs), .infer = update_infer, .ref = ref_adam, .tests = adam_tests, .ntests = COUNT(adam_tests),
-     .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION("beta1") " * (" AM
-             " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
-     .keeps_zero = true, .inplace = true},
+    {.name = "sgd_update",
+     .help = "stochastic gradient descent: p, g to the new p",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     .operands = update_operands,
+     .noperands = 2,
+     .nouts = 1,
+     .attrs = sgd_attrs,
+     .nattr = COUNT(sgd_attrs),
+     .infer = update_infer,
+     .ref = ref_sgd,
+     .tests = sgd_tests,
+     .ntests = COUNT(sgd_tests),
+     .expr = "p - lr * " D,
+     .keeps_zero = true,
+     .inplace = true},
+    {.name = "sgd_momentum_update",
+     .help = "stochastic gradient descent with momentum: p, g, m to the new p, m",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     .operands = update_operands,
+     .noperands = 3,
+     .nouts = 2,
+     .attrs = momentum_attrs,
+     .nattr = COUNT(momentum_attrs),
+     .infer = update_infer,
+     .ref = ref_momentum,
+     .tests = momentum_tests,
+     .ntests = COUNT(momentum_tests),
+     .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M,
+     .keeps_zero = true,
+     .inplace = true},
+    {.name = "adam_update",
+     .help = "Adam (Kingma and Ba 2015) and AdamW: p, g, m, v to the new p, m, v",
+     .class_ = OP_INTERNAL,
+     .family = KERNEL_POINTWISE,
+     .operands = update_operands,
+     .noperands = 4,
+     .nouts = 3,
+     .attrs = adam_attrs,
+     .nattr = COUNT(adam_attrs),
+     .infer = update_infer,
+     .ref = ref_adam,
+     .tests = adam_tests,
+     .ntests = COUNT(adam_tests),
+     .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION(
+         "beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
+     .keeps_zero = true,
+     .inplace = true},
 };
 const int op_update_nrows = COUNT(op_update_rows);

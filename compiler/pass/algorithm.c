@@ -1,5 +1,5 @@
-/* algorithm.c: which algorithm computes each convolution. Decided before layouts, from shapes, the target and the error budget alone: by
-   what the analytic model says of the costs, or by what the tuner has measured. */
+/* algorithm.c: which algorithm computes each convolution. Decided before layouts, from shapes, the target and the error
+   budget alone: by what the analytic model says of the costs, or by what the tuner has measured. */
 #include "pass/algorithm.h"
 
 #include <assert.h>
@@ -13,7 +13,8 @@
 #include "op/winograd_wgrad.h"
 #include "pass/passes.h"
 
-/* A gain of less than a tenth over the direct sum is not worth the rounding, over a smaller tile not its larger weights. */
+/* A gain of less than a tenth over the direct sum is not worth the rounding, over a smaller tile not its larger
+   weights. */
 static const double WORTH = 0.9;
 
 /* ---- what there is to choose from */
@@ -38,17 +39,15 @@ const char *algorithm_name(const struct node *n, int algorithm)
     return row ? row->choices[algorithm] : "direct";
 }
 
-int algorithm_tile(const struct node *n, int algorithm)
-{
-    return op_algorithm_tile(n->op, algorithm);
-}
+int algorithm_tile(const struct node *n, int algorithm) { return op_algorithm_tile(n->op, algorithm); }
 
 static bool is_wgrad(const struct node *n) { return node_is(n, "conv2d_wgrad"); }
 static const struct type *weight_of(const struct node *n) { return is_wgrad(n) ? &n->out[0]->type : &n->in[1]->type; }
 
-/* A weight gradient sums over pixels: a block of tiles, then the blocks of a slot, then the slots; rows of an image where it is direct. By Winograd,
-   of numbers of both signs, each of these terms counts for half as much again as one of a forward sum (measured: test_op, F(4) and F(5), 5×5 to
-   112×112). Of gradients that nearly cancel each other all algorithms leave more error than that. */
+/* A weight gradient sums over pixels: a block of tiles, then the blocks of a slot, then the slots; rows of an image
+   where it is direct. By Winograd, of numbers of both signs, each of these terms counts for half as much again as one
+   of a forward sum (measured: test_op, F(4) and F(5), 5×5 to 112×112). Of gradients that nearly cancel each other all
+   algorithms leave more error than that. */
 static double wgrad_error(const struct node *n, int m)
 {
     enum { LANES = 16 };
@@ -75,9 +74,9 @@ static bool rule_allows(const struct node *n, int algorithm)
     struct type in[MAX_IN], out[MAX_OUTS];
     struct attr attr[MAX_ATTR];
     struct arena *scratch = arena_new();
-    struct op_error e = { .arena = scratch };
+    struct op_error e = {.arena = scratch};
     assert(n->nanchor <= MAX_IN && n->op->nattr <= MAX_ATTR);
-    for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? n->in[i]->type : (struct type){ .rank = -1 };
+    for (int i = 0; i < n->nanchor; i++) in[i] = n->in[i] ? n->in[i]->type : (struct type){.rank = -1};
     memcpy(attr, n->attr, (size_t)n->op->nattr * sizeof *attr);
     attr[op_attr_index(n->op, "algorithm")].i = algorithm;
     bool ok = n->op->infer(in, n->nanchor, attr, out, &e);
@@ -97,8 +96,8 @@ bool algorithm_legal(const struct node *n, int algorithm, const struct target *t
 
 static bool is_strided(const struct node *n) { return node_ints(n, "stride")[0] > 1; }
 
-/* The largest transformed weights of strided convolutions come from memory for a single product each: 512 to 512 channels at 7×7 gain a tenth
-   of their time, 0.4% of ResNet-50's, for 27 MiB more. */
+/* The largest transformed weights of strided convolutions come from memory for a single product each: 512 to 512
+   channels at 7×7 gain a tenth of their time, 0.4% of ResNet-50's, for 27 MiB more. */
 enum { STRIDED_MOST = 32 << 20 };
 
 static int64_t strided_bytes(const struct node *n, int algorithm)
@@ -117,9 +116,10 @@ bool algorithm_allowed(const struct graph *g, const struct node *n, int algorith
     return algorithm_error(n, algorithm) <= budget && algorithm_legal(n, algorithm, &c->target);
 }
 
-/* ---- the analytic model, in cycles: two FMAs of a vector in each, or one (FEATURE_SPLIT_512), whose units are then easier to keep busy; weights
-   streamed from beyond the second-level cache. The shares of the peak are what the tuner measured at 64 to 512 channels, one image
-   and sixteen, on a Sapphire Rapids and a Zen 4: see what it has learnt where they are in doubt. */
+/* ---- the analytic model, in cycles: two FMAs of a vector in each, or one (FEATURE_SPLIT_512), whose units are then
+   easier to keep busy; weights streamed from beyond the second-level cache. The shares of the peak are what the tuner
+   measured at 64 to 512 channels, one image and sixteen, on a Sapphire Rapids and a Zen 4: see what it has learnt where
+   they are in doubt. */
 
 static bool is_split(const struct target *t) { return t->feature_bits & FEATURE_SPLIT_512 && t->lanes == 16; }
 
@@ -127,7 +127,10 @@ static bool is_split(const struct target *t) { return t->feature_bits & FEATURE_
 static double stream(const struct target *t) { return is_split(t) ? 5 : 3.5; }
 
 /* Cycles of MULTIPLIED multiply-adds of single lanes at the FMA peak. */
-static double at_peak(double multiplied, const struct target *t) { return multiplied / t->lanes / (is_split(t) ? 1 : 2); }
+static double at_peak(double multiplied, const struct target *t)
+{
+    return multiplied / t->lanes / (is_split(t) ? 1 : 2);
+}
 
 /* What Winograd's products reach of it. */
 static double product_share(const struct winograd_plan *p, const struct target *t)
@@ -151,18 +154,24 @@ static double slower(double compute, double bytes, const struct target *t)
 
 static double direct_cost(const struct node *n, const struct target *t)
 {
-    const struct type joined = parts_type(n), *x = &joined, *w = weight_of(n), *y = is_wgrad(n) ? &n->in[1]->type : &n->out[0]->type;
+    const struct type joined = parts_type(n), *x = &joined, *w = weight_of(n),
+                      *y = is_wgrad(n) ? &n->in[1]->type : &n->out[0]->type;
     double taps = (double)(w->dim[2] * w->dim[3]);
     int64_t groups = node_int(n, "groups");
-    double per_channel = taps * (double)round_up(x->dim[1], t->lanes) * (double)round_up(y->dim[1], t->lanes) / (double)groups;
+    double per_channel =
+        taps * (double)round_up(x->dim[1], t->lanes) * (double)round_up(y->dim[1], t->lanes) / (double)groups;
     /* a strided dgrad works for each pixel that it reads */
-    const struct type *counted = node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
-    double fma = at_peak(per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]), t) / (is_split(t) ? 0.97 : 0.9);
-    return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * (is_wgrad(n) ? 4 : 2), t) : slower(fma, per_channel * 4, t);
+    const struct type *counted =
+        node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
+    double fma = at_peak(per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]), t) /
+                 (is_split(t) ? 0.97 : 0.9);
+    return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * (is_wgrad(n) ? 4 : 2), t)
+                                  : slower(fma, per_channel * 4, t);
 }
 
-/* FLOATS of weights that are read and, transformed, written: by a split convolution chunk by chunk, in the caches (512 to 512 channels: 0.4 ms of two
-   cores of a Zen 5), by others past them, by all cores at once: 31 GB/s for two of a Zen 4, 4.4 bytes a cycle of each. */
+/* FLOATS of weights that are read and, transformed, written: by a split convolution chunk by chunk, in the caches (512
+   to 512 channels: 0.4 ms of two cores of a Zen 5), by others past them, by all cores at once: 31 GB/s for two of a Zen
+   4, 4.4 bytes a cycle of each. */
 static double transform_weights(double floats, bool chunks, const struct target *t)
 {
     return floats * 4 > (double)t->l2_bytes ? floats * 4 / (chunks ? 12 : 4.4) : 0;
@@ -174,19 +183,24 @@ static double winograd_cost(const struct node *n, const struct target *t, int m,
     const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
     struct winograd_plan p = winograd_plan(x, y, m, node_ints(n, "stride")[0], t->lanes);
     double points = (double)(p.tile * p.tile), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
-    double multiplied = p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
+    double multiplied =
+        p.split ? (double)winograd_products(&p, x->dim[0]) : (double)round_up((int64_t)tiles, p.tw) * points;
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;
     double weights = (double)((m + 2) * (m + 2)) * channels;
     double products = at_peak(multiplied * channels, t) / product_share(&p, t);
-    double effort = m > 5 ? 1.8 : m > 4 ? 1.2 : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
+    double effort =
+        m > 5   ? 1.8
+        : m > 4 ? 1.2
+                : 1; /* of the transforms: eight points of six different multiples each do not stay in registers */
     double transforms = tiles * ((double)p.icb * 3.0 + (double)p.ocb * 3.5) * points * effort;
     double passes = weights * 4 > (double)t->l2_bytes ? (double)p.blocks : 1;
-    return slower(products, passes * weights * 4, t) + transforms + (train ? transform_weights(weights + 9 * channels, p.split, t) : 0);
+    return slower(products, passes * weights * 4, t) + transforms +
+           (train ? transform_weights(weights + 9 * channels, p.split, t) : 0);
 }
 
-/* Fused, both operands are transformed once for each group of the other's channels, which costs about what their lines take on their way between
-   the first- and the second-level cache; split, they are once, to memory. The figures are from 64 channels at 56×56 to 512 at 7×7, one image and
-   sixteen (Sapphire Rapids; m = 5 and split: Zen 4). */
+/* Fused, both operands are transformed once for each group of the other's channels, which costs about what their lines
+   take on their way between the first- and the second-level cache; split, they are once, to memory. The figures are
+   from 64 channels at 56×56 to 512 at 7×7, one image and sixteen (Sapphire Rapids; m = 5 and split: Zen 4). */
 static double winograd_wgrad_cost(const struct node *n, const struct target *t, int m)
 {
     const struct type x = parts_type(n);
@@ -238,14 +252,16 @@ const char *algorithm_key(struct arena *a, const struct graph *g, const struct n
     print_attributes(&b, n);
     const struct value *x = node_is(n->in[0]->def, "repack") ? n->in[0]->def->in[0] : n->in[0];
     if (x->type.dtype == DT_BF16) buf_puts(&b, " bf16");
-    if (x->kind == VALUE_INPUT && x->type.dim[1] < 16) buf_puts(&b, " input"); /* few channels are read where the caller has them */
+    if (x->kind == VALUE_INPUT && x->type.dim[1] < 16)
+        buf_puts(&b, " input");           /* few channels are read where the caller has them */
     if (g->train) buf_puts(&b, " train"); /* there the weights are transformed in every step */
     return b.data;
 }
 
 void algorithm_record(const struct graph *g, struct strmap *into)
 {
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (algorithm_count(n) < 2) continue;
         const char *name = algorithm_name(n, (int)node_int(n, "algorithm"));
         strmap_add(into, algorithm_key(into->arena, g, n), arena_strdup(into->arena, name));
@@ -254,14 +270,17 @@ void algorithm_record(const struct graph *g, struct strmap *into)
 
 void algorithm_print(const struct strmap *choices, struct buf *out)
 {
-    for (size_t i = 0; i < choices->count; i++) buf_printf(out, "%s=%s\n", choices->entries[i].key, (const char *)choices->entries[i].value);
+    for (size_t i = 0; i < choices->count; i++)
+        buf_printf(out, "%s=%s\n", choices->entries[i].key, (const char *)choices->entries[i].value);
 }
 
 void algorithm_replay(const char *text, struct strmap *into)
 {
     while (*text) {
         size_t line = strcspn(text, "\n"), key = strcspn(text, "=\n");
-        if (key && key < line) strmap_set(into, arena_strndup(into->arena, text, key), arena_strndup(into->arena, text + key + 1, line - key - 1));
+        if (key && key < line)
+            strmap_set(into, arena_strndup(into->arena, text, key),
+                       arena_strndup(into->arena, text + key + 1, line - key - 1));
         text += line + (text[line] == '\n');
     }
 }
@@ -286,7 +305,8 @@ static int forced(const struct node *n, int m, const struct target *t)
 }
 
 /* Costs of all that is allowed, from C's source. False: it does not know them all. */
-static bool known_costs(const struct graph *g, const struct node *n, const struct pass_context *c, const bool *allowed, double *cost)
+static bool known_costs(const struct graph *g, const struct node *n, const struct pass_context *c, const bool *allowed,
+                        double *cost)
 {
     for (int k = 0; k < algorithm_count(n); k++) {
         if (!allowed[k]) continue;
@@ -331,7 +351,8 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     int count[MAX_TILE] = {0}, convolutions = 0;
     double worst = 0;
     if (c->cost.begin) c->cost.begin(c->cost.ctx, g, c);
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (algorithm_count(n) < 2) continue;
         int algorithm = choose(g, n, c), m = algorithm_tile(n, algorithm);
         node_attr(n, "algorithm")->i = algorithm;
@@ -346,4 +367,4 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     return true;
 }
 
-const struct pass pass_algorithm = { "algorithm", "choose direct or Winograd for each convolution", run };
+const struct pass pass_algorithm = {"algorithm", "choose direct or Winograd for each convolution", run};

@@ -1,9 +1,11 @@
-/* autodiff.c: the training step as IR. The forward pass gets its training form (batch statistics, maxima's places, the running
-   statistics' updates), then every node that leads from something trained to the loss is gone through backwards, its operator's gradient
-   rule writing further nodes; where several gradients meet they are added. A parameter's update follows its gradient at once, and
-   that of a node's input comes before whatever computes the earlier nodes' gradients: so activations die as early as they can.
+/* autodiff.c: the training step as IR. The forward pass gets its training form (batch statistics, maxima's places, the
+   running statistics' updates), then every node that leads from something trained to the loss is gone through
+   backwards, its operator's gradient rule writing further nodes; where several gradients meet they are added. A
+   parameter's update follows its gradient at once, and that of a node's input comes before whatever computes the
+   earlier nodes' gradients: so activations die as early as they can.
 
-   Reverse-mode differentiation by source transformation; see Griewank and Walther, Evaluating Derivatives, 2008, chapter 3. */
+   Reverse-mode differentiation by source transformation; see Griewank and Walther, Evaluating Derivatives, 2008,
+   chapter 3. */
 #include <assert.h>
 #include <string.h>
 #include "op/op.h"
@@ -12,12 +14,12 @@
 struct autodiff {
     struct graph *g;
     struct pass_context *c;
-    struct node *end;          /* the last node of the forward pass */
-    int nvalues;               /* values of the forward pass; the tables below are by their ids */
-    bool *need;                /* a gradient is wanted: trained, or computed from something trained */
-    bool *leads;               /* the loss depends on it */
-    struct value **grad;       /* what has flowed here so far */
-    int *reads;                /* reads by differentiated nodes that the backward pass has yet to meet */
+    struct node *end;    /* the last node of the forward pass */
+    int nvalues;         /* values of the forward pass; the tables below are by their ids */
+    bool *need;          /* a gradient is wanted: trained, or computed from something trained */
+    bool *leads;         /* the loss depends on it */
+    struct value **grad; /* what has flowed here so far */
+    int *reads;          /* reads by differentiated nodes that the backward pass has yet to meet */
     struct value *loss;
     int ngrads, nupdates, nnorms, nerrors;
 };
@@ -83,7 +85,8 @@ static struct value *latest(const struct graph *g, struct value *state)
 }
 
 /* A layer that is applied twice updates its running statistics twice. */
-static void running(struct graph *g, struct node *bn, struct value *state, struct value *batch, bool unbias, int64_t count)
+static void running(struct graph *g, struct node *bn, struct value *state, struct value *batch, bool unbias,
+                    int64_t count)
 {
     const struct op_def *op = op_find("bn_running");
     struct attr *a = attrs_of(g, op);
@@ -99,7 +102,9 @@ static void running(struct graph *g, struct node *bn, struct value *state, struc
 static bool several_values(struct autodiff *d, const struct node *bn, int64_t count)
 {
     if (d->g->batch * count > 1) return true;
-    struct diag *x = diag_error(d->c->diags, bn->span, "batch_norm '%s' has one value per channel to train on: batch 1 of 1 x 1 pixel", layer_or_name(bn));
+    struct diag *x =
+        diag_error(d->c->diags, bn->span,
+                   "batch_norm '%s' has one value per channel to train on: batch 1 of 1 x 1 pixel", layer_or_name(bn));
     diag_note(x, "its variance would be zero; a batch of 2 or more would do");
     d->nerrors++;
     return false;
@@ -149,7 +154,8 @@ static void key_dropout(struct graph *g, struct node *n)
 
 static void train_forward(struct autodiff *d)
 {
-    GRAPH_EACH(d->g, n) {
+    GRAPH_EACH(d->g, n)
+    {
         if (node_is(n, "batch_norm")) train_norm(d, n);
         else if (node_is(n, "max_pool")) train_pool(d, n);
         else if (node_is(n, "dropout")) key_dropout(d->g, n);
@@ -168,7 +174,8 @@ static bool trained(const struct autodiff *d, const struct value *v)
 static void find_needs(struct autodiff *d)
 {
     for (int i = 0; i < d->nvalues; i++) d->need[i] = trained(d, d->g->values[i]);
-    GRAPH_EACH(d->g, n) {
+    GRAPH_EACH(d->g, n)
+    {
         bool need = false;
         for (int i = 0; i < n->nin; i++) need |= n->in[i] && d->need[n->in[i]->id];
         for (int i = 0; i < n->nout; i++) d->need[n->out[i]->id] = need;
@@ -192,11 +199,12 @@ static bool differentiated(const struct autodiff *d, const struct node *n)
 static void count_reads(struct autodiff *d)
 {
     GRAPH_EACH(d->g, n)
-        for (int i = 0; differentiated(d, n) && i < n->nin; i++)
-            if (n->in[i]) d->reads[n->in[i]->id]++;
+    for (int i = 0; differentiated(d, n) && i < n->nin; i++)
+        if (n->in[i]) d->reads[n->in[i]->id]++;
 }
 
-/* The loss is one loss operator or a sum of them: what flows into each is 1, and its gradient rule takes that for granted. */
+/* The loss is one loss operator or a sum of them: what flows into each is 1, and its gradient rule takes that for
+   granted. */
 static bool loss_terms(struct autodiff *d, struct value *v, int depth)
 {
     struct node *n = v->def;
@@ -206,7 +214,9 @@ static bool loss_terms(struct autodiff *d, struct value *v, int depth)
     }
     if (n && node_is(n, "add") && v->type.rank == 0 && depth < 64)
         return loss_terms(d, n->in[0], depth + 1) && loss_terms(d, n->in[1], depth + 1);
-    struct diag *x = diag_error(d->c->diags, v->span, "the output \"loss\" must be a sum of different losses, but '%s' is not a loss", v->name);
+    struct diag *x =
+        diag_error(d->c->diags, v->span,
+                   "the output \"loss\" must be a sum of different losses, but '%s' is not a loss", v->name);
     if (n) diag_note(x, "it is computed by %s", n->op->name);
     return false;
 }
@@ -323,7 +333,8 @@ static bool wants_gradient(struct autodiff *d, struct node *n, struct value **dy
 
 static void no_gradient(struct autodiff *d, const struct node *n)
 {
-    diag_error(d->c->diags, n->span, "%s '%s' cannot be trained through: the operator has no gradient", n->op->name, layer_or_name(n));
+    diag_error(d->c->diags, n->span, "%s '%s' cannot be trained through: the operator has no gradient", n->op->name,
+               layer_or_name(n));
     d->nerrors++;
 }
 

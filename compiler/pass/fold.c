@@ -1,5 +1,5 @@
-/* fold.c: batch normalisation of inference. Behind a convolution it disappears into the weights, once, when they are loaded:
-   w' = w·γ/√(σ² + ε), b' = β + (b − μ)·γ/√(σ² + ε). Elsewhere it becomes an affine map for each channel. */
+/* fold.c: batch normalisation of inference. Behind a convolution it disappears into the weights, once, when they are
+   loaded: w' = w·γ/√(σ² + ε), b' = β + (b − μ)·γ/√(σ² + ε). Elsewhere it becomes an affine map for each channel. */
 #include "pass/passes.h"
 
 #include <string.h>
@@ -7,7 +7,10 @@
 
 enum { BN_X, BN_WEIGHT, BN_BIAS, BN_MEAN, BN_VAR };
 
-static bool is_state(const struct value *v) { return !v || (v->kind != VALUE_NODE && v->kind != VALUE_INPUT && v->kind != VALUE_TARGET); }
+static bool is_state(const struct value *v)
+{
+    return !v || (v->kind != VALUE_NODE && v->kind != VALUE_INPUT && v->kind != VALUE_TARGET);
+}
 
 /* The convolution whose result BN alone reads, if its weights can take BN in. */
 static struct node *foldable(const struct node *bn, const struct uses *uses)
@@ -32,7 +35,7 @@ static void name_after(struct graph *g, struct value *v, const struct value *bas
 static void fold(struct graph *g, struct node *bn, struct node *conv)
 {
     struct value *bias = conv->nin > 2 ? conv->in[2] : NULL;
-    struct value *in[] = { conv->in[1], bias, bn->in[BN_WEIGHT], bn->in[BN_BIAS], bn->in[BN_MEAN], bn->in[BN_VAR] };
+    struct value *in[] = {conv->in[1], bias, bn->in[BN_WEIGHT], bn->in[BN_BIAS], bn->in[BN_MEAN], bn->in[BN_VAR]};
     const struct op_def *op = op_find("bn_fold");
     struct attr *attr = ARENA_ARRAY(g->arena, struct attr, op->nattr + 1);
     for (int i = 0; i < op->nattr; i++) attr[i] = op->attrs[i].def;
@@ -46,7 +49,7 @@ static void fold(struct graph *g, struct node *bn, struct node *conv)
     name_after(g, folded->out[1], conv->out[0], "folded_bias");
     conv->in[1] = folded->out[0];
     if (conv->nin > 2) conv->in[2] = folded->out[1];
-    else node_set_in(g, conv, (struct value *[]){ conv->in[0], folded->out[0], folded->out[1] }, 3);
+    else node_set_in(g, conv, (struct value *[]){conv->in[0], folded->out[0], folded->out[1]}, 3);
     conv->nanchor = conv->nin;
     if (bn->out[0]->layer) conv->out[0]->layer = bn->out[0]->layer;
     graph_replace(g, bn->out[0], conv->out[0]);
@@ -57,7 +60,7 @@ static void fold(struct graph *g, struct node *bn, struct node *conv)
 static void apply(struct graph *g, struct node *bn)
 {
     double eps = node_float(bn, "eps");
-    struct value *in[] = { bn->in[BN_X], bn->in[BN_MEAN], bn->in[BN_VAR], bn->in[BN_WEIGHT], bn->in[BN_BIAS] };
+    struct value *in[] = {bn->in[BN_X], bn->in[BN_MEAN], bn->in[BN_VAR], bn->in[BN_WEIGHT], bn->in[BN_BIAS]};
     bn->op = op_find("bn_apply");
     bn->attr = ARENA_ARRAY(g->arena, struct attr, bn->op->nattr + 1);
     for (int i = 0; i < bn->op->nattr; i++) bn->attr[i] = bn->op->attrs[i].def;
@@ -75,7 +78,8 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         return true;
     }
     struct uses uses = uses_of(g, g->arena);
-    GRAPH_EACH_SAFE(g, n) {
+    GRAPH_EACH_SAFE(g, n)
+    {
         if (!node_is(n, "batch_norm")) continue;
         struct node *conv = foldable(n, &uses);
         if (conv) fold(g, n, conv);
@@ -87,4 +91,4 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     return true;
 }
 
-const struct pass pass_fold = { "fold", "inference: fold batch normalisation into the weights before it", run };
+const struct pass pass_fold = {"fold", "inference: fold batch normalisation into the weights before it", run};

@@ -1,4 +1,5 @@
-/* footprint.c: the order that follows from a choice of nodes to be made again, what lives when, and the graph in that order. */
+/* footprint.c: the order that follows from a choice of nodes to be made again, what lives when, and the graph in that
+   order. */
 #include "pass/footprint.h"
 
 #include <assert.h>
@@ -14,7 +15,8 @@ static void measure(struct footprint *m)
 {
     struct graph *g = m->g;
     for (int i = 0; i < g->nvalues; i++) m->root[i] = i;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         m->node[n->index] = n;
         if (plan_is_view(n)) {
             m->root[n->out[0]->id] = footprint_root(m, n->in[0]);
@@ -47,7 +49,8 @@ static int mark_forward(const struct graph *g, struct node *const *node, bool *f
 
 bool footprint_is_cheap(const struct node *n)
 {
-    return n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE || n->op->family == KERNEL_POOL || n->op->family == KERNEL_NONE;
+    return n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE || n->op->family == KERNEL_POOL ||
+           n->op->family == KERNEL_NONE;
 }
 
 /* Weights in another layout are never kept for a second making. */
@@ -57,7 +60,10 @@ static bool is_weight_copy(const struct node *n)
     return node_is(n, "repack") && n->in[0]->kind == VALUE_PARAM;
 }
 
-bool footprint_is_image_copy(const struct node *n) { return node_is(n, "repack") && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16; }
+bool footprint_is_image_copy(const struct node *n)
+{
+    return node_is(n, "repack") && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16;
+}
 
 static void forbid(struct footprint *m)
 {
@@ -95,7 +101,7 @@ bool footprint_init(struct footprint *m, struct graph *g)
 {
     struct arena *a = g->arena;
     graph_number(g);
-    *m = (struct footprint){ .g = g, .arena = a, .count = g->nnodes };
+    *m = (struct footprint){.g = g, .arena = a, .count = g->nnodes};
     m->node = ARENA_ARRAY(a, struct node *, m->count + 1);
     m->root = ARENA_ARRAY(a, int, g->nvalues + 1);
     m->bytes = ARENA_ARRAY(a, size_t, g->nvalues + 1);
@@ -131,7 +137,8 @@ static bool made_again(const struct footprint *m, const struct node *n)
     return def && m->again[def->index];
 }
 
-/* ---- what a choice means for the memory: the order, with second makings as late as they can stand, and what lives when */
+/* ---- what a choice means for the memory: the order, with second makings as late as they can stand, and what lives
+   when */
 
 /* The storage that a reader of V finds; LATE: one in the backward pass. */
 static int storage_of(const struct footprint *m, const struct value *v, bool late)
@@ -145,7 +152,7 @@ static void add_storage(struct footprint *m, const struct node *n, bool again)
     for (int i = 0; i < n->nout; i++) {
         int id = n->out[i]->id;
         if (m->root[id] != id) continue;
-        m->storage[m->nstorages] = (struct storage){ m->bytes[id], 0 };
+        m->storage[m->nstorages] = (struct storage){m->bytes[id], 0};
         m->current[id] = m->nstorages++;
         if (!again) m->first[id] = m->current[id];
     }
@@ -176,8 +183,10 @@ static bool add_entry(struct footprint *m, const struct node *n, bool again)
 {
     bool late = again || n->index > m->border;
     const struct value *inlined = late ? inlined_operand(m, n) : NULL;
-    if (m->nentries == m->cap_entries || m->nreads + n->nin + MAX_OPERANDS > m->cap_reads || m->nstorages + n->nout > m->cap_storages) return false;
-    m->entry[m->nentries] = (struct entry){ n->index, again, m->nreads };
+    if (m->nentries == m->cap_entries || m->nreads + n->nin + MAX_OPERANDS > m->cap_reads ||
+        m->nstorages + n->nout > m->cap_storages)
+        return false;
+    m->entry[m->nentries] = (struct entry){n->index, again, m->nreads};
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i]) continue;
         if (n->in[i] == inlined) m->read[m->nreads++] = -1;
@@ -193,7 +202,8 @@ static bool add_entry(struct footprint *m, const struct node *n, bool again)
 static bool still_there(const struct footprint *m, const struct node *n)
 {
     const struct node *root = m->g->values[footprint_root(m, n->out[0])]->def;
-    return m->made[n->index] >= m->made[root->index] && m->made[root->index] >= 0 && m->nentries - m->used[root->index] <= m->gap;
+    return m->made[n->index] >= m->made[root->index] && m->made[root->index] >= 0 &&
+           m->nentries - m->used[root->index] <= m->gap;
 }
 
 static bool place(struct footprint *m, const struct node *n);
@@ -225,7 +235,7 @@ static bool order_nodes(struct footprint *m)
     for (int i = 0; i < m->count; i++) m->made[i] = -1;
     for (int i = 0; i < g->nvalues; i++) {
         if (g->values[i]->def) continue;
-        m->storage[m->nstorages] = (struct storage){ 0, 1 };
+        m->storage[m->nstorages] = (struct storage){0, 1};
         m->first[i] = m->nstorages++;
     }
     for (int i = 0; i < m->count; i++) {
@@ -235,7 +245,8 @@ static bool order_nodes(struct footprint *m)
     return true;
 }
 
-/* Bytes of results that overwrite an operand in its last read, as pass/plan.c shares storage; LEFT is that after the reads. */
+/* Bytes of results that overwrite an operand in its last read, as pass/plan.c shares storage; LEFT is that after the
+   reads. */
 static size_t taken_over(const struct footprint *m, const struct node *n, const int *reads)
 {
     size_t sum = 0;
@@ -245,7 +256,9 @@ static size_t taken_over(const struct footprint *m, const struct node *n, const 
         for (int i = 0, k = 0; bytes && i < n->nin; i++) {
             if (!n->in[i]) continue;
             int at = reads[k++];
-            if (at < 0 || i < plan_elementwise_from(n) || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            if (at < 0 || i < plan_elementwise_from(n) || plan_reads_ahead(n, i) ||
+                !type_equal(&n->in[i]->type, &n->out[r]->type))
+                continue;
             bool free = !m->storage[at].left && m->storage[at].bytes == bytes;
             for (int t = 0; t < ntaken; t++) free = free && taken[t] != at;
             for (int t = 0, j = 0; t < anchors; t++)

@@ -1,5 +1,5 @@
-/* fuse.c: pointwise operators move to where their operand is still in registers: into the body of the convolution that makes it,
-   or together into one node. Values that only the body sees cost no memory and no pass over it. */
+/* fuse.c: pointwise operators move to where their operand is still in registers: into the body of the convolution that
+   makes it, or together into one node. Values that only the body sees cost no memory and no pass over it. */
 #include "pass/passes.h"
 
 #include <assert.h>
@@ -11,7 +11,7 @@
 static void body_add(struct body *b, const struct node *n, const struct body_ref *arg)
 {
     struct body_insn *i = &b->insn[b->ninsn++];
-    *i = (struct body_insn){ .op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer };
+    *i = (struct body_insn){.op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer};
     memcpy(i->arg, arg, (size_t)n->nin * sizeof *arg);
 }
 
@@ -55,21 +55,25 @@ static void take_bias(struct anchor *a)
     if (!bias) return;
     const struct op_def *add = op_find("add");
     struct body_insn *i = &a->body.insn[a->body.ninsn++];
-    *i = (struct body_insn){ .op = add, .attr = ARENA_ARRAY(a->g->arena, struct attr, add->nattr + 1), .narg = 2 };
+    *i = (struct body_insn){.op = add, .attr = ARENA_ARRAY(a->g->arena, struct attr, add->nattr + 1), .narg = 2};
     for (int k = 0; k < add->nattr; k++) i->attr[k] = add->attrs[k].def;
-    i->arg[0] = (struct body_ref){ BODY_ACC, 0 };
-    i->arg[1] = (struct body_ref){ BODY_OPERAND, (uint8_t)n->nanchor };
+    i->arg[0] = (struct body_ref){BODY_ACC, 0};
+    i->arg[1] = (struct body_ref){BODY_OPERAND, (uint8_t)n->nanchor};
     a->operand[a->noperands++] = bias;
 }
 
 static struct body_ref tail_of(const struct anchor *a)
 {
-    if (!a->body.ninsn) return (struct body_ref){ BODY_ACC, 0 };
-    return (struct body_ref){ BODY_INSN, (uint8_t)(a->body.ninsn - 1) };
+    if (!a->body.ninsn) return (struct body_ref){BODY_ACC, 0};
+    return (struct body_ref){BODY_INSN, (uint8_t)(a->body.ninsn - 1)};
 }
 
-/* The operator N goes on the body: its operand V is what REF computes, OWN (if any) what the body's instruction OWN_REF does. */
-struct known { const struct value *value; struct body_ref ref; };
+/* The operator N goes on the body: its operand V is what REF computes, OWN (if any) what the body's instruction OWN_REF
+   does. */
+struct known {
+    const struct value *value;
+    struct body_ref ref;
+};
 
 static bool absorb(struct anchor *a, struct node *n, const struct known *known, int nknown)
 {
@@ -89,7 +93,7 @@ static bool absorb(struct anchor *a, struct node *n, const struct known *known, 
         while (at < noperands && operand[at] != n->in[i]) at++;
         if (at == MAX_OPERANDS) return false;
         if (at == noperands) operand[noperands++] = n->in[i];
-        arg[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)(nanchor + at) };
+        arg[i] = (struct body_ref){BODY_OPERAND, (uint8_t)(nanchor + at)};
     }
     body_add(&a->body, n, arg);
     memcpy(a->operand, operand, sizeof operand);
@@ -97,7 +101,8 @@ static bool absorb(struct anchor *a, struct node *n, const struct known *known, 
     return true;
 }
 
-/* Takes over N, the last operator: its result becomes the anchor's, which moves to N's place, where all operands are computed. */
+/* Takes over N, the last operator: its result becomes the anchor's, which moves to N's place, where all operands are
+   computed. */
 static void replace_tail(struct anchor *a, struct node *n)
 {
     struct node *conv = a->node;
@@ -116,8 +121,8 @@ static bool can_take(const struct node *n, const struct value *v)
     return is_pointwise(n) && n->out[0]->def == n && type_same_shape(&n->out[0]->type, &v->type);
 }
 
-/* The gradient of some channels (a part of what the forward pass would join) does not wait for another gradient to be added to it: what it
-   reads, packed weights above all, would have to be kept until then. */
+/* The gradient of some channels (a part of what the forward pass would join) does not wait for another gradient to be
+   added to it: what it reads, packed weights above all, would have to be kept until then. */
 static bool would_wait(const struct node *conv, const struct node *n)
 {
     int k = op_attr_index(conv->op, "channels");
@@ -142,7 +147,7 @@ static bool extend(struct anchor *a, const struct uses *uses)
         gate = u[i].node;
     }
     if (!can_take(last, v) || would_wait(a->node, last)) return false;
-    struct known known[2] = { { v, tail_of(a) } };
+    struct known known[2] = {{v, tail_of(a)}};
     struct anchor saved = *a;
     if (gate) {
         if (!can_take(gate, v)) return false;
@@ -150,7 +155,7 @@ static bool extend(struct anchor *a, const struct uses *uses)
         for (int i = uses->start[t->id]; i < uses->start[t->id + 1]; i++)
             if (uses->item[i].node != last) return false;
         if (uses->total[t->id] != uses_by_nodes(uses, t) || !absorb(a, gate, known, 1)) return false;
-        known[1] = (struct known){ t, tail_of(a) };
+        known[1] = (struct known){t, tail_of(a)};
     }
     if (!absorb(a, last, known, gate ? 2 : 1)) {
         *a = saved;
@@ -183,7 +188,7 @@ static void fuse_anchors(struct graph *g, int *convs, int *taken)
     for (struct node *n = g->last, *prev; n; n = prev) {
         prev = n->prev;
         if (n->op->family != KERNEL_CONV || n->body || n->prepare) continue;
-        struct anchor a = { .g = g, .node = n };
+        struct anchor a = {.g = g, .node = n};
         take_bias(&a);
         int before = a.body.ninsn;
         while (extend(&a, &uses)) continue;
@@ -195,19 +200,26 @@ static void fuse_anchors(struct graph *g, int *convs, int *taken)
 
 /* ---- what is left: groups of pointwise operators on one shape */
 
-struct group { int count, cap; struct node **member; /* in the list's order */ bool closed; };
+struct group {
+    int count, cap;
+    struct node **member; /* in the list's order */
+    bool closed;
+};
 
 struct grouping {
     struct graph *g;
     struct arena *arena;
     struct uses uses;
-    struct group **of;  /* by node->index; NULL: on its own */
-    int *seen, stamp;   /* by node->index: visited in the search number `stamp` */
+    struct group **of; /* by node->index; NULL: on its own */
+    int *seen, stamp;  /* by node->index: visited in the search number `stamp` */
     struct node **stack;
-    int total;          /* nodes when the groups were made */
+    int total; /* nodes when the groups were made */
 };
 
-static bool same_group(const struct grouping *x, const struct node *n, const struct group *g) { return n && g && x->of[n->index] == g; }
+static bool same_group(const struct grouping *x, const struct node *n, const struct group *g)
+{
+    return n && g && x->of[n->index] == g;
+}
 
 /* Visits N once, with everything of its group: a group is one node of the fused graph. */
 static void visit(struct grouping *x, struct node *n, int *top)
@@ -221,7 +233,8 @@ static void visit(struct grouping *x, struct node *n, int *top)
     }
 }
 
-static void visit_readers(struct grouping *x, const struct node *n, const struct group *skip, const struct node *goal, int *top)
+static void visit_readers(struct grouping *x, const struct node *n, const struct group *skip, const struct node *goal,
+                          int *top)
 {
     for (int r = 0; r < n->nout; r++) {
         const struct value *v = n->out[r];
@@ -254,9 +267,13 @@ static bool path_outside(struct grouping *x, const struct group *group, const st
 }
 
 /* The operands and results that GROUP with N (NULL: without) would have; false when a kernel cannot have so many. */
-struct border { int nin, nout; struct value *in[MAX_OPERANDS], *out[MAX_OUTS]; };
+struct border {
+    int nin, nout;
+    struct value *in[MAX_OPERANDS], *out[MAX_OUTS];
+};
 
-static bool is_result(const struct grouping *x, const struct group *group, const struct node *also, const struct value *v)
+static bool is_result(const struct grouping *x, const struct group *group, const struct node *also,
+                      const struct value *v)
 {
     int reads = uses_by_nodes(&x->uses, v);
     if (x->uses.total[v->id] > reads) return true;
@@ -269,7 +286,7 @@ static bool is_result(const struct grouping *x, const struct group *group, const
 
 static bool border_of(const struct grouping *x, const struct group *group, struct node *also, struct border *b)
 {
-    *b = (struct border){ 0 };
+    *b = (struct border){0};
     for (int k = 0; k < group->count + (also != NULL); k++) {
         struct node *m = k < group->count ? group->member[k] : also;
         for (int i = 0; i < m->nin; i++) {
@@ -339,14 +356,15 @@ static void emit_group(struct grouping *x, const struct group *group)
             int at = 0;
             if (same_group(x, m->in[i]->def, group)) {
                 while (group->member[at] != m->in[i]->def) at++;
-                arg[i] = (struct body_ref){ BODY_INSN, (uint8_t)at };
+                arg[i] = (struct body_ref){BODY_INSN, (uint8_t)at};
             } else {
                 while (border.in[at] != m->in[i]) at++;
-                arg[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)at };
+                arg[i] = (struct body_ref){BODY_OPERAND, (uint8_t)at};
             }
         }
         body_add(n->body, m, arg);
-        if (is_result(x, group, NULL, m->out[0])) n->body->out[n->body->nout++] = (struct body_ref){ BODY_INSN, (uint8_t)k };
+        if (is_result(x, group, NULL, m->out[0]))
+            n->body->out[n->body->nout++] = (struct body_ref){BODY_INSN, (uint8_t)k};
     }
     for (int k = 0; k < group->count; k++) graph_remove(x->g, group->member[k]);
     for (int i = 0; i < border.nout; i++) {
@@ -359,7 +377,7 @@ static void emit_group(struct grouping *x, const struct group *group)
 static void fuse_groups(struct graph *g, int *groups, int *taken)
 {
     graph_number(g);
-    struct grouping x = { .g = g, .arena = g->arena, .uses = uses_of(g, g->arena), .stamp = 0 };
+    struct grouping x = {.g = g, .arena = g->arena, .uses = uses_of(g, g->arena), .stamp = 0};
     x.of = ARENA_ARRAY(g->arena, struct group *, g->nnodes + 1);
     x.seen = ARENA_ARRAY(g->arena, int, g->nnodes + 1);
     x.stack = ARENA_ARRAY(g->arena, struct node *, g->nnodes + 1);
@@ -391,8 +409,9 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     graph_remove_dead(g);
     fuse_anchors(g, &convs, &taken);
     fuse_groups(g, &groups, &grouped);
-    buf_printf(summary, "%d convolutions took %d operators, %d pointwise nodes of %d operators", convs, taken, groups, grouped);
+    buf_printf(summary, "%d convolutions took %d operators, %d pointwise nodes of %d operators", convs, taken, groups,
+               grouped);
     return true;
 }
 
-const struct pass pass_fuse = { "fuse", "move pointwise operators into convolutions and into each other", run };
+const struct pass pass_fuse = {"fuse", "move pointwise operators into convolutions and into each other", run};

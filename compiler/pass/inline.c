@@ -1,4 +1,5 @@
-/* inline.c: a pointwise node becomes part of a reader's body, or its prologue: the reader computes the operand where it would have read it. */
+/* inline.c: a pointwise node becomes part of a reader's body, or its prologue: the reader computes the operand where it
+   would have read it. */
 #include "pass/passes.h"
 
 #include <assert.h>
@@ -32,7 +33,8 @@ static bool read_ahead(const struct node *n, const struct value *v)
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def)
 {
     bool conv = reader->op->family == KERNEL_CONV && reader->body;
-    int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def), anchors = conv ? reader->nanchor : 0;
+    int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def),
+        anchors = conv ? reader->nanchor : 0;
     if (!own || !more || own + more > MAX_BODY || def->nout != 1 || reader->prepare) return false;
     if (conv && (among_anchors(reader, v) || read_ahead(reader, v))) return false;
     struct type in = v->type, out = reader->out[0]->type;
@@ -44,10 +46,10 @@ bool inline_fits(const struct node *reader, const struct value *v, const struct 
 static struct body body_of(const struct node *n)
 {
     if (n->body) return *n->body;
-    struct body b = { .ninsn = 1, .nout = 1 };
-    b.insn[0] = (struct body_insn){ .op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer };
-    for (int i = 0; i < n->nin; i++) b.insn[0].arg[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)i };
-    b.out[0] = (struct body_ref){ BODY_INSN, 0 };
+    struct body b = {.ninsn = 1, .nout = 1};
+    b.insn[0] = (struct body_insn){.op = n->op, .attr = n->attr, .narg = n->nin, .layer = n->layer};
+    for (int i = 0; i < n->nin; i++) b.insn[0].arg[i] = (struct body_ref){BODY_OPERAND, (uint8_t)i};
+    b.out[0] = (struct body_ref){BODY_INSN, 0};
     return b;
 }
 
@@ -96,7 +98,8 @@ static struct body *renumbered(struct graph *g, const struct body *b, const stru
     return to;
 }
 
-void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def, struct value *const *def_in)
+void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def,
+                 struct value *const *def_in)
 {
     bool conv = reader->op->family == KERNEL_CONV;
     int anchors = conv ? reader->nanchor : 0, count = anchors;
@@ -106,11 +109,14 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
     const struct body theirs = body_of(def), own = *reader->body;
     struct body *b = ARENA_NEW(g->arena, struct body);
     memcpy(in, reader->in, (size_t)anchors * sizeof *in);
-    for (int i = 0; i < def->nin; i++) operand[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def_in[i]) };
+    for (int i = 0; i < def->nin; i++)
+        operand[i] = (struct body_ref){BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def_in[i])};
     append(b, &theirs, operand);
     const struct body_ref made = theirs.out[0].source == BODY_OPERAND ? operand[theirs.out[0].index] : theirs.out[0];
     for (int i = anchors; i < reader->nin; i++)
-        operand[i] = reader->in[i] == v ? made : (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, reader->in[i]) };
+        operand[i] = reader->in[i] == v
+                         ? made
+                         : (struct body_ref){BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, reader->in[i])};
     int shift = b->ninsn;
     append(b, &own, operand);
     b->nout = own.nout;
@@ -155,8 +161,9 @@ void prologue_into(struct graph *g, struct node *reader, int k, const struct nod
     memcpy(in, reader->in, (size_t)count * sizeof *in);
     in[k] = def->in[stored];
     for (int i = 0; i < def->nin; i++) {
-        operand[i] = (struct body_ref){ BODY_ACC, 0 };
-        if (def->in[i] != def->in[stored]) operand[i] = (struct body_ref){ BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def->in[i]) };
+        operand[i] = (struct body_ref){BODY_ACC, 0};
+        if (def->in[i] != def->in[stored])
+            operand[i] = (struct body_ref){BODY_OPERAND, (uint8_t)operand_at(in, &count, anchors, def->in[i])};
     }
     node_set_in(g, reader, in, count);
     reader->nanchor = anchors;

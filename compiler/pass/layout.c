@@ -1,5 +1,6 @@
-/* layout.c: how every value lies in memory. Activations are blocked by the target's lanes, weights packed as their kernels read
-   them; what the caller gives and gets stays plain. Every change of layout is an explicit `repack`, shared by all who need it. */
+/* layout.c: how every value lies in memory. Activations are blocked by the target's lanes, weights packed as their
+   kernels read them; what the caller gives and gets stays plain. Every change of layout is an explicit `repack`, shared
+   by all who need it. */
 #include "pass/passes.h"
 
 #include <string.h>
@@ -7,15 +8,19 @@
 #include "op/parts.h"
 #include "op/winograd.h"
 
-struct copy { struct value *value; struct copy *next; }; /* the same value in another layout */
+struct copy {
+    struct value *value;
+    struct copy *next;
+}; /* the same value in another layout */
 
 struct laying {
     struct graph *g;
     int v;
     const struct target *target;
-    bool pairs;          /* weights that bf16 images meet are bf16 pairs; where the CPU's products of these are slow, they stay f32 */
-    int cap;             /* values that the two arrays have room for */
-    bool *fixed;         /* by id: a state or a prepared value whose layout was chosen by its first reader */
+    bool pairs;  /* weights that bf16 images meet are bf16 pairs; where the CPU's products of these are slow, they stay
+                    f32 */
+    int cap;     /* values that the two arrays have room for */
+    bool *fixed; /* by id: a state or a prepared value whose layout was chosen by its first reader */
     struct copy **copies; /* by id */
     int repacks, prepared;
 };
@@ -68,18 +73,21 @@ static void reserve(struct laying *l)
 
 static const char *suffix_of(const struct type *t)
 {
-    static const char *const names[] = { "plain", "blocked", "packed", "packed_t", "packed", "winograd", "winograd_t", "winograd_s" };
+    static const char *const names[] = {"plain",  "blocked",  "packed",     "packed_t",
+                                        "packed", "winograd", "winograd_t", "winograd_s"};
     return names[t->layout];
 }
 
-/* A new node that copies V into the layout of TYPE, before BEFORE; PREPARE: when weights are loaded, not in the step. */
+/* A new node that copies V into the layout of TYPE, before BEFORE; PREPARE: when weights are loaded, not in the step.
+ */
 static struct value *repack(struct laying *l, struct value *v, struct type type, bool prepare, struct node *before)
 {
     struct node *n = graph_node(l->g, before, op_find("repack"), &v, 1, 1);
     n->out[0]->type = type;
     n->layer = v->def ? v->def->layer : NULL;
     n->prepare = prepare;
-    value_rename(l->g, n->out[0], graph_fresh_name(l->g, arena_printf(l->g->arena, "%s.%s", v->name, suffix_of(&type))));
+    value_rename(l->g, n->out[0],
+                 graph_fresh_name(l->g, arena_printf(l->g->arena, "%s.%s", v->name, suffix_of(&type))));
     *(prepare ? &l->prepared : &l->repacks) += 1;
     reserve(l);
     return n->out[0];
@@ -125,21 +133,26 @@ static const struct value *weights_of(const struct node *n)
     return w;
 }
 
-static int64_t groups_of(const struct node *n) { return op_attr_index(n->op, "groups") < 0 ? 1 : node_int(n, "groups"); }
+static int64_t groups_of(const struct node *n)
+{
+    return op_attr_index(n->op, "groups") < 0 ? 1 : node_int(n, "groups");
+}
 
-/* A stem reads the caller's few channels where they lie: blocking them would multiply the bytes and the work. (Winograd's transforms read
-   blocks.) */
+/* A stem reads the caller's few channels where they lie: blocking them would multiply the bytes and the work.
+   (Winograd's transforms read blocks.) */
 static bool reads_plain(const struct laying *l, const struct node *n)
 {
     const struct value *x = n->in[0];
-    return (node_is(n, "conv2d") || node_is(n, "conv2d_wgrad")) && x->kind == VALUE_INPUT && x->type.dim[1] < l->v && groups_of(n) == 1 &&
-           op_tile(n) == 0;
+    return (node_is(n, "conv2d") || node_is(n, "conv2d_wgrad")) && x->kind == VALUE_INPUT && x->type.dim[1] < l->v &&
+           groups_of(n) == 1 && op_tile(n) == 0;
 }
 
-/* A stem whose image is a copy in bf16 reads it pixel by pixel, the channels side by side, where the CPU multiplies such pairs fast. */
+/* A stem whose image is a copy in bf16 reads it pixel by pixel, the channels side by side, where the CPU multiplies
+   such pairs fast. */
 static void lay_pixels(struct laying *l)
 {
-    GRAPH_EACH(l->g, n) {
+    GRAPH_EACH(l->g, n)
+    {
         struct value *image = n->nin ? stem_image(n->in[0]) : NULL;
         if (!image || !stem_takes_pairs(n, image, l->target)) continue;
         struct type type = in_layout(&n->in[0]->type, LAYOUT_BLOCKED, (int)image->type.dim[1], 0);
@@ -172,21 +185,26 @@ static struct value *data_operand(struct laying *l, struct node *n)
 /* Do both convolutions read the same transformed weights? */
 static bool shares_transformed(const struct node *a, const struct node *b)
 {
-    if (a == b || a->op != b->op || !op_tile(a) || op_tile(a) != op_tile(b) || weights_of(a) != weights_of(b)) return false;
+    if (a == b || a->op != b->op || !op_tile(a) || op_tile(a) != op_tile(b) || weights_of(a) != weights_of(b))
+        return false;
     return !is_dgrad(a) || memcmp(node_ints(a, "channels"), node_ints(b, "channels"), 2 * sizeof(int64_t)) == 0;
 }
 
-/* A split convolution transforms weights itself that nobody else reads transformed: then they are never in memory as a whole. */
+/* A split convolution transforms weights itself that nobody else reads transformed: then they are never in memory as a
+   whole. */
 static bool transforms_weights(const struct laying *l, const struct node *n)
 {
     const struct type x = parts_type(n);
-    if (!l->g->train || node_ints(n, "stride")[0] > 1 || !winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, l->v).split) return false;
+    if (!l->g->train || node_ints(n, "stride")[0] > 1 ||
+        !winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, l->v).split)
+        return false;
     GRAPH_EACH(l->g, other)
-        if (shares_transformed(n, other)) return false;
+    if (shares_transformed(n, other)) return false;
     return true;
 }
 
-/* Weights of Winograd's convolutions are transformed when they are loaded; where they are trained, once a step from the packed ones. */
+/* Weights of Winograd's convolutions are transformed when they are loaded; where they are trained, once a step from the
+   packed ones. */
 static struct value *winograd_operand(struct laying *l, struct node *n, struct type packed, int m)
 {
     struct value *w = n->in[1];
@@ -204,7 +222,8 @@ static struct value *weight_operand(struct laying *l, struct node *n)
     struct value *w = n->in[1];
     struct type type = weight_type(l, &w->type, groups_of(n), is_stem(l, n));
     if (op_tile(n)) return winograd_operand(l, n, type, op_tile(n));
-    bool narrow = w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: other pairs are made of whole blocks */
+    bool narrow =
+        w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: other pairs are made of whole blocks */
     bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && (!narrow || reads_pixels(l, n));
     if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
@@ -253,10 +272,13 @@ static void layout_view(struct laying *l, struct node *n)
 }
 
 /* T arranged as LIKE is. */
-static struct type laid_like(const struct type *t, const struct type *like) { return in_layout(t, like->layout, like->v, like->iv); }
+static struct type laid_like(const struct type *t, const struct type *like)
+{
+    return in_layout(t, like->layout, like->v, like->iv);
+}
 
-/* What goes element by element lies like its first operand of the result's shape whose layout is settled: weight gradients and
-   updates like the weights, everything else blocked. */
+/* What goes element by element lies like its first operand of the result's shape whose layout is settled: weight
+   gradients and updates like the weights, everything else blocked. */
 static void layout_pointwise(struct laying *l, struct node *n)
 {
     const struct type *r = &n->out[0]->type;
@@ -266,17 +288,20 @@ static void layout_pointwise(struct laying *l, struct node *n)
         const struct value *v = n->in[i];
         bool settled = v && ((v->kind == VALUE_NODE && !is_prepared(v)) || l->fixed[v->id]);
         if (!settled || !type_same_dims(&v->type, r)) continue;
-        if (v->type.layout == LAYOUT_PLAIN && v->def && (node_is(v->def, "flatten") || node_is(v->def, "unflatten"))) continue;
+        if (v->type.layout == LAYOUT_PLAIN && v->def && (node_is(v->def, "flatten") || node_is(v->def, "unflatten")))
+            continue;
         type = v->type;
         break;
     }
     for (int i = 0; i < n->nin; i++) {
         struct value *v = n->in[i];
         if (!v) continue;
-        n->in[i] = type_same_dims(&v->type, r) ? convert(l, v, laid_like(&v->type, &type), n) : convert_blocked(l, v, n);
+        n->in[i] =
+            type_same_dims(&v->type, r) ? convert(l, v, laid_like(&v->type, &type), n) : convert_blocked(l, v, n);
     }
     for (int i = 0; i < n->nout; i++)
-        n->out[i]->type = type_same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
+        n->out[i]->type =
+            type_same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
 }
 
 static void layout_other(struct laying *l, struct node *n)
@@ -298,7 +323,8 @@ static void layout_node(struct laying *l, struct node *n)
 
 /* ---- the borders of the graph */
 
-/* An output's value is a plain one of its own, which its kernel can write straight into the caller's buffer: a repack, or a number. */
+/* An output's value is a plain one of its own, which its kernel can write straight into the caller's buffer: a repack,
+   or a number. */
 static void layout_output(struct laying *l, int k)
 {
     struct graph_output *o = &l->g->outputs[k];
@@ -324,7 +350,8 @@ static void layout_update(struct laying *l, int k)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    struct laying l = { .g = g, .v = c->target.lanes, .target = &c->target, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0 };
+    struct laying l = {
+        .g = g, .v = c->target.lanes, .target = &c->target, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0};
     reserve(&l);
     g->lanes = l.v;
     lay_pixels(&l);
@@ -335,8 +362,9 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     graph_remove_dead(g);
     int before_weights = l.prepared;
     GRAPH_EACH(g, n) before_weights += n->prepare && !node_is(n, "repack");
-    buf_printf(summary, "blocks of %d, %d repack%s in the step, %d weights prepared", l.v, l.repacks, l.repacks == 1 ? "" : "s", before_weights);
+    buf_printf(summary, "blocks of %d, %d repack%s in the step, %d weights prepared", l.v, l.repacks,
+               l.repacks == 1 ? "" : "s", before_weights);
     return true;
 }
 
-const struct pass pass_layout = { "layout", "choose each value's layout; make every repacking explicit", run };
+const struct pass pass_layout = {"layout", "choose each value's layout; make every repacking explicit", run};

@@ -1,7 +1,7 @@
-/* pack.c: intervals of time with heights, packed without overlap into a strip of least height: dynamic storage allocation with
-   known lifetimes, which is NP-hard (Garey and Johnson, SR2). Greedy placement in several orders comes close (Pisarchyk and Lee
-   2020, "Efficient memory management for deep neural net inference"); then the items at the top are moved forward in the order
-   as long as that helps, within a fixed budget. */
+/* pack.c: intervals of time with heights, packed without overlap into a strip of least height: dynamic storage
+   allocation with known lifetimes, which is NP-hard (Garey and Johnson, SR2). Greedy placement in several orders comes
+   close (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference"); then the items at the
+   top are moved forward in the order as long as that helps, within a fixed budget. */
 #include "pass/passes.h"
 
 #include <stdint.h>
@@ -64,7 +64,10 @@ static size_t place_all(struct packing *p, const int *order, int count, size_t l
 
 enum order_kind { BY_SIZE, BY_LIFETIME, BY_AREA, BY_FIRST, BY_LAST, NORDERS };
 
-struct key { double key; int index; };
+struct key {
+    double key;
+    int index;
+};
 
 static double key_of(const struct item *it, int kind)
 {
@@ -87,7 +90,7 @@ static int by_key(const void *a, const void *b)
 
 static void fill_order(const struct item *items, int count, int kind, struct key *keys, int *order)
 {
-    for (int i = 0; i < count; i++) keys[i] = (struct key){ key_of(&items[i], kind), i };
+    for (int i = 0; i < count; i++) keys[i] = (struct key){key_of(&items[i], kind), i};
     qsort(keys, (size_t)count, sizeof *keys, by_key);
     for (int i = 0; i < count; i++) order[i] = keys[i].index;
 }
@@ -144,7 +147,8 @@ static void improve(struct packing *p, int *order, int count, size_t bound, stru
     }
 }
 
-/* ORDER with the items of some size first, which the search is about; the many small ones fit into what is left. Returns how many those are. */
+/* ORDER with the items of some size first, which the search is about; the many small ones fit into what is left.
+   Returns how many those are. */
 static int large_first(const struct packing *p, const int *from, size_t bound, int *order)
 {
     int large = 0, count = 0;
@@ -158,7 +162,7 @@ static int large_first(const struct packing *p, const int *from, size_t bound, i
 
 size_t items_pack(struct item *items, int count, size_t bound, struct arena *a)
 {
-    struct packing p = { items, count, ARENA_ARRAY(a, int, count + 1) };
+    struct packing p = {items, count, ARENA_ARRAY(a, int, count + 1)};
     struct key *keys = ARENA_ARRAY(a, struct key, count + 1);
     int *order = ARENA_ARRAY(a, int, count + 1), *best = ARENA_ARRAY(a, int, count + 1);
     size_t height = SIZE_MAX;

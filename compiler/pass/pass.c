@@ -10,10 +10,13 @@
 #include "op/op.h"
 
 const char pass_pipeline_infer[] = "simplify,concat,fold,fuse,precision,algorithm,layout,workspace,schedule,plan";
-const char pass_pipeline_train[] = "concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,prologue,sums,schedule,plan";
+const char pass_pipeline_train[] =
+    "concat,autodiff,simplify,fuse,precision,algorithm,layout,workspace,recompute,prologue,sums,schedule,plan";
 
 static const struct pass *const passes[] = {
-    &pass_concat, &pass_autodiff, &pass_simplify, &pass_fold, &pass_fuse, &pass_precision, &pass_algorithm, &pass_layout, &pass_workspace, &pass_recompute, &pass_prologue, &pass_sums, &pass_schedule, &pass_plan, NULL,
+    &pass_concat,    &pass_autodiff,  &pass_simplify, &pass_fold,      &pass_fuse,
+    &pass_precision, &pass_algorithm, &pass_layout,   &pass_workspace, &pass_recompute,
+    &pass_prologue,  &pass_sums,      &pass_schedule, &pass_plan,      NULL,
 };
 
 const struct pass *const *pass_all(void) { return passes; }
@@ -37,23 +40,25 @@ static bool unknown_pass(struct pass_context *c, const char *name)
         names[count] = passes[count]->name;
         buf_printf(&all, "%s%s", count ? ", " : "", names[count]);
     }
-    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "there is no pass '%s'", name);
+    struct diag *d = diag_error(c->diags, (struct span){0}, "there is no pass '%s'", name);
     const char *near = did_you_mean(name, names, count);
     if (near) diag_note(d, "did you mean '%s'?", near);
     else diag_note(d, "the passes are %s", all.data);
     return false;
 }
 
-/* Prologues are made late, for what the chosen kernels can do. The text may have them on a raw graph: `layout` takes those that a kernel takes,
-   the passes before it know none. */
+/* Prologues are made late, for what the chosen kernels can do. The text may have them on a raw graph: `layout` takes
+   those that a kernel takes, the passes before it know none. */
 static bool prologues_known(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         bool takes = p == &pass_layout;
         for (int k = 0; k < MAX_PRE; k++) takes = takes && (!n->pre[k] || op_takes_pre(n, k));
         if (takes || !node_has_pre(n)) continue;
         struct diag *d = diag_error(c->diags, n->span, "%%%s has a prologue, which %s", n->out[0]->name,
-                                    p == &pass_layout ? "its kernel does not take" : arena_printf(c->arena, "'%s' does not know", p->name));
+                                    p == &pass_layout ? "its kernel does not take"
+                                                      : arena_printf(c->arena, "'%s' does not know", p->name));
         diag_note(d, "give the operator the value that the prologue computes: 'prologue' moves it in where that pays");
         return false;
     }
@@ -64,15 +69,16 @@ static bool prologues_known(const struct graph *g, const struct pass *p, struct 
 static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
     if (g->stage == STAGE_RAW && p != &pass_layout && p != &pass_algorithm && !prologues_known(g, p, c)) return false;
-    bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_prologue || p == &pass_sums || p == &pass_schedule || p == &pass_plan;
+    bool late = p == &pass_workspace || p == &pass_recompute || p == &pass_prologue || p == &pass_sums ||
+                p == &pass_schedule || p == &pass_plan;
     if (late && g->stage == STAGE_RAW) {
-        struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the pass '%s' needs a graph with layouts", p->name);
+        struct diag *d = diag_error(c->diags, (struct span){0}, "the pass '%s' needs a graph with layouts", p->name);
         diag_note(d, "run 'layout' before it");
         return false;
     }
     if (g->stage == STAGE_PLANNED || (!late && g->stage == STAGE_LAYOUT)) {
-        diag_error(c->diags, (struct span){ 0 }, "the pass '%s' comes before '%s', which this graph has behind it", p->name,
-                   g->stage == STAGE_PLANNED ? "plan" : "layout");
+        diag_error(c->diags, (struct span){0}, "the pass '%s' comes before '%s', which this graph has behind it",
+                   p->name, g->stage == STAGE_PLANNED ? "plan" : "layout");
         return false;
     }
     return true;
@@ -118,15 +124,15 @@ bool node_is(const struct node *n, const char *op) { return n && !strcmp(n->op->
 
 struct uses uses_of(const struct graph *g, struct arena *a)
 {
-    struct uses u = { ARENA_ARRAY(a, int, g->nvalues + 2), NULL, graph_use_counts(g, a) };
+    struct uses u = {ARENA_ARRAY(a, int, g->nvalues + 2), NULL, graph_use_counts(g, a)};
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i]) u.start[n->in[i]->id + 2]++;
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i]) u.start[n->in[i]->id + 2]++;
     for (int i = 0; i < g->nvalues; i++) u.start[i + 2] += u.start[i + 1];
     u.item = ARENA_ARRAY(a, struct use, u.start[g->nvalues + 1] + 1);
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i]) u.item[u.start[n->in[i]->id + 1]++] = (struct use){ n, i };
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i]) u.item[u.start[n->in[i]->id + 1]++] = (struct use){n, i};
     return u;
 }
 
@@ -148,13 +154,17 @@ void graph_reorder(struct graph *g, struct node *const *nodes, int count)
 }
 
 /* Every order that must hold, as pairs of positions. */
-struct edges { int count, cap; int (*item)[2]; struct arena *arena; };
+struct edges {
+    int count, cap;
+    int (*item)[2];
+    struct arena *arena;
+};
 
 static void add_edge(struct edges *e, int from, int to)
 {
     if (e->count == e->cap) {
         int cap = e->cap ? e->cap * 2 : 1024;
-        int (*more)[2] = arena_array(e->arena, (size_t)cap, sizeof *more);
+        int(*more)[2] = arena_array(e->arena, (size_t)cap, sizeof *more);
         if (e->count) memcpy(more, e->item, (size_t)e->count * sizeof *more);
         e->item = more;
         e->cap = cap;
@@ -165,17 +175,17 @@ static void add_edge(struct edges *e, int from, int to)
 
 static struct edges edges_of(struct graph *g, struct arena *a)
 {
-    struct edges e = { .arena = a };
+    struct edges e = {.arena = a};
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i] && n->in[i]->def) add_edge(&e, n->in[i]->def->index, n->index);
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] && n->in[i]->def) add_edge(&e, n->in[i]->def->index, n->index);
     struct node **writer = ARENA_ARRAY(a, struct node *, g->nvalues + 1);
     for (int i = 0; i < g->nupdates; i++) writer[g->updates[i].state->id] = g->updates[i].value->def;
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++) {
-            struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
-            if (w && w != n) add_edge(&e, n->index, w->index);
-        }
+    for (int i = 0; i < n->nin; i++) {
+        struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
+        if (w && w != n) add_edge(&e, n->index, w->index);
+    }
     return e;
 }
 
@@ -191,7 +201,7 @@ static void csr(const struct edges *e, int n, int key, struct arena *a, int **st
 struct deps deps_of(struct graph *g, struct arena *a)
 {
     graph_number(g);
-    struct deps d = { .count = g->nnodes, .node = ARENA_ARRAY(a, struct node *, g->nnodes + 1) };
+    struct deps d = {.count = g->nnodes, .node = ARENA_ARRAY(a, struct node *, g->nnodes + 1)};
     GRAPH_EACH(g, n) d.node[n->index] = n;
     struct edges e = edges_of(g, a);
     csr(&e, d.count, 1, a, &d.start, &d.pred);
@@ -199,7 +209,8 @@ struct deps deps_of(struct graph *g, struct arena *a)
     return d;
 }
 
-/* Kahn's algorithm; among the ready nodes always the one that stands first in the present list (a binary heap of indices). */
+/* Kahn's algorithm; among the ready nodes always the one that stands first in the present list (a binary heap of
+   indices). */
 static void heap_push(int *heap, int *size, int x)
 {
     int i = (*size)++;

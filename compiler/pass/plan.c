@@ -1,6 +1,7 @@
-/* plan.c: every value gets its place. Arguments and results lie with the caller, weights in the state, all else in one arena where
-   values share bytes when their lifetimes do not meet; a result takes over the storage of a dying operand where its kernel reads
-   each element before it writes it. ir/verify.c checks the outcome without knowing how it was found. */
+/* plan.c: every value gets its place. Arguments and results lie with the caller, weights in the state, all else in one
+   arena where values share bytes when their lifetimes do not meet; a result takes over the storage of a dying operand
+   where its kernel reads each element before it writes it. ir/verify.c checks the outcome without knowing how it was
+   found. */
 #include "pass/passes.h"
 
 #include <assert.h>
@@ -12,8 +13,8 @@ enum { ALIGN = 64 };
 
 struct planner {
     struct graph *g;
-    int *last;         /* by root id: the last node that touches the storage */
-    bool *output;      /* by id: lies in the caller's buffer */
+    int *last;    /* by root id: the last node that touches the storage */
+    bool *output; /* by id: lies in the caller's buffer */
     int views, in_place;
 };
 
@@ -32,8 +33,9 @@ static bool is_state(const struct value *v)
 
 bool plan_is_view(const struct node *n)
 {
-    return (node_is(n, "flatten") || node_is(n, "unflatten")) && type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type)
-        && (n->in[0]->type.layout == LAYOUT_BLOCKED) == (n->out[0]->type.layout == LAYOUT_BLOCKED);
+    return (node_is(n, "flatten") || node_is(n, "unflatten")) &&
+           type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type) &&
+           (n->in[0]->type.layout == LAYOUT_BLOCKED) == (n->out[0]->type.layout == LAYOUT_BLOCKED);
 }
 
 /* ---- the caller's memory and the state */
@@ -70,8 +72,8 @@ static void place_state(struct planner *p)
     bool *read = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
     size_t at = 0;
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin && !n->prepare; i++)
-            if (n->in[i]) read[n->in[i]->id] = true;
+    for (int i = 0; i < n->nin && !n->prepare; i++)
+        if (n->in[i]) read[n->in[i]->id] = true;
     for (int i = 0; i < g->nupdates; i++) read[g->updates[i].state->id] = true;
     for (int i = 0; i < g->nvalues; i++) {
         struct value *v = g->values[i];
@@ -99,7 +101,9 @@ static void share(struct planner *p, struct value *v, struct value *with)
 static bool read_otherwise(const struct node *n, const struct value *v, int from)
 {
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i] && root_id(n->in[i]) == root_id(v) && (i < from || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &v->type))) return true;
+        if (n->in[i] && root_id(n->in[i]) == root_id(v) &&
+            (i < from || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &v->type)))
+            return true;
     return false;
 }
 
@@ -139,7 +143,8 @@ static void share_in_place(struct planner *p, struct node *n)
         if (v == workspace || v->alias || v->space != SPACE_NONE) continue;
         for (int i = from; i < n->nin; i++) {
             struct value *x = n->in[i];
-            if (!x || !type_equal(&x->type, &v->type) || !dies_in(p, n, x) || taken(n, x) || read_otherwise(n, x, from)) continue;
+            if (!x || !type_equal(&x->type, &v->type) || !dies_in(p, n, x) || taken(n, x) || read_otherwise(n, x, from))
+                continue;
             if (type_bytes(&value_storage(x)->type) != type_bytes(&v->type)) continue;
             share(p, v, x);
             p->in_place++;
@@ -152,12 +157,14 @@ static void find_sharing(struct planner *p)
 {
     graph_number(p->g);
     for (int i = 0; i < p->g->nvalues; i++) p->last[i] = -1;
-    GRAPH_EACH(p->g, n) {
+    GRAPH_EACH(p->g, n)
+    {
         for (int i = 0; i < n->nin; i++)
             if (n->in[i]) p->last[n->in[i]->id] = n->index;
         for (int i = 0; i < n->nout; i++) p->last[n->out[i]->id] = n->index;
     }
-    GRAPH_EACH(p->g, n) {
+    GRAPH_EACH(p->g, n)
+    {
         if (n->prepare) continue;
         if (plan_is_view(n)) {
             if (n->out[0]->space != SPACE_NONE || n->out[0]->alias) continue;
@@ -174,9 +181,10 @@ static void find_sharing(struct planner *p)
 struct interval *plan_intervals(const struct graph *g, struct arena *a)
 {
     struct interval *r = ARENA_ARRAY(a, struct interval, g->nvalues + 1);
-    for (int i = 0; i < g->nvalues; i++) r[i] = (struct interval){ g->nnodes, -1 };
+    for (int i = 0; i < g->nvalues; i++) r[i] = (struct interval){g->nnodes, -1};
     int time = 0;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         for (int i = 0; i < n->nin + n->nout; i++) {
             const struct value *v = i < n->nin ? n->in[i] : n->out[i - n->nin];
             if (!v) continue;
@@ -191,7 +199,8 @@ struct interval *plan_intervals(const struct graph *g, struct arena *a)
 
 static bool in_arena(const struct value *v)
 {
-    return v->kind == VALUE_NODE && v->def && !v->def->prepare && !v->alias && (v->space == SPACE_NONE || v->space == SPACE_ARENA);
+    return v->kind == VALUE_NODE && v->def && !v->def->prepare && !v->alias &&
+           (v->space == SPACE_NONE || v->space == SPACE_ARENA);
 }
 
 static int place_arena(struct planner *p)
@@ -205,7 +214,7 @@ static int place_arena(struct planner *p)
         struct value *v = g->values[i];
         if (!in_arena(v)) continue;
         values[count] = v;
-        items[count++] = (struct item){ aligned(type_bytes(&v->type)), 0, live[i].first, live[i].last };
+        items[count++] = (struct item){aligned(type_bytes(&v->type)), 0, live[i].first, live[i].last};
     }
     g->lower_bound_bytes = items_bound(items, count, g->nnodes, g->arena);
     g->arena_bytes = items_pack(items, count, g->lower_bound_bytes, g->arena);
@@ -233,20 +242,21 @@ static bool states_in_order(struct graph *g, struct pass_context *c)
     graph_number(g);
     for (int i = 0; i < g->nupdates; i++) writer[g->updates[i].state->id] = g->updates[i].value->def;
     GRAPH_EACH(g, n)
-        for (int i = 0; i < n->nin; i++) {
-            const struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
-            if (!w || w->index >= n->index) continue;
-            struct diag *d = diag_error(c->diags, n->span, "%%%s is read after it was replaced", n->in[i]->name);
-            diag_note(d, "run 'schedule' before 'plan'");
-            return false;
-        }
+    for (int i = 0; i < n->nin; i++) {
+        const struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
+        if (!w || w->index >= n->index) continue;
+        struct diag *d = diag_error(c->diags, n->span, "%%%s is read after it was replaced", n->in[i]->name);
+        diag_note(d, "run 'schedule' before 'plan'");
+        return false;
+    }
     return true;
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
     if (!states_in_order(g, c)) return false;
-    struct planner p = { g, ARENA_ARRAY(g->arena, int, g->nvalues + 1), ARENA_ARRAY(g->arena, bool, g->nvalues + 1), 0, 0 };
+    struct planner p = {g, ARENA_ARRAY(g->arena, int, g->nvalues + 1), ARENA_ARRAY(g->arena, bool, g->nvalues + 1), 0,
+                        0};
     for (int i = 0; i < g->nvalues; i++) {
         g->values[i]->space = SPACE_NONE;
         g->values[i]->offset = 0;
@@ -259,9 +269,10 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     follow_aliases(g);
     g->stage = STAGE_PLANNED;
     double over = g->lower_bound_bytes ? 100.0 * ((double)g->arena_bytes / (double)g->lower_bound_bytes - 1) : 0;
-    buf_printf(summary, "arena %.2f MiB, %.1f%% above the lower bound; state %.2f MiB; %d storages, %d in place, %d views",
+    buf_printf(summary,
+               "arena %.2f MiB, %.1f%% above the lower bound; state %.2f MiB; %d storages, %d in place, %d views",
                (double)g->arena_bytes / 1048576, over, (double)g->state_bytes / 1048576, slots, p.in_place, p.views);
     return true;
 }
 
-const struct pass pass_plan = { "plan", "give every value its place in memory", run };
+const struct pass pass_plan = {"plan", "give every value its place in memory", run};

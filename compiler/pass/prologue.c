@@ -1,15 +1,15 @@
-/* prologue.c: a pointwise value whose every reader can compute it while it reads what it is made of is never stored: Winograd's transforms
-   apply it as a prologue, a convolution's body takes it in. In a training step these are the normalised and activated images between two
-   3×3 convolutions, which would be written once and read three times, and the gradients through batch norm on their way to a convolution's
-   weight gradient and dgrad.
+/* prologue.c: a pointwise value whose every reader can compute it while it reads what it is made of is never stored:
+   Winograd's transforms apply it as a prologue, a convolution's body takes it in. In a training step these are the
+   normalised and activated images between two 3×3 convolutions, which would be written once and read three times, and
+   the gradients through batch norm on their way to a convolution's weight gradient and dgrad.
 
    A pooling's only input is such a value too: a stem's normalised and activated image, the largest of the network.
 
-   What is stored as bf16 stays: its readers shall see it rounded, all in the same way. (A maximum that is rounded is the maximum of what is
-   rounded, so pooling alone may compute it.)
+   What is stored as bf16 stays: its readers shall see it rounded, all in the same way. (A maximum that is rounded is
+   the maximum of what is rounded, so pooling alone may compute it.)
 
-   The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for each group of the
-   other operand's channels (op/winograd_wgrad.h). */
+   The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for
+   each group of the other operand's channels (op/winograd_wgrad.h). */
 #include "pass/footprint.h"
 
 #include "op/op.h"
@@ -17,10 +17,11 @@
 #include "op/pool.h"
 #include "op/winograd_wgrad.h"
 
-/* Cycles of a core for a vector of v numbers, between those of one thread and of two that share the memory; measured on ResNet-18's training step. */
-static const double pass_line = 13,  /* read or written by a pointwise kernel, which waits for memory alone */
-                    extra_line = 12, /* read by a convolution beside what it read before */
-                    apply = 2.5, apply_insn = 0.5; /* a vector through a prologue: by way of the buffer, and each instruction */
+/* Cycles of a core for a vector of v numbers, between those of one thread and of two that share the memory; measured on
+   ResNet-18's training step. */
+static const double pass_line = 13, /* read or written by a pointwise kernel, which waits for memory alone */
+    extra_line = 12,                /* read by a convolution beside what it read before */
+    apply = 2.5, apply_insn = 0.5;  /* a vector through a prologue: by way of the buffer, and each instruction */
 
 static int full_operands(const struct node *n)
 {
@@ -64,7 +65,8 @@ static double gain(const struct graph *g, const struct uses *u, const struct nod
     double sum = (full + 1) * pass_line;
     for (int i = u->start[v->id]; i < u->start[v->id + 1]; i++) {
         const struct use *use = &u->item[i];
-        sum -= times_read(g, use->node, use->index) * ((full - 1) * extra_line + overlap(use->node, use->index) * (apply + insns * apply_insn));
+        sum -= times_read(g, use->node, use->index) *
+               ((full - 1) * extra_line + overlap(use->node, use->index) * (apply + insns * apply_insn));
     }
     return sum;
 }
@@ -114,15 +116,19 @@ static size_t peak_without(const struct graph *g, struct arena *a, const struct 
     return peak_of(trial);
 }
 
-struct moved { int count; size_t bytes; };
+struct moved {
+    int count;
+    size_t bytes;
+};
 
 /* LEAST to MOST: of how many images of its size a value is made. */
 static struct moved move_all(struct graph *g, struct arena *a, int least, int most)
 {
-    struct moved r = { 0 };
+    struct moved r = {0};
     struct uses u = uses_of(g, a);
     size_t peak = least > 1 ? peak_of(g) : SIZE_MAX;
-    GRAPH_EACH_SAFE(g, n) {
+    GRAPH_EACH_SAFE(g, n)
+    {
         bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
         if (!pointwise || full_operands(n) < least || full_operands(n) > most) continue;
         if (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) continue;
@@ -154,8 +160,10 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         buf_puts(summary, "nothing: the plan would not fit the memory budget");
         return true;
     }
-    buf_printf(summary, "%d value%s, %.2f MiB, computed where they are read", count, count == 1 ? "" : "s", (double)(one.bytes + more.bytes) / 1048576);
+    buf_printf(summary, "%d value%s, %.2f MiB, computed where they are read", count, count == 1 ? "" : "s",
+               (double)(one.bytes + more.bytes) / 1048576);
     return true;
 }
 
-const struct pass pass_prologue = { "prologue", "let Winograd convolutions and pooling compute pointwise operands while they read them", run };
+const struct pass pass_prologue = {
+    "prologue", "let Winograd convolutions and pooling compute pointwise operands while they read them", run};

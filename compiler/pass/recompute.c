@@ -1,10 +1,12 @@
-/* recompute.c: what the backward pass reads of the forward pass is kept, or computed once more where it is read. A normalised and
-   activated value costs as much traffic to read as to make again from the convolution's output, which is kept anyway; under a memory budget
-   convolutions are computed again as well, those first that free the most bytes for their arithmetic (Chen et al. 2016, "Training deep nets with
-   sublinear memory cost", with the checkpoints chosen by a greedy search in a model of the memory instead of every √n-th layer).
+/* recompute.c: what the backward pass reads of the forward pass is kept, or computed once more where it is read. A
+   normalised and activated value costs as much traffic to read as to make again from the convolution's output, which is
+   kept anyway; under a memory budget convolutions are computed again as well, those first that free the most bytes for
+   their arithmetic (Chen et al. 2016, "Training deep nets with sublinear memory cost", with the checkpoints chosen by a
+   greedy search in a model of the memory instead of every √n-th layer).
 
-   A second making is a node of its own, marked `again`, just before its first reader: the same operator on the same operands, so the same
-   kernel and the same bits. Dropout's numbers depend on its key alone, and the running statistics are no part of what is made again. */
+   A second making is a node of its own, marked `again`, just before its first reader: the same operator on the same
+   operands, so the same kernel and the same bits. Dropout's numbers depend on its key alone, and the running statistics
+   are no part of what is made again. */
 #include "pass/footprint.h"
 
 #include <limits.h>
@@ -26,7 +28,10 @@ static int64_t executed_macs(const struct node *n)
 
 /* ---- the choice */
 
-struct candidate { int node; double worth; };
+struct candidate {
+    int node;
+    double worth;
+};
 
 /* Cycles of one core, of which each moves 4 bytes or does 24 multiply-adds. Only comparisons hang on it. */
 static double cost_of(const struct node *n)
@@ -69,7 +74,8 @@ static double shuffled(int node, int shuffle)
     return shuffle ? 1 + (double)(x & 0xffff) / 65536 : 1;
 }
 
-/* The candidates, best first. The copy of the caller's image, which is made again to begin with, is one that may be taken back. */
+/* The candidates, best first. The copy of the caller's image, which is made again to begin with, is one that may be
+   taken back. */
 static struct candidate *candidates(const struct footprint *m, enum order order, int shuffle, int *count)
 {
     struct candidate *c = ARENA_ARRAY(m->arena, struct candidate, m->count + 1);
@@ -78,13 +84,14 @@ static struct candidate *candidates(const struct footprint *m, enum order order,
         const struct node *n = m->node[i];
         size_t made = kept_bytes(m, n);
         if (!m->forward[i] || (m->again[i] && !footprint_is_image_copy(n)) || !made || plan_is_view(n)) continue;
-        c[(*count)++] = (struct candidate){ i, worth(n, (double)made, order) * shuffled(i, shuffle) };
+        c[(*count)++] = (struct candidate){i, worth(n, (double)made, order) * shuffled(i, shuffle)};
     }
     qsort(c, (size_t)*count, sizeof *c, by_worth);
     return c;
 }
 
-/* What is made again needs its operands: those that nobody keeps and that are cheap are made again too. The nodes go into ADDED. */
+/* What is made again needs its operands: those that nobody keeps and that are cheap are made again too. The nodes go
+   into ADDED. */
 static void add(struct footprint *m, int node, int *added, int *count)
 {
     const struct node *n = m->node[node];
@@ -93,25 +100,28 @@ static void add(struct footprint *m, int node, int *added, int *count)
     for (int i = 0; i < n->nin; i++) {
         const struct value *v = n->in[i];
         const struct node *def = v ? m->g->values[footprint_root(m, v)]->def : NULL;
-        if (!def || !m->forward[def->index] || m->again[def->index] || m->kept[footprint_root(m, v)] || !footprint_is_cheap(def)) continue;
+        if (!def || !m->forward[def->index] || m->again[def->index] || m->kept[footprint_root(m, v)] ||
+            !footprint_is_cheap(def))
+            continue;
         add(m, def->index, added, count);
     }
 }
 
 struct search {
     struct footprint m;
-    size_t target;   /* enough */
+    size_t target; /* enough */
     bool at_any_cost, costliest_first;
-    bool all_peaks;  /* what is above the target counts wherever it is, not at the highest peak alone */
+    bool all_peaks; /* what is above the target counts wherever it is, not at the highest peak alone */
     enum order order;
-    int shuffle;     /* other orders that are nearly as good */
+    int shuffle; /* other orders that are nearly as good */
     size_t peak;
     double excess;
-    int *added;      /* scratch: the nodes of one trial */
-    bool *kept;      /* scratch: the model's before it */
+    int *added; /* scratch: the nodes of one trial */
+    bool *kept; /* scratch: the model's before it */
 };
 
-/* Bytes that a cycle must free, without a budget. Two convolutions of ResNet-18's are not worth it: 20 MiB of 182 for 2% of the step's time. */
+/* Bytes that a cycle must free, without a budget. Two convolutions of ResNet-18's are not worth it: 20 MiB of 182 for
+   2% of the step's time. */
 static const double BYTES_A_CYCLE = 0.7;
 
 /* What a choice costs, in bytes; below the target there is nothing to gain. */
@@ -148,7 +158,8 @@ static bool try_adding(struct search *s, const struct candidate *c)
     return false;
 }
 
-/* What turned out not to matter is kept after all: the least worthy first, or the costliest; of equals the last, which are needed soonest. */
+/* What turned out not to matter is kept after all: the least worthy first, or the costliest; of equals the last, which
+   are needed soonest. */
 static void take_back(struct search *s, struct candidate *c, int count)
 {
     size_t limit = s->peak > s->target ? s->peak : s->target;
@@ -163,7 +174,8 @@ static void take_back(struct search *s, struct candidate *c, int count)
     }
 }
 
-/* Greedy: the candidates by bytes for their cost, each taken if the peak falls; round again, as one may make another possible. */
+/* Greedy: the candidates by bytes for their cost, each taken if the peak falls; round again, as one may make another
+   possible. */
 static void choose(struct search *s)
 {
     int count;
@@ -191,7 +203,9 @@ bool plan_trial(const struct graph *g, struct pass_context *c, bool prologues, s
     buf_init(&summary, c->arena);
     freely.memory_budget = MEMORY_AUTO;
     if (prologues && !pass_prologue.run(trial, &freely, &summary)) return false;
-    if (!pass_sums.run(trial, c, &summary) || !pass_schedule.run(trial, c, &summary) || !pass_plan.run(trial, c, &summary)) return false;
+    if (!pass_sums.run(trial, c, &summary) || !pass_schedule.run(trial, c, &summary) ||
+        !pass_plan.run(trial, c, &summary))
+        return false;
     *arena = trial->arena_bytes;
     *state = trial->state_bytes;
     return true;
@@ -206,14 +220,19 @@ static void too_small(const struct graph *g, struct pass_context *c, size_t aren
         const struct value *v = g->values[i];
         if (v->def && !v->def->prepare && (!largest || type_bytes(&v->type) > type_bytes(&largest->type))) largest = v;
     }
-    struct diag *d = diag_error(c->diags, (struct span){ 0 }, "the training step needs at least %s: more than the memory budget of %s",
-                                mib(c->arena, arena + state), mib(c->arena, c->memory_budget));
-    diag_note(d, "that is %s of intermediates, even with everything computed again that can be, and %s of weights and optimizer state",
+    struct diag *d =
+        diag_error(c->diags, (struct span){0}, "the training step needs at least %s: more than the memory budget of %s",
+                   mib(c->arena, arena + state), mib(c->arena, c->memory_budget));
+    diag_note(d,
+              "that is %s of intermediates, even with everything computed again that can be, and %s of weights and "
+              "optimizer state",
               mib(c->arena, arena), mib(c->arena, state));
     const char *layer = largest->layer ? largest->layer : largest->def->layer ? largest->def->layer : largest->name;
-    diag_note(d, "the largest layer is '%s': %s of %s", layer, largest == node_workspace(largest->def) ? "a workspace" : "a result",
+    diag_note(d, "the largest layer is '%s': %s of %s", layer,
+              largest == node_workspace(largest->def) ? "a workspace" : "a result",
               mib(c->arena, type_bytes(&largest->type)));
-    diag_note(d, g->batch > 1 ? "a smaller batch needs less: this is for %lld samples" : "a smaller input needs less", (long long)g->batch);
+    diag_note(d, g->batch > 1 ? "a smaller batch needs less: this is for %lld samples" : "a smaller input needs less",
+              (long long)g->batch);
 }
 
 struct fitting {
@@ -224,26 +243,38 @@ struct fitting {
     size_t least;                 /* of the latter */
 };
 
-/* How second makings are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is made once more. ALL_PEAKS: see
-   struct search; where several peaks are about as high, no single choice lowers the highest. */
-struct way { int gap; enum order order; bool costliest_first, all_peaks; int shuffle; };
+/* How second makings are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is
+   made once more. ALL_PEAKS: see struct search; where several peaks are about as high, no single choice lowers the
+   highest. */
+struct way {
+    int gap;
+    enum order order;
+    bool costliest_first, all_peaks;
+    int shuffle;
+};
 static const struct way ways[] = {
-    { INT_MAX, BY_TIME, true, false, 0 }, { 64, BY_TIME, true, false, 0 }, { 24, BY_TIME, true, false, 0 }, { 10, BY_TIME, true, false, 0 },
-    { INT_MAX, BY_MACS, false, false, 0 }, { 64, BY_MACS, false, false, 0 }, { 24, BY_MACS, false, false, 0 }, { 10, BY_MACS, true, false, 0 },
-    { INT_MAX, BY_SIZE, true, false, 0 }, { 16, BY_TIME, false, false, 0 }, { 6, BY_TIME, false, false, 0 },
-    { INT_MAX, BY_TIME, true, true, 0 }, { 64, BY_TIME, true, true, 0 }, { 24, BY_TIME, true, true, 0 },
-    { 10, BY_TIME, true, true, 0 }, { 24, BY_SIZE, true, true, 0 },
+    {INT_MAX, BY_TIME, true, false, 0}, {64, BY_TIME, true, false, 0},       {24, BY_TIME, true, false, 0},
+    {10, BY_TIME, true, false, 0},      {INT_MAX, BY_MACS, false, false, 0}, {64, BY_MACS, false, false, 0},
+    {24, BY_MACS, false, false, 0},     {10, BY_MACS, true, false, 0},       {INT_MAX, BY_SIZE, true, false, 0},
+    {16, BY_TIME, false, false, 0},     {6, BY_TIME, false, false, 0},       {INT_MAX, BY_TIME, true, true, 0},
+    {64, BY_TIME, true, true, 0},       {24, BY_TIME, true, true, 0},        {10, BY_TIME, true, true, 0},
+    {24, BY_SIZE, true, true, 0},
 };
 
 /* The model does not know what later passes save, a tenth in deep networks. */
 enum { MODEL_OVER = 8 };
 
-/* A search for TARGET, and what it comes to when scheduled and packed: *ARENA, if it may fit. False after diagnostics. */
+/* A search for TARGET, and what it comes to when scheduled and packed: *ARENA, if it may fit. False after diagnostics.
+ */
 static bool try_target(struct fitting *f, const struct way *way, size_t target, struct search *s, size_t *arena)
 {
     struct graph *trial = graph_clone(f->c->arena, f->g);
-    *s = (struct search){ .target = target, .at_any_cost = true, .all_peaks = way->all_peaks, .order = way->order, .shuffle = way->shuffle,
-                          .costliest_first = way->costliest_first };
+    *s = (struct search){.target = target,
+                         .at_any_cost = true,
+                         .all_peaks = way->all_peaks,
+                         .order = way->order,
+                         .shuffle = way->shuffle,
+                         .costliest_first = way->costliest_first};
     footprint_init(&s->m, trial);
     s->m.gap = way->gap;
     choose(s);
@@ -253,13 +284,16 @@ static bool try_target(struct fitting *f, const struct way *way, size_t target, 
         f->least = s->peak;
         f->closest = trial;
     }
-    if (s->peak > f->room + f->room / MODEL_OVER || (f->best && recompute_account(trial).again_macs >= recompute_account(f->best).again_macs)) return true;
+    if (s->peak > f->room + f->room / MODEL_OVER ||
+        (f->best && recompute_account(trial).again_macs >= recompute_account(f->best).again_macs))
+        return true;
     if (!plan_trial(trial, f->c, true, arena, &f->state)) return false;
     if (*arena <= f->room) f->best = trial;
     return true;
 }
 
-/* The search works in a model of the memory, which is mostly too high: where a plan of what it found takes more than there is, it is to find less. */
+/* The search works in a model of the memory, which is mostly too high: where a plan of what it found takes more than
+   there is, it is to find less. */
 static bool fit_with(struct fitting *f, const struct way *way)
 {
     size_t target = f->room + f->room / MODEL_OVER, arena;
@@ -277,7 +311,7 @@ static bool fit_with(struct fitting *f, const struct way *way)
 static bool fit(struct graph *g, struct pass_context *c)
 {
     enum { NWAYS = sizeof ways / sizeof *ways, SHUFFLES = 3 };
-    struct fitting f = { .g = g, .c = c, .least = SIZE_MAX };
+    struct fitting f = {.g = g, .c = c, .least = SIZE_MAX};
     struct search s;
     size_t arena;
     if (!plan_trial(g, c, true, &arena, &f.state)) return false;
@@ -304,8 +338,9 @@ static bool fit(struct graph *g, struct pass_context *c)
 
 struct recompute_account recompute_account(const struct graph *g)
 {
-    struct recompute_account r = { .saved_bytes = g->saved_bytes };
-    GRAPH_EACH(g, n) {
+    struct recompute_account r = {.saved_bytes = g->saved_bytes};
+    GRAPH_EACH(g, n)
+    {
         r.step_macs += executed_macs(n);
         r.again_macs += n->again ? executed_macs(n) : 0;
         r.nodes += n->again;
@@ -325,11 +360,13 @@ static double cost_again(const struct footprint *m)
 /* Without a budget: half of what keeping everything takes, as far as that is to be had cheaply. */
 static void by_benefit(struct graph *g)
 {
-    static const struct way tried[] = { { INT_MAX, BY_TIME, true, false, 0 }, { INT_MAX, BY_SIZE, true, false, 0 }, { 64, BY_TIME, true, false, 0 } };
-    struct search best = { 0 };
+    static const struct way tried[] = {{INT_MAX, BY_TIME, true, false, 0},
+                                       {INT_MAX, BY_SIZE, true, false, 0},
+                                       {64, BY_TIME, true, false, 0}};
+    struct search best = {0};
     double least = 0;
     for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
-        struct search s = { .order = tried[i].order, .costliest_first = tried[i].costliest_first };
+        struct search s = {.order = tried[i].order, .costliest_first = tried[i].costliest_first};
         if (!footprint_init(&s.m, g)) return;
         s.m.gap = tried[i].gap;
         s.target = footprint_peak(&s.m) / 2;
@@ -354,9 +391,11 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     struct recompute_account r = recompute_account(g);
     int64_t once = r.step_macs - r.again_macs;
     if (!r.nodes) buf_puts(summary, "every value is kept");
-    else buf_printf(summary, "%d nodes again, %.1f%% more multiply-adds; %.2f MiB are read by the backward pass", r.nodes,
-                    once ? 100 * (double)r.again_macs / (double)once : 0, (double)r.saved_bytes / 1048576);
+    else
+        buf_printf(summary, "%d nodes again, %.1f%% more multiply-adds; %.2f MiB are read by the backward pass",
+                   r.nodes, once ? 100 * (double)r.again_macs / (double)once : 0, (double)r.saved_bytes / 1048576);
     return true;
 }
 
-const struct pass pass_recompute = { "recompute", "compute again in the backward pass what would take memory to keep", run };
+const struct pass pass_recompute = {"recompute", "compute again in the backward pass what would take memory to keep",
+                                    run};

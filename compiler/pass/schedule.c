@@ -1,6 +1,7 @@
-/* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order, tidied (what is
-   cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule that always takes the ready
-   node which frees the most. A state is replaced after all other nodes have read it: those orders are edges (deps_of). */
+/* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order,
+   tidied (what is cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule
+   that always takes the ready node which frees the most. A state is replaced after all other nodes have read it: those
+   orders are edges (deps_of). */
 #include "pass/passes.h"
 
 #include <stdlib.h>
@@ -12,14 +13,15 @@ struct schedule {
     struct graph *g;
     struct arena *arena;
     struct deps deps;
-    size_t *bytes;        /* by value id: of the arena, 0 for what lies elsewhere */
-    int *uses;            /* by value id: nodes that read it (each once) and outputs */
-    int (*reads)[2];      /* the storages read, each once: start and count by node, into read_ids */
+    size_t *bytes;   /* by value id: of the arena, 0 for what lies elsewhere */
+    int *uses;       /* by value id: nodes that read it (each once) and outputs */
+    int (*reads)[2]; /* the storages read, each once: start and count by node, into read_ids */
     int *read_ids;
-    int *root;            /* by value id: what a view is a view of, or itself */
+    int *root; /* by value id: what a view is a view of, or itself */
 };
 
-/* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as pass/plan.c does */
+/* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as
+   pass/plan.c does */
 
 static void collect_reads(struct schedule *s, struct node *n, int *count)
 {
@@ -47,7 +49,8 @@ static void measure(struct schedule *s)
     s->read_ids = ARENA_ARRAY(s->arena, int, total + 1);
     s->root = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
     for (int i = 0; i < s->g->nvalues; i++) s->root[i] = i;
-    GRAPH_EACH(s->g, n) {
+    GRAPH_EACH(s->g, n)
+    {
         collect_reads(s, n, &count);
         if (plan_is_view(n)) {
             s->root[n->out[0]->id] = s->root[n->in[0]->id];
@@ -117,14 +120,20 @@ static int *fresh_counts(const struct schedule *s)
 }
 
 /* What an order takes: at its worst moment; of those that are equal there, over all moments. */
-struct need { size_t peak; double sum; };
+struct need {
+    size_t peak;
+    double sum;
+};
 
-static bool less(const struct need *a, const struct need *b) { return a->peak != b->peak ? a->peak < b->peak : a->sum < b->sum; }
+static bool less(const struct need *a, const struct need *b)
+{
+    return a->peak != b->peak ? a->peak < b->peak : a->sum < b->sum;
+}
 
 /* The COUNT nodes of ORDER run, before which LIVE bytes are live. */
 static struct need run_nodes(const struct schedule *s, const int *order, int count, int *left, size_t *live)
 {
-    struct need r = { 0 };
+    struct need r = {0};
     for (int i = 0; i < count; i++) {
         const struct node *n = s->deps.node[order[i]];
         *live += made_by(s, n);
@@ -145,7 +154,9 @@ static struct need need_of(const struct schedule *s, const int *order)
 
 /* ---- candidates */
 
-struct ready { int *item, count, *missing; };
+struct ready {
+    int *item, count, *missing;
+};
 
 static void release(const struct schedule *s, struct ready *r, int done)
 {
@@ -156,7 +167,7 @@ static void release(const struct schedule *s, struct ready *r, int done)
 static struct ready first_ready(const struct schedule *s)
 {
     int n = s->deps.count;
-    struct ready r = { ARENA_ARRAY(s->arena, int, n + 1), 0, ARENA_ARRAY(s->arena, int, n + 1) };
+    struct ready r = {ARENA_ARRAY(s->arena, int, n + 1), 0, ARENA_ARRAY(s->arena, int, n + 1)};
     for (int i = 0; i < n; i++) {
         r.missing[i] = s->deps.start[i + 1] - s->deps.start[i];
         if (!r.missing[i]) r.item[r.count++] = i;
@@ -164,9 +175,12 @@ static struct ready first_ready(const struct schedule *s)
     return r;
 }
 
-/* Which of two ready nodes goes first: one that leaves less memory than before, of such the one that needs least while it runs; else the
-   one that adds least. */
-struct choice { int64_t cost, made; int node; };
+/* Which of two ready nodes goes first: one that leaves less memory than before, of such the one that needs least while
+   it runs; else the one that adds least. */
+struct choice {
+    int64_t cost, made;
+    int node;
+};
 
 static bool sooner(const struct choice *a, const struct choice *b)
 {
@@ -176,8 +190,8 @@ static bool sooner(const struct choice *a, const struct choice *b)
     return x != y ? x < y : a->node < b->node;
 }
 
-/* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order (SLACK 0) or
-   the one that costs least among those within SLACK places of it. */
+/* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order
+   (SLACK 0) or the one that costs least among those within SLACK places of it. */
 static int *greedy(const struct schedule *s, int slack)
 {
     struct ready r = first_ready(s);
@@ -185,10 +199,10 @@ static int *greedy(const struct schedule *s, int slack)
     for (int done = 0; r.count; done++) {
         int best = 0, first = r.item[0];
         for (int i = 1; i < r.count; i++) first = r.item[i] < first ? r.item[i] : first;
-        struct choice least = { .cost = INT64_MAX };
+        struct choice least = {.cost = INT64_MAX};
         for (int i = 0; i < r.count; i++) {
             const struct node *n = s->deps.node[r.item[i]];
-            struct choice c = { .made = (int64_t)made_by(s, n), .node = r.item[i] };
+            struct choice c = {.made = (int64_t)made_by(s, n), .node = r.item[i]};
             c.cost = c.made - (int64_t)freed_by(s, n, left);
             if ((c.cost >= 0 && r.item[i] > first + slack) || !sooner(&c, &least)) continue;
             best = i;
@@ -211,7 +225,8 @@ static void visit(const struct schedule *s, int node, bool *done, int *order, in
     order[(*count)++] = node;
 }
 
-/* The given order with every node as late as its first reader allows: nodes without readers stay, what they need comes before them. */
+/* The given order with every node as late as its first reader allows: nodes without readers stay, what they need comes
+   before them. */
 static int *demand(const struct schedule *s)
 {
     int n = s->deps.count, count = 0;
@@ -228,9 +243,9 @@ static int *demand(const struct schedule *s)
     return order;
 }
 
-/* ---- sinking: what no candidate finds, because a node that costs much has to go before one that costs little. The gradient of a layer with large
-   weights waits for them to have been read, by way of a transformed copy that is larger still: first the copy and its reader, then the gradient,
-   and never both are live. */
+/* ---- sinking: what no candidate finds, because a node that costs much has to go before one that costs little. The
+   gradient of a layer with large weights waits for them to have been read, by way of a transformed copy that is larger
+   still: first the copy and its reader, then the gradient, and never both are live. */
 
 enum { WINDOW = 12, SMALL = 128 /* of the peak: a node that makes less is not worth a trial */ };
 
@@ -245,7 +260,7 @@ static bool must_follow(const struct schedule *s, int a, int b)
 /* FROM, COUNT nodes, with the first one and all that must follow it behind the next LAST of them. */
 static void sunk(const struct schedule *s, const int *from, int count, int last, int *to)
 {
-    bool follows[WINDOW] = { true };
+    bool follows[WINDOW] = {true};
     int n = 0;
     for (int i = 1; i <= last; i++) {
         for (int k = 0; k < i; k++) follows[i] = follows[i] || (follows[k] && must_follow(s, from[k], from[i]));
@@ -301,15 +316,15 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
     (void)c;
     if (!graph_sort(g)) { /* puts updates behind the other readers of their states */
-        diag_error(c->diags, (struct span){ 0 }, "no order of the nodes replaces every state after its last reader");
+        diag_error(c->diags, (struct span){0}, "no order of the nodes replaces every state after its last reader");
         return false;
     }
-    struct schedule s = { .g = g, .arena = g->arena, .deps = deps_of(g, g->arena) };
+    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, g->arena)};
     measure(&s);
     int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
     for (int i = 0; i < s.deps.count; i++) given[i] = i;
     struct need before = need_of(&s, given), least = before;
-    const int slacks[] = { 0, 2, 8, 1 << 20 };
+    const int slacks[] = {0, 2, 8, 1 << 20};
     for (int round = 0; round < 2; round++) {
         int *best = NULL;
         for (int k = -1; k < 4; k++) {
@@ -326,8 +341,9 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     sink(&s, given, least.peak);
     least = need_of(&s, given);
     adopt(&s, given);
-    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)least.peak / 1048576, (double)before.peak / 1048576);
+    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)least.peak / 1048576,
+               (double)before.peak / 1048576);
     return true;
 }
 
-const struct pass pass_schedule = { "schedule", "order the nodes for the least live memory", run };
+const struct pass pass_schedule = {"schedule", "order the nodes for the least live memory", run};

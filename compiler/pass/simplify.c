@@ -31,7 +31,8 @@ static bool is_identity(const struct node *n, bool train)
         return all_are(node_ints(n, "kernel"), 2, 1) && all_are(node_ints(n, "pad"), 4, 0);
     if (node_is(n, "leaky_relu")) return node_float(n, "slope") == 1;
     /* The shape being the same, nothing was cut, added, skipped or scaled. */
-    static const char *const by_shape[] = { "flatten", "unflatten", "pad", "slice", "subsample", "subsample_grad", "resize", "resize_grad" };
+    static const char *const by_shape[] = {"flatten",   "unflatten",      "pad",    "slice",
+                                           "subsample", "subsample_grad", "resize", "resize_grad"};
     for (size_t i = 0; i < sizeof by_shape / sizeof *by_shape; i++)
         if (node_is(n, by_shape[i])) return true;
     return false;
@@ -139,7 +140,8 @@ static bool merge_backward(struct simplify *s, struct node *n)
 /* Does a convolution read the value as the whole of its input? */
 static bool merges(const struct use *u)
 {
-    return u->index == 0 && (node_is(u->node, "conv2d") || node_is(u->node, "conv2d_wgrad")) && parts_of(u->node, NULL) == 1;
+    return u->index == 0 && (node_is(u->node, "conv2d") || node_is(u->node, "conv2d_wgrad")) &&
+           parts_of(u->node, NULL) == 1;
 }
 
 static void merge_into_readers(struct simplify *s, struct node *n)
@@ -171,7 +173,8 @@ static bool all_readers_merge(const struct simplify *s, const struct node *n)
 static void sweep(struct simplify *s)
 {
     s->uses = uses_of(s->g, s->g->arena);
-    GRAPH_EACH_SAFE(s->g, n) {
+    GRAPH_EACH_SAFE(s->g, n)
+    {
         if (is_identity(n, s->g->train) || is_repeated(n)) {
             forward(s, n, n->in[0]);
             return; /* the uses are stale */
@@ -186,7 +189,7 @@ static void sweep(struct simplify *s)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    struct simplify s = { .g = g };
+    struct simplify s = {.g = g};
     (void)c;
     do {
         s.changed = false;
@@ -197,4 +200,5 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     return true;
 }
 
-const struct pass pass_simplify = { "simplify", "remove operators that change nothing; merge padding and subsampling into convolutions", run };
+const struct pass pass_simplify = {
+    "simplify", "remove operators that change nothing; merge padding and subsampling into convolutions", run};

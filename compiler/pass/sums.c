@@ -1,7 +1,8 @@
-/* sums.c: batch normalisation's statistics and gradients, and gradients of biases, are sums over pixels and samples of a value that some
-   kernel makes: that kernel takes them on the way, while the value is in its registers. So bn_stats, bn_grad and channel_sum become the
-   last instructions of the body of the convolution or the pointwise node that makes their operand (gen/sums.h). The pass comes late, when
-   it is known what is made again and in which order: what is summed beside the value must have been there before it. */
+/* sums.c: batch normalisation's statistics and gradients, and gradients of biases, are sums over pixels and samples of
+   a value that some kernel makes: that kernel takes them on the way, while the value is in its registers. So bn_stats,
+   bn_grad and channel_sum become the last instructions of the body of the convolution or the pointwise node that makes
+   their operand (gen/sums.h). The pass comes late, when it is known what is made again and in which order: what is
+   summed beside the value must have been there before it. */
 #include "pass/passes.h"
 
 #include <string.h>
@@ -15,7 +16,8 @@ static bool gives_sums(const struct node *n, const struct value *v)
 {
     if (!n || n->prepare || n->again || v->type.rank != 4 || v->type.layout != LAYOUT_BLOCKED) return false;
     if (n->op->family == KERNEL_CONV) return !n->body || body_elementwise(n->body) == 1;
-    return n->op->family == KERNEL_POINTWISE && (n->body || (n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands));
+    return n->op->family == KERNEL_POINTWISE &&
+           (n->body || (n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands));
 }
 
 /* A body of its own for a node that has none: a convolution's hands its result on. */
@@ -28,11 +30,12 @@ static void give_body(struct graph *g, struct node *n)
     }
     struct body *b = ARENA_NEW(g->arena, struct body);
     b->nout = 1;
-    b->out[0] = (struct body_ref){ BODY_ACC, 0 };
+    b->out[0] = (struct body_ref){BODY_ACC, 0};
     n->body = b;
 }
 
-/* How the body of N sees V: as one of its results or as an operand (added to IN where it is new). False: there is no room. */
+/* How the body of N sees V: as one of its results or as an operand (added to IN where it is new). False: there is no
+   room. */
 static bool ref_to(const struct node *n, struct value *v, struct value **in, int *nin, struct body_ref *r)
 {
     for (int i = 0; n->body && i < body_elementwise(n->body); i++)
@@ -47,7 +50,7 @@ static bool ref_to(const struct node *n, struct value *v, struct value **in, int
         if (*nin - from == MAX_OPERANDS) return false;
         in[(*nin)++] = v;
     }
-    *r = (struct body_ref){ BODY_OPERAND, (uint8_t)at };
+    *r = (struct body_ref){BODY_OPERAND, (uint8_t)at};
     return true;
 }
 
@@ -79,11 +82,11 @@ static bool take(struct graph *g, struct node *n, struct node *sum)
     struct body *b = ARENA_NEW(g->arena, struct body);
     *b = *n->body;
     struct body_insn *insn = &b->insn[b->ninsn];
-    *insn = (struct body_insn){ .op = sum->op, .attr = sum->attr, .narg = sum->nin, .layer = sum->layer };
+    *insn = (struct body_insn){.op = sum->op, .attr = sum->attr, .narg = sum->nin, .layer = sum->layer};
     memcpy(insn->arg, arg, sizeof arg);
     struct value *ws = workspace ? n->out[--n->nout] : node_workspace(sum);
     for (int k = 0; k < sum->op->nouts; k++) {
-        b->out[b->nout++] = (struct body_ref){ k ? BODY_SECOND : BODY_INSN, (uint8_t)b->ninsn };
+        b->out[b->nout++] = (struct body_ref){k ? BODY_SECOND : BODY_INSN, (uint8_t)b->ninsn};
         n->out[n->nout] = sum->out[k];
         sum->out[k]->def = n;
         sum->out[k]->result = n->nout++;
@@ -106,15 +109,17 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     int convs = 0, others = 0, left = 0;
     (void)c;
     graph_number(g);
-    GRAPH_EACH_SAFE(g, n) {
+    GRAPH_EACH_SAFE(g, n)
+    {
         if (n->op->family != KERNEL_REDUCE || n->prepare || !node_workspace(n)) continue;
         struct node *def = n->in[0]->def;
         if (!gives_sums(def, n->in[0]) || !take(g, def, n)) left++;
         else if (def->op->family == KERNEL_CONV) convs++;
         else others++;
     }
-    buf_printf(summary, "%d taken by convolutions, %d by pointwise nodes, %d by passes of their own", convs, others, left);
+    buf_printf(summary, "%d taken by convolutions, %d by pointwise nodes, %d by passes of their own", convs, others,
+               left);
     return true;
 }
 
-const struct pass pass_sums = { "sums", "let kernels take per-channel sums of what they make", run };
+const struct pass pass_sums = {"sums", "let kernels take per-channel sums of what they make", run};

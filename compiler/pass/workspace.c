@@ -1,4 +1,5 @@
-/* workspace.c: the memory that a kernel needs while it runs becomes a result of its node, so that the plan gives it a place. */
+/* workspace.c: the memory that a kernel needs while it runs becomes a result of its node, so that the plan gives it a
+   place. */
 #include "pass/passes.h"
 
 #include "base/checked.h"
@@ -9,7 +10,8 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     int count = 0;
     size_t largest = 0;
     (void)c;
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (!n->op->workspace || n->prepare || node_workspace(n)) continue;
         size_t bytes = n->op->workspace(n, g->lanes);
         if (!bytes || n->nout == MAX_OUTS) continue;
@@ -24,4 +26,5 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     return true;
 }
 
-const struct pass pass_workspace = { "workspace", "give kernels that need partial sums or tables a result for them", run };
+const struct pass pass_workspace = {"workspace", "give kernels that need partial sums or tables a result for them",
+                                    run};

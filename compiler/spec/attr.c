@@ -17,7 +17,8 @@ static bool in_range(const struct scope *s, const struct op_attr *row, struct sp
     return false;
 }
 
-static bool eval_number(const struct scope *s, const struct op_attr *row, const struct tree *t, bool integer, struct ast_value *v)
+static bool eval_number(const struct scope *s, const struct op_attr *row, const struct tree *t, bool integer,
+                        struct ast_value *v)
 {
     if (!value_eval(s, t, integer ? AST_INT : AST_NUMBER, v)) return false;
     return !v->known || in_range(s, row, t->span, integer ? (double)v->i : v->f);
@@ -43,10 +44,11 @@ static bool wrong_count(const struct scope *s, const struct op_attr *row, const 
 {
     bool quad = row->def.type == ATTR_QUAD;
     if (t->kind == TREE_LIST)
-        scope_error(s, t->span, "%s is one number%s, not a list of %d", row->name, quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]", t->count);
+        scope_error(s, t->span, "%s is one number%s, not a list of %d", row->name,
+                    quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]", t->count);
     else
-        scope_error(s, t->span, "%s is one number%s, not %s", row->name, quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]",
-                    tree_words(s->file->arena, t));
+        scope_error(s, t->span, "%s is one number%s, not %s", row->name,
+                    quad ? ", [h, w] or [top, left, bottom, right]" : " or [h, w]", tree_words(s->file->arena, t));
     return false;
 }
 
@@ -123,7 +125,8 @@ bool attr_eval(const struct scope *s, const struct op_attr *row, const struct tr
         struct attr unused = *out;
         uint8_t unused_pad;
         for (int i = 0; i < t->count && !s->dynamic; i++)
-            if (strcmp(t->keys[i]->text, "match") != 0) ok &= attr_eval(s, row, t->items[i], &unused, pad ? &unused_pad : NULL);
+            if (strcmp(t->keys[i]->text, "match") != 0)
+                ok &= attr_eval(s, row, t->items[i], &unused, pad ? &unused_pad : NULL);
         return ok;
     }
     struct ast_value v;
@@ -149,7 +152,8 @@ bool attr_eval(const struct scope *s, const struct op_attr *row, const struct tr
     case ATTR_QUAD:
         if (pad_word(t, pad)) return true;
         if (pad && pad_param(s, t, pad, &ok)) return ok;
-        if (pad && t->kind == TREE_TEXT && value_type_of(t) == AST_TEXT && t->text[0] && t->text[0] != '$') return not_a_pad(s, t);
+        if (pad && t->kind == TREE_TEXT && value_type_of(t) == AST_TEXT && t->text[0] && t->text[0] != '$')
+            return not_a_pad(s, t);
         return eval_numbers(s, row, t, out);
     case ATTR_PAIR: return eval_numbers(s, row, t, out);
     }

@@ -9,7 +9,8 @@ enum { NSTAGE = 7, NAPPLY = 4 };
 
 /* ---- blocks */
 
-static bool check_block_keys(struct scope *s, const struct ast_block *b, const struct tree *args, const char *const *keys, int nkeys)
+static bool check_block_keys(struct scope *s, const struct ast_block *b, const struct tree *args,
+                             const char *const *keys, int nkeys)
 {
     bool ok = true;
     for (int i = 0; args && i < args->count; i++) {
@@ -28,11 +29,16 @@ static bool check_block_keys(struct scope *s, const struct ast_block *b, const s
 }
 
 /* The values of a block's parameters at one use. REQUIRE: those without a default must be given. */
-static bool eval_block_params(struct scope *s, const struct tree *key, const struct ast_block *b, const struct layer_args *a, bool require, struct ast_value *values)
+static bool eval_block_params(struct scope *s, const struct tree *key, const struct ast_block *b,
+                              const struct layer_args *a, bool require, struct ast_value *values)
 {
     bool ok = true;
-    struct scope file_scope = {.file = s->file, .dynamic = s->dynamic, .params = s->file->params, .nparams = s->file->nparams,
-                               .values = s->file->values, .frame = s->frame};
+    struct scope file_scope = {.file = s->file,
+                               .dynamic = s->dynamic,
+                               .params = s->file->params,
+                               .nparams = s->file->nparams,
+                               .values = s->file->values,
+                               .frame = s->frame};
     for (int i = 0; i < b->nparams; i++) {
         const struct ast_param *p = &b->params[i];
         const struct tree *t = layers_arg(a, p->name);
@@ -40,7 +46,8 @@ static bool eval_block_params(struct scope *s, const struct tree *key, const str
         if (t) {
             ok &= value_eval(s, t, p->type, &values[i]) && param_check(s, p, &values[i], t->span);
         } else if (p->def) {
-            ok &= value_eval(&file_scope, p->def, p->type, &values[i]) && param_check(&file_scope, p, &values[i], p->def->span);
+            ok &= value_eval(&file_scope, p->def, p->type, &values[i]) &&
+                  param_check(&file_scope, p, &values[i], p->def->span);
         } else if (require) {
             struct diag *g = scope_error(s, key->span, "block %s needs '%s'", b->name, p->name);
             diag_note(g, "it is declared at line %u, %s", p->span.line, type_words_of(p->type));
@@ -60,25 +67,42 @@ static const struct frame *push_frame(struct scope *s, const char *what, struct 
 static bool too_deep(struct scope *s, struct ast_block *b, struct span at)
 {
     if (b->expanding) scope_error(s, at, "block %s contains itself", b->name);
-    else if (s->depth >= AST_MAX_NESTING) scope_error(s, at, "blocks and branches stand more than %d deep in each other", AST_MAX_NESTING);
+    else if (s->depth >= AST_MAX_NESTING)
+        scope_error(s, at, "blocks and branches stand more than %d deep in each other", AST_MAX_NESTING);
     else return false;
     return true;
 }
 
 /* One copy of the block's layers on input REF. LEAF: its name below the scope's path, or "". */
-static int expand_block(struct scope *s, const struct tree *key, struct ast_block *b, const struct layer_args *a, const char *leaf, int ref, const char *what)
+static int expand_block(struct scope *s, const struct tree *key, struct ast_block *b, const struct layer_args *a,
+                        const char *leaf, int ref, const char *what)
 {
     struct arena *arena = s->file->arena;
     if (too_deep(s, b, key->span) || !layers_step(s, key->span)) return REF_BAD;
     struct ast_value *values = ARENA_ARRAY(arena, struct ast_value, b->nparams ? b->nparams : 1);
     if (!eval_block_params(s, key, b, a, true, values)) return REF_BAD;
-    struct scope file_scope = {.file = s->file, .dynamic = true, .params = s->file->params, .nparams = s->file->nparams, .values = s->file->values};
+    struct scope file_scope = {.file = s->file,
+                               .dynamic = true,
+                               .params = s->file->params,
+                               .nparams = s->file->nparams,
+                               .values = s->file->values};
     struct strmap labels;
     strmap_init(&labels, arena);
-    struct scope inner = {.file = s->file, .parent = &file_scope, .dynamic = true, .params = b->params, .nparams = b->nparams,
-                          .values = values, .labels = &labels, .in = ref, .prev = ref, .frame = push_frame(s, what, key->span),
-                          .path = layers_path(arena, s->path, leaf), .param_path = layers_path(arena, s->param_path, leaf),
-                          .application = s->application, .depth = s->depth + 1, .has_in = true};
+    struct scope inner = {.file = s->file,
+                          .parent = &file_scope,
+                          .dynamic = true,
+                          .params = b->params,
+                          .nparams = b->nparams,
+                          .values = values,
+                          .labels = &labels,
+                          .in = ref,
+                          .prev = ref,
+                          .frame = push_frame(s, what, key->span),
+                          .path = layers_path(arena, s->path, leaf),
+                          .param_path = layers_path(arena, s->param_path, leaf),
+                          .application = s->application,
+                          .depth = s->depth + 1,
+                          .has_in = true};
     b->expanding = true;
     int out = layers_walk(&inner, b->layers);
     b->expanding = false;
@@ -140,7 +164,8 @@ static bool check_stage(struct scope *s, const struct tree *key, const struct tr
     const struct tree *first = tree_get(args, "first");
     bool ok = true;
     if (first && first->kind != TREE_MAP) {
-        scope_error(s, first->span, "first is a map of the block's parameters, not %s", tree_words(s->file->arena, first));
+        scope_error(s, first->span, "first is a map of the block's parameters, not %s",
+                    tree_words(s->file->arena, first));
         return false;
     }
     if (b) ok = check_block_keys(s, b, args, stage_keys, NSTAGE) && check_block_keys(s, b, first, NULL, 0);
@@ -157,7 +182,8 @@ static bool check_stage(struct scope *s, const struct tree *key, const struct tr
     return ok;
 }
 
-static int expand_stage(struct scope *s, const struct tree *key, const struct tree *args, struct ast_block *b, const char *name, int ref, int64_t repeat)
+static int expand_stage(struct scope *s, const struct tree *key, const struct tree *args, struct ast_block *b,
+                        const char *name, int ref, int64_t repeat)
 {
     struct arena *arena = s->file->arena;
     const char *what = arena_printf(arena, "stage %s, block %s", layers_path(arena, s->path, name), b->name);
@@ -219,17 +245,37 @@ static int apply_one(struct scope *s, const struct tree *key, struct ast_module 
         return REF_BAD;
     }
     if (ref == REF_BAD || ref == REF_NONE || !layers_step(s, key->span)) return REF_BAD;
-    struct scope file_scope = {.file = s->file, .dynamic = true, .params = s->file->params, .nparams = s->file->nparams, .values = s->file->values};
+    struct scope file_scope = {.file = s->file,
+                               .dynamic = true,
+                               .params = s->file->params,
+                               .nparams = s->file->nparams,
+                               .values = s->file->values};
     struct strmap labels;
     strmap_init(&labels, arena);
     const char *prefix = s->file->user ? s->path : "";
-    const char *path = layers_path(arena, prefix, m->path); /* of the weights; the outputs of further applications have paths of their own */
+    const char *path =
+        layers_path(arena, prefix,
+                    m->path); /* of the weights; the outputs of further applications have paths of their own */
     const char *own = m->applied ? arena_printf(arena, "%s@%d", path, m->applied) : path;
-    struct scope inner = {.file = s->file, .parent = &file_scope, .dynamic = true, .labels = &labels, .in = ref, .prev = ref,
+    struct scope inner = {.file = s->file,
+                          .parent = &file_scope,
+                          .dynamic = true,
+                          .labels = &labels,
+                          .in = ref,
+                          .prev = ref,
                           .frame = push_frame(s, arena_printf(arena, "module %s", m->name), key->span),
-                          .path = own, .param_path = path, .application = ast->napplications, .depth = s->depth + 1, .has_in = true};
-    struct flat_application app = {.module = layers_path(arena, prefix, m->name), .span = key->span, .first = ast->nlayers, .in = ref, .repeated = m->applied++ > 0};
-    ast->applications = layers_grow(arena, ast->applications, ast->napplications, &ast->cap_applications, sizeof *ast->applications);
+                          .path = own,
+                          .param_path = path,
+                          .application = ast->napplications,
+                          .depth = s->depth + 1,
+                          .has_in = true};
+    struct flat_application app = {.module = layers_path(arena, prefix, m->name),
+                                   .span = key->span,
+                                   .first = ast->nlayers,
+                                   .in = ref,
+                                   .repeated = m->applied++ > 0};
+    ast->applications =
+        layers_grow(arena, ast->applications, ast->napplications, &ast->cap_applications, sizeof *ast->applications);
     ast->napplications++;
     app.out = layers_walk(&inner, m->layers);
     app.end = ast->nlayers;
@@ -246,7 +292,8 @@ static bool apply_labels(struct scope *s, const struct tree *t, const int *outs,
     if (!t) return true;
     int count = t->kind == TREE_LIST ? t->count : 1;
     if (count != n) {
-        scope_error(s, t->span, "apply has %d input%s and %d label%s", n, n == 1 ? "" : "s", count, count == 1 ? "" : "s");
+        scope_error(s, t->span, "apply has %d input%s and %d label%s", n, n == 1 ? "" : "s", count,
+                    count == 1 ? "" : "s");
         return false;
     }
     bool ok = true;

@@ -1,12 +1,14 @@
-/* compose.h: layers made of layers. Each checks (static scope) or expands (dynamic scope) one layer of its kind and returns the ref of its
-   output; the functions of layers.c that it shares with the operators are declared here, too. */
+/* compose.h: layers made of layers. Each checks (static scope) or expands (dynamic scope) one layer of its kind and
+   returns the ref of its output; the functions of layers.c that it shares with the operators are declared here, too. */
 #ifndef RNC_SPEC_COMPOSE_H
 #define RNC_SPEC_COMPOSE_H
 
 #include "spec/layers.h"
 
 /* What a layer is given: its own map and, in a stage's first round, the map under `first`, which wins. */
-struct layer_args { const struct tree *main, *first; };
+struct layer_args {
+    const struct tree *main, *first;
+};
 
 struct ast_block *compose_find(const struct spec_file *f, const char *name);
 int compose_block(struct scope *s, const struct tree *key, const struct tree *args, struct ast_block *b);

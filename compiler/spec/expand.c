@@ -1,5 +1,5 @@
-/* expand.c: rnc expand: the flat list as a spec of its own. Every layer has its name, so that paths, and with them weights, dumps
-   and the keys of random numbers, stay what they are. */
+/* expand.c: rnc expand: the flat list as a spec of its own. Every layer has its name, so that paths, and with them
+   weights, dumps and the keys of random numbers, stay what they are. */
 #include <stdlib.h>
 #include <string.h>
 #include "spec/ast.h"
@@ -11,9 +11,9 @@ struct printer {
     const struct spec *spec;
     const struct ast *ast;
     struct buf *out;
-    const char **outer;     /* by layer: its label in the list of layers, NULL: none needed */
-    const char **inner;     /* by layer: its label within its module */
-    int module;             /* the application whose module is being printed, or -1 */
+    const char **outer; /* by layer: its label in the list of layers, NULL: none needed */
+    const char **inner; /* by layer: its label within its module */
+    int module;         /* the application whose module is being printed, or -1 */
     struct strmap taken;
 };
 
@@ -31,7 +31,8 @@ static const char *new_label(struct printer *p, const char *path)
 
 static int application_of(const struct printer *p, int ref) { return ref >= 0 ? p->ast->layers[ref].application : -1; }
 
-/* REF is read by something that stands in the module of APPLICATION (-1: in the main list) and does not follow it directly. */
+/* REF is read by something that stands in the module of APPLICATION (-1: in the main list) and does not follow it
+   directly. */
 static void need_label(struct printer *p, int ref, int application)
 {
     if (ref < 0) return;
@@ -81,7 +82,8 @@ static const char *label_of(const struct printer *p, int ref)
 
 static bool default_is_legal(const struct op_attr *row)
 {
-    double x = row->def.type == ATTR_FLOAT ? row->def.f : (double)(row->def.type == ATTR_INT ? row->def.i : row->def.v[0]);
+    double x =
+        row->def.type == ATTR_FLOAT ? row->def.f : (double)(row->def.type == ATTR_INT ? row->def.i : row->def.v[0]);
     bool number = row->def.type != ATTR_BOOL && row->def.type != ATTR_ENUM && row->def.type != ATTR_TEXT;
     return !row->has_range || !number || (x >= row->min && x <= row->max);
 }
@@ -90,7 +92,8 @@ static bool default_is_legal(const struct op_attr *row)
 static bool is_alternative(const struct op_def *op, const char *name)
 {
     bool resize = op_attr_index(op, "like") >= 0 && (strcmp(name, "size") == 0 || strcmp(name, "scale") == 0);
-    return resize || (op_attr_index(op, "channels_to") >= 0 && (strcmp(name, "channels") == 0 || strcmp(name, "channels_to") == 0));
+    return resize || (op_attr_index(op, "channels_to") >= 0 &&
+                      (strcmp(name, "channels") == 0 || strcmp(name, "channels_to") == 0));
 }
 
 static void print_attr(struct buf *out, const struct op_attr *row, const struct attr *a, int pad)
@@ -157,13 +160,15 @@ static void print_layers(struct printer *p)
             continue;
         }
         const struct flat_application *a = &ast->applications[application];
-        buf_printf(p->out, "  - apply: {module: %s, from: %s, as: %s}\n", a->module, label_of(p, a->in), p->outer[a->out]);
+        buf_printf(p->out, "  - apply: {module: %s, from: %s, as: %s}\n", a->module, label_of(p, a->in),
+                   p->outer[a->out]);
         prev = a->out;
         i = a->end;
     }
 }
 
-/* The layers of the first application stand for the module. Its output is its last layer's: what follows that is read by nothing. */
+/* The layers of the first application stand for the module. Its output is its last layer's: what follows that is read
+   by nothing. */
 static void print_modules(struct printer *p)
 {
     const struct ast *ast = p->ast;
@@ -231,17 +236,22 @@ static void print_tail(struct printer *p)
     if (ast->nlosses) buf_puts(p->out, "loss:\n");
     for (int i = 0; i < ast->nlosses; i++) {
         const struct flat_loss *l = &ast->losses[i];
-        buf_printf(p->out, "  - %s: {from: %s, target: %s", l->op->name, label_of(p, l->from), p->spec->targets[l->target].name);
+        buf_printf(p->out, "  - %s: {from: %s, target: %s", l->op->name, label_of(p, l->from),
+                   p->spec->targets[l->target].name);
         for (int k = 0; k < l->op->nattr; k++)
             if (!l->op->attrs[k].ir_only) print_attr(p->out, &l->op->attrs[k], &l->attr[k], PAD_GIVEN);
         buf_puts(p->out, "}\n");
     }
     if (p->spec->nmetrics) {
         buf_puts(p->out, "metrics: [");
-        for (int i = 0; i < p->spec->nmetrics; i++) buf_printf(p->out, "%s%s", i ? ", " : "", train_metric_names[p->spec->metrics[i]]);
+        for (int i = 0; i < p->spec->nmetrics; i++)
+            buf_printf(p->out, "%s%s", i ? ", " : "", train_metric_names[p->spec->metrics[i]]);
         buf_puts(p->out, "]\n");
     }
-    if (p->spec->accuracy > 0) buf_printf(p->out, "accuracy: %s\n", value_print(p->arena, &(struct ast_value){.type = AST_NUMBER, .known = true, .f = p->spec->accuracy}));
+    if (p->spec->accuracy > 0)
+        buf_printf(p->out, "accuracy: %s\n",
+                   value_print(p->arena,
+                               &(struct ast_value){.type = AST_NUMBER, .known = true, .f = p->spec->accuracy}));
     else buf_puts(p->out, "accuracy: exact\n");
     buf_printf(p->out, "dtype: %s\n", spec_dtypes[p->spec->dtype]);
     train_print(&p->spec->train, p->out);

@@ -9,8 +9,9 @@
 #include "spec/layers.h"
 #include "spec/use.h"
 
-static const char *const top_keys[] = {"rnc", "model", "params", "inputs", "targets", "classes", "use", "blocks", "shared",
-                                       "layers", "outputs", "loss", "metrics", "accuracy", "dtype", "train"};
+static const char *const top_keys[] = {"rnc",     "model",    "params", "inputs", "targets", "classes",
+                                       "use",     "blocks",   "shared", "layers", "outputs", "loss",
+                                       "metrics", "accuracy", "dtype",  "train"};
 enum { NTOP = sizeof top_keys / sizeof *top_keys };
 
 /* ---- finding and reading */
@@ -71,17 +72,20 @@ static void not_found(struct diags *d, struct arena *a, const char *name, struct
     size_t n = 0;
     for (; shipped[n]; n++) buf_printf(&b, "%s%s", n ? ", " : "", shipped[n]);
     const char *near = did_you_mean(name, shipped, n);
-    diag_note(g, "%s%s%sneither a file nor one of the shipped ones: %s", near ? "did you mean '" : "", near ? near : "", near ? "'?  " : "", b.data);
+    diag_note(g, "%s%s%sneither a file nor one of the shipped ones: %s", near ? "did you mean '" : "", near ? near : "",
+              near ? "'?  " : "", b.data);
 }
 
-const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder, struct span place)
+const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder,
+                               struct span place)
 {
     if (!folder && strcmp(name, "-") == 0) return read_stream(a, d, stdin, "<stdin>");
     const char *in = folder && name[0] != '/' ? folder : "";
     const char *plain = arena_printf(a, "%s%s", in, name), *yaml = arena_printf(a, "%s%s.yaml", in, name);
     if (!folder || strchr(name, '.')) {
         struct stat st;
-        if (exists(plain) && (strchr(name, '/') || strchr(name, '.') || stat(plain, &st) != 0 || S_ISREG(st.st_mode))) return read_path(a, d, plain);
+        if (exists(plain) && (strchr(name, '/') || strchr(name, '.') || stat(plain, &st) != 0 || S_ISREG(st.st_mode)))
+            return read_path(a, d, plain);
     }
     if (folder && exists(yaml)) return read_path(a, d, yaml);
     const struct source *s = spec_shipped_source(a, name);
@@ -91,7 +95,8 @@ const struct source *file_find(struct arena *a, struct diags *d, const char *nam
 
 /* ---- helpers for every section */
 
-bool file_check_keys(const struct spec_file *f, const struct tree *map, const char *what, const char *const *names, size_t count)
+bool file_check_keys(const struct spec_file *f, const struct tree *map, const char *what, const char *const *names,
+                     size_t count)
 {
     bool ok = true;
     for (int i = 0; i < map->count; i++) {
@@ -114,17 +119,28 @@ bool file_is_map(const struct spec_file *f, const struct tree *t, const char *wh
 
 struct scope file_scope(struct spec_file *f, bool dynamic, struct strmap *labels)
 {
-    return (struct scope){.file = f, .dynamic = dynamic, .params = f->params, .nparams = f->nparams, .values = f->values,
-                          .labels = labels, .in = REF_NONE, .prev = REF_NONE, .path = "", .param_path = "", .application = -1};
+    return (struct scope){.file = f,
+                          .dynamic = dynamic,
+                          .params = f->params,
+                          .nparams = f->nparams,
+                          .values = f->values,
+                          .labels = labels,
+                          .in = REF_NONE,
+                          .prev = REF_NONE,
+                          .path = "",
+                          .param_path = "",
+                          .application = -1};
 }
 
 /* ---- parameters */
 
-static void give_param(struct spec_file *f, const struct scope *own, const struct tree *t, const struct scope *given_scope, int i)
+static void give_param(struct spec_file *f, const struct scope *own, const struct tree *t,
+                       const struct scope *given_scope, int i)
 {
     struct ast_value v;
     const struct scope *s = given_scope ? given_scope : own;
-    if (value_eval(s, t, f->params[i].type, &v) && v.known && param_check(own, &f->params[i], &v, t->span)) f->values[i] = v;
+    if (value_eval(s, t, f->params[i].type, &v) && v.known && param_check(own, &f->params[i], &v, t->span))
+        f->values[i] = v;
 }
 
 static void unknown_given(struct spec_file *f, const struct tree *given)
@@ -152,7 +168,8 @@ static void parse_params(struct spec_file *f, const struct tree *given, const st
         struct ast_param p;
         struct ast_value v = {0};
         if (!param_parse(&s, map->keys[i], map->items[i], false, &p)) {
-            p = (struct ast_param){.name = map->keys[i]->text, .span = map->keys[i]->span}; /* so that its uses are no further errors */
+            p = (struct ast_param){.name = map->keys[i]->text,
+                                   .span = map->keys[i]->span}; /* so that its uses are no further errors */
             v.type = p.type = p.def ? p.type : AST_INT;
         } else if (!value_eval(&s, p.def, p.type, &v) || !param_check(&s, &p, &v, p.def->span)) {
             v = (struct ast_value){.type = p.type};
@@ -189,14 +206,17 @@ static void parse_inputs(struct spec_file *f)
     static const char *const keys[] = {"shape"};
     const struct tree *map = tree_get(f->root, "inputs");
     if (!map || !file_is_map(f, map, "inputs")) {
-        if (!map) diag_note(file_error(f, (struct span){.src = f->source}, "the spec has no inputs"), "`inputs: {image: {shape: [3, 224, 224]}}`");
+        if (!map)
+            diag_note(file_error(f, (struct span){.src = f->source}, "the spec has no inputs"),
+                      "`inputs: {image: {shape: [3, 224, 224]}}`");
         return;
     }
     f->inputs = ARENA_ARRAY(f->arena, struct spec_tensor, map->count + 1);
     for (int i = 0; i < map->count; i++) {
         struct spec_tensor *t = &f->inputs[f->ninputs++];
         *t = (struct spec_tensor){.name = map->keys[i]->text, .span = map->keys[i]->span, .ignore = -1};
-        if (!is_name(t->name, false)) file_error(f, t->span, "'%s' can't be an input's name: letters, digits and _", t->name);
+        if (!is_name(t->name, false))
+            file_error(f, t->span, "'%s' can't be an input's name: letters, digits and _", t->name);
         const struct tree *shape = tree_get(map->items[i], "shape");
         if (!file_is_map(f, map->items[i], "an input")) continue;
         file_check_keys(f, map->items[i], "an input", keys, 1);
@@ -230,9 +250,12 @@ static void parse_block_params(struct spec_file *f, struct ast_block *b, const s
     b->params = ARENA_ARRAY(f->arena, struct ast_param, map->count + 1);
     for (int i = 0; i < map->count; i++) {
         struct ast_param *p = &b->params[b->nparams++];
-        if (!param_parse(&s, map->keys[i], map->items[i], true, p) && !p->def) p->def = tree_text(f->arena, map->keys[i]->span, "0");
+        if (!param_parse(&s, map->keys[i], map->items[i], true, p) && !p->def)
+            p->def = tree_text(f->arena, map->keys[i]->span, "0");
         for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
-            if (strcmp(p->name, taken[k]) == 0) file_error(f, p->span, "a block's parameter can't be called '%s': every layer or stage has that key", p->name);
+            if (strcmp(p->name, taken[k]) == 0)
+                file_error(f, p->span, "a block's parameter can't be called '%s': every layer or stage has that key",
+                           p->name);
     }
 }
 
@@ -247,7 +270,8 @@ static void parse_blocks(struct spec_file *f)
         block_name_ok(f, map->keys[i]);
         if (!file_is_map(f, t, "a block")) continue;
         struct ast_block *b = &f->blocks[f->nblocks++];
-        *b = (struct ast_block){.name = map->keys[i]->text, .span = map->keys[i]->span, .layers = tree_get(t, "layers")};
+        *b =
+            (struct ast_block){.name = map->keys[i]->text, .span = map->keys[i]->span, .layers = tree_get(t, "layers")};
         file_check_keys(f, t, "a block", keys, 2);
         if (params && file_is_map(f, params, "params")) parse_block_params(f, b, params);
         if (!b->layers) {
@@ -273,21 +297,25 @@ static void parse_modules(struct spec_file *f)
         struct ast_value v = {.s = map->keys[i]->text};
         if (name && !value_eval(&s, name, AST_TEXT, &v)) continue;
         if (!v.s || !is_name(v.s, true)) {
-            file_error(f, name ? name->span : map->keys[i]->span, "'%s' can't be a name: letters, digits and _, with dots between parts", v.s ? v.s : "");
+            file_error(f, name ? name->span : map->keys[i]->span,
+                       "'%s' can't be a name: letters, digits and _, with dots between parts", v.s ? v.s : "");
             continue;
         }
         if (!layers) {
             file_error(f, map->keys[i]->span, "the shared module '%s' needs 'layers'", map->keys[i]->text);
             continue;
         }
-        f->modules[f->nmodules++] = (struct ast_module){.name = map->keys[i]->text, .path = v.s, .span = map->keys[i]->span, .layers = layers};
+        f->modules[f->nmodules++] =
+            (struct ast_module){.name = map->keys[i]->text, .path = v.s, .span = map->keys[i]->span, .layers = layers};
     }
 }
 
 static void parse_header(struct spec_file *f)
 {
     const struct tree *version = tree_get(f->root, "rnc"), *model = tree_get(f->root, "model");
-    if (!version) diag_note(file_error(f, (struct span){.src = f->source}, "the spec does not say its language's version"), "begin it with `rnc: 1`");
+    if (!version)
+        diag_note(file_error(f, (struct span){.src = f->source}, "the spec does not say its language's version"),
+                  "begin it with `rnc: 1`");
     else if (version->kind != TREE_TEXT || strcmp(version->text, "1") != 0)
         file_error(f, version->span, "this rnc reads version 1 of the language, not %s", tree_words(f->arena, version));
     f->name = "model";
@@ -297,11 +325,18 @@ static void parse_header(struct spec_file *f)
     else f->name = model->text;
 }
 
-struct spec_file *file_open(struct arena *a, struct diags *d, const struct source *src, const struct tree *root, struct ast *ast,
-                            const struct spec_file *user, const struct tree *given, const struct scope *given_scope)
+struct spec_file *file_open(struct arena *a, struct diags *d, const struct source *src, const struct tree *root,
+                            struct ast *ast, const struct spec_file *user, const struct tree *given,
+                            const struct scope *given_scope)
 {
     struct spec_file *f = ARENA_NEW(a, struct spec_file);
-    *f = (struct spec_file){.arena = a, .diags = d, .source = src, .folder = file_folder(a, src->path), .root = root, .ast = ast, .user = user};
+    *f = (struct spec_file){.arena = a,
+                            .diags = d,
+                            .source = src,
+                            .folder = file_folder(a, src->path),
+                            .root = root,
+                            .ast = ast,
+                            .user = user};
     if (root->kind != TREE_MAP) {
         file_error(f, root->span, "a spec is a map that begins with `rnc: 1`, not %s", tree_words(a, root));
         return NULL;
@@ -312,7 +347,8 @@ struct spec_file *file_open(struct arena *a, struct diags *d, const struct sourc
     parse_inputs(f);
     parse_blocks(f);
     parse_modules(f);
-    if (!tree_get(root, "layers")) diag_note(file_error(f, (struct span){.src = src}, "the spec has no layers"), "`layers:` and a list below it");
+    if (!tree_get(root, "layers"))
+        diag_note(file_error(f, (struct span){.src = src}, "the spec has no layers"), "`layers:` and a list below it");
     return f;
 }
 

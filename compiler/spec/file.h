@@ -1,18 +1,21 @@
-/* file.h: one spec file: found, read, its parameters, inputs, blocks and modules parsed, its layers checked and expanded. */
+/* file.h: one spec file: found, read, its parameters, inputs, blocks and modules parsed, its layers checked and
+   expanded. */
 #ifndef RNC_SPEC_FILE_H
 #define RNC_SPEC_FILE_H
 
 #include "spec/value.h"
 
 /* Finds NAME beside FOLDER (NULL: as a path), then among the shipped specs. NULL after an error at PLACE. */
-const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder, struct span place);
+const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder,
+                               struct span place);
 /* The folder part of a path, with the slash; "" when there is none. */
 const char *file_folder(struct arena *a, const char *path);
 
-/* Parses everything of ROOT but layers, outputs, losses and training. GIVEN: values for parameters, in GIVEN_SCOPE (NULL: the
-   file's own). Errors are reported; the file can be gone on with unless NULL comes back. */
-struct spec_file *file_open(struct arena *a, struct diags *d, const struct source *src, const struct tree *root, struct ast *ast,
-                            const struct spec_file *user, const struct tree *given, const struct scope *given_scope);
+/* Parses everything of ROOT but layers, outputs, losses and training. GIVEN: values for parameters, in GIVEN_SCOPE
+   (NULL: the file's own). Errors are reported; the file can be gone on with unless NULL comes back. */
+struct spec_file *file_open(struct arena *a, struct diags *d, const struct source *src, const struct tree *root,
+                            struct ast *ast, const struct spec_file *user, const struct tree *given,
+                            const struct scope *given_scope);
 /* The scope of the file's top level. LABELS: to be filled with its inputs; dynamic or not. */
 struct scope file_scope(struct spec_file *f, bool dynamic, struct strmap *labels);
 /* Checks blocks, modules and layers as written. */
@@ -21,7 +24,8 @@ void file_check(struct spec_file *f);
 void file_expand(struct spec_file *f, struct scope *s, const int *inputs);
 
 /* Is KEY of MAP among NAMES? Otherwise an error "WHAT has no '…'" with a suggestion. False when any is unknown. */
-bool file_check_keys(const struct spec_file *f, const struct tree *map, const char *what, const char *const *names, size_t count);
+bool file_check_keys(const struct spec_file *f, const struct tree *map, const char *what, const char *const *names,
+                     size_t count);
 /* Is T a map (an empty value counts as an empty one)? Otherwise an error. */
 bool file_is_map(const struct spec_file *f, const struct tree *t, const char *what);
 

@@ -48,7 +48,8 @@ void layers_map(struct strmap *m, struct arena *a, const char *key, int value)
     strmap_set(m, key, p);
 }
 
-/* A path for the layer: PATH itself where it is NAMED, else PATH, PATH.1, PATH.2 …, whichever is free; NULL after an error. */
+/* A path for the layer: PATH itself where it is NAMED, else PATH, PATH.1, PATH.2 …, whichever is free; NULL after an
+   error. */
 static const char *free_path(struct scope *s, const char *path, bool named, struct span at)
 {
     struct ast *ast = s->file->ast;
@@ -85,7 +86,8 @@ static int append(struct scope *s, struct flat_layer *l)
 static bool check_args(struct scope *s, const struct tree *key, const struct tree *args)
 {
     if (!args || args->kind == TREE_MAP) return true;
-    struct diag *g = scope_error(s, args->span, "%s's attributes are a map, not %s", key->text, tree_words(s->file->arena, args));
+    struct diag *g =
+        scope_error(s, args->span, "%s's attributes are a map, not %s", key->text, tree_words(s->file->arena, args));
     diag_note(g, "write `- %s: {attribute: value}`, or `- %s` alone", key->text, key->text);
     return false;
 }
@@ -117,7 +119,8 @@ bool layers_label(struct scope *s, const struct tree *at, const char *text, int 
         return false;
     }
     if (strcmp(text, "in") == 0 || strcmp(text, "prev") == 0) {
-        scope_error(s, at->span, "'%s' can't be a label: it names the %s", text, *text == 'i' ? "block's input" : "layer before");
+        scope_error(s, at->span, "'%s' can't be a label: it names the %s", text,
+                    *text == 'i' ? "block's input" : "layer before");
         return false;
     }
     const struct label *other = strmap_get(s->labels, text);
@@ -133,7 +136,8 @@ bool layers_label(struct scope *s, const struct tree *at, const char *text, int 
     if (!s->dynamic || !s->top || ref == REF_BAD || ref == REF_NONE) return true;
     if (ref < 0 || s->file->ast->layers[ref].label) {
         struct diag *g = scope_error(s, at->span, "what '%s' would label has a label already", text);
-        diag_note(g, "it is '%s'", ref < 0 ? s->file->inputs[REF_INPUT_INDEX(ref)].name : s->file->ast->layers[ref].label);
+        diag_note(g, "it is '%s'",
+                  ref < 0 ? s->file->inputs[REF_INPUT_INDEX(ref)].name : s->file->ast->layers[ref].label);
         return false;
     }
     s->file->ast->layers[ref].label = text;
@@ -157,7 +161,8 @@ bool layers_expect(struct scope *s, const struct tree *t, int ref)
     t = value_choose(s, t, &ok);
     if (!t) return ok;
     if (t->kind != TREE_LIST || t->count < 1 || t->count > 3 || t->count == 2) {
-        scope_error(s, t->span, "a shape is [C, H, W], or [C] for features, not %s", tree_count_words(s->file->arena, t));
+        scope_error(s, t->span, "a shape is [C, H, W], or [C] for features, not %s",
+                    tree_count_words(s->file->arena, t));
         return false;
     }
     struct flat_check c = {.ref = ref, .rank = t->count, .span = t->span, .frame = s->frame};
@@ -238,7 +243,8 @@ static bool check_attr_keys(struct scope *s, const struct op_def *op, const stru
     bool ok = true;
     for (int i = 0; args && i < args->count; i++) {
         int at = op_attr_index(op, args->keys[i]->text);
-        if (layers_is_one(args->keys[i]->text, layers_common, LAYERS_NCOMMON) || (at >= 0 && !op->attrs[at].ir_only)) continue;
+        if (layers_is_one(args->keys[i]->text, layers_common, LAYERS_NCOMMON) || (at >= 0 && !op->attrs[at].ir_only))
+            continue;
         unknown_attr(s, op, args->keys[i]);
         ok = false;
     }
@@ -272,7 +278,8 @@ static bool eval_attrs(struct scope *s, const struct op_def *op, const struct tr
 static int value_operands(const struct op_def *op, bool required)
 {
     int n = 0;
-    for (int i = 0; i < op->noperands; i++) n += op->operands[i].kind == OPERAND_VALUE && !(required && op->operands[i].optional);
+    for (int i = 0; i < op->noperands; i++)
+        n += op->operands[i].kind == OPERAND_VALUE && !(required && op->operands[i].optional);
     return n;
 }
 
@@ -312,11 +319,13 @@ static bool eval_branch(struct scope *s, const struct tree *t, const struct op_a
     return *ref != REF_BAD;
 }
 
-static bool add_operands(struct scope *s, const struct op_def *op, const struct tree *args, struct flat_layer *l, int *refs, int *n)
+static bool add_operands(struct scope *s, const struct op_def *op, const struct tree *args, struct flat_layer *l,
+                         int *refs, int *n)
 {
     bool ok = true;
     for (int i = 0; i < op->nattr; i++) {
-        const struct tree *t = attr_is_label(&op->attrs[i]) && !op->attrs[i].ir_only ? tree_get(args, op->attrs[i].name) : NULL;
+        const struct tree *t =
+            attr_is_label(&op->attrs[i]) && !op->attrs[i].ir_only ? tree_get(args, op->attrs[i].name) : NULL;
         int ref;
         if (!t) continue;
         if (!eval_branch(s, t, &op->attrs[i], &ref)) {
@@ -330,7 +339,8 @@ static bool add_operands(struct scope *s, const struct op_def *op, const struct 
     return ok;
 }
 
-static bool eval_inputs(struct scope *s, const struct tree *key, const struct op_def *op, const struct tree *args, struct flat_layer *l)
+static bool eval_inputs(struct scope *s, const struct tree *key, const struct op_def *op, const struct tree *args,
+                        struct flat_layer *l)
 {
     int refs[AST_MAX_INPUTS + 8], n = 0;
     struct layer_args a = {args, NULL};
@@ -345,7 +355,9 @@ static bool eval_inputs(struct scope *s, const struct tree *key, const struct op
         return false;
     }
     if (n < need || n > most) {
-        struct diag *g = scope_error(s, key->span, "%s takes %s%d input%s, not %d", op->name, op->variadic ? "at least " : "", need, need == 1 ? "" : "s", given || n > 1 ? n : 1);
+        struct diag *g =
+            scope_error(s, key->span, "%s takes %s%d input%s, not %d", op->name, op->variadic ? "at least " : "", need,
+                        need == 1 ? "" : "s", given || n > 1 ? n : 1);
         if (op_attr_index(op, "with") >= 0) diag_note(g, "`with: label` adds the second one; or `from: [a, b]`");
         return false;
     }
@@ -374,7 +386,11 @@ static bool any_bad(const struct flat_layer *l)
 static int walk_op(struct scope *s, const struct tree *key, const struct tree *args, const struct op_def *op)
 {
     struct arena *a = s->file->arena;
-    struct flat_layer l = {.op = op, .span = key->span, .frame = s->frame, .application = s->application, .used_spec = s->file->user != NULL};
+    struct flat_layer l = {.op = op,
+                           .span = key->span,
+                           .frame = s->frame,
+                           .application = s->application,
+                           .used_spec = s->file->user != NULL};
     struct layer_args given = {args, NULL};
     const char *name;
     bool ok = check_attr_keys(s, op, key, args);
@@ -445,13 +461,14 @@ static int walk_layer(struct scope *s, const struct tree *key, const struct tree
 
 static void several_keys(struct scope *s, const struct tree *item)
 {
-    struct diag *g = scope_error(s, item->count ? item->keys[1]->span : item->span, "a layer is one key with its attributes below it");
+    struct diag *g = scope_error(s, item->count ? item->keys[1]->span : item->span,
+                                 "a layer is one key with its attributes below it");
     salvage_label(s, item);
     for (int i = 0; i < item->count; i++) salvage_label(s, item->items[i]);
     if (item->count && tree_empty(item->items[0]))
-        diag_note(g, "indent the attributes of '%s' deeper than it, or write `- %s: {…}`", item->keys[0]->text, item->keys[0]->text);
-    else
-        diag_note(g, "each layer of a list begins with '- '");
+        diag_note(g, "indent the attributes of '%s' deeper than it, or write `- %s: {…}`", item->keys[0]->text,
+                  item->keys[0]->text);
+    else diag_note(g, "each layer of a list begins with '- '");
 }
 
 static int walk_item(struct scope *s, const struct tree *item)
@@ -467,7 +484,9 @@ static int walk_item(struct scope *s, const struct tree *item)
     if (item->kind == TREE_TEXT && !tree_empty(item)) return walk_layer(s, item, NULL);
     if (item->kind == TREE_MAP && item->count == 1) return walk_layer(s, item->keys[0], item->items[0]);
     if (item->kind == TREE_MAP) several_keys(s, item);
-    else scope_error(s, item->span, "a layer is an operator's or a block's name, not %s", tree_words(s->file->arena, item));
+    else
+        scope_error(s, item->span, "a layer is an operator's or a block's name, not %s",
+                    tree_words(s->file->arena, item));
     return REF_BAD;
 }
 

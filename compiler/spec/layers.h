@@ -4,8 +4,8 @@
 
 #include "spec/value.h"
 
-/* The layers of LIST in the scope, which supplies labels, parameters and the input (s->in, s->prev); returns the ref of the last
-   one's output (s->prev, too). Without s->dynamic nothing is made. */
+/* The layers of LIST in the scope, which supplies labels, parameters and the input (s->in, s->prev); returns the ref of
+   the last one's output (s->prev, too). Without s->dynamic nothing is made. */
 int layers_walk(struct scope *s, const struct tree *list);
 /* Gives REF the label TEXT in the scope. False after an error. */
 bool layers_label(struct scope *s, const struct tree *at, const char *text, int ref);

@@ -8,7 +8,8 @@
 
 /* ---- overrides */
 
-static const struct source *option_source(struct arena *a, const char *option, const struct override *o, size_t *value_at)
+static const struct source *option_source(struct arena *a, const char *option, const struct override *o,
+                                          size_t *value_at)
 {
     struct source *s = ARENA_NEW(a, struct source);
     *value_at = strlen(o->name) + 1;
@@ -33,8 +34,8 @@ static const struct tree *param_overrides(struct arena *a, const struct spec_opt
     return map;
 }
 
-/* The map under KEY, made where there is none; `optimizer: adam` becomes `optimizer: {adam: {}}` on the way. The node is made
-   anew, for an alias may stand elsewhere, too. NULL: something else stands there. */
+/* The map under KEY, made where there is none; `optimizer: adam` becomes `optimizer: {adam: {}}` on the way. The node
+   is made anew, for an alias may stand elsewhere, too. NULL: something else stands there. */
 static struct tree *open_map(struct arena *a, struct tree *map, struct tree *key, const char *next)
 {
     struct tree *old = tree_get(map, key->text), *fresh = tree_map(a, old ? old->span : key->span);
@@ -118,17 +119,21 @@ static void parse_target(struct spec_file *f, const struct tree *key, const stru
         return;
     }
     out->type = (enum target_type)k;
-    if (ignore && out->type == TARGET_TENSOR) file_error(f, ignore->span, "ignore is for classes; '%s' is a tensor", key->text);
+    if (ignore && out->type == TARGET_TENSOR)
+        file_error(f, ignore->span, "ignore is for classes; '%s' is a tensor", key->text);
     else if (ignore && value_int(&s, ignore, -1, 1 << 20, "ignore", &v)) out->ignore = v.i;
-    if (shape && out->type == TARGET_CLASS) file_error(f, shape->span, "a class is one number for each sample; it has no shape");
+    if (shape && out->type == TARGET_CLASS)
+        file_error(f, shape->span, "a class is one number for each sample; it has no shape");
     else if (shape) parse_target_shape(f, shape, out);
-    else if (out->type == TARGET_TENSOR) file_error(f, key->span, "the target '%s' needs a shape: {type: tensor, shape: [C, H, W]}", key->text);
+    else if (out->type == TARGET_TENSOR)
+        file_error(f, key->span, "the target '%s' needs a shape: {type: tensor, shape: [C, H, W]}", key->text);
     if (out->type == TARGET_CLASS_MAP && !shape && f->ninputs && f->inputs[0].rank == 3) {
         out->rank = 2; /* a label for each pixel of the first input */
         out->dim[0] = f->inputs[0].dim[1];
         out->dim[1] = f->inputs[0].dim[2];
     }
-    if (out->type == TARGET_CLASS_MAP && out->rank != 2 && (shape || f->ninputs)) file_error(f, shape ? shape->span : key->span, "a class_map has the shape [H, W]");
+    if (out->type == TARGET_CLASS_MAP && out->rank != 2 && (shape || f->ninputs))
+        file_error(f, shape ? shape->span : key->span, "a class_map has the shape [H, W]");
 }
 
 static void parse_targets(struct spec_file *f, struct spec *s)
@@ -138,9 +143,11 @@ static void parse_targets(struct spec_file *f, struct spec *s)
     struct spec_tensor *rows = ARENA_ARRAY(f->arena, struct spec_tensor, map->count + 1);
     for (int i = 0; i < map->count; i++) {
         parse_target(f, map->keys[i], map->items[i], &rows[i]);
-        if (!is_name(rows[i].name, false)) file_error(f, rows[i].span, "'%s' can't be a target's name: letters, digits and _", rows[i].name);
+        if (!is_name(rows[i].name, false))
+            file_error(f, rows[i].span, "'%s' can't be a target's name: letters, digits and _", rows[i].name);
         for (int k = 0; k < f->ninputs; k++)
-            if (strcmp(f->inputs[k].name, rows[i].name) == 0) file_error(f, rows[i].span, "'%s' is an input already", rows[i].name);
+            if (strcmp(f->inputs[k].name, rows[i].name) == 0)
+                file_error(f, rows[i].span, "'%s' is an input already", rows[i].name);
     }
     s->targets = rows;
     s->ntargets = map->count;
@@ -174,14 +181,20 @@ static void parse_accuracy(struct spec_file *f, struct spec *s)
     if (t) t = value_choose(&scope, t, &ok);
     if (!t) return;
     if (t->kind == TREE_TEXT && strcmp(t->text, "exact") == 0) s->accuracy = 0;
-    else if (t->kind == TREE_TEXT && t->text[0] != '$' && value_type_of(t) != AST_INT && value_type_of(t) != AST_NUMBER) {
+    else if (t->kind == TREE_TEXT && t->text[0] != '$' && value_type_of(t) != AST_INT &&
+             value_type_of(t) != AST_NUMBER) {
         struct diag *g = file_error(f, t->span, "accuracy is a number or 'exact', not '%s'", t->text);
-        diag_note(g, did_you_mean(t->text, (const char *const[]){"exact"}, 1) ? "did you mean 'exact'?" : "3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
+        diag_note(g, did_you_mean(t->text, (const char *const[]){"exact"}, 1)
+                         ? "did you mean 'exact'?"
+                         : "3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
     } else if (value_eval(&scope, t, AST_NUMBER, &v)) {
         s->accuracy = v.f;
         if (v.f >= least && v.f <= most) return;
         struct diag *g = file_error(f, t->span, "accuracy must be from %g to %g, not %g", least, most, v.f);
-        diag_note(g, v.f <= 0 ? "'exact' allows direct sums only" : "it is an error relative to the result: 3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
+        diag_note(
+            g, v.f <= 0
+                   ? "'exact' allows direct sums only"
+                   : "it is an error relative to the result: 3e-6, the default, allows Winograd's F(2), F(4) and F(5)");
     }
 }
 
@@ -203,7 +216,9 @@ static void parse_dtype(struct spec_file *f, struct spec *s)
     const char *near = did_you_mean(v.s, spec_dtypes, 2);
     struct diag *g = file_error(f, t->span, "dtype is f32 or bf16, not '%s'", v.s);
     if (near) diag_note(g, "did you mean '%s'?", near);
-    else diag_note(g, "it is how activations and their gradients are stored; sums, weights and the optimizer's state are f32 in either case");
+    else
+        diag_note(g, "it is how activations and their gradients are stored; sums, weights and the optimizer's state "
+                     "are f32 in either case");
 }
 
 static void parse_outputs(struct spec_file *f, const struct scope *s)
@@ -211,11 +226,13 @@ static void parse_outputs(struct spec_file *f, const struct scope *s)
     const struct tree *t = tree_get(f->root, "outputs");
     struct ast *ast = f->ast;
     if (!t) {
-        diag_note(file_error(f, (struct span){.src = f->source}, "the spec has no outputs"), "`outputs: [logits]`, a list of labels");
+        diag_note(file_error(f, (struct span){.src = f->source}, "the spec has no outputs"),
+                  "`outputs: [logits]`, a list of labels");
         return;
     }
     if (t->kind != TREE_LIST || t->count == 0) {
-        file_error(f, t->span, "outputs is a list of labels, not %s", t->kind == TREE_LIST ? "an empty one" : tree_words(f->arena, t));
+        file_error(f, t->span, "outputs is a list of labels, not %s",
+                   t->kind == TREE_LIST ? "an empty one" : tree_words(f->arena, t));
         return;
     }
     ast->outputs = ARENA_ARRAY(f->arena, struct flat_output, t->count);
@@ -245,7 +262,8 @@ static bool check_loss_keys(struct spec_file *f, const struct op_def *op, const 
         for (int k = 0; k < 2; k++) names[n++] = loss_keys[k];
         for (int k = 0; k < op->nattr; k++)
             if (!op->attrs[k].ir_only) names[n++] = op->attrs[k].name;
-        file_suggest(f, file_error(f, args->keys[i]->span, "%s has no attribute '%s'", op->name, key), key, "attributes", names, n);
+        file_suggest(f, file_error(f, args->keys[i]->span, "%s has no attribute '%s'", op->name, key), key,
+                     "attributes", names, n);
         ok = false;
     }
     return ok;
@@ -261,23 +279,30 @@ static int find_target(struct spec_file *f, const struct scope *s, const struct 
         if (strcmp(names[i], v.s) == 0) return i;
     }
     struct diag *g = file_error(f, t->span, "there is no target '%s'", v.s);
-    if (spec->ntargets == 0) diag_note(g, "`targets: {%s: {type: class}}` declares it", is_name(v.s, false) ? v.s : "label");
+    if (spec->ntargets == 0)
+        diag_note(g, "`targets: {%s: {type: class}}` declares it", is_name(v.s, false) ? v.s : "label");
     file_suggest(f, g, v.s, "targets", names, (size_t)spec->ntargets);
     return -1;
 }
 
-/* Does the target's type suit the loss? By the operator's target: classes are integers, the other losses compare numbers. */
+/* Does the target's type suit the loss? By the operator's target: classes are integers, the other losses compare
+   numbers. */
 static bool target_suits(struct spec_file *f, const struct op_def *op, const struct spec_tensor *t, struct span at)
 {
     bool classes = op_attr_index(op, "ignore") >= 0; /* only a loss of classes has labels to ignore */
     if (classes == (t->type != TARGET_TENSOR)) return true;
-    struct diag *g = file_error(f, at, "%s compares with %s, but the target '%s' is a %s", op->name, classes ? "classes" : "numbers", t->name,
-                                t->type == TARGET_TENSOR ? "tensor" : t->type == TARGET_CLASS ? "class" : "class_map");
-    diag_note(g, classes ? "declare it as {type: class} or {type: class_map}" : "declare it as {type: tensor, shape: […]}");
+    struct diag *g = file_error(f, at, "%s compares with %s, but the target '%s' is a %s", op->name,
+                                classes ? "classes" : "numbers", t->name,
+                                t->type == TARGET_TENSOR  ? "tensor"
+                                : t->type == TARGET_CLASS ? "class"
+                                                          : "class_map");
+    diag_note(g, classes ? "declare it as {type: class} or {type: class_map}"
+                         : "declare it as {type: tensor, shape: […]}");
     return false;
 }
 
-static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, const struct tree *key, const struct tree *args)
+static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, const struct tree *key,
+                       const struct tree *args)
 {
     const struct op_def *op = op_find(key->text);
     if (!op || op->class_ != OP_LOSS) {
@@ -292,7 +317,8 @@ static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, 
         file_error(f, args->span, "%s needs a map of attributes: {from: logits, target: label}", op->name);
         return;
     }
-    struct flat_loss l = {.op = op, .span = key->span, .from = REF_BAD, .attr = ARENA_ARRAY(f->arena, struct attr, op->nattr + 1)};
+    struct flat_loss l = {
+        .op = op, .span = key->span, .from = REF_BAD, .attr = ARENA_ARRAY(f->arena, struct attr, op->nattr + 1)};
     bool ok = check_loss_keys(f, op, args);
     const struct tree *from = tree_get(args, "from"), *target = tree_get(args, "target");
     struct ast_value v;
@@ -303,9 +329,12 @@ static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, 
         l.attr[i] = op->attrs[i].def;
         const struct tree *t = op->attrs[i].ir_only ? NULL : tree_get(args, op->attrs[i].name);
         if (t) ok &= attr_eval(s, &op->attrs[i], t, &l.attr[i], NULL);
-        else if (l.target >= 0 && strcmp(op->attrs[i].name, "ignore") == 0 && op->attrs[i].def.type == ATTR_INT) l.attr[i].i = spec->targets[l.target].ignore;
+        else if (l.target >= 0 && strcmp(op->attrs[i].name, "ignore") == 0 && op->attrs[i].def.type == ATTR_INT)
+            l.attr[i].i = spec->targets[l.target].ignore;
     }
-    if (!ok || l.target < 0 || l.from == REF_BAD || l.from == REF_NONE || !target_suits(f, op, &spec->targets[l.target], target->span)) return;
+    if (!ok || l.target < 0 || l.from == REF_BAD || l.from == REF_NONE ||
+        !target_suits(f, op, &spec->targets[l.target], target->span))
+        return;
     f->ast->losses[f->ast->nlosses++] = l;
 }
 
@@ -314,7 +343,8 @@ static void parse_losses(struct spec_file *f, struct scope *s, struct spec *spec
     const struct tree *t = tree_get(f->root, "loss");
     if (!t || tree_empty(t)) return;
     if (t->kind != TREE_LIST) {
-        diag_note(file_error(f, t->span, "loss is a list, not %s", tree_words(f->arena, t)), "each loss begins with '- '");
+        diag_note(file_error(f, t->span, "loss is a list, not %s", tree_words(f->arena, t)),
+                  "each loss begins with '- '");
         return;
     }
     f->ast->losses = ARENA_ARRAY(f->arena, struct flat_loss, t->count + 1);
@@ -322,7 +352,10 @@ static void parse_losses(struct spec_file *f, struct scope *s, struct spec *spec
         const struct tree *item = t->items[i];
         if (item->kind == TREE_MAP && item->count == 1) parse_loss(f, s, spec, item->keys[0], item->items[0]);
         else if (item->kind == TREE_TEXT && !tree_empty(item)) parse_loss(f, s, spec, item, item);
-        else file_error(f, item->span, "a loss is one key with its attributes below it: `- softmax_cross_entropy: {from: logits, target: label}`");
+        else
+            file_error(f, item->span,
+                       "a loss is one key with its attributes below it: `- softmax_cross_entropy: {from: logits, "
+                       "target: label}`");
     }
 }
 
@@ -411,7 +444,8 @@ static void warn_unused(struct spec_file *f)
 static void list_params(const struct spec_file *f, struct spec *s)
 {
     struct spec_param *p = ARENA_ARRAY(f->arena, struct spec_param, f->nparams + 1);
-    for (int i = 0; i < f->nparams; i++) p[i] = (struct spec_param){f->params[i].name, value_print(f->arena, &f->values[i]), f->params[i].span};
+    for (int i = 0; i < f->nparams; i++)
+        p[i] = (struct spec_param){f->params[i].name, value_print(f->arena, &f->values[i]), f->params[i].span};
     s->params = p;
     s->nparams = f->nparams;
 }

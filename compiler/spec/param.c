@@ -24,7 +24,8 @@ static bool parse_type(const struct scope *s, const struct tree *t, enum ast_typ
 static bool type_of_default(const struct scope *s, const struct tree *t, enum ast_type *out)
 {
     if (t->kind != TREE_TEXT || tree_empty(t)) {
-        struct diag *g = scope_error(s, t->span, "a parameter is a number, true or false, or a text, not %s", tree_words(s->file->arena, t));
+        struct diag *g = scope_error(s, t->span, "a parameter is a number, true or false, or a text, not %s",
+                                     tree_words(s->file->arena, t));
         diag_note(g, "write `name: default` or `name: {default: …, one_of: […]}`");
         return false;
     }
@@ -53,7 +54,8 @@ static bool parse_bounds(const struct scope *s, const struct tree *t, struct ast
     const struct tree *first = min ? min : max ? max : multiple;
     if (!first) return true;
     if (p->type != AST_INT && p->type != AST_NUMBER) {
-        scope_error(s, first->span, "min, max and multiple_of are for numbers; '%s' is %s", p->name, type_words_of(p->type));
+        scope_error(s, first->span, "min, max and multiple_of are for numbers; '%s' is %s", p->name,
+                    type_words_of(p->type));
         return false;
     }
     struct ast_value v = {0};
@@ -89,7 +91,8 @@ static bool check_keys(const struct scope *s, const struct tree *t, bool block)
         for (size_t k = 0; k < n && !found; k++) found = strcmp(t->keys[i]->text, keys_spec[k]) == 0;
         if (found) continue;
         struct diag *g = scope_error(s, t->keys[i]->span, "a parameter has no '%s'", t->keys[i]->text);
-        if (!block && strcmp(t->keys[i]->text, "type") == 0) diag_note(g, "a spec's parameter has its type from its default");
+        if (!block && strcmp(t->keys[i]->text, "type") == 0)
+            diag_note(g, "a spec's parameter has its type from its default");
         file_suggest(s->file, g, t->keys[i]->text, "keys", keys_spec, n);
         ok = false;
     }
@@ -147,7 +150,8 @@ bool param_check(const struct scope *s, const struct ast_param *p, const struct 
         return false;
     }
     if (p->multiple_of && v->i % p->multiple_of != 0) {
-        scope_error(s, at, "%s must be a multiple of %lld, not %lld", p->name, (long long)p->multiple_of, (long long)v->i);
+        scope_error(s, at, "%s must be a multiple of %lld, not %lld", p->name, (long long)p->multiple_of,
+                    (long long)v->i);
         return false;
     }
     if (is_one_of(a, p, v)) return true;

@@ -1,5 +1,5 @@
-/* schema.c: rnc schema: the language as a JSON Schema (draft 2020-12), from the operators' and the train section's tables, so that an
-   editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
+/* schema.c: rnc schema: the language as a JSON Schema (draft 2020-12), from the operators' and the train section's
+   tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
 #include <string.h>
 #include "spec/ast.h"
 #include "spec/train.h"
@@ -115,7 +115,8 @@ static void put_op(struct buf *out, const struct op_def *op)
     const char *comma = "";
     buf_putc(out, '{');
     described(out, op->help);
-    buf_printf(out, "\"type\": %s, \"additionalProperties\": false, \"properties\": {", needs_nothing(op) ? "[\"object\", \"null\"]" : "\"object\"");
+    buf_printf(out, "\"type\": %s, \"additionalProperties\": false, \"properties\": {",
+               needs_nothing(op) ? "[\"object\", \"null\"]" : "\"object\"");
     for (int i = 0; i < op->nattr; i++)
         if (!op->attrs[i].ir_only) put_attr(out, &comma, &op->attrs[i]);
     if (op->class_ == OP_LOSS) {
@@ -158,7 +159,8 @@ static void put_variants(struct buf *out, const struct variants *v)
         if (i) buf_puts(out, ", ");
         quote(out, v->rows[i].name);
     }
-    buf_puts(out, "]}, {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": false, \"properties\": {");
+    buf_puts(out, "]}, {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": "
+                  "false, \"properties\": {");
     const char *comma = "";
     for (int i = 0; i < v->nrows; i++) {
         const char *inner = "";
@@ -192,40 +194,66 @@ static void put_train(struct buf *out)
 /* ---- definitions */
 
 static const char fixed_defs[] =
-    "    \"expression\": {\"type\": \"string\", \"pattern\": \"^\\\\$([A-Za-z_][A-Za-z0-9_]*|\\\\(.*\\\\))$\", \"description\": \"$name or $(arithmetic)\"},\n"
-    "    \"text\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, {\"$ref\": \"#/$defs/match_text\"}]},\n"
-    "    \"match_text\": {\"type\": \"object\", \"required\": [\"match\"], \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}, \"additionalProperties\": {\"$ref\": \"#/$defs/text\"}},\n"
-    "    \"labels\": {\"anyOf\": [{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/text\"}}]},\n"
-    "    \"shape\": {\"anyOf\": [{\"type\": \"array\", \"minItems\": 1, \"maxItems\": 3, \"items\": {\"$ref\": \"#/$defs/integer\"}},\n"
-    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/shape\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
-    "    \"range\": {\"type\": \"array\", \"minItems\": 2, \"maxItems\": 2, \"items\": {\"$ref\": \"#/$defs/number\"}},\n"
+    "    \"expression\": {\"type\": \"string\", \"pattern\": \"^\\\\$([A-Za-z_][A-Za-z0-9_]*|\\\\(.*\\\\))$\", "
+    "\"description\": \"$name or $(arithmetic)\"},\n"
+    "    \"text\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, {\"$ref\": "
+    "\"#/$defs/match_text\"}]},\n"
+    "    \"match_text\": {\"type\": \"object\", \"required\": [\"match\"], \"properties\": {\"match\": {\"$ref\": "
+    "\"#/$defs/expression\"}}, \"additionalProperties\": {\"$ref\": \"#/$defs/text\"}},\n"
+    "    \"labels\": {\"anyOf\": [{\"$ref\": \"#/$defs/text\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": "
+    "{\"$ref\": \"#/$defs/text\"}}]},\n"
+    "    \"shape\": {\"anyOf\": [{\"type\": \"array\", \"minItems\": 1, \"maxItems\": 3, \"items\": {\"$ref\": "
+    "\"#/$defs/integer\"}},\n"
+    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/shape\"}, "
+    "\"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
+    "    \"range\": {\"type\": \"array\", \"minItems\": 2, \"maxItems\": 2, \"items\": {\"$ref\": "
+    "\"#/$defs/number\"}},\n"
     "    \"numbers\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/number\"}},\n"
-    "    \"branch\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/layer\"}},\n"
-    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/branch\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
+    "    \"branch\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"$ref\": "
+    "\"#/$defs/layer\"}},\n"
+    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/branch\"}, "
+    "\"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
     "    \"layers\": {\"anyOf\": [{\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/layer\"}},\n"
-    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/layers\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
-    "    \"parameter\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, {\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\"default\": {\"type\": [\"string\", \"number\", \"boolean\"]},\n"
-    "      \"type\": {\"enum\": [\"int\", \"number\", \"bool\", \"text\", \"label\"]}, \"one_of\": {\"type\": \"array\", \"minItems\": 1}, \"min\": {\"type\": \"number\"}, \"max\": {\"type\": \"number\"}, \"multiple_of\": {\"type\": \"integer\", \"minimum\": 1}}}]},\n"
-    "    \"parameters\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"$ref\": \"#/$defs/parameter\"}},\n"
-    "    \"stage\": {\"type\": \"object\", \"required\": [\"name\", \"block\"], \"properties\": {\"name\": {\"$ref\": \"#/$defs/text\"}, \"block\": {\"$ref\": \"#/$defs/text\"}, \"repeat\": {\"$ref\": \"#/$defs/integer\"},\n"
-    "      \"first\": {\"type\": \"object\", \"description\": \"what the first block has otherwise\"}, \"as\": {\"$ref\": \"#/$defs/text\"}, \"from\": {\"$ref\": \"#/$defs/labels\"}, \"expect\": {\"$ref\": \"#/$defs/shape\"}}},\n"
-    "    \"apply\": {\"type\": \"object\", \"required\": [\"module\"], \"additionalProperties\": false, \"properties\": {\"module\": {\"$ref\": \"#/$defs/text\"}, \"from\": {\"$ref\": \"#/$defs/labels\"}, \"as\": {\"$ref\": \"#/$defs/labels\"}, \"expect\": {\"$ref\": \"#/$defs/shape\"}}},\n";
+    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/layers\"}, "
+    "\"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n"
+    "    \"parameter\": {\"anyOf\": [{\"type\": [\"string\", \"number\", \"boolean\"]}, {\"type\": \"object\", "
+    "\"additionalProperties\": false, \"properties\": {\"default\": {\"type\": [\"string\", \"number\", "
+    "\"boolean\"]},\n"
+    "      \"type\": {\"enum\": [\"int\", \"number\", \"bool\", \"text\", \"label\"]}, \"one_of\": {\"type\": "
+    "\"array\", \"minItems\": 1}, \"min\": {\"type\": \"number\"}, \"max\": {\"type\": \"number\"}, \"multiple_of\": "
+    "{\"type\": \"integer\", \"minimum\": 1}}}]},\n"
+    "    \"parameters\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"$ref\": "
+    "\"#/$defs/parameter\"}},\n"
+    "    \"stage\": {\"type\": \"object\", \"required\": [\"name\", \"block\"], \"properties\": {\"name\": {\"$ref\": "
+    "\"#/$defs/text\"}, \"block\": {\"$ref\": \"#/$defs/text\"}, \"repeat\": {\"$ref\": \"#/$defs/integer\"},\n"
+    "      \"first\": {\"type\": \"object\", \"description\": \"what the first block has otherwise\"}, \"as\": "
+    "{\"$ref\": \"#/$defs/text\"}, \"from\": {\"$ref\": \"#/$defs/labels\"}, \"expect\": {\"$ref\": "
+    "\"#/$defs/shape\"}}},\n"
+    "    \"apply\": {\"type\": \"object\", \"required\": [\"module\"], \"additionalProperties\": false, "
+    "\"properties\": {\"module\": {\"$ref\": \"#/$defs/text\"}, \"from\": {\"$ref\": \"#/$defs/labels\"}, \"as\": "
+    "{\"$ref\": \"#/$defs/labels\"}, \"expect\": {\"$ref\": \"#/$defs/shape\"}}},\n";
 
 /* A scalar of a JSON type, an expression, or a match among such. */
 static void put_scalar(struct buf *out, const char *name, const char *json)
 {
     /* YAML 1.1 readers take 1e-4, without a point, for text. */
-    const char *text = strcmp(name, "number") == 0 ? "{\"type\": \"string\", \"pattern\": \"^[-+]?[0-9]+[eE][-+]?[0-9]+$\"}, " : "";
-    buf_printf(out, "    \"%s\": {\"anyOf\": [{\"type\": \"%s\"}, %s{\"$ref\": \"#/$defs/expression\"},\n"
-                    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/%s\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n",
+    const char *text =
+        strcmp(name, "number") == 0 ? "{\"type\": \"string\", \"pattern\": \"^[-+]?[0-9]+[eE][-+]?[0-9]+$\"}, " : "";
+    buf_printf(out,
+               "    \"%s\": {\"anyOf\": [{\"type\": \"%s\"}, %s{\"$ref\": \"#/$defs/expression\"},\n"
+               "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": "
+               "\"#/$defs/%s\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n",
                name, json, text, name);
 }
 
 /* Integers: one, or a list of one of the lengths. */
 static void put_list(struct buf *out, const char *name, const char *extra, int lengths)
 {
-    buf_printf(out, "    \"%s\": {\"anyOf\": [%s{\"type\": \"integer\"}, {\"$ref\": \"#/$defs/expression\"}, {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/integer\"}, \"minItems\": 2, \"maxItems\": %d},\n"
-                    "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/%s\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n",
+    buf_printf(out,
+               "    \"%s\": {\"anyOf\": [%s{\"type\": \"integer\"}, {\"$ref\": \"#/$defs/expression\"}, {\"type\": "
+               "\"array\", \"items\": {\"$ref\": \"#/$defs/integer\"}, \"minItems\": 2, \"maxItems\": %d},\n"
+               "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": "
+               "\"#/$defs/%s\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}}]},\n",
                name, extra, lengths, name);
 }
 
@@ -244,33 +272,55 @@ static void put_defs(struct buf *out)
         if (i) buf_puts(out, ", ");
         quote(out, train_normalize_names[i]);
     }
-    buf_puts(out, "]}, {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"mean\", \"std\"], \"properties\": {\"mean\": {\"$ref\": \"#/$defs/numbers\"}, \"std\": {\"$ref\": \"#/$defs/numbers\"}}}]},\n");
-    buf_puts(out, "    \"layer\": {\"anyOf\": [{\"type\": \"string\", \"description\": \"an operator or a block without attributes\"},\n"
-                  "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": \"#/$defs/layers\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}},\n"
-                  "      {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"not\": {\"required\": [\"match\"]}, \"additionalProperties\": {\"type\": [\"object\", \"null\"]}, \"properties\": {\n      ");
+    buf_puts(
+        out,
+        "]}, {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"mean\", \"std\"], "
+        "\"properties\": {\"mean\": {\"$ref\": \"#/$defs/numbers\"}, \"std\": {\"$ref\": \"#/$defs/numbers\"}}}]},\n");
+    buf_puts(out,
+             "    \"layer\": {\"anyOf\": [{\"type\": \"string\", \"description\": \"an operator or a block without "
+             "attributes\"},\n"
+             "      {\"type\": \"object\", \"required\": [\"match\"], \"additionalProperties\": {\"$ref\": "
+             "\"#/$defs/layers\"}, \"properties\": {\"match\": {\"$ref\": \"#/$defs/expression\"}}},\n"
+             "      {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"not\": {\"required\": "
+             "[\"match\"]}, \"additionalProperties\": {\"type\": [\"object\", \"null\"]}, \"properties\": {\n      ");
     put_ops(out, OP_LAYER, &comma);
     ref(out, &comma, "stage", "stage");
     ref(out, &comma, "apply", "apply");
     comma = "";
-    buf_puts(out, "}}]},\n    \"loss\": {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": false, \"properties\": {\n      ");
+    buf_puts(out, "}}]},\n    \"loss\": {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, "
+                  "\"additionalProperties\": false, \"properties\": {\n      ");
     put_ops(out, OP_LOSS, &comma);
     buf_puts(out, "}}\n");
 }
 
 static const char head[] =
-    "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": \"rnc model spec\",\n  \"type\": \"object\",\n"
-    "  \"required\": [\"rnc\", \"model\", \"inputs\", \"layers\", \"outputs\"],\n  \"additionalProperties\": false,\n  \"properties\": {\n"
+    "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": \"rnc model spec\",\n  "
+    "\"type\": \"object\",\n"
+    "  \"required\": [\"rnc\", \"model\", \"inputs\", \"layers\", \"outputs\"],\n  \"additionalProperties\": false,\n  "
+    "\"properties\": {\n"
     "    \"rnc\": {\"const\": 1, \"description\": \"version of the language\"},\n"
     "    \"model\": {\"type\": \"string\", \"pattern\": \"^[A-Za-z0-9_]+$\"},\n"
     "    \"params\": {\"$ref\": \"#/$defs/parameters\"},\n"
-    "    \"inputs\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"type\": \"object\", \"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"$ref\": \"#/$defs/shape\"}}}},\n"
-    "    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": [\"type\"], \"additionalProperties\": false,\n"
-    "      \"properties\": {\"type\": {\"enum\": [\"class\", \"class_map\", \"tensor\"]}, \"ignore\": {\"$ref\": \"#/$defs/integer\"}, \"shape\": {\"$ref\": \"#/$defs/shape\"}}}},\n"
-    "    \"classes\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/text\"}, \"description\": \"names of the classes\"},\n"
-    "    \"use\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": [\"spec\", \"taps\"], \"additionalProperties\": false, \"properties\": {\"spec\": {\"$ref\": \"#/$defs/text\"}, \"name\": {\"$ref\": \"#/$defs/text\"},\n"
-    "      \"taps\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"$ref\": \"#/$defs/text\"}}, \"params\": {\"type\": [\"object\", \"null\"]}, \"from\": {\"$ref\": \"#/$defs/text\"}}}},\n"
-    "    \"blocks\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": [\"layers\"], \"additionalProperties\": false, \"properties\": {\"params\": {\"$ref\": \"#/$defs/parameters\"}, \"layers\": {\"$ref\": \"#/$defs/layers\"}}}},\n"
-    "    \"shared\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": [\"layers\"], \"additionalProperties\": false, \"properties\": {\"name\": {\"$ref\": \"#/$defs/text\"}, \"layers\": {\"$ref\": \"#/$defs/layers\"}}}},\n"
+    "    \"inputs\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"type\": \"object\", "
+    "\"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"$ref\": "
+    "\"#/$defs/shape\"}}}},\n"
+    "    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", "
+    "\"required\": [\"type\"], \"additionalProperties\": false,\n"
+    "      \"properties\": {\"type\": {\"enum\": [\"class\", \"class_map\", \"tensor\"]}, \"ignore\": {\"$ref\": "
+    "\"#/$defs/integer\"}, \"shape\": {\"$ref\": \"#/$defs/shape\"}}}},\n"
+    "    \"classes\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/text\"}, \"description\": \"names of the "
+    "classes\"},\n"
+    "    \"use\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": "
+    "[\"spec\", \"taps\"], \"additionalProperties\": false, \"properties\": {\"spec\": {\"$ref\": \"#/$defs/text\"}, "
+    "\"name\": {\"$ref\": \"#/$defs/text\"},\n"
+    "      \"taps\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"$ref\": "
+    "\"#/$defs/text\"}}, \"params\": {\"type\": [\"object\", \"null\"]}, \"from\": {\"$ref\": \"#/$defs/text\"}}}},\n"
+    "    \"blocks\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": "
+    "[\"layers\"], \"additionalProperties\": false, \"properties\": {\"params\": {\"$ref\": \"#/$defs/parameters\"}, "
+    "\"layers\": {\"$ref\": \"#/$defs/layers\"}}}},\n"
+    "    \"shared\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": "
+    "[\"layers\"], \"additionalProperties\": false, \"properties\": {\"name\": {\"$ref\": \"#/$defs/text\"}, "
+    "\"layers\": {\"$ref\": \"#/$defs/layers\"}}}},\n"
     "    \"layers\": {\"$ref\": \"#/$defs/layers\"},\n"
     "    \"outputs\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/text\"}},\n"
     "    \"loss\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/$defs/loss\"}},\n";
@@ -283,13 +333,15 @@ void spec_schema(struct buf *out)
         if (i) buf_puts(out, ", ");
         quote(out, train_metric_names[i]);
     }
-    buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], \"description\": \"the largest error of a layer's algorithm: "
+    buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], "
+                  "\"description\": \"the largest error of a layer's algorithm: "
                   "rms, relative to double (3e-6); exact: direct sums only\"},\n    \"dtype\": {\"enum\": [");
     for (int i = 0; spec_dtypes[i]; i++) {
         if (i) buf_puts(out, ", ");
         quote(out, spec_dtypes[i]);
     }
-    buf_puts(out, "], \"description\": \"how activations and their gradients are stored; sums, weights and the optimizer's state are f32\"},\n    \"train\": ");
+    buf_puts(out, "], \"description\": \"how activations and their gradients are stored; sums, weights and the "
+                  "optimizer's state are f32\"},\n    \"train\": ");
     put_train(out);
     buf_puts(out, "\n  },\n  \"$defs\": {\n");
     put_defs(out);

@@ -2,16 +2,18 @@
 #include <string.h>
 #include "spec/spec.h"
 
-#define SHIPPED(name, path)                                                                                         \
-    __asm__(".pushsection .rodata\n"                                                                                \
-            "rnc_shipped_" #name "_begin:\n.incbin \"" path "\"\n"                                                  \
-            "rnc_shipped_" #name "_end:\n.byte 0\n.popsection\n");                                                  \
-    extern const char shipped_begin_##name[] __asm__("rnc_shipped_" #name "_begin");                                \
+#define SHIPPED(name, path)                                                          \
+    __asm__(".pushsection .rodata\n"                                                 \
+            "rnc_shipped_" #name "_begin:\n.incbin \"" path "\"\n"                   \
+            "rnc_shipped_" #name "_end:\n.byte 0\n.popsection\n");                   \
+    extern const char shipped_begin_##name[] __asm__("rnc_shipped_" #name "_begin"); \
     extern const char shipped_end_##name[] __asm__("rnc_shipped_" #name "_end");
 #include "shipped.def"
 #undef SHIPPED
 
-static const struct { const char *name, *path, *begin, *end; } shipped[] = {
+static const struct {
+    const char *name, *path, *begin, *end;
+} shipped[] = {
 #define SHIPPED(name, path) {#name, path, shipped_begin_##name, shipped_end_##name},
 #include "shipped.def"
 #undef SHIPPED

@@ -1,5 +1,5 @@
-/* spec.h: a spec after parsing and checking: what the rest of the compiler and the trainer may ask of it. The layers themselves
-   (blocks, stages, match, use …) stay inside spec/ and build/ (spec/ast.h). */
+/* spec.h: a spec after parsing and checking: what the rest of the compiler and the trainer may ask of it. The layers
+   themselves (blocks, stages, match, use …) stay inside spec/ and build/ (spec/ast.h). */
 #ifndef RNC_SPEC_SPEC_H
 #define RNC_SPEC_SPEC_H
 
@@ -9,20 +9,25 @@
 #include "base/buf.h"
 #include "base/diag.h"
 
-struct override { const char *name, *value; }; /* -p classes=10; --set train.batch=32 */
+struct override {
+    const char *name, *value;
+}; /* -p classes=10; --set train.batch=32 */
 
 struct spec_options {
-    const struct override *params; int nparams;
-    const struct override *sets; int nsets;
+    const struct override *params;
+    int nparams;
+    const struct override *sets;
+    int nsets;
 };
 
 enum target_type { TARGET_CLASS, TARGET_CLASS_MAP, TARGET_TENSOR }; /* i64 [N]; i64 [N, H, W]; f32 [N, …] */
-struct spec_tensor { /* an input or a target */
+struct spec_tensor {                                                /* an input or a target */
     const char *name;
     struct span span;
-    enum target_type type;       /* targets only */
-    int rank; int64_t dim[3];    /* without N: inputs [C, H, W]; TARGET_TENSOR as given */
-    int64_t ignore;              /* class maps and classes: the label that counts for nothing; -1 none */
+    enum target_type type; /* targets only */
+    int rank;
+    int64_t dim[3]; /* without N: inputs [C, H, W]; TARGET_TENSOR as given */
+    int64_t ignore; /* class maps and classes: the label that counts for nothing; -1 none */
 };
 
 enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
@@ -34,23 +39,26 @@ struct spec_optimizer {
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_LINEAR };
 struct spec_schedule {
     enum schedule_kind kind;
-    double warmup_epochs, gamma;             /* gamma: step's factor */
-    const double *milestones; int nmilestones; /* step's epochs */
+    double warmup_epochs, gamma; /* gamma: step's factor */
+    const double *milestones;
+    int nmilestones; /* step's epochs */
 };
 enum data_format { DATA_NONE, DATA_IDX, DATA_CIFAR10, DATA_IMAGE_FOLDER, DATA_DIGITS };
 struct spec_data {
     enum data_format format;
     struct span span;
-    const char *train, *val;            /* a folder or file; relative to the working directory */
+    const char *train, *val; /* a folder or file; relative to the working directory */
     const char *train_images, *train_labels, *val_images, *val_labels; /* idx */
-    int nchannels; double mean[4], std[4]; /* normalize: (x/255 − mean)/std per channel; nchannels 0: x/255 only */
+    int nchannels;
+    double mean[4], std[4]; /* normalize: (x/255 − mean)/std per channel; nchannels 0: x/255 only */
 };
 enum augment_kind { AUGMENT_FLIP, AUGMENT_CROP, AUGMENT_RANDOM_RESIZED_CROP };
 struct spec_augment {
     enum augment_kind kind;
-    bool horizontal, vertical;          /* flip */
-    int64_t pad;                        /* crop: zero-pad by this much, then a random window of the input's size */
-    int64_t size; double scale_min, scale_max;
+    bool horizontal, vertical; /* flip */
+    int64_t pad;               /* crop: zero-pad by this much, then a random window of the input's size */
+    int64_t size;
+    double scale_min, scale_max;
     struct span span;
 };
 enum metric_kind { METRIC_ACCURACY, METRIC_TOP5, METRIC_PIXEL_ACCURACY, METRIC_MIOU, METRIC_DICE };
@@ -60,25 +68,35 @@ struct spec_train {
     int64_t batch, epochs;
     struct spec_optimizer optimizer;
     struct spec_schedule schedule;
-    const struct spec_augment *augment; int naugment;
+    const struct spec_augment *augment;
+    int naugment;
 };
 
 enum spec_dtype { SPEC_F32, SPEC_BF16 };
 extern const char *const spec_dtypes[]; /* their names, NULL-terminated */
 
-struct spec_param { const char *name, *value; struct span span; }; /* after overrides, as text */
+struct spec_param {
+    const char *name, *value;
+    struct span span;
+}; /* after overrides, as text */
 
 struct ast; /* spec/ast.h */
 struct spec {
-    const char *name;                 /* model: */
+    const char *name; /* model: */
     const struct source *source;
-    const struct spec_param *params; int nparams;
-    const struct spec_tensor *inputs; int ninputs;
-    const struct spec_tensor *targets; int ntargets;
-    const char *const *classes; int nclasses; /* optional `classes:` list of names at the top level; NULL */
-    const enum metric_kind *metrics; int nmetrics;
-    double accuracy;                  /* `accuracy:`, the largest rms error relative to double of a layer's algorithm (op/accuracy.h); 0: exact */
-    enum spec_dtype dtype;            /* `dtype:`, how activations and their gradients are stored */
+    const struct spec_param *params;
+    int nparams;
+    const struct spec_tensor *inputs;
+    int ninputs;
+    const struct spec_tensor *targets;
+    int ntargets;
+    const char *const *classes;
+    int nclasses; /* optional `classes:` list of names at the top level; NULL */
+    const enum metric_kind *metrics;
+    int nmetrics;
+    double accuracy; /* `accuracy:`, the largest rms error relative to double of a layer's algorithm (op/accuracy.h); 0:
+                        exact */
+    enum spec_dtype dtype; /* `dtype:`, how activations and their gradients are stored */
     struct spec_train train;
     struct ast *ast;
 };
@@ -89,7 +107,8 @@ struct spec *spec_load(struct arena *a, struct diags *d, const char *path, const
 /* The names of the shipped specs, NULL-terminated; and a shipped file's text by name ("resnet50"), or NULL. */
 const char *const *spec_shipped(void);
 const struct source *spec_shipped_source(struct arena *a, const char *name);
-/* `rnc expand`: the spec with every block, repeat, parameter and default written out; the text is itself a valid spec. */
+/* `rnc expand`: the spec with every block, repeat, parameter and default written out; the text is itself a valid spec.
+ */
 bool spec_expand(struct spec *s, struct diags *d, struct buf *out);
 /* `rnc schema`: a JSON Schema (draft 2020-12) of the language, from the operator table. */
 void spec_schema(struct buf *out);

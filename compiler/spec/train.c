@@ -7,7 +7,10 @@
 
 /* ---- the tables */
 
-#define FIELD(s, n, t, lo, hi, h) {#n, t, offsetof(struct s, n), lo, hi, h}
+#define FIELD(s, n, t, lo, hi, h)               \
+    {                                           \
+#n, t, offsetof(struct s, n), lo, hi, h \
+    }
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 const struct field train_fields[] = {
@@ -27,19 +30,24 @@ static const struct field adam_fields[] = {
     FIELD(spec_optimizer, beta1, FIELD_NUMBER, 0, 1, "decay of the mean gradient"),
     FIELD(spec_optimizer, beta2, FIELD_NUMBER, 0, 1, "decay of the mean squared gradient"),
     FIELD(spec_optimizer, eps, FIELD_NUMBER, 0, 1, "added to the root of the mean squared gradient"),
-    FIELD(spec_optimizer, weight_decay, FIELD_NUMBER, 0, 1e6, "adam: added to the gradient; adamw: taken off the weight"),
+    FIELD(spec_optimizer, weight_decay, FIELD_NUMBER, 0, 1e6,
+          "adam: added to the gradient; adamw: taken off the weight"),
 };
 static const struct spec_optimizer sgd_defaults = {.lr = 0.1, .momentum = 0.9, .weight_decay = 1e-4};
 static const struct spec_optimizer adam_defaults = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-static const struct spec_optimizer adamw_defaults = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 1e-2};
+static const struct spec_optimizer adamw_defaults = {
+    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 1e-2};
 static const struct variant optimizers[] = {
     {"sgd", OPTIMIZER_SGD, sgd_fields, COUNT(sgd_fields), &sgd_defaults, "stochastic gradient descent with momentum"},
     {"adam", OPTIMIZER_ADAM, adam_fields, COUNT(adam_fields), &adam_defaults, "Adam (Kingma and Ba 2015)"},
-    {"adamw", OPTIMIZER_ADAMW, adam_fields, COUNT(adam_fields), &adamw_defaults, "Adam with decoupled weight decay (Loshchilov and Hutter 2019)"},
+    {"adamw", OPTIMIZER_ADAMW, adam_fields, COUNT(adam_fields), &adamw_defaults,
+     "Adam with decoupled weight decay (Loshchilov and Hutter 2019)"},
 };
-const struct variants train_optimizer = {"optimizer", optimizers, COUNT(optimizers), sizeof(struct spec_optimizer), offsetof(struct spec_optimizer, kind)};
+const struct variants train_optimizer = {"optimizer", optimizers, COUNT(optimizers), sizeof(struct spec_optimizer),
+                                         offsetof(struct spec_optimizer, kind)};
 
-static const struct field warmup_field[] = {FIELD(spec_schedule, warmup_epochs, FIELD_NUMBER, 0, 1e6, "epochs in which the rate rises from 0")};
+static const struct field warmup_field[] = {
+    FIELD(spec_schedule, warmup_epochs, FIELD_NUMBER, 0, 1e6, "epochs in which the rate rises from 0")};
 static const struct field step_fields[] = {
     FIELD(spec_schedule, milestones, FIELD_NUMBERS, 0, 1e6, "epochs at which the rate is multiplied by gamma"),
     FIELD(spec_schedule, gamma, FIELD_NUMBER, 0, 1, "factor at each milestone"),
@@ -48,11 +56,14 @@ static const struct field step_fields[] = {
 static const struct spec_schedule schedule_defaults = {.gamma = 0.1};
 static const struct variant schedules[] = {
     {"constant", SCHEDULE_CONSTANT, warmup_field, 1, &schedule_defaults, "the same rate all the way"},
-    {"cosine", SCHEDULE_COSINE, warmup_field, 1, &schedule_defaults, "half a cosine down to 0 (Loshchilov and Hutter 2017)"},
-    {"step", SCHEDULE_STEP, step_fields, COUNT(step_fields), &schedule_defaults, "multiplied by gamma at each milestone"},
+    {"cosine", SCHEDULE_COSINE, warmup_field, 1, &schedule_defaults,
+     "half a cosine down to 0 (Loshchilov and Hutter 2017)"},
+    {"step", SCHEDULE_STEP, step_fields, COUNT(step_fields), &schedule_defaults,
+     "multiplied by gamma at each milestone"},
     {"linear", SCHEDULE_LINEAR, warmup_field, 1, &schedule_defaults, "a straight line down to 0"},
 };
-const struct variants train_schedule = {"schedule", schedules, COUNT(schedules), sizeof(struct spec_schedule), offsetof(struct spec_schedule, kind)};
+const struct variants train_schedule = {"schedule", schedules, COUNT(schedules), sizeof(struct spec_schedule),
+                                        offsetof(struct spec_schedule, kind)};
 
 static const struct field idx_fields[] = {
     FIELD(spec_data, train, FIELD_TEXT, 0, 0, "a folder with the files under their usual names"),
@@ -67,37 +78,49 @@ static const struct field folder_fields[] = {
     FIELD(spec_data, val, FIELD_TEXT, 0, 0, "validation data"),
     {"normalize", FIELD_NORMALIZE, 0, 0, 0, "mean and standard deviation of each channel, or a data set's name"},
 };
-static const struct field digits_fields[] = {{"normalize", FIELD_NORMALIZE, 0, 0, 0, "mean and standard deviation of each channel"}};
+static const struct field digits_fields[] = {
+    {"normalize", FIELD_NORMALIZE, 0, 0, 0, "mean and standard deviation of each channel"}};
 static const struct spec_data data_defaults = {0};
 static const struct variant datas[] = {
     {"digits", DATA_DIGITS, digits_fields, 1, &data_defaults, "the handwritten digits that rnc brings"},
-    {"idx", DATA_IDX, idx_fields, COUNT(idx_fields), &data_defaults, "IDX files, as MNIST and Fashion-MNIST are published"},
+    {"idx", DATA_IDX, idx_fields, COUNT(idx_fields), &data_defaults,
+     "IDX files, as MNIST and Fashion-MNIST are published"},
     {"cifar10", DATA_CIFAR10, folder_fields, COUNT(folder_fields), &data_defaults, "CIFAR-10's binary batches"},
-    {"image_folder", DATA_IMAGE_FOLDER, folder_fields, COUNT(folder_fields), &data_defaults, "a folder of PNG and JPEG files for each class"},
+    {"image_folder", DATA_IMAGE_FOLDER, folder_fields, COUNT(folder_fields), &data_defaults,
+     "a folder of PNG and JPEG files for each class"},
 };
-const struct variants train_data = {"data", datas, COUNT(datas), sizeof(struct spec_data), offsetof(struct spec_data, format)};
+const struct variants train_data = {"data", datas, COUNT(datas), sizeof(struct spec_data),
+                                    offsetof(struct spec_data, format)};
 
 static const struct field flip_fields[] = {
     FIELD(spec_augment, horizontal, FIELD_BOOL, 0, 1, "left and right"),
     FIELD(spec_augment, vertical, FIELD_BOOL, 0, 1, "top and bottom"),
 };
-static const struct field crop_fields[] = {FIELD(spec_augment, pad, FIELD_INT, 0, 4096, "zeros round the image, of which a random window is taken")};
+static const struct field crop_fields[] = {
+    FIELD(spec_augment, pad, FIELD_INT, 0, 4096, "zeros round the image, of which a random window is taken")};
 static const struct field resized_fields[] = {
     FIELD(spec_augment, size, FIELD_INT, 0, 65536, "of the result; 0: the input's"),
-    {"scale", FIELD_RANGE, offsetof(struct spec_augment, scale_min), 0, 1, "least and largest share of the image's area"},
+    {"scale", FIELD_RANGE, offsetof(struct spec_augment, scale_min), 0, 1,
+     "least and largest share of the image's area"},
 };
-static const struct spec_augment flip_defaults = {.horizontal = true}, crop_defaults = {.pad = 4}, resized_defaults = {.scale_min = 0.08, .scale_max = 1};
+static const struct spec_augment flip_defaults = {.horizontal = true}, crop_defaults = {.pad = 4},
+                                 resized_defaults = {.scale_min = 0.08, .scale_max = 1};
 static const struct variant augments[] = {
     {"flip", AUGMENT_FLIP, flip_fields, COUNT(flip_fields), &flip_defaults, "mirrors half of the images"},
     {"crop", AUGMENT_CROP, crop_fields, COUNT(crop_fields), &crop_defaults, "a random window of the padded image"},
-    {"random_resized_crop", AUGMENT_RANDOM_RESIZED_CROP, resized_fields, COUNT(resized_fields), &resized_defaults, "a random part, resized (Szegedy et al. 2015)"},
+    {"random_resized_crop", AUGMENT_RANDOM_RESIZED_CROP, resized_fields, COUNT(resized_fields), &resized_defaults,
+     "a random part, resized (Szegedy et al. 2015)"},
 };
-const struct variants train_augment = {"augment", augments, COUNT(augments), sizeof(struct spec_augment), offsetof(struct spec_augment, kind)};
+const struct variants train_augment = {"augment", augments, COUNT(augments), sizeof(struct spec_augment),
+                                       offsetof(struct spec_augment, kind)};
 
 const char *const train_metric_names[] = {"accuracy", "top5", "pixel_accuracy", "miou", "dice"}; /* enum metric_kind */
 const int train_nmetrics = COUNT(train_metric_names);
 
-static const struct { int n; double mean[4], std[4]; } normalizations[] = {
+static const struct {
+    int n;
+    double mean[4], std[4];
+} normalizations[] = {
     {3, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
     {3, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}},
     {1, {0.2860}, {0.3530}},
@@ -108,10 +131,12 @@ const int train_nnormalize = COUNT(train_normalize_names);
 
 /* ---- reading */
 
-static bool parse_numbers(const struct scope *s, const struct tree *t, const char *name, double min, double max, double *out, int *count, int cap)
+static bool parse_numbers(const struct scope *s, const struct tree *t, const char *name, double min, double max,
+                          double *out, int *count, int cap)
 {
     if (t->kind != TREE_LIST || t->count == 0 || t->count > cap) {
-        scope_error(s, t->span, "%s is a list of %s%d numbers, not %s", name, cap > 2 ? "1 to " : "", cap, tree_words(s->file->arena, t));
+        scope_error(s, t->span, "%s is a list of %s%d numbers, not %s", name, cap > 2 ? "1 to " : "", cap,
+                    tree_words(s->file->arena, t));
         return false;
     }
     for (int i = 0; i < t->count; i++) {
@@ -147,12 +172,15 @@ static void parse_normalize(const struct scope *s, const struct tree *t, struct 
     if (t->kind != TREE_MAP || !mean || !std) {
         struct diag *g = scope_error(s, t->span, "normalize can't be %s", tree_words(s->file->arena, t));
         diag_note(g, "{mean: […], std: […]} with a number for each channel, or a data set's name");
-        file_suggest(s->file, g, t->kind == TREE_TEXT ? t->text : NULL, "names", train_normalize_names, (size_t)train_nnormalize);
+        file_suggest(s->file, g, t->kind == TREE_TEXT ? t->text : NULL, "names", train_normalize_names,
+                     (size_t)train_nnormalize);
         return;
     }
     int nmean = 0, nstd = 0;
     file_check_keys(s->file, t, "normalize", keys, 2);
-    if (!parse_numbers(s, mean, "mean", -1e6, 1e6, d->mean, &nmean, 4) || !parse_numbers(s, std, "std", 1e-6, 1e6, d->std, &nstd, 4)) return;
+    if (!parse_numbers(s, mean, "mean", -1e6, 1e6, d->mean, &nmean, 4) ||
+        !parse_numbers(s, std, "std", 1e-6, 1e6, d->std, &nstd, 4))
+        return;
     if (nmean != nstd) scope_error(s, std->span, "mean has %d numbers and std %d", nmean, nstd);
     else d->nchannels = nmean;
 }
@@ -196,7 +224,8 @@ static void parse_field(const struct scope *s, const struct tree *t, const struc
         break;
     case FIELD_NUMBER:
         if (!value_eval(s, t, AST_NUMBER, &v)) break;
-        if (v.f < row->min || v.f > row->max) scope_error(s, t->span, "%s must be from %g to %g, not %g", row->name, row->min, row->max, v.f);
+        if (v.f < row->min || v.f > row->max)
+            scope_error(s, t->span, "%s must be from %g to %g, not %g", row->name, row->min, row->max, v.f);
         else memcpy(at, &v.f, sizeof v.f);
         break;
     case FIELD_BOOL:
@@ -218,7 +247,8 @@ static const char **field_names(struct arena *a, const struct field *rows, int n
     return names;
 }
 
-static void parse_fields(const struct scope *s, const struct tree *t, const char *what, const struct field *rows, int n, void *base)
+static void parse_fields(const struct scope *s, const struct tree *t, const char *what, const struct field *rows, int n,
+                         void *base)
 {
     if (!file_is_map(s->file, t, what)) return;
     file_check_keys(s->file, t, what, field_names(s->file->arena, rows, n), (size_t)n);
@@ -247,7 +277,8 @@ static bool parse_variant(const struct scope *s, const struct tree *t, const str
     const struct tree *key = t->kind == TREE_MAP && t->count == 1 ? t->keys[0] : t;
     if (key->kind != TREE_TEXT || tree_empty(key)) {
         struct diag *g = scope_error(s, t->span, "%s is one of its kinds, with its settings below it, not %s", v->what,
-                                     t->kind == TREE_MAP ? t->count ? "several keys" : "an empty map" : tree_words(s->file->arena, t));
+                                     t->kind == TREE_MAP ? t->count ? "several keys" : "an empty map"
+                                                         : tree_words(s->file->arena, t));
         file_suggest(s->file, g, NULL, "kinds", names, (size_t)v->nrows);
         return false;
     }
@@ -281,7 +312,8 @@ static void parse_augment(const struct scope *s, const struct tree *t, struct sp
 
 static void check_step(const struct scope *s, const struct tree *t, const struct spec_schedule *o)
 {
-    if (o->kind == SCHEDULE_STEP && o->nmilestones == 0) scope_error(s, t->span, "the step schedule needs milestones: `step: {milestones: [30, 60]}`");
+    if (o->kind == SCHEDULE_STEP && o->nmilestones == 0)
+        scope_error(s, t->span, "the step schedule needs milestones: `step: {milestones: [30, 60]}`");
 }
 
 static void check_data(const struct scope *s, const struct tree *t, struct spec_data *d)
@@ -289,7 +321,8 @@ static void check_data(const struct scope *s, const struct tree *t, struct spec_
     d->span = t->kind == TREE_MAP && t->count ? t->keys[0]->span : t->span;
     if (d->format == DATA_IDX && !d->train && !(d->train_images && d->train_labels))
         scope_error(s, d->span, "idx needs train, a folder, or train_images and train_labels");
-    if ((d->format == DATA_CIFAR10 || d->format == DATA_IMAGE_FOLDER) && !d->train) scope_error(s, d->span, "the data needs 'train'");
+    if ((d->format == DATA_CIFAR10 || d->format == DATA_IMAGE_FOLDER) && !d->train)
+        scope_error(s, d->span, "the data needs 'train'");
 }
 
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out)
@@ -302,11 +335,14 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     if (!t || !file_is_map(f, t, "train")) return;
     file_check_keys(f, t, "train", keys, sizeof keys / sizeof *keys);
     for (int i = 0; i < train_nfields; i++)
-        if (tree_get(t, train_fields[i].name)) parse_field(&s, tree_get(t, train_fields[i].name), &train_fields[i], out);
-    const struct tree *data = tree_get(t, "data"), *optimizer = tree_get(t, "optimizer"), *schedule = tree_get(t, "schedule"), *augment = tree_get(t, "augment");
+        if (tree_get(t, train_fields[i].name))
+            parse_field(&s, tree_get(t, train_fields[i].name), &train_fields[i], out);
+    const struct tree *data = tree_get(t, "data"), *optimizer = tree_get(t, "optimizer"),
+                      *schedule = tree_get(t, "schedule"), *augment = tree_get(t, "augment");
     if (data && parse_variant(&s, data, &train_data, &out->data)) check_data(&s, data, &out->data);
     if (optimizer) parse_variant(&s, optimizer, &train_optimizer, &out->optimizer);
-    if (schedule && parse_variant(&s, schedule, &train_schedule, &out->schedule)) check_step(&s, schedule, &out->schedule);
+    if (schedule && parse_variant(&s, schedule, &train_schedule, &out->schedule))
+        check_step(&s, schedule, &out->schedule);
     if (augment) parse_augment(&s, augment, out);
 }
 
@@ -325,7 +361,9 @@ void train_metrics(struct spec_file *f, const struct tree *t, struct spec *s)
         int k = 0;
         while (k < train_nmetrics && strcmp(train_metric_names[k], v.s) != 0) k++;
         if (k < train_nmetrics) kinds[s->nmetrics++] = (enum metric_kind)k;
-        else file_suggest(f, file_error(f, t->items[i]->span, "there is no metric '%s'", v.s), v.s, "metrics", train_metric_names, (size_t)train_nmetrics);
+        else
+            file_suggest(f, file_error(f, t->items[i]->span, "there is no metric '%s'", v.s), v.s, "metrics",
+                         train_metric_names, (size_t)train_nmetrics);
     }
     s->metrics = kinds;
 }

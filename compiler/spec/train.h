@@ -7,15 +7,36 @@
 
 /* What stands in a struct under a key. */
 enum field_type {
-    FIELD_INT, FIELD_NUMBER, FIELD_BOOL, FIELD_TEXT,
+    FIELD_INT,
+    FIELD_NUMBER,
+    FIELD_BOOL,
+    FIELD_TEXT,
     FIELD_RANGE,     /* [min, max]: two doubles in a row */
     FIELD_NUMBERS,   /* a list of numbers: const double *, then int */
     FIELD_NORMALIZE, /* imagenet, or {mean: […], std: […]}: int, double[4], double[4] of struct spec_data */
 };
-struct field { const char *name; enum field_type type; size_t offset; double min, max; const char *help; };
+struct field {
+    const char *name;
+    enum field_type type;
+    size_t offset;
+    double min, max;
+    const char *help;
+};
 /* One of several forms that a value may take: `sgd: {…}`. DEFAULTS: a struct of which every field is copied first. */
-struct variant { const char *name; int kind; const struct field *fields; int nfields; const void *defaults; const char *help; };
-struct variants { const char *what; const struct variant *rows; int nrows; size_t size, kind_offset; };
+struct variant {
+    const char *name;
+    int kind;
+    const struct field *fields;
+    int nfields;
+    const void *defaults;
+    const char *help;
+};
+struct variants {
+    const char *what;
+    const struct variant *rows;
+    int nrows;
+    size_t size, kind_offset;
+};
 
 extern const struct variants train_data, train_optimizer, train_schedule, train_augment;
 extern const struct field train_fields[]; /* batch, epochs */

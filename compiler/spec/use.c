@@ -20,7 +20,8 @@ void use_labels(struct spec_file *f, struct scope *s)
     const struct tree *map = tree_get(f->root, "use");
     for (int i = 0; map && map->kind == TREE_MAP && i < map->count; i++) {
         const struct tree *taps = tree_get(map->items[i], "taps");
-        for (int k = 0; taps && taps->kind == TREE_MAP && k < taps->count; k++) add_label(s, map->keys[i]->text, taps->keys[k], REF_NONE);
+        for (int k = 0; taps && taps->kind == TREE_MAP && k < taps->count; k++)
+            add_label(s, map->keys[i]->text, taps->keys[k], REF_NONE);
     }
 }
 
@@ -78,12 +79,14 @@ static int group_output(const struct ast *ast, const char *path)
     return layer ? *layer : group ? *group : REF_NONE;
 }
 
-static void unknown_tap(struct spec_file *f, const struct spec_file *used, const struct scope *inner, const struct tree *t)
+static void unknown_tap(struct spec_file *f, const struct spec_file *used, const struct scope *inner,
+                        const struct tree *t)
 {
     struct diag *g = file_error(f, t->span, "%s has no layer or label '%s'", used->name, t->text);
     struct ast *ast = f->ast;
     size_t n = 0, prefix = strlen(inner->path) + 1;
-    const char **names = ARENA_ARRAY(f->arena, const char *, ast->paths.count + ast->groups.count + inner->labels->count + 1);
+    const char **names =
+        ARENA_ARRAY(f->arena, const char *, ast->paths.count + ast->groups.count + inner->labels->count + 1);
     for (size_t i = 0; i < inner->labels->count; i++) names[n++] = inner->labels->entries[i].key;
     size_t shown = n;
     for (size_t i = 0; i < ast->groups.count; i++) {
@@ -95,14 +98,16 @@ static void unknown_tap(struct spec_file *f, const struct spec_file *used, const
     file_suggest(f, g, t->text, "taps may be", names, shown);
 }
 
-static void expand_taps(struct spec_file *f, struct scope *s, const struct tree *key, const struct tree *taps, const struct spec_file *used, const struct scope *inner)
+static void expand_taps(struct spec_file *f, struct scope *s, const struct tree *key, const struct tree *taps,
+                        const struct spec_file *used, const struct scope *inner)
 {
     for (int i = 0; i < taps->count; i++) {
         const struct tree *t = taps->items[i];
         int ref = REF_BAD;
         struct ast_value v;
         if (t->kind == TREE_LIST || t->kind == TREE_MAP || !value_eval(s, t, AST_TEXT, &v) || !v.known) {
-            if (t->kind != TREE_TEXT) file_error(f, t->span, "a tap is a label or a layer's path, not %s", tree_words(f->arena, t));
+            if (t->kind != TREE_TEXT)
+                file_error(f, t->span, "a tap is a label or a layer's path, not %s", tree_words(f->arena, t));
         } else {
             const struct label *l = strmap_get(inner->labels, v.s);
             ref = l ? l->ref : group_output(f->ast, layers_path(f->arena, inner->path, v.s));
@@ -113,7 +118,8 @@ static void expand_taps(struct spec_file *f, struct scope *s, const struct tree 
     }
 }
 
-static void check_input(struct spec_file *f, const struct spec_file *used, const struct tree *t, const struct tree *key, int ref)
+static void check_input(struct spec_file *f, const struct spec_file *used, const struct tree *t, const struct tree *key,
+                        int ref)
 {
     struct ast *ast = f->ast;
     const struct spec_tensor *in = &used->inputs[0];
@@ -121,7 +127,8 @@ static void check_input(struct spec_file *f, const struct spec_file *used, const
     ast->checks = layers_grow(f->arena, ast->checks, ast->nchecks, &ast->cap_checks, sizeof *ast->checks);
     const struct tree *spec = tree_get(t, "spec");
     struct flat_check *c = &ast->checks[ast->nchecks++];
-    *c = (struct flat_check){.ref = ref, .rank = in->rank, .span = spec ? spec->span : key->span, .spec = used->name, .input = in->name};
+    *c = (struct flat_check){
+        .ref = ref, .rank = in->rank, .span = spec ? spec->span : key->span, .spec = used->name, .input = in->name};
     memcpy(c->dim, in->dim, sizeof c->dim);
 }
 
@@ -129,11 +136,13 @@ static void expand_one(struct spec_file *f, struct scope *s, const struct tree *
 {
     const struct tree *taps = tree_get(t, "taps");
     bool ok = file_is_map(f, t, "use") && file_check_keys(f, t, "use", use_keys, NUSE);
-    if (ok && (!taps || taps->kind != TREE_MAP || taps->count == 0)) file_error(f, taps ? taps->span : key->span, "use needs 'taps', a map from labels to the used spec's layers");
+    if (ok && (!taps || taps->kind != TREE_MAP || taps->count == 0))
+        file_error(f, taps ? taps->span : key->span, "use needs 'taps', a map from labels to the used spec's layers");
     const char *name = key->text;
     if (tree_get(t, "name")) name = use_text(s, t, key, "name");
     if (name && !is_name(name, true)) {
-        file_error(f, tree_get(t, "name") ? tree_get(t, "name")->span : key->span, "'%s' can't be a name: letters, digits and _, with dots between parts", name);
+        file_error(f, tree_get(t, "name") ? tree_get(t, "name")->span : key->span,
+                   "'%s' can't be a name: letters, digits and _, with dots between parts", name);
         name = NULL;
     }
     struct spec_file *used = ok && name && taps && taps->kind == TREE_MAP ? open_used(f, s, key, t) : NULL;
@@ -143,14 +152,16 @@ static void expand_one(struct spec_file *f, struct scope *s, const struct tree *
     }
     if (used && used->unknown) used = NULL;
     if (!used) { /* no further errors about its labels */
-        for (int i = 0; taps && taps->kind == TREE_MAP && i < taps->count; i++) add_label(s, key->text, taps->keys[i], REF_BAD);
+        for (int i = 0; taps && taps->kind == TREE_MAP && i < taps->count; i++)
+            add_label(s, key->text, taps->keys[i], REF_BAD);
         return;
     }
     int ref = use_input(f, s, t);
     struct strmap labels;
     strmap_init(&labels, f->arena);
     struct frame *frame = ARENA_NEW(f->arena, struct frame);
-    *frame = (struct frame){.parent = s->frame, .what = arena_printf(f->arena, "spec %s", used->name), .span = key->span};
+    *frame =
+        (struct frame){.parent = s->frame, .what = arena_printf(f->arena, "spec %s", used->name), .span = key->span};
     struct scope inner = file_scope(used, true, &labels);
     inner.frame = frame;
     inner.path = inner.param_path = layers_path(f->arena, s->path, name);

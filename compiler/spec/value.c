@@ -16,7 +16,8 @@ static struct diag *vreport(const struct spec_file *f, struct span at, const cha
 {
     if (diags_errors(f->diags) >= AST_MAX_ERRORS) return NULL;
     struct diag *g = diag_error(f->diags, at, "%s", arena_vprintf(f->arena, fmt, ap));
-    if (diags_errors(f->diags) == AST_MAX_ERRORS) diag_warn(f->diags, (struct span){0}, "only the first %d errors are reported", AST_MAX_ERRORS);
+    if (diags_errors(f->diags) == AST_MAX_ERRORS)
+        diag_warn(f->diags, (struct span){0}, "only the first %d errors are reported", AST_MAX_ERRORS);
     return g;
 }
 
@@ -47,7 +48,8 @@ struct diag *scope_error(const struct scope *s, struct span at, const char *fmt,
     return g;
 }
 
-void file_suggest(const struct spec_file *f, struct diag *g, const char *word, const char *what, const char *const *names, size_t count)
+void file_suggest(const struct spec_file *f, struct diag *g, const char *word, const char *what,
+                  const char *const *names, size_t count)
 {
     if (!g) return;
     struct buf b;
@@ -118,7 +120,8 @@ const char *type_words_of(enum ast_type t)
 static bool expected(const struct scope *s, const struct tree *t, enum ast_type want)
 {
     struct diag *g = scope_error(s, t->span, "expected %s, not %s", type_words_of(want), tree_words(s->file->arena, t));
-    if (want == AST_INT && t->kind == TREE_TEXT && strchr(t->text, '$')) diag_note(g, "a parameter is written $name, an expression $(…), without quotes");
+    if (want == AST_INT && t->kind == TREE_TEXT && strchr(t->text, '$'))
+        diag_note(g, "a parameter is written $name, an expression $(…), without quotes");
     return false;
 }
 
@@ -171,7 +174,8 @@ static bool is_faulty_tap(const struct scope *s, const char *text)
 {
     const char *dot = strchr(text, '.');
     if (!dot) return false;
-    const struct tree *use = tree_get(tree_get(s->file->root, "use"), arena_strndup(s->file->arena, text, (size_t)(dot - text)));
+    const struct tree *use =
+        tree_get(tree_get(s->file->root, "use"), arena_strndup(s->file->arena, text, (size_t)(dot - text)));
     const struct tree *taps = tree_get(use, "taps");
     return use && (!taps || taps->kind != TREE_MAP);
 }
@@ -190,7 +194,10 @@ int value_label(const struct scope *s, const struct tree *at, const char *text)
     if (s->has_in) names[n++] = "in";
     if (s->has_in) names[n++] = "prev";
     file_suggest(s->file, g, text, "labels here", names, n);
-    if (n < 3) diag_note(g, "`as: %s` gives a layer's output that label; a block sees only its own labels and those it is given", is_name(text, false) ? text : "…");
+    if (n < 3)
+        diag_note(g,
+                  "`as: %s` gives a layer's output that label; a block sees only its own labels and those it is given",
+                  is_name(text, false) ? text : "…");
     return REF_BAD;
 }
 
@@ -238,9 +245,16 @@ static bool param_value(const struct scope *s, struct span at, const char *name,
     return true;
 }
 
-/* ---- arithmetic: sum := product {(+|-) product}, product := unary {(*|//|%) unary}, unary := - unary | ( sum ) | integer | name */
+/* ---- arithmetic: sum := product {(+|-) product}, product := unary {(*|//|%) unary}, unary := - unary | ( sum ) |
+   integer | name */
 
-struct expr { const struct scope *s; const struct tree *t; const char *p; int depth; bool known; };
+struct expr {
+    const struct scope *s;
+    const struct tree *t;
+    const char *p;
+    int depth;
+    bool known;
+};
 
 static bool expr_fail(const struct expr *e, const char *at, size_t len, const char *what)
 {
@@ -301,7 +315,8 @@ static bool expr_unary(struct expr *e, int64_t *out)
         e->p++;
         int64_t x = 0;
         ok = expr_unary(e, &x);
-        if (ok && __builtin_sub_overflow((int64_t)0, x, out)) return expr_fail(e, at, 1, "the value does not fit into 64 bits");
+        if (ok && __builtin_sub_overflow((int64_t)0, x, out))
+            return expr_fail(e, at, 1, "the value does not fit into 64 bits");
     } else if (isdigit((unsigned char)*at)) {
         ok = expr_number(e, out);
     } else if (isalpha((unsigned char)*at) || *at == '_') {
@@ -402,7 +417,8 @@ static bool convert(const struct scope *s, const struct tree *t, enum ast_type w
         v->s = v->known ? arena_printf(s->file->arena, "%lld", (long long)v->i) : NULL;
         return true;
     }
-    struct diag *g = scope_error(s, t->span, "expected %s, but '%s' is %s", type_words_of(want), t->text, type_words_of(v->type));
+    struct diag *g =
+        scope_error(s, t->span, "expected %s, but '%s' is %s", type_words_of(want), t->text, type_words_of(v->type));
     if (want == AST_LABEL) diag_note(g, "declare the block's parameter as {type: label}");
     return false;
 }
@@ -419,7 +435,8 @@ bool value_eval(const struct scope *s, const struct tree *t, enum ast_type want,
             if (strcmp(t->keys[i]->text, "match") != 0) ok &= value_eval(s, t->items[i], want, &v);
         return ok;
     }
-    if (t->kind == TREE_TEXT && !t->quoted && t->text[0] == '$') return eval_dollar(s, t, out) && convert(s, t, want, out);
+    if (t->kind == TREE_TEXT && !t->quoted && t->text[0] == '$')
+        return eval_dollar(s, t, out) && convert(s, t, want, out);
     return value_literal(s, t, want, out);
 }
 
@@ -429,11 +446,13 @@ bool value_any(const struct scope *s, const struct tree *t, struct ast_value *ou
     return value_literal(s, t, t->kind == TREE_TEXT ? value_type_of(t) : AST_TEXT, out);
 }
 
-bool value_int(const struct scope *s, const struct tree *t, int64_t min, int64_t max, const char *what, struct ast_value *out)
+bool value_int(const struct scope *s, const struct tree *t, int64_t min, int64_t max, const char *what,
+               struct ast_value *out)
 {
     if (!value_eval(s, t, AST_INT, out)) return false;
     if (!out->known || (out->i >= min && out->i <= max)) return true;
-    scope_error(s, t->span, "%s must be from %lld to %lld, not %lld", what, (long long)min, (long long)max, (long long)out->i);
+    scope_error(s, t->span, "%s must be from %lld to %lld, not %lld", what, (long long)min, (long long)max,
+                (long long)out->i);
     return false;
 }
 
@@ -514,7 +533,8 @@ bool value_match(const struct scope *s, const struct tree *t, const struct tree 
         *chosen = tree_get(t, name);
         return true;
     }
-    struct diag *g = scope_error(s, subject->span, "match: there is no case for '%s', which is %s here", subject->text, name);
+    struct diag *g =
+        scope_error(s, subject->span, "match: there is no case for '%s', which is %s here", subject->text, name);
     const char **names = ARENA_ARRAY(s->file->arena, const char *, t->count);
     size_t n = 0;
     for (int i = 0; i < t->count; i++)

@@ -9,13 +9,13 @@ struct reader {
     struct arena *arena;
     struct diags *diags;
     const struct source *src;
-    size_t skip;            /* bytes of the text before the document, all in line 1 */
+    size_t skip; /* bytes of the text before the document, all in line 1 */
     yaml_parser_t parser;
     struct strmap anchors;
     int depth;
     int64_t nodes;
-    bool failed;            /* nothing sensible follows */
-    bool faulty;            /* an error that would only lead to further ones: no tree comes back */
+    bool failed; /* nothing sensible follows */
+    bool faulty; /* an error that would only lead to further ones: no tree comes back */
 };
 
 /* ---- the text itself, before libyaml sees it */
@@ -23,7 +23,11 @@ struct reader {
 /* The length of the UTF-8 sequence at P, or 0 (RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF). */
 static size_t utf8_length(const unsigned char *p, size_t left, uint32_t *code)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    size_t n = p[0] < 0x80                   ? 1
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+               : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                             : 0;
     if (n == 0 || n > left) return 0;
     uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
     for (size_t i = 1; i < n; i++) {
@@ -52,7 +56,8 @@ static bool check_text(struct reader *r)
         size_t n = utf8_length(p, (size_t)(end - p), &c);
         if (n == 0 && !told) diag_error(r->diags, at, "byte 0x%02x is not UTF-8; a spec is UTF-8 text", *p);
         else if (n && c == 0 && !told) diag_error(r->diags, at, "a NUL byte; a spec is text");
-        else if (n && !is_allowed(c) && !told) diag_error(r->diags, at, "the control character U+%04X is not allowed", c);
+        else if (n && !is_allowed(c) && !told)
+            diag_error(r->diags, at, "the control character U+%04X is not allowed", c);
         else if (c == '\t' && indent && !told) diag_error(r->diags, at, "a tab in the indentation; YAML wants spaces");
         else goto next;
         ok = false;
@@ -81,12 +86,19 @@ static struct span span_between(const struct reader *r, yaml_mark_t start, yaml_
     return s;
 }
 
-static struct span event_span(const struct reader *r, const yaml_event_t *e) { return span_between(r, e->start_mark, e->end_mark); }
+static struct span event_span(const struct reader *r, const yaml_event_t *e)
+{
+    return span_between(r, e->start_mark, e->end_mark);
+}
 
 /* What libyaml's words mean to somebody who writes a spec. */
-static const struct { const char *problem, *advice; } advices[] = {
-    {"mapping values are not allowed in this context", "a ':' too many, or the line is indented deeper than the one above"},
-    {"did not find expected ',' or '}'", "is a ',' or the closing '}' missing? an expression is $(…): braces are not allowed inside {…}"},
+static const struct {
+    const char *problem, *advice;
+} advices[] = {
+    {"mapping values are not allowed in this context",
+     "a ':' too many, or the line is indented deeper than the one above"},
+    {"did not find expected ',' or '}'",
+     "is a ',' or the closing '}' missing? an expression is $(…): braces are not allowed inside {…}"},
     {"did not find expected ',' or ']'", "is a ',' or the closing ']' missing?"},
     {"did not find expected key", "the keys of a map must be indented alike"},
     {"did not find expected '-' indicator", "the items of a list must be indented alike"},
@@ -103,7 +115,9 @@ static void syntax_error(struct reader *r)
     r->failed = true;
     if (r->skip && at.line > 1) at = (struct span){r->src, 1, (uint32_t)r->src->len + 1, 1}; /* the end of an option */
     struct diag *g = diag_error(r->diags, at, "YAML: %s", problem);
-    if (p->context) diag_note(g, "%s that begins at line %zu, column %zu", p->context, p->context_mark.line + 1, p->context_mark.column + 1 + (p->context_mark.line ? 0 : r->skip));
+    if (p->context)
+        diag_note(g, "%s that begins at line %zu, column %zu", p->context, p->context_mark.line + 1,
+                  p->context_mark.column + 1 + (p->context_mark.line ? 0 : r->skip));
     for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
         if (strcmp(advices[i].problem, problem) == 0) diag_note(g, "%s", advices[i].advice);
 }
@@ -131,7 +145,9 @@ static struct tree *new_tree(struct reader *r, enum tree_kind kind, struct span 
 static bool too_many(struct reader *r, struct span at)
 {
     if (r->nodes <= YAML_MAX_NODES) return false;
-    if (!r->failed) diag_error(r->diags, at, "the file has more than %d values, counting what each alias stands for", YAML_MAX_NODES);
+    if (!r->failed)
+        diag_error(r->diags, at, "the file has more than %d values, counting what each alias stands for",
+                   YAML_MAX_NODES);
     r->failed = true;
     return true;
 }
@@ -142,7 +158,8 @@ static void check_tag(struct reader *r, const yaml_char_t *tag, struct span at)
     if (!tag) return;
     const char *name = (const char *)tag;
     bool is_core = strncmp(name, core, sizeof core - 1) == 0;
-    struct diag *g = diag_error(r->diags, at, "the tag '%s%s' is not allowed", is_core ? "!!" : "", is_core ? name + sizeof core - 1 : name);
+    struct diag *g = diag_error(r->diags, at, "the tag '%s%s' is not allowed", is_core ? "!!" : "",
+                                is_core ? name + sizeof core - 1 : name);
     r->faulty = true;
     diag_note(g, "what a value means is decided by the place where it stands; quotes make it text");
 }
@@ -180,7 +197,10 @@ static struct tree *read_alias(struct reader *r, yaml_event_t *e)
 }
 
 /* A growing array of nodes. */
-struct list { struct tree **items; int count, cap; };
+struct list {
+    struct tree **items;
+    int count, cap;
+};
 
 static void push(struct reader *r, struct list *l, struct tree *t)
 {
@@ -199,7 +219,9 @@ static struct tree *read_list(struct reader *r, yaml_event_t *start)
     struct tree *t = new_tree(r, TREE_LIST, event_span(r, start));
     bool flow = start->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
     yaml_mark_t from = start->start_mark;
-    char *anchor = start->data.sequence_start.anchor ? arena_strdup(r->arena, (const char *)start->data.sequence_start.anchor) : NULL;
+    char *anchor = start->data.sequence_start.anchor
+                       ? arena_strdup(r->arena, (const char *)start->data.sequence_start.anchor)
+                       : NULL;
     check_tag(r, start->data.sequence_start.tag, t->span);
     struct list items = {0};
     for (yaml_event_t e; next_event(r, &e); yaml_event_delete(&e)) {
@@ -227,7 +249,8 @@ static bool check_key(struct reader *r, const struct tree *key, struct strmap *s
         return false;
     }
     if (strcmp(key->text, "<<") == 0 && !key->quoted) {
-        diag_error(r->diags, key->span, "merging with '<<' is not allowed: write the keys out, or use a block with parameters");
+        diag_error(r->diags, key->span,
+                   "merging with '<<' is not allowed: write the keys out, or use a block with parameters");
         r->faulty = true;
         return false;
     }
@@ -273,7 +296,9 @@ static struct tree *read_map(struct reader *r, yaml_event_t *start)
 {
     struct tree *t = new_tree(r, TREE_MAP, event_span(r, start));
     check_tag(r, start->data.mapping_start.tag, t->span);
-    char *anchor = start->data.mapping_start.anchor ? arena_strdup(r->arena, (const char *)start->data.mapping_start.anchor) : NULL;
+    char *anchor = start->data.mapping_start.anchor
+                       ? arena_strdup(r->arena, (const char *)start->data.mapping_start.anchor)
+                       : NULL;
     read_pairs(r, t, start->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE, start->start_mark);
     if (anchor) strmap_set(&r->anchors, anchor, t);
     return t;
@@ -335,7 +360,8 @@ struct tree *yaml_parse(struct arena *a, struct diags *d, const struct source *s
 {
     struct reader r = {.arena = a, .diags = d, .src = src, .skip = skip};
     if (src->len > YAML_MAX_BYTES) {
-        diag_error(d, (struct span){.src = src}, "the file has %zu bytes; a spec has at most %d", src->len, YAML_MAX_BYTES);
+        diag_error(d, (struct span){.src = src}, "the file has %zu bytes; a spec has at most %d", src->len,
+                   YAML_MAX_BYTES);
         return NULL;
     }
     if (!check_text(&r)) return NULL;

@@ -1,6 +1,6 @@
-/* yaml.h: YAML text -> a tree whose every node knows its place. Only what a spec needs of YAML: texts, lists, maps, anchors and
-   aliases; tags, merges ('<<'), several documents and duplicate keys are errors, and size, depth and expansion are capped.
-   What a scalar means is decided later, by the place where it stands. */
+/* yaml.h: YAML text -> a tree whose every node knows its place. Only what a spec needs of YAML: texts, lists, maps,
+   anchors and aliases; tags, merges ('<<'), several documents and duplicate keys are errors, and size, depth and
+   expansion are capped. What a scalar means is decided later, by the place where it stands. */
 #ifndef RNC_SPEC_YAML_H
 #define RNC_SPEC_YAML_H
 
@@ -9,23 +9,23 @@
 #include "base/diag.h"
 
 enum {
-    YAML_MAX_BYTES = 1 << 20,  /* of a file */
-    YAML_MAX_DEPTH = 64,       /* of lists and maps in each other */
-    YAML_MAX_NODES = 200000,   /* counting what every alias stands for */
+    YAML_MAX_BYTES = 1 << 20, /* of a file */
+    YAML_MAX_DEPTH = 64,      /* of lists and maps in each other */
+    YAML_MAX_NODES = 200000,  /* counting what every alias stands for */
 };
 
 enum tree_kind { TREE_TEXT, TREE_LIST, TREE_MAP };
 
 struct tree {
     enum tree_kind kind;
-    struct span span;      /* a text: all of it; a flow list or map on one line: all of it; else its first character */
-    bool quoted;           /* a text in quotes, or a block text: never a number, an expression or nothing */
-    const char *text;      /* TREE_TEXT; "" for an empty value */
+    struct span span; /* a text: all of it; a flow list or map on one line: all of it; else its first character */
+    bool quoted;      /* a text in quotes, or a block text: never a number, an expression or nothing */
+    const char *text; /* TREE_TEXT; "" for an empty value */
     int count;
-    struct tree **keys;    /* TREE_MAP: texts */
-    struct tree **items;   /* TREE_LIST, TREE_MAP */
-    int64_t weight;        /* nodes below and with this one, aliases written out */
-    void *parsed;          /* what spec/ made of it, so that it is made once */
+    struct tree **keys;  /* TREE_MAP: texts */
+    struct tree **items; /* TREE_LIST, TREE_MAP */
+    int64_t weight;      /* nodes below and with this one, aliases written out */
+    void *parsed;        /* what spec/ made of it, so that it is made once */
 };
 
 /* The document in SRC from byte SKIP on, or NULL with diagnostics. Everything belongs to the arena. */

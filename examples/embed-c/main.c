@@ -1,4 +1,5 @@
-/* A handwritten digit, classified by a network that was compiled into this program:  classify WEIGHTS.safetensors IMAGE.pgm */
+/* A handwritten digit, classified by a network that was compiled into this program:  classify WEIGHTS.safetensors
+   IMAGE.pgm */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static const void *find_tensor(const char *file, size_t size, const char *name, 
     memcpy(&head, file, 8);
     snprintf(key, sizeof key, "\"%s\":", name);
     const char *entry = strstr(file + 8, key), *offsets = entry ? strstr(entry, "\"data_offsets\":") : NULL;
-    if (!offsets || sscanf(offsets, "\"data_offsets\":[%lu,%lu]", &begin, &end) != 2) die(name, "is not in the weights file");
+    if (!offsets || sscanf(offsets, "\"data_offsets\":[%lu,%lu]", &begin, &end) != 2)
+        die(name, "is not in the weights file");
     if (end - begin != bytes || 8 + head + end > size) die(name, "has another size in the weights file");
     return file + 8 + head + begin;
 }
@@ -43,7 +45,7 @@ static void load_weights(struct rnc_instance *net, const char *path)
 {
     size_t size;
     char *file = read_file(path, &size);
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
 /* One line for each tensor that the network wants. */
 #define LOAD(name, type, count, rank, d0, d1, d2, d3) \
     if (!rnc_set(net, name, find_tensor(file, size, name, (count) * sizeof(type)), &s)) die(path, s.message);
@@ -57,7 +59,8 @@ static void load_image(float *image, const char *path)
 {
     int w, h, max, x;
     FILE *f = fopen(path, "r");
-    if (!f || fscanf(f, "P2 %d %d %d", &w, &h, &max) != 3 || w != SIZE || h != SIZE) die(path, "is not a 20×20 plain PGM");
+    if (!f || fscanf(f, "P2 %d %d %d", &w, &h, &max) != 3 || w != SIZE || h != SIZE)
+        die(path, "is not a 20×20 plain PGM");
     for (int i = 0; i < SIZE * SIZE; i++) {
         if (fscanf(f, "%d", &x) != 1) die(path, "is cut short");
         image[i] = (float)x / (float)max;
@@ -69,7 +72,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3) die("usage", "classify WEIGHTS.safetensors IMAGE.pgm");
     float image[RNC_RESNET20_INPUT_IMAGE_ELEMENTS], logits[CLASSES];
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_pool *pool = rnc_pool_new(0, &s); /* one thread for each CPU */
     if (!pool) die("threads", s.message);
     struct rnc_parallel par = rnc_pool_parallel(pool);
@@ -78,9 +81,9 @@ int main(int argc, char **argv)
     load_weights(net, argv[1]);
     load_image(image, argv[2]);
 
-    const void *in[RNC_RESNET20_NINPUTS] = { image };
-    void *out[RNC_RESNET20_NOUTPUTS] = { logits };
-    struct rnc_run run = { .n = 1 };
+    const void *in[RNC_RESNET20_NINPUTS] = {image};
+    void *out[RNC_RESNET20_NOUTPUTS] = {logits};
+    struct rnc_run run = {.n = 1};
     if (!rnc_execute(net, &run, in, out, NULL, &s)) die("model", s.message);
 
     int best = 0;

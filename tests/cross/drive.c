@@ -1,10 +1,10 @@
 /* drive.c: runs a model compiled ahead of time on numbers that are the same on every machine:  drive OUT [REFERENCE]
 
-   Writes its outputs, and after two training steps its new state, to OUT as plain numbers. With a REFERENCE, what another machine wrote,
-   each tensor must agree with it (‖a − b‖ / ‖b‖): sums are taken in the order of each machine's vectors. In training a rounding that
-   puts one value on the other side of a ReLU, or makes another pixel the largest of a pool, moves whole gradients by a percent (AVX2
-   and AVX-512 code differ as much), which a wrong kernel exceeds by far.
-   Compile with -DMODEL=rnc_resnet20, the object's symbol. */
+   Writes its outputs, and after two training steps its new state, to OUT as plain numbers. With a REFERENCE, what
+   another machine wrote, each tensor must agree with it (‖a − b‖ / ‖b‖): sums are taken in the order of each machine's
+   vectors. In training a rounding that puts one value on the other side of a ReLU, or makes another pixel the largest
+   of a pool, moves whole gradients by a percent (AVX2 and AVX-512 code differ as much), which a wrong kernel exceeds by
+   far. Compile with -DMODEL=rnc_resnet20, the object's symbol. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,11 @@
 enum { STEPS = 2, THREADS = 2 };
 extern const struct rnc_model MODEL;
 
-struct files { FILE *out, *reference; int tensors, bad; double worst; };
+struct files {
+    FILE *out, *reference;
+    int tensors, bad;
+    double worst;
+};
 
 /* Numbers that are rounded to bf16 may fall to either side of a middle: see tests/diff. */
 static bool rounds_to_bf16(void)
@@ -60,8 +64,12 @@ static void fill(const struct rnc_tensor *t, void *plain, uint64_t seed)
     int64_t count = rnc_elements(&t->type), fan = 1;
     for (int k = 1; k < t->type.rank; k++) fan *= t->type.dim[k];
     bool weight = t->role == RNC_ROLE_PARAM && t->type.rank > 1;
-    bool near_one = t->role <= RNC_ROLE_BUFFER && t->type.rank == 1 && (ends_with(t->name, "weight") || ends_with(t->name, "var"));
-    float scale = weight ? sqrtf(6.0f / (float)fan) : t->role == RNC_ROLE_INPUT ? 1 : t->role == RNC_ROLE_OPTIM ? 0 : 0.1f;
+    bool near_one =
+        t->role <= RNC_ROLE_BUFFER && t->type.rank == 1 && (ends_with(t->name, "weight") || ends_with(t->name, "var"));
+    float scale = weight                      ? sqrtf(6.0f / (float)fan)
+                  : t->role == RNC_ROLE_INPUT ? 1
+                  : t->role == RNC_ROLE_OPTIM ? 0
+                                              : 0.1f;
     for (int64_t i = 0; i < count; i++) {
         float x = number(&seed);
         if (t->type.dtype == RNC_I64) ((int64_t *)plain)[i] = t->role == RNC_ROLE_TARGET ? (int64_t)(x + 1) : 0;
@@ -101,7 +109,8 @@ static void check(struct files *f, const struct rnc_tensor *t, const float *x)
     if (error > f->worst) f->worst = error;
     if (error <= tolerance(t)) return;
     f->bad++;
-    fprintf(stderr, "drive: %s %s differs: relative error %.3g, allowed %.1g\n", MODEL.name, t->name, error, tolerance(t));
+    fprintf(stderr, "drive: %s %s differs: relative error %.3g, allowed %.1g\n", MODEL.name, t->name, error,
+            tolerance(t));
 }
 
 static void set_state(struct rnc_instance *net, struct rnc_status *s)
@@ -146,25 +155,26 @@ static void results(struct files *f, struct rnc_instance *net, void *const *out,
 int main(int argc, char **argv)
 {
     if (argc < 2) die("usage", "drive OUT [REFERENCE]");
-    struct files f = { .out = fopen(argv[1], "wb"), .reference = argc > 2 ? fopen(argv[2], "rb") : NULL };
+    struct files f = {.out = fopen(argv[1], "wb"), .reference = argc > 2 ? fopen(argv[2], "rb") : NULL};
     if (!f.out || (argc > 2 && !f.reference)) die(argv[argc - 1], "cannot be opened");
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_pool *pool = rnc_pool_new(THREADS, &s);
     if (!pool) die(MODEL.name, s.message);
     struct rnc_parallel par = rnc_pool_parallel(pool);
     struct rnc_instance *net = rnc_open(&MODEL, &par, 0, &s);
     if (!net) die(MODEL.name, s.message);
-    void *in[16] = { 0 }, *out[16] = { 0 };
+    void *in[16] = {0}, *out[16] = {0};
     if (MODEL.ninputs > 16 || MODEL.noutputs > 16) die(MODEL.name, "too many inputs or outputs");
     set_state(net, &s);
     buffers(in, out);
     for (int step = 1; step <= (MODEL.train ? STEPS : 1); step++) {
-        struct rnc_run run = { .n = MODEL.batch, .step = step, .seed = 1, .lr = 1e-3 };
+        struct rnc_run run = {.n = MODEL.batch, .step = step, .seed = 1, .lr = 1e-3};
         if (!rnc_execute(net, &run, (const void *const *)in, out, NULL, &s)) die(MODEL.name, s.message);
     }
     results(&f, net, out, &s);
     if (fclose(f.out) != 0) die(argv[1], "cannot be written");
-    printf("%s for %s, %u lanes: %d tensors, largest relative error %.2g\n", MODEL.name, MODEL.cpu, MODEL.lanes, f.tensors, f.worst);
+    printf("%s for %s, %u lanes: %d tensors, largest relative error %.2g\n", MODEL.name, MODEL.cpu, MODEL.lanes,
+           f.tensors, f.worst);
     rnc_close(net);
     rnc_pool_free(pool);
     return f.bad != 0;

@@ -1,10 +1,13 @@
-/* test_diff.c: whole small networks, compiled against the reference interpreter, value by value, from the root of the repository:
+/* test_diff.c: whole small networks, compiled against the reference interpreter, value by value, from the root of the
+   repository:
 
-       build/tests/diff/test_diff [NET[/MODE]]…     the networks of tests/diff/nets and shipped specs in small; -v names every test; --ir prints the graph;
+       build/tests/diff/test_diff [NET[/MODE]]…     the networks of tests/diff/nets and shipped specs in small; -v names
+   every test; --ir prints the graph;
                                                    --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
 
-   Modes: infer (all passes, folding included), sgd, winograd and adam (one whole training step: gradients of everything, new state), each at
-   several batch sizes and with batches that are not full; infer.bf16 and sgd.bf16: activations stored as bf16. */
+   Modes: infer (all passes, folding included), sgd, winograd and adam (one whole training step: gradients of
+   everything, new state), each at several batch sizes and with batches that are not full; infer.bf16 and sgd.bf16:
+   activations stored as bf16. */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +22,14 @@
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 
-struct mode { const char *name; int64_t batch, n[2]; int nruns; enum update_kind update; bool bf16; int winograd; };
+struct mode {
+    const char *name;
+    int64_t batch, n[2];
+    int nruns;
+    enum update_kind update;
+    bool bf16;
+    int winograd;
+};
 static const struct mode modes[] = {
     {"infer", 3, {3, 2}, 2, UPDATE_NONE, false, 0},
     {"infer1", 1, {1}, 1, UPDATE_NONE, false, 0},
@@ -36,17 +46,37 @@ enum { NMODES = sizeof modes / sizeof modes[0], NBF16 = sizeof bf16_modes / size
 #define ROUNDING_FACTOR 4
 
 /* A spec by path or name, with parameters that make it small. */
-struct net { const char *path; struct override params[3]; int nparams; int nmodes; double slack; /* the first modes only (0: all); times what rounding may be (0: 1) */ };
+struct net {
+    const char *path;
+    struct override params[3];
+    int nparams;
+    int nmodes;
+    double slack; /* the first modes only (0: all); times what rounding may be (0: 1) */
+};
 static const struct net shipped[] = {
     {"resnet20", {{"n", "1"}, {"size", "16"}, {"classes", "10"}}, 3, 5, 1},
     {"resnet18", {{"width", "8"}, {"size", "64"}, {"classes", "10"}}, 3, 4, 2},
-    {"resnet50", {{"width", "4"}, {"size", "64"}, {"stride_on", "conv1"}}, 3, 2, 1}, /* its gradients: tests/vectors, on a batch that rounding does less harm to */
+    {"resnet50",
+     {{"width", "4"}, {"size", "64"}, {"stride_on", "conv1"}},
+     3,
+     2,
+     1}, /* its gradients: tests/vectors, on a batch that rounding does less harm to */
     {"unet", {{"width", "6"}, {"size", "32"}, {"classes", "3"}}, 3, 4, 2},
-    {"unet", {{"width", "16"}, {"size", "32"}, {"classes", "3"}}, 3, 2, 1}, /* concats in parts; its gradients: nets/skips.yaml, without kinks */
+    {"unet",
+     {{"width", "16"}, {"size", "32"}, {"classes", "3"}},
+     3,
+     2,
+     1}, /* concats in parts; its gradients: nets/skips.yaml, without kinks */
 };
 enum { NSHIPPED = sizeof shipped / sizeof shipped[0] };
 
-struct testing { struct arena *arena; const char *program; const struct target *target; bool verbose, ir; int passed, failed; };
+struct testing {
+    struct arena *arena;
+    const char *program;
+    const struct target *target;
+    bool verbose, ir;
+    int passed, failed;
+};
 
 /* ---- numbers for a network */
 
@@ -54,8 +84,8 @@ struct testing { struct arena *arena; const char *program; const struct target *
 static int64_t classes_of(const struct graph *g, const struct value *target)
 {
     GRAPH_EACH(g, n)
-        for (int i = 1; i < n->nin; i++)
-            if (n->in[i] == target) return n->in[0]->type.dim[1];
+    for (int i = 1; i < n->nin; i++)
+        if (n->in[i] == target) return n->in[0]->type.dim[1];
     return 1;
 }
 
@@ -76,7 +106,8 @@ static void range_of(const struct value *v, double *low, double *high)
     } else if (v->kind == VALUE_TARGET || strncmp(v->name, "optim.exp_avg_sq.", 17) == 0) {
         *low = 0.05;
         *high = 0.95;
-    } else if (ends_with(v->name, "running_var") || (v->type.rank == 1 && v->kind == VALUE_PARAM && ends_with(v->name, "weight"))) {
+    } else if (ends_with(v->name, "running_var") ||
+               (v->type.rank == 1 && v->kind == VALUE_PARAM && ends_with(v->name, "weight"))) {
         *low = 0.5;
         *high = 1.5;
     } else if (v->kind == VALUE_PARAM && v->type.rank > 1) {
@@ -116,9 +147,20 @@ static const char *diagnostics(struct arena *a, struct diags *d)
 
 static bool differentiate(struct graph *g, struct diags *d, const struct testing *t, const struct mode *m)
 {
-    struct pass_context c = {.arena = g->arena, .diags = d, .target = *t->target, .verify = true, .train = {
-        .grad_outputs = true, .input_grads = true, .update = m->update, .momentum = m->update == UPDATE_SGD ? 0.9 : 0, .weight_decay = 0.01,
-        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .nesterov = true, .decoupled = true}};
+    struct pass_context c = {.arena = g->arena,
+                             .diags = d,
+                             .target = *t->target,
+                             .verify = true,
+                             .train = {.grad_outputs = true,
+                                       .input_grads = true,
+                                       .update = m->update,
+                                       .momentum = m->update == UPDATE_SGD ? 0.9 : 0,
+                                       .weight_decay = 0.01,
+                                       .beta1 = 0.9,
+                                       .beta2 = 0.999,
+                                       .eps = 1e-8,
+                                       .nesterov = true,
+                                       .decoupled = true}};
     return pass_run(g, &c, "autodiff");
 }
 
@@ -143,8 +185,16 @@ static const char *test(const struct testing *t, struct arena *a, const struct n
     struct ref_run runs[2];
     for (int i = 0; i < m->nruns; i++) runs[i] = (struct ref_run){.n = m->n[i], .lr = 0.01, .step = 3 - i, .seed = 11};
     struct comparison_plan plan = {
-        .graph = g, .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done), .target = t->target,
-        .winograd = m->winograd, .runs = runs, .nruns = m->nruns, .fill = fill, .ctx = g, .tolerance = train ? slack * 2e-5 : 1e-5, .value_tolerance = slack * 2e-5,
+        .graph = g,
+        .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done),
+        .target = t->target,
+        .winograd = m->winograd,
+        .runs = runs,
+        .nruns = m->nruns,
+        .fill = fill,
+        .ctx = g,
+        .tolerance = train ? slack * 2e-5 : 1e-5,
+        .value_tolerance = slack * 2e-5,
     };
     if (m->bf16) {
         plan.dtype = DT_BF16;
@@ -195,7 +245,8 @@ static bool wanted(const char *net, const struct mode *m, int argc, char **argv)
         if (argv[i][0] == '-') continue;
         size_t n = strcspn(argv[i], "/");
         any = true;
-        if (strlen(net) == n && strncmp(argv[i], net, n) == 0 && (!argv[i][n] || strcmp(argv[i] + n + 1, m->name) == 0)) return true;
+        if (strlen(net) == n && strncmp(argv[i], net, n) == 0 && (!argv[i][n] || strcmp(argv[i] + n + 1, m->name) == 0))
+            return true;
     }
     return !any;
 }
@@ -204,7 +255,8 @@ static void run_modes(struct testing *t, const struct net *net, int argc, char *
 {
     for (int k = 0; k < (net->nmodes ? net->nmodes : NMODES); k++)
         if (wanted(base_name(t->arena, net->path), &modes[k], argc, argv)) run(t, net, &modes[k]);
-    bool inference = net->nmodes && modes[net->nmodes - 1].update == UPDATE_NONE; /* whose gradients no rounding leaves alone */
+    bool inference =
+        net->nmodes && modes[net->nmodes - 1].update == UPDATE_NONE; /* whose gradients no rounding leaves alone */
     for (int k = 0; k < NBF16 - inference; k++)
         if (wanted(base_name(t->arena, net->path), &bf16_modes[k], argc, argv)) run(t, net, &bf16_modes[k]);
 }

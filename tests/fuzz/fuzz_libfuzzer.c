@@ -1,4 +1,5 @@
-/* fuzz_libfuzzer.c: the target named by RNC_FUZZ_TARGET (default spec) for libFuzzer; `make fuzz TARGET=ir SECONDS=300` builds and runs it. */
+/* fuzz_libfuzzer.c: the target named by RNC_FUZZ_TARGET (default spec) for libFuzzer; `make fuzz TARGET=ir SECONDS=300`
+   builds and runs it. */
 #include <stdlib.h>
 #include <string.h>
 #include "targets.h"

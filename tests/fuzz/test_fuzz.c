@@ -1,12 +1,12 @@
-/* test_fuzz.c: every file of tests/fuzz/corpus/TARGET (and the golden tests' specs and IR), then mutations of them, a fixed number
-   from a fixed seed.
+/* test_fuzz.c: every file of tests/fuzz/corpus/TARGET (and the golden tests' specs and IR), then mutations of them, a
+   fixed number from a fixed seed.
 
        build/tests/fuzz/test_fuzz                    all targets, as in make test
        build/tests/fuzz/test_fuzz TARGET [ROUNDS [SEED]]   one, for longer or from another seed
        build/tests/fuzz/test_fuzz TARGET FILE        one input: to see a finding again
 
-   Each target runs in a process of its own, which holds the input at hand in BUILD/tests/fuzz/TARGET.last: after a crash that is the
-   finding. A finding that has been fixed goes into the corpus. */
+   Each target runs in a process of its own, which holds the input at hand in BUILD/tests/fuzz/TARGET.last: after a
+   crash that is the finding. A finding that has been fixed goes into the corpus. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -23,9 +23,18 @@
 
 enum { MAX_FILES = 1024, INPUT_LIMIT = 1 << 16, HANG_SECONDS = 20 };
 
-struct input { uint8_t *data; size_t size; char *name; };
-struct corpus { struct input item[MAX_FILES]; int count; };
-struct random { uint64_t state; };
+struct input {
+    uint8_t *data;
+    size_t size;
+    char *name;
+};
+struct corpus {
+    struct input item[MAX_FILES];
+    int count;
+};
+struct random {
+    uint64_t state;
+};
 
 static uint64_t random_u64(struct random *r) /* splitmix64 */
 {
@@ -41,7 +50,7 @@ static size_t below(struct random *r, size_t n) { return n ? (size_t)(random_u64
 
 static struct input read_input(const char *path)
 {
-    struct input in = { malloc(INPUT_LIMIT), 0, strdup(path) };
+    struct input in = {malloc(INPUT_LIMIT), 0, strdup(path)};
     FILE *f = fopen(path, "rb");
     if (!f || !in.data || !in.name) {
         fprintf(stderr, "%s: cannot be read\n", path);
@@ -113,24 +122,38 @@ static void insert_from(struct random *r, const struct input *from, uint8_t *dat
     insert(data, size, below(r, *size + 1), piece, n);
 }
 
-static void mutate_once(struct random *r, const struct corpus *c, const struct fuzz_target *t, uint8_t *data, size_t *size)
+static void mutate_once(struct random *r, const struct corpus *c, const struct fuzz_target *t, uint8_t *data,
+                        size_t *size)
 {
-    static const uint8_t bytes[] = { 0, 1, 0x7f, 0x80, 0xff, ' ', '\n', '0', '9', '-', '{', '[', '"', ':' };
-    static const uint8_t words[][4] = { { 0, 0, 0, 0 }, { 0xff, 0xff, 0xff, 0xff }, { 0x7f, 0xff, 0xff, 0xff }, { 0, 0, 0, 0x80 }, { 0, 1, 0, 0 } };
+    static const uint8_t bytes[] = {0, 1, 0x7f, 0x80, 0xff, ' ', '\n', '0', '9', '-', '{', '[', '"', ':'};
+    static const uint8_t words[][4] = {
+        {0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {0x7f, 0xff, 0xff, 0xff}, {0, 0, 0, 0x80}, {0, 1, 0, 0}};
     const size_t at = below(r, *size);
     size_t ntokens = 0;
     while (t->tokens[ntokens]) ntokens++;
     const char *token = t->tokens[below(r, ntokens)];
     switch (below(r, 9)) {
-    case 0: if (*size) data[at] ^= (uint8_t)(1u << below(r, 8)); break;
-    case 1: if (*size) data[at] = bytes[below(r, sizeof bytes)]; break;
-    case 2: if (*size) data[at] = (uint8_t)random_u64(r); break;
-    case 3: if (*size > at + 4) memcpy(data + at, words[below(r, 5)], 4); break;
-    case 4: if (*size) erase(data, size, at, 1 + below(r, *size - at < 64 ? *size - at : 64)); break;
+    case 0:
+        if (*size) data[at] ^= (uint8_t)(1u << below(r, 8));
+        break;
+    case 1:
+        if (*size) data[at] = bytes[below(r, sizeof bytes)];
+        break;
+    case 2:
+        if (*size) data[at] = (uint8_t)random_u64(r);
+        break;
+    case 3:
+        if (*size > at + 4) memcpy(data + at, words[below(r, 5)], 4);
+        break;
+    case 4:
+        if (*size) erase(data, size, at, 1 + below(r, *size - at < 64 ? *size - at : 64));
+        break;
     case 5: insert(data, size, below(r, *size + 1), token, strlen(token)); break;
-    case 6: insert_from(r, &(struct input){ data, *size, NULL }, data, size); break; /* a piece again */
+    case 6: insert_from(r, &(struct input){data, *size, NULL}, data, size); break; /* a piece again */
     case 7: insert_from(r, &c->item[below(r, (size_t)c->count)], data, size); break;
-    case 8: if (below(r, 4) == 0) *size = at; break;
+    case 8:
+        if (below(r, 4) == 0) *size = at;
+        break;
     }
 }
 
@@ -146,7 +169,10 @@ static size_t mutate(struct random *r, const struct corpus *c, const struct fuzz
 /* ---- running */
 
 /* The input at hand, in a file that outlives a crash: its size, then the bytes. */
-struct record { uint8_t *map; char path[600]; };
+struct record {
+    uint8_t *map;
+    char path[600];
+};
 
 static struct record record_open(const char *target)
 {
@@ -187,7 +213,7 @@ static void run_target(const struct fuzz_target *t, const struct record *r, int 
         exit(1);
     }
     for (int i = 0; i < c.count; i++) run_input(t, r, c.item[i].data, c.item[i].size);
-    struct random random = { seed };
+    struct random random = {seed};
     static uint8_t data[INPUT_LIMIT];
     for (int i = 0; i < rounds; i++) run_input(t, r, data, mutate(&random, &c, t, data));
     printf("%s: %d files, %d mutations\n", t->name, c.count, rounds);
@@ -223,7 +249,8 @@ static bool run_isolated(const struct fuzz_target *t, int rounds, uint64_t seed,
     if (child > 0) waitpid(child, &status, 0);
     const bool ok = status == 0;
     if (!ok) keep_finding(t, &r, program);
-    if (WIFSIGNALED(status)) printf("  %s\n", WTERMSIG(status) == SIGALRM ? "it took too long" : strsignal(WTERMSIG(status)));
+    if (WIFSIGNALED(status))
+        printf("  %s\n", WTERMSIG(status) == SIGALRM ? "it took too long" : strsignal(WTERMSIG(status)));
     munmap(r.map, INPUT_LIMIT + 8);
     if (ok) remove(r.path);
     return ok;

@@ -1,6 +1,6 @@
-/* test_memory.c: what a training step takes, and that computing values again instead of keeping them changes no bit of what it gives.
-   Which kernel takes a per-channel sum, and with that the sum's order, may depend on what is made again; so bits are compared without the
-   pass sums, and with it the results are compared with those:
+/* test_memory.c: what a training step takes, and that computing values again instead of keeping them changes no bit of
+   what it gives. Which kernel takes a per-channel sum, and with that the sum's order, may depend on what is made again;
+   so bits are compared without the pass sums, and with it the results are compared with those:
 
        build/tests/memory/test_memory     from the root of the repository */
 #include <setjmp.h>
@@ -19,7 +19,12 @@
 #include "runtime/pool.h"
 #include "spec/spec.h"
 
-struct net { const char *path; int64_t batch; struct override params[3]; int nparams; };
+struct net {
+    const char *path;
+    int64_t batch;
+    struct override params[3];
+    int nparams;
+};
 
 static const char *without_sums(struct arena *a)
 {
@@ -29,13 +34,19 @@ static const char *without_sums(struct arena *a)
     return list;
 }
 
-static struct graph *planned(struct arena *a, const struct net *net, size_t budget, bool grads, const struct target *target, const char *pipeline)
+static struct graph *planned(struct arena *a, const struct net *net, size_t budget, bool grads,
+                             const struct target *target, const char *pipeline)
 {
     struct diags *d = diags_new(a);
-    struct spec *s = spec_load(a, d, net->path, &(struct spec_options){ .params = net->params, .nparams = net->nparams });
-    struct graph *g = s ? build_graph(a, d, s, &(struct build_options){ .batch = net->batch, .losses = true }) : NULL;
-    struct pass_context c = { .arena = a, .diags = d, .target = *target, .verify = true, .memory_budget = budget,
-                              .train = { .grad_outputs = grads, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4 } };
+    struct spec *s = spec_load(a, d, net->path, &(struct spec_options){.params = net->params, .nparams = net->nparams});
+    struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = net->batch, .losses = true}) : NULL;
+    struct pass_context c = {
+        .arena = a,
+        .diags = d,
+        .target = *target,
+        .verify = true,
+        .memory_budget = budget,
+        .train = {.grad_outputs = grads, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4}};
     bool ok = g && pass_run(g, &c, pipeline);
     diags_print(d, stdout, false);
     return ok ? g : NULL;
@@ -44,7 +55,10 @@ static struct graph *planned(struct arena *a, const struct net *net, size_t budg
 /* ---- the same bits */
 
 /* Loss, gradients and state after a few steps, the last of them on part of a batch. */
-struct left { size_t state_bytes, output_bytes; char *state, *outputs; };
+struct left {
+    size_t state_bytes, output_bytes;
+    char *state, *outputs;
+};
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -66,10 +80,11 @@ static void fill(const struct rnc_type *t, void *data)
 static void run_steps(struct arena *a, struct rnc_instance *i, int steps, struct left *left)
 {
     const struct rnc_model *m = rnc_instance_model(i);
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     const void **in = ARENA_ARRAY(a, const void *, m->ninputs + 1);
     void **out = ARENA_ARRAY(a, void *, m->noutputs + 1);
-    for (uint32_t k = 0; k < m->ntensors; k++) left->output_bytes += m->tensors[k].role == RNC_ROLE_OUTPUT ? rnc_plain_bytes(&m->tensors[k].type) : 0;
+    for (uint32_t k = 0; k < m->ntensors; k++)
+        left->output_bytes += m->tensors[k].role == RNC_ROLE_OUTPUT ? rnc_plain_bytes(&m->tensors[k].type) : 0;
     left->outputs = arena_alloc(a, left->output_bytes);
     size_t at = 0;
     for (uint32_t k = 0; k < m->ntensors; k++) {
@@ -85,7 +100,7 @@ static void run_steps(struct arena *a, struct rnc_instance *i, int steps, struct
         }
     }
     for (int64_t step = 1; step <= steps; step++) {
-        const struct rnc_run run = { .n = step < 3 ? m->batch : m->batch - 1, .step = step, .seed = 5, .lr = 0.05f };
+        const struct rnc_run run = {.n = step < 3 ? m->batch : m->batch - 1, .step = step, .seed = 5, .lr = 0.05f};
         if (!rnc_execute(i, &run, in, out, NULL, &s)) fail_msg("%s", s.message);
     }
     const void *state = rnc_state(i, &left->state_bytes);
@@ -95,16 +110,16 @@ static void run_steps(struct arena *a, struct rnc_instance *i, int steps, struct
 
 static struct left trained(struct arena *a, const struct graph *g, const struct target *target, int threads, int steps)
 {
-    struct left left = { 0 };
+    struct left left = {0};
     struct diags *d = diags_new(a);
-    struct gen_options options = { .target = *target, .threads = 1 };
+    struct gen_options options = {.target = *target, .threads = 1};
     struct program *p = gen_compile(g, &options, d);
     const struct rnc_model *model = p ? program_load(p, d) : NULL;
     if (!model) {
         diags_print(d, stdout, false);
         fail();
     }
-    struct rnc_status s = { 0 };
+    struct rnc_status s = {0};
     struct rnc_pool *pool = rnc_pool_new(threads, &s);
     struct rnc_parallel par = rnc_pool_parallel(pool);
     struct rnc_instance *i = rnc_open(model, &par, RNC_EXEC_CHECK, &s);
@@ -139,15 +154,18 @@ static double distance(const char *x, const char *y, size_t bytes)
     return sqrt(sum / norm);
 }
 
-/* One fused step against the one whose sums are passes of their own; later ones drift apart wherever a normalisation has few values. */
+/* One fused step against the one whose sums are passes of their own; later ones drift apart wherever a normalisation
+   has few values. */
 static void check_close(const struct left *x, const struct left *want)
 {
-    double state = distance(x->state, want->state, want->state_bytes), outputs = distance(x->outputs, want->outputs, want->output_bytes);
+    double state = distance(x->state, want->state, want->state_bytes),
+           outputs = distance(x->outputs, want->outputs, want->output_bytes);
     print_message("with sums in the kernels: state %.1e, loss and gradients %.1e\n", state, outputs);
     assert_true(state < 1e-4 && outputs < 1e-4);
 }
 
-/* Everything kept; what is cheap computed again; and in as little memory as convolutions too being computed again allow, or nearly. */
+/* Everything kept; what is cheap computed again; and in as little memory as convolutions too being computed again
+   allow, or nearly. */
 static void check_net(const struct net *net, double share)
 {
     struct arena *a = arena_new();
@@ -155,7 +173,8 @@ static void check_net(const struct net *net, double share)
     target_host(&target);
     struct diags *d = diags_new(a);
     assert_true(gen_target_init(&target, d));
-    struct graph *kept = planned(a, net, MEMORY_KEEP, true, &target, without_sums(a)), *cheap = planned(a, net, MEMORY_AUTO, true, &target, without_sums(a));
+    struct graph *kept = planned(a, net, MEMORY_KEEP, true, &target, without_sums(a)),
+                 *cheap = planned(a, net, MEMORY_AUTO, true, &target, without_sums(a));
     assert_true(kept && cheap);
     size_t budget = kept->state_bytes + (size_t)(share * (double)kept->arena_bytes);
     struct graph *tight = planned(a, net, budget, true, &target, without_sums(a));
@@ -166,7 +185,8 @@ static void check_net(const struct net *net, double share)
     assert_true(tight->arena_bytes + tight->state_bytes <= budget);
     assert_true(recompute_account(tight).again_macs > 0);
     assert_true(kept->saved_bytes > 0 && kept->saved_bytes == tight->saved_bytes);
-    struct left want = trained(a, kept, &target, 1, 3), again = trained(a, cheap, &target, 2, 3), twice = trained(a, tight, &target, 1, 3);
+    struct left want = trained(a, kept, &target, 1, 3), again = trained(a, cheap, &target, 2, 3),
+                twice = trained(a, tight, &target, 1, 3);
     check_same(&want, &again);
     check_same(&want, &twice);
     struct left sums = trained(a, fused, &target, 1, 3), sums_too = trained(a, fused, &target, 3, 3);
@@ -179,25 +199,25 @@ static void check_net(const struct net *net, double share)
 static void residual_network(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "resnet20", 4, { { "n", "2" }, { "size", "16" }, { "classes", "10" } }, 3 }, 0.6);
+    check_net(&(struct net){"resnet20", 4, {{"n", "2"}, {"size", "16"}, {"classes", "10"}}, 3}, 0.6);
 }
 
 static void bottlenecks(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "resnet50", 3, { { "width", "4" }, { "size", "64" } }, 2 }, 0.5);
+    check_net(&(struct net){"resnet50", 3, {{"width", "4"}, {"size", "64"}}, 2}, 0.5);
 }
 
 static void skip_connections(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "unet", 2, { { "width", "4" }, { "size", "32" } }, 2 }, 0.5);
+    check_net(&(struct net){"unet", 2, {{"width", "4"}, {"size", "32"}}, 2}, 0.5);
 }
 
 static void dropout(void **state)
 {
     (void)state;
-    check_net(&(struct net){ "tests/memory/dropout.yaml", 8, { { 0 } }, 0 }, 0.45);
+    check_net(&(struct net){"tests/memory/dropout.yaml", 8, {{0}}, 0}, 0.45);
 }
 
 /* ---- how much it takes: shapes and the planner alone, nothing is compiled */
@@ -206,9 +226,12 @@ static struct graph *plan_of(struct arena *a, const char *name, int64_t batch, s
 {
     struct target target;
     assert_true(target_named(&target, "x86-64-v4"));
-    struct graph *g = planned(a, &(struct net){ .path = name, .batch = batch }, budget, false, &target, pass_pipeline_train);
-    if (g) print_message("%s: %.1f MiB + state %.1f MiB, bound %.1f MiB, saved values %.1f MiB\n", name, (double)g->arena_bytes / 1048576,
-                         (double)g->state_bytes / 1048576, (double)g->lower_bound_bytes / 1048576, (double)recompute_account(g).saved_bytes / 1048576);
+    struct graph *g =
+        planned(a, &(struct net){.path = name, .batch = batch}, budget, false, &target, pass_pipeline_train);
+    if (g)
+        print_message("%s: %.1f MiB + state %.1f MiB, bound %.1f MiB, saved values %.1f MiB\n", name,
+                      (double)g->arena_bytes / 1048576, (double)g->state_bytes / 1048576,
+                      (double)g->lower_bound_bytes / 1048576, (double)recompute_account(g).saved_bytes / 1048576);
     return g;
 }
 
@@ -259,8 +282,13 @@ static void a_budget_that_cannot_be_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(residual_network), cmocka_unit_test(bottlenecks), cmocka_unit_test(skip_connections), cmocka_unit_test(dropout),
-        cmocka_unit_test(plans_of_the_shipped_networks), cmocka_unit_test(a_budget_is_kept), cmocka_unit_test(a_budget_that_cannot_be_kept),
+        cmocka_unit_test(residual_network),
+        cmocka_unit_test(bottlenecks),
+        cmocka_unit_test(skip_connections),
+        cmocka_unit_test(dropout),
+        cmocka_unit_test(plans_of_the_shipped_networks),
+        cmocka_unit_test(a_budget_is_kept),
+        cmocka_unit_test(a_budget_that_cannot_be_kept),
     };
     return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }

@@ -13,15 +13,17 @@
 #include "runtime/pool.h"
 
 /* What one execution left: outputs and updated states, in plain form. */
-struct result { void **output, **state; };
+struct result {
+    void **output, **state;
+};
 
 struct comparing {
     struct arena *arena;
     const struct comparison_plan *plan;
     const struct rnc_model *model;
     const struct graph *planned;
-    struct eval *ref, *exact;      /* EXACT: without the roundings to bf16; NULL where there are none */
-    const struct graph *graph;     /* of REF: the plan's, or what `precision` made of it */
+    struct eval *ref, *exact;  /* EXACT: without the roundings to bf16; NULL where there are none */
+    const struct graph *graph; /* of REF: the plan's, or what `precision` made of it */
     const struct ref_run *run;
     struct rnc_instance *instance; /* of the run in progress */
     const char *error;
@@ -99,13 +101,14 @@ static int64_t real_elements(const struct comparing *c, const struct rnc_type *t
     return t->rank > 0 && t->dim[0] == c->model->batch ? count / c->model->batch * c->run->n : count;
 }
 
-/* What may be added to a relative error of E by rounding both sides to bf16, whose numbers lie 2^-8 to 2^-7 apart: an element that is off by
-   d is rounded the other way with probability d/step and is then off by a whole step, so the squares add up to e·2^-7. Means of few bf16
-   numbers do lie in the middle of two: four such elements, as large as the largest (LARGEST, of norm 1), are always allowed. */
+/* What may be added to a relative error of E by rounding both sides to bf16, whose numbers lie 2^-8 to 2^-7 apart: an
+   element that is off by d is rounded the other way with probability d/step and is then off by a whole step, so the
+   squares add up to e·2^-7. Means of few bf16 numbers do lie in the middle of two: four such elements, as large as the
+   largest (LARGEST, of norm 1), are always allowed. */
 static double rounding_error(double e, double largest) { return sqrt(e * 0x1p-7 + 4 * largest * largest * 0x1p-14); }
 
-static void compare_tensor(struct comparing *c, const char *what, const char *name, const struct rnc_type *t, const void *got, const double *want, double tolerance,
-                           bool rounded)
+static void compare_tensor(struct comparing *c, const char *what, const char *name, const struct rnc_type *t,
+                           const void *got, const double *want, double tolerance, bool rounded)
 {
     double difference = 0, norm = 0, largest = 0;
     int64_t worst = -1, count = real_elements(c, t);
@@ -124,8 +127,11 @@ static void compare_tensor(struct comparing *c, const char *what, const char *na
     if (rounded && norm > 0) tolerance += rounding_error(tolerance, largest / sqrt(norm));
     if (getenv("TEST_ERRORS")) fprintf(stderr, "%8.1e  %s %s\n", error, what, name);
     if (error <= tolerance || count == 0) return;
-    fail(c, "%s %s differs: relative error %.3g, allowed %.1g; worst at element %lld of %lld: %.9g instead of %.9g (n = %lld of %lld)", what, name, error,
-         tolerance, (long long)worst, (long long)count, number(t, got, worst), want[worst], (long long)c->run->n, (long long)c->model->batch);
+    fail(c,
+         "%s %s differs: relative error %.3g, allowed %.1g; worst at element %lld of %lld: %.9g instead of %.9g (n = "
+         "%lld of %lld)",
+         what, name, error, tolerance, (long long)worst, (long long)count, number(t, got, worst), want[worst],
+         (long long)c->run->n, (long long)c->model->batch);
 }
 
 /* ---- one execution */
@@ -149,15 +155,16 @@ static bool set_arguments(struct comparing *c, struct rnc_instance *i, const voi
         struct rnc_type plain = t->type;
         const double *from = argument(c, fresh, t->name);
         plain.layout = RNC_PLAIN;
-        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) inputs[t->offset] = plain_new(c->arena, &plain, from);
+        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET)
+            inputs[t->offset] = plain_new(c->arena, &plain, from);
         else if (is_state(t)) ok = rnc_set(i, t->name, plain_new(c->arena, &plain, from), s);
     }
     eval_free(fresh);
     return ok && rnc_prepare(i, s);
 }
 
-/* The value of the reference that the compiled value NAME is: that of the same layer (folding gives a convolution the result of the
-   batch norm behind it), or of the same name. */
+/* The value of the reference that the compiled value NAME is: that of the same layer (folding gives a convolution the
+   result of the batch norm behind it), or of the same name. */
 static const struct value *counterpart(const struct comparing *c, const char *name)
 {
     const struct value *v = graph_find(c->planned, name);
@@ -182,19 +189,24 @@ static void watch_values(void *ctx, uint32_t node, double seconds)
         struct rnc_type plain = v->type;
         plain.layout = RNC_PLAIN;
         if (plain.dtype == RNC_BF16) plain.dtype = RNC_F32; /* as it is read */
-        bool same = want && want->type.rank == plain.rank && memcmp(want->type.dim, plain.dim, (size_t)plain.rank * sizeof plain.dim[0]) == 0;
+        bool same = want && want->type.rank == plain.rank &&
+                    memcmp(want->type.dim, plain.dim, (size_t)plain.rank * sizeof plain.dim[0]) == 0;
         if (!same) continue;
         struct rnc_status s = {0};
         void *data = plain_new(c->arena, &plain, NULL);
-        if (!rnc_read_value(c->instance, (uint32_t)index, data, &s)) fail(c, "value %s cannot be read: %s", v->name, s.message);
-        else compare_tensor(c, c->model->nodes[node].op, v->name, &plain, data, eval_data(c->ref, want), c->plan->value_tolerance, v->type.dtype == RNC_BF16);
+        if (!rnc_read_value(c->instance, (uint32_t)index, data, &s))
+            fail(c, "value %s cannot be read: %s", v->name, s.message);
+        else
+            compare_tensor(c, c->model->nodes[node].op, v->name, &plain, data, eval_data(c->ref, want),
+                           c->plan->value_tolerance, v->type.dtype == RNC_BF16);
     }
 }
 
 static struct result result_new(struct comparing *c)
 {
     const struct rnc_model *m = c->model;
-    return (struct result){ARENA_ARRAY(c->arena, void *, m->ntensors + 1), ARENA_ARRAY(c->arena, void *, m->ntensors + 1)};
+    return (struct result){ARENA_ARRAY(c->arena, void *, m->ntensors + 1),
+                           ARENA_ARRAY(c->arena, void *, m->ntensors + 1)};
 }
 
 static void **output_buffers(struct comparing *c, struct result *r)
@@ -209,7 +221,11 @@ static void **output_buffers(struct comparing *c, struct result *r)
 
 /* ---- lanes past the last channel: the steps again, in memory of our own */
 
-struct machine { char *arena, *state, *scratch; const void **inputs; void **outputs; };
+struct machine {
+    char *arena, *state, *scratch;
+    const void **inputs;
+    void **outputs;
+};
 
 static void *place(const struct machine *m, const struct rnc_arg *a)
 {
@@ -224,7 +240,8 @@ static void *place(const struct machine *m, const struct rnc_arg *a)
     return NULL;
 }
 
-/* A value is sound when taking it out of its layout and putting it back gives the same numbers: then its padding is zero. */
+/* A value is sound when taking it out of its layout and putting it back gives the same numbers: then its padding is
+   zero. */
 static void check_lanes(struct comparing *c, const struct machine *m, uint32_t node)
 {
     for (int k = 0; k < 4; k++) {
@@ -232,7 +249,8 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
         if (index < 0) continue;
         const struct rnc_value *v = &c->model->values[index];
         struct rnc_type t = v->type;
-        if (t.layout == RNC_PLAIN || t.layout > RNC_DEPTHWISE || (t.dtype != RNC_F32 && t.dtype != RNC_BF16)) continue; /* transformed weights have no plain elements */
+        if (t.layout == RNC_PLAIN || t.layout > RNC_DEPTHWISE || (t.dtype != RNC_F32 && t.dtype != RNC_BF16))
+            continue; /* transformed weights have no plain elements */
         if (t.layout == RNC_BLOCKED && t.rank >= 2) t.dim[0] = c->run->n;
         size_t bytes = rnc_packed_bytes(&t), count = bytes / (t.dtype == RNC_BF16 ? 2 : 4);
         void *plain = malloc(rnc_plain_bytes(&t)), *packed = malloc(bytes), *here = malloc(bytes);
@@ -242,7 +260,8 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
         for (size_t i = 0; i < count; i++) {
             double want = number(&t, packed, (int64_t)i), is = number(&t, here, (int64_t)i);
             if (want == is || isnan(want)) continue;
-            fail(c, "%s %s: the padding of the layout is not zero: %g at number %zu of %zu", c->model->nodes[node].op, v->name, is, i, count);
+            fail(c, "%s %s: the padding of the layout is not zero: %g at number %zu of %zu", c->model->nodes[node].op,
+                 v->name, is, i, count);
             break;
         }
         free(here);
@@ -323,10 +342,12 @@ static bool was_narrow(const struct value *v)
     return n && n->body && n->nanchor == 0 && n->body->ninsn == 0 && n->in[0]->type.dtype == DT_BF16;
 }
 
-/* A result of a network that rounds to bf16. Which of two neighbours a number is rounded to depends on the last bits of a sum in fp32, and one
-   that falls on the other side moves those behind it, until compiled code and reference round everything independently. So what rounding does to
-   the result, in the reference, measures what it may do here; and one step of bf16 is no difference. */
-static void compare_rounded(struct comparing *c, const char *what, const char *name, const struct rnc_type *t, const void *got, const struct value *v)
+/* A result of a network that rounds to bf16. Which of two neighbours a number is rounded to depends on the last bits of
+   a sum in fp32, and one that falls on the other side moves those behind it, until compiled code and reference round
+   everything independently. So what rounding does to the result, in the reference, measures what it may do here; and
+   one step of bf16 is no difference. */
+static void compare_rounded(struct comparing *c, const char *what, const char *name, const struct rnc_type *t,
+                            const void *got, const struct value *v)
 {
     const double *want = eval_data(c->ref, v), *exact = eval_data(c->exact, v);
     double difference = 0, rounding = 0, norm = 0;
@@ -338,13 +359,16 @@ static void compare_rounded(struct comparing *c, const char *what, const char *n
         norm += exact[i] * exact[i];
     }
     double limit = c->plan->tolerance * sqrt(rounding) + 0x1p-7 * sqrt(norm);
-    if (getenv("TEST_ERRORS")) fprintf(stderr, "%8.1e, by rounding %8.1e, of %8.1e  %s %s\n", sqrt(difference), sqrt(rounding), sqrt(norm), what, name);
+    if (getenv("TEST_ERRORS"))
+        fprintf(stderr, "%8.1e, by rounding %8.1e, of %8.1e  %s %s\n", sqrt(difference), sqrt(rounding), sqrt(norm),
+                what, name);
     if (sqrt(difference) <= limit || count == 0) return;
-    fail(c, "%s %s differs by %.3g; rounding makes %.3g of it, its norm is %.3g (n = %lld of %lld)", what, name, sqrt(difference), sqrt(rounding), sqrt(norm),
-         (long long)c->run->n, (long long)c->model->batch);
+    fail(c, "%s %s differs by %.3g; rounding makes %.3g of it, its norm is %.3g (n = %lld of %lld)", what, name,
+         sqrt(difference), sqrt(rounding), sqrt(norm), (long long)c->run->n, (long long)c->model->batch);
 }
 
-static void compare_one(struct comparing *c, const char *what, const char *name, const struct rnc_type *t, const void *got, const struct value *v)
+static void compare_one(struct comparing *c, const char *what, const char *name, const struct rnc_type *t,
+                        const void *got, const struct value *v)
 {
     if (c->exact) compare_rounded(c, what, name, t, got, v);
     else compare_tensor(c, what, name, t, got, eval_data(c->ref, v), c->plan->tolerance, was_narrow(v));
@@ -362,7 +386,8 @@ static void compare_result(struct comparing *c, const struct result *r)
         else if (is_state(t) && t->role != RNC_ROLE_COUNTER) {
             const struct value *want = graph_find(g, t->name);
             for (int u = 0; u < g->nupdates; u++)
-                if (g->updates[u].state == want) compare_one(c, "new state", t->name, &plain, r->state[k], g->updates[u].value);
+                if (g->updates[u].state == want)
+                    compare_one(c, "new state", t->name, &plain, r->state[k], g->updates[u].value);
         }
     }
 }
@@ -374,9 +399,14 @@ static void compare_bits(struct comparing *c, const struct result *a, const stru
         const struct rnc_tensor *t = &c->model->tensors[k];
         struct rnc_type plain = t->type;
         plain.layout = RNC_PLAIN;
-        size_t bytes = rnc_plain_bytes(&plain), real = t->role == RNC_ROLE_OUTPUT ? bytes / (size_t)rnc_elements(&plain) * (size_t)real_elements(c, &plain) : bytes;
-        if (a->output[k] && memcmp(a->output[k], b->output[k], real) != 0) fail(c, "output %s has other bits on %d threads than on one", t->name, threads);
-        if (a->state[k] && memcmp(a->state[k], b->state[k], real) != 0) fail(c, "state %s has other bits on %d threads than on one", t->name, threads);
+        size_t bytes = rnc_plain_bytes(&plain),
+               real = t->role == RNC_ROLE_OUTPUT
+                          ? bytes / (size_t)rnc_elements(&plain) * (size_t)real_elements(c, &plain)
+                          : bytes;
+        if (a->output[k] && memcmp(a->output[k], b->output[k], real) != 0)
+            fail(c, "output %s has other bits on %d threads than on one", t->name, threads);
+        if (a->state[k] && memcmp(a->state[k], b->state[k], real) != 0)
+            fail(c, "state %s has other bits on %d threads than on one", t->name, threads);
     }
 }
 
@@ -434,12 +464,18 @@ const char *compare_compiled(struct arena *a, const struct comparison_plan *plan
     struct diags *d = diags_new(a);
     struct graph *g = graph_clone(a, plan->graph);
     struct comparing c = {.arena = a, .plan = plan, .planned = g, .graph = plan->graph};
-    struct pass_context pc = {.arena = a, .diags = d, .target = *plan->target, .winograd = plan->winograd, .verify = true, .dtype = plan->dtype};
+    struct pass_context pc = {.arena = a,
+                              .diags = d,
+                              .target = *plan->target,
+                              .winograd = plan->winograd,
+                              .verify = true,
+                              .dtype = plan->dtype};
     struct gen_options options = {.target = *plan->target, .threads = 1};
     struct program *p = NULL;
     const char *rest = plan->dtype == DT_BF16 ? after_precision(plan->passes) : plan->passes;
     if (!pass_run(g, &pc, arena_strndup(a, plan->passes, (size_t)(rest - plan->passes)))) return diagnostics(a, d);
-    if (plan->dtype == DT_BF16) c.graph = graph_clone(a, g); /* whose values keep their ids: what fills the plan's graph fills this one */
+    if (plan->dtype == DT_BF16)
+        c.graph = graph_clone(a, g); /* whose values keep their ids: what fills the plan's graph fills this one */
     if (!pass_run(g, &pc, rest)) return diagnostics(a, d);
     if (getenv("TEST_IR")) print_graph(g);
     p = gen_compile(g, &options, d);

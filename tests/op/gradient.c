@@ -4,7 +4,9 @@
 #include <string.h>
 
 #define TOLERANCE 1e-6
-#define STEP 2e-5 /* at most; and, times directions of at most 1, far below the distance of the inputs from each other and from the kinks */
+#define STEP                                                                                                           \
+    2e-5 /* at most; and, times directions of at most 1, far below the distance of the inputs from each other and from \
+            the kinks */
 
 enum { MAX_INPUTS = 16 };
 
@@ -56,7 +58,8 @@ static void run_forward(struct gradient *g)
 }
 
 /* L at input + T·DIRECTION. */
-static double loss_at(struct gradient *g, double *input, const double *at, const double *direction, int64_t count, double t)
+static double loss_at(struct gradient *g, double *input, const double *at, const double *direction, int64_t count,
+                      double t)
 {
     double sum = 0;
     for (int64_t i = 0; i < count; i++) input[i] = at[i] + t * direction[i];
@@ -84,7 +87,8 @@ static const char *compare(struct gradient *g, int k, double numeric, double ana
 {
     double error = fabs(numeric - analytic) / fmax(fmax(fabs(numeric), scale), 1e-3);
     if (error <= TOLERANCE) return NULL;
-    return arena_printf(g->c->arena, "derivative by %s: the rule gives %.9g, finite differences %.9g (relative error %.2g)",
+    return arena_printf(g->c->arena,
+                        "derivative by %s: the rule gives %.9g, finite differences %.9g (relative error %.2g)",
                         g->c->node->in[k]->name, analytic, numeric, error);
 }
 
@@ -126,7 +130,8 @@ static const char *check_inputs(struct gradient *g)
     for (int k = 0; k < n->nin; k++) {
         if (!g->need[k]) continue;
         if (!g->dx[k]) return arena_printf(g->c->arena, "the rule gives no gradient of %s", n->in[k]->name);
-        if (!type_same_shape(&g->dx[k]->type, &n->in[k]->type)) return arena_printf(g->c->arena, "the gradient of %s has another shape", n->in[k]->name);
+        if (!type_same_shape(&g->dx[k]->type, &n->in[k]->type))
+            return arena_printf(g->c->arena, "the gradient of %s has another shape", n->in[k]->name);
         const char *error = check_input(g, k, large ? 1 : 3, large ? 2 : 5);
         if (error) return error;
     }
@@ -144,7 +149,8 @@ const char *gradient_check(struct arena *a, const struct op_def *op, const char 
     uint64_t state = random_seed(text, "projection");
     for (int k = 0; k < MAX_OUTS && op->class_ != OP_LOSS; k++)
         if (g.dy[k]) random_distinct(eval_data(g.e, g.dy[k]), type_elements(&g.dy[k]->type), -1, 1, &state);
-    if (op->class_ == OP_LOSS) *eval_data(g.e, g.dy[0]) = 1; /* a loss is what is minimised: its rule takes no other dy */
+    if (op->class_ == OP_LOSS)
+        *eval_data(g.e, g.dy[0]) = 1; /* a loss is what is minimised: its rule takes no other dy */
     eval_run(g.e, false);
     const char *error = check_inputs(&g);
     eval_free(g.e);

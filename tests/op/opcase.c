@@ -43,8 +43,16 @@ void random_distinct(double *out, int64_t count, double low, double high, uint64
 
 /* ---- the row's text */
 
-struct operand_text { const char *shape; bool bytes; };
-struct reading { struct opcase *c; struct operand_text operand[MAX_OPERANDS]; int noperands; struct attr *attr; };
+struct operand_text {
+    const char *shape;
+    bool bytes;
+};
+struct reading {
+    struct opcase *c;
+    struct operand_text operand[MAX_OPERANDS];
+    int noperands;
+    struct attr *attr;
+};
 
 static int operand_index(const struct op_def *op, const char *name)
 {
@@ -100,7 +108,10 @@ static struct type shape_of(const struct operand_text *t)
 
 /* ---- the graph */
 
-static enum operand_kind kind_of(const struct op_def *op, int i) { return op->operands[i < op->noperands ? i : op->noperands - 1].kind; }
+static enum operand_kind kind_of(const struct op_def *op, int i)
+{
+    return op->operands[i < op->noperands ? i : op->noperands - 1].kind;
+}
 
 /* Does the operator work on samples? Those that update state do not. */
 static bool has_batch(const struct op_def *op) { return op->noperands > 0 && op->operands[0].kind == OPERAND_VALUE; }
@@ -254,7 +265,8 @@ static void range_of(const struct opcase *c, const struct value *v, double *low,
     bool bce = strncmp(c->op->name, "binary_cross_entropy", 20) == 0;
     *low = c->low;
     *high = c->high;
-    if (name_is(v, "var", "running_var", "v") || (bce && v->kind == VALUE_TARGET) || (bce && !node_int(c->node, "from_logits"))) {
+    if (name_is(v, "var", "running_var", "v") || (bce && v->kind == VALUE_TARGET) ||
+        (bce && !node_int(c->node, "from_logits"))) {
         *low = 0.05;
         *high = 0.95;
     }

@@ -4,9 +4,10 @@
                                                --cpu=x86-64-v3 compiles for AVX2, --lanes=4 for vectors as NEON has
        build/tests/op/test_op "conv2d x=1,3,7,7 weight=5,3,3,3"     a row that is in no table
 
-   Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule agrees with finite
-   differences; compiled code agrees with the reference. If the operator takes bf16, three more: compiled code on images stored as bf16, on a
-   first operand and with results of fp32 beside them (opcase_narrow). Each operator runs in a process of its own, so that one that crashes is one failure. */
+   Three tests a row: the shape rule takes it and the reference fills the results with finite numbers; the gradient rule
+   agrees with finite differences; compiled code agrees with the reference. If the operator takes bf16, three more:
+   compiled code on images stored as bf16, on a first operand and with results of fp32 beside them (opcase_narrow). Each
+   operator runs in a process of its own, so that one that crashes is one failure. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +19,30 @@
 #include "gradient.h"
 #include "pass/pass.h"
 
-struct counts { int passed, failed; };
-struct testing { struct arena *arena; const char *program; const struct target *target; bool verbose; struct counts counts; };
+struct counts {
+    int passed, failed;
+};
+struct testing {
+    struct arena *arena;
+    const char *program;
+    const struct target *target;
+    bool verbose;
+    struct counts counts;
+};
 
 /* A row by the words that run it alone: "conv2d/3", or an operator and a text of the user's. */
-struct row { const struct op_def *op; const struct op_test *test; const char *words; };
+struct row {
+    const struct op_def *op;
+    const struct op_test *test;
+    const char *words;
+};
 
 static void report(struct testing *t, const struct row *r, const char *kind, const char *error)
 {
     if (error) {
         t->counts.failed++;
-        printf("FAIL %s %s \"%s\"\n     %s\n     alone: %s '%s'\n", r->words, kind, r->test->text, error, t->program, r->words);
+        printf("FAIL %s %s \"%s\"\n     %s\n     alone: %s '%s'\n", r->words, kind, r->test->text, error, t->program,
+               r->words);
     } else {
         t->counts.passed++;
         if (t->verbose) printf("ok   %s %s \"%s\"\n", r->words, kind, r->test->text);
@@ -59,27 +73,38 @@ static const char *test_reference(struct arena *a, const struct op_def *op, cons
     for (int k = 0; k < c->node->nout && !error; k++) {
         const struct value *y = c->node->out[k];
         for (int64_t i = 0; i < type_elements(&y->type) && !error; i++)
-            if (!isfinite(eval_data(e, y)[i])) error = arena_printf(a, "result %d of the reference is not finite at element %lld", k, (long long)i);
+            if (!isfinite(eval_data(e, y)[i]))
+                error = arena_printf(a, "result %d of the reference is not finite at element %lld", k, (long long)i);
     }
     eval_free(e);
     return error;
 }
 
-/* The passes that one operator needs: none that would take it away, or choose anew where the row says which algorithm it wants. */
-static const char *test_compiled(const struct testing *t, struct arena *a, const struct opcase *c, const struct op_test *row)
+/* The passes that one operator needs: none that would take it away, or choose anew where the row says which algorithm
+   it wants. */
+static const char *test_compiled(const struct testing *t, struct arena *a, const struct opcase *c,
+                                 const struct op_test *row)
 {
     const char *const left_out[] = {"simplify", "fold", strstr(row->text, "algorithm=") ? "algorithm" : NULL, NULL};
     if (c->error) return c->error;
-    struct ref_run runs[] = {{.n = c->batch, .lr = 0.1, .step = 3, .seed = 7}, {.n = c->batch - 1, .lr = 0.2, .step = 1, .seed = (uint64_t)1 << 60}};
+    struct ref_run runs[] = {{.n = c->batch, .lr = 0.1, .step = 3, .seed = 7},
+                             {.n = c->batch - 1, .lr = 0.2, .step = 1, .seed = (uint64_t)1 << 60}};
     struct comparison_plan plan = {
-        .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = t->target,
-        .runs = runs, .nruns = c->batch > 1 ? 2 : 1, .fill = fill, .ctx = c, .tolerance = row->tol > 0 ? row->tol : 1e-5,
+        .graph = c->graph,
+        .passes = passes_without(a, pass_pipeline_infer, left_out),
+        .target = t->target,
+        .runs = runs,
+        .nruns = c->batch > 1 ? 2 : 1,
+        .fill = fill,
+        .ctx = c,
+        .tolerance = row->tol > 0 ? row->tol : 1e-5,
     };
     return compare_compiled(a, &plan);
 }
 
 /* NULL with *RAN false: the row has nothing to do in that mode. */
-static const char *test_bf16(const struct testing *t, struct arena *a, const struct op_def *op, const struct op_test *row, enum opcase_mode mode, bool *ran)
+static const char *test_bf16(const struct testing *t, struct arena *a, const struct op_def *op,
+                             const struct op_test *row, enum opcase_mode mode, bool *ran)
 {
     struct opcase *c = opcase_new(a, op, row->text);
     *ran = opcase_narrow(c, mode);

@@ -1,4 +1,5 @@
-/* test_philox.c: the generator against the known answers of Random123's kat_vectors (philox4x32, 10 rounds), and what op/philox.h says of it. */
+/* test_philox.c: the generator against the known answers of Random123's kat_vectors (philox4x32, 10 rounds), and what
+   op/philox.h says of it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +15,16 @@ static void check(int ok, const char *what)
 
 static void known_answers(void)
 {
-    static const struct { uint32_t counter[4], key[2], out[4]; } kat[] = {
+    static const struct {
+        uint32_t counter[4], key[2], out[4];
+    } kat[] = {
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t i = 0; i < sizeof kat / sizeof *kat; i++) {
         uint32_t out[4];
@@ -34,7 +41,8 @@ static void shares(void)
     for (size_t i = 0; i < sizeof p / sizeof *p; i++) {
         int kept = 0;
         for (int64_t e = 0; e < COUNT; e++) kept += philox_word(1, "features.3", 7, e) >= philox_threshold(p[i]);
-        check(fabs((double)kept / COUNT - (1 - p[i])) < 4 * sqrt(p[i] * (1 - p[i]) / COUNT), "the share of kept elements");
+        check(fabs((double)kept / COUNT - (1 - p[i])) < 4 * sqrt(p[i] * (1 - p[i]) / COUNT),
+              "the share of kept elements");
     }
     check(philox_threshold(0) == 0 && philox_scale(0) == 1, "p = 0 keeps everything");
     check(philox_threshold(1) == (uint64_t)1 << 32 && philox_scale(1) == 0, "p = 1 keeps nothing");

@@ -1,8 +1,10 @@
-/* test_repack.c: trained weights on their way into the forms that kernels read: the steps of a training step against runtime/pack.c.
+/* test_repack.c: trained weights on their way into the forms that kernels read: the steps of a training step against
+   runtime/pack.c.
 
        build/tests/op/test_repack [-v] [--cpu=x86-64-v3] [--lanes=4]
 
-   Each form at awkward numbers of channels, through the caches and past them, on 1, 2 and 3 threads to the same bits. */
+   Each form at awkward numbers of channels, through the caches and past them, on 1, 2 and 3 threads to the same bits.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,18 +18,30 @@
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 
-/* M: the tile of a Winograd form. Rearrangements are exact; transforms round each of their few operations, runtime/pack.c but once. */
-static const struct form { const char *name; enum layout layout; int64_t kernel; int m; double tolerance; } forms[] = {
-    {"packed_t 3x3", LAYOUT_WEIGHT_T, 3, 0, 0},       {"packed_t 1x1", LAYOUT_WEIGHT_T, 1, 0, 0},
-    {"winograd2", LAYOUT_WINOGRAD, 3, 2, 2e-7},       {"winograd4", LAYOUT_WINOGRAD, 3, 4, 2e-7},
-    {"winograd5", LAYOUT_WINOGRAD, 3, 5, 2e-7},       {"winograd6", LAYOUT_WINOGRAD, 3, 6, 2e-7},
-    {"winograd2_t", LAYOUT_WINOGRAD_T, 3, 2, 2e-7},   {"winograd4_t", LAYOUT_WINOGRAD_T, 3, 4, 2e-7},
-    {"winograd5_t", LAYOUT_WINOGRAD_T, 3, 5, 2e-7},   {"winograd6_t", LAYOUT_WINOGRAD_T, 3, 6, 2e-7},
+/* M: the tile of a Winograd form. Rearrangements are exact; transforms round each of their few operations,
+   runtime/pack.c but once. */
+static const struct form {
+    const char *name;
+    enum layout layout;
+    int64_t kernel;
+    int m;
+    double tolerance;
+} forms[] = {
+    {"packed_t 3x3", LAYOUT_WEIGHT_T, 3, 0, 0},     {"packed_t 1x1", LAYOUT_WEIGHT_T, 1, 0, 0},
+    {"winograd2", LAYOUT_WINOGRAD, 3, 2, 2e-7},     {"winograd4", LAYOUT_WINOGRAD, 3, 4, 2e-7},
+    {"winograd5", LAYOUT_WINOGRAD, 3, 5, 2e-7},     {"winograd6", LAYOUT_WINOGRAD, 3, 6, 2e-7},
+    {"winograd2_t", LAYOUT_WINOGRAD_T, 3, 2, 2e-7}, {"winograd4_t", LAYOUT_WINOGRAD_T, 3, 4, 2e-7},
+    {"winograd5_t", LAYOUT_WINOGRAD_T, 3, 5, 2e-7}, {"winograd6_t", LAYOUT_WINOGRAD_T, 3, 6, 2e-7},
 };
 static const int64_t channels[][2] = {{16, 16}, {1, 3}, {17, 5}, {33, 70}, {64, 48}}; /* O, I */
 enum { NFORMS = sizeof forms / sizeof forms[0], NCHANNELS = sizeof channels / sizeof channels[0] };
 
-struct packing { struct arena *arena; struct target target; const struct form *form; const int64_t *channels; };
+struct packing {
+    struct arena *arena;
+    struct target target;
+    const struct form *form;
+    const int64_t *channels;
+};
 
 static struct value *in_state(struct graph *g, struct value *v, struct type t)
 {
@@ -60,8 +74,12 @@ static struct graph *graph_of(const struct packing *p)
 
 static struct rnc_type described(const struct type *t)
 {
-    static const uint8_t layouts[] = {[LAYOUT_WEIGHT] = RNC_WEIGHT, [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T, [LAYOUT_WINOGRAD] = RNC_WINOGRAD, [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T};
-    struct rnc_type r = {.dtype = RNC_F32, .layout = layouts[t->layout], .rank = 4, .v = (uint8_t)t->v, .iv = (uint8_t)t->iv};
+    static const uint8_t layouts[] = {[LAYOUT_WEIGHT] = RNC_WEIGHT,
+                                      [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T,
+                                      [LAYOUT_WINOGRAD] = RNC_WINOGRAD,
+                                      [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T};
+    struct rnc_type r = {
+        .dtype = RNC_F32, .layout = layouts[t->layout], .rank = 4, .v = (uint8_t)t->v, .iv = (uint8_t)t->iv};
     memcpy(r.dim, t->dim, sizeof r.dim);
     return r;
 }
@@ -73,14 +91,17 @@ static const char *differ(struct arena *a, const float *got, const float *want, 
         double d = (double)got[i] - (double)want[i];
         error += d * d;
         all += (double)want[i] * (double)want[i];
-        if (want[i] == 0 && got[i] != 0) return arena_printf(a, "element %zu is %g where there is padding", i, (double)got[i]);
+        if (want[i] == 0 && got[i] != 0)
+            return arena_printf(a, "element %zu is %g where there is padding", i, (double)got[i]);
     }
     if (error <= tolerance * tolerance * all) return NULL; /* not so where something is NaN */
-    return arena_printf(a, "differs from runtime/pack.c by %.2g of its size, %.2g allowed", sqrt(error / all), tolerance);
+    return arena_printf(a, "differs from runtime/pack.c by %.2g of its size, %.2g allowed", sqrt(error / all),
+                        tolerance);
 }
 
 /* GOT: the state block after the step, on so many threads. */
-static const char *run(const struct packing *p, const struct rnc_model *m, int threads, const float *packed, size_t count, char *got, size_t bytes)
+static const char *run(const struct packing *p, const struct rnc_model *m, int threads, const float *packed,
+                       size_t count, char *got, size_t bytes)
 {
     struct rnc_status s = {0};
     struct rnc_pool *pool = rnc_pool_new(threads, &s);
@@ -91,7 +112,8 @@ static const char *run(const struct packing *p, const struct rnc_model *m, int t
         char *state = rnc_state(instance, &size);
         memset(state, 0xff, bytes); /* NaN */
         memcpy(state, packed, count * sizeof(float));
-        if (rnc_execute(instance, &(struct rnc_run){.n = 1, .step = 1}, NULL, NULL, NULL, &s)) memcpy(got, state, bytes);
+        if (rnc_execute(instance, &(struct rnc_run){.n = 1, .step = 1}, NULL, NULL, NULL, &s))
+            memcpy(got, state, bytes);
     }
     rnc_close(instance);
     rnc_pool_free(pool);
@@ -103,7 +125,8 @@ static const char *compiled_differs(const struct packing *p, const struct graph 
     const struct value *w = g->first->in[0], *out = g->first->out[0];
     struct rnc_type from = described(&w->type), to = described(&out->type);
     int64_t count = rnc_elements(&from);
-    float *plain = ARENA_ARRAY(p->arena, float, count), *packed = arena_array(p->arena, type_bytes(&w->type), 1), *want = arena_array(p->arena, type_bytes(&out->type), 1);
+    float *plain = ARENA_ARRAY(p->arena, float, count), *packed = arena_array(p->arena, type_bytes(&w->type), 1),
+          *want = arena_array(p->arena, type_bytes(&out->type), 1);
     char *got[3] = {NULL};
     uint64_t seed = random_seed(p->form->name, "weights");
     for (int64_t i = 0; i < count; i++) plain[i] = (float)(random_next(&seed) * 4 - 2);
@@ -112,10 +135,12 @@ static const char *compiled_differs(const struct packing *p, const struct graph 
     for (int k = 0; k < 3; k++) {
         got[k] = arena_array(p->arena, g->state_bytes, 1);
         const char *error = run(p, m, k + 1, packed, type_bytes(&w->type) / 4, got[k], g->state_bytes);
-        if (!error && k && memcmp(got[k], got[0], g->state_bytes) != 0) error = arena_printf(p->arena, "on %d threads other bits than on one", k + 1);
+        if (!error && k && memcmp(got[k], got[0], g->state_bytes) != 0)
+            error = arena_printf(p->arena, "on %d threads other bits than on one", k + 1);
         if (error) return error;
     }
-    return differ(p->arena, (const float *)(const void *)(got[0] + out->offset), want, type_bytes(&out->type) / 4, p->form->tolerance);
+    return differ(p->arena, (const float *)(const void *)(got[0] + out->offset), want, type_bytes(&out->type) / 4,
+                  p->form->tolerance);
 }
 
 static const char *test(const struct packing *p)
@@ -139,18 +164,22 @@ int main(int argc, char **argv)
     target_host(&target);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-v") == 0) verbose = true;
-        else if (!target_option(&target, argv[i])) return fprintf(stderr, "%s: '%s' names no CPU or width that is known\n", argv[0], argv[i]), 2;
+        else if (!target_option(&target, argv[i]))
+            return fprintf(stderr, "%s: '%s' names no CPU or width that is known\n", argv[0], argv[i]), 2;
     }
     if (!gen_target_init(&target, d)) return diags_print(d, stderr, false), 2;
     for (int f = 0; f < NFORMS; f++)
         for (int c = 0; c < NCHANNELS; c++)
-            for (int small = 0; small < 2; small++) { /* as if the second-level cache had a KiB: results past the caches */
+            for (int small = 0; small < 2;
+                 small++) { /* as if the second-level cache had a KiB: results past the caches */
                 struct packing p = {arena_new(), target, &forms[f], channels[c]};
                 if (small) p.target.l2_bytes = 1 << 10;
                 const char *error = test(&p);
                 *(error ? &failed : &passed) += 1;
                 if (error || verbose)
-                    printf("%s %s %lldx%lld%s%s%s\n", error ? "FAIL" : "ok  ", forms[f].name, (long long)channels[c][0], (long long)channels[c][1], small ? ", past the caches" : "", error ? ": " : "", error ? error : "");
+                    printf("%s %s %lldx%lld%s%s%s\n", error ? "FAIL" : "ok  ", forms[f].name, (long long)channels[c][0],
+                           (long long)channels[c][1], small ? ", past the caches" : "", error ? ": " : "",
+                           error ? error : "");
                 arena_free(p.arena);
             }
     printf("%d passed, %d failed\n", passed, failed);

@@ -1,4 +1,5 @@
-/* test_torch.c: the references against numbers from PyTorch (torch.txt, see make_torch.py), from the root of the repository:
+/* test_torch.c: the references against numbers from PyTorch (torch.txt, see make_torch.py), from the root of the
+   repository:
 
        build/tests/op/test_torch [WORD…]     the cases whose line contains a WORD */
 #include <math.h>
@@ -10,7 +11,9 @@
 #define PATH "tests/op/torch.txt"
 #define TOLERANCE 1e-6 /* PyTorch computes nearest's coordinates and bilinear's weights of doubles in double */
 
-struct expected { char *line, *y, *dx; };
+struct expected {
+    char *line, *y, *dx;
+};
 
 /* x of the script; the word ties=true is the script's, not the operator's. */
 static bool cut_ties(char *text)
@@ -24,7 +27,8 @@ static void fill(const struct opcase *c, struct eval *e, bool ties)
 {
     const struct value *x = c->node->in[0];
     double *data = eval_data(e, x);
-    for (int64_t i = 0; i < type_elements(&x->type); i++) data[i] = ties ? (double)(5 * i % 3) : (double)((37 * i + 11) % 101) / 50 - 1;
+    for (int64_t i = 0; i < type_elements(&x->type); i++)
+        data[i] = ties ? (double)(5 * i % 3) : (double)((37 * i + 11) % 101) / 50 - 1;
 }
 
 static const char *compare(struct arena *a, const char *what, const double *got, int64_t count, const char *text)
@@ -32,8 +36,10 @@ static const char *compare(struct arena *a, const char *what, const double *got,
     for (int64_t i = 0; i < count; i++) {
         char *end;
         double want = strtod(text, &end);
-        if (end == text) return arena_printf(a, "%s has %lld elements, PyTorch's only %lld", what, (long long)count, (long long)i);
-        if (!(fabs(got[i] - want) <= TOLERANCE)) return arena_printf(a, "%s[%lld] is %.9g, PyTorch's %.9g", what, (long long)i, got[i], want);
+        if (end == text)
+            return arena_printf(a, "%s has %lld elements, PyTorch's only %lld", what, (long long)count, (long long)i);
+        if (!(fabs(got[i] - want) <= TOLERANCE))
+            return arena_printf(a, "%s[%lld] is %.9g, PyTorch's %.9g", what, (long long)i, got[i], want);
         text = end;
     }
     return text[strspn(text, " \n")] ? arena_printf(a, "%s has fewer elements than PyTorch's", what) : NULL;
@@ -43,7 +49,9 @@ static const char *shape_differs(struct arena *a, const struct type *t, char **t
 {
     for (int k = 0; k < t->rank; k++) {
         int64_t want = strtoll(*text, text, 10);
-        if (want != t->dim[k]) return arena_printf(a, "dimension %d of y is %lld, PyTorch's %lld", k, (long long)t->dim[k], (long long)want);
+        if (want != t->dim[k])
+            return arena_printf(a, "dimension %d of y is %lld, PyTorch's %lld", k, (long long)t->dim[k],
+                                (long long)want);
         *text += **text == ',';
     }
     return **text == ' ' ? NULL : "y has another rank than PyTorch's";

@@ -1,11 +1,13 @@
-/* test_random.c: random graphs, compiled with every pass, against the reference interpreter: forward and whole training steps, on
-   several numbers of threads, partial batches, all memory guarded. What no list of networks thinks of.
+/* test_random.c: random graphs, compiled with every pass, against the reference interpreter: forward and whole training
+   steps, on several numbers of threads, partial batches, all memory guarded. What no list of networks thinks of.
 
-       build/tests/random/test_random [SEED [COUNT]]     COUNT graphs from SEED on; --ir prints each; --cpu=x86-64-v3, --lanes=4: for others
+       build/tests/random/test_random [SEED [COUNT]]     COUNT graphs from SEED on; --ir prints each; --cpu=x86-64-v3,
+   --lanes=4: for others
 
-   A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first evaluated twice
-   by the reference, the second time with every value rounded to single precision; what that changes, times a factor, is what the
-   compiled code may differ by. Where it is too much the graph says nothing and is passed over. Then once more, activations stored as bf16. */
+   A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first
+   evaluated twice by the reference, the second time with every value rounded to single precision; what that changes,
+   times a factor, is what the compiled code may differ by. Where it is too much the graph says nothing and is passed
+   over. Then once more, activations stored as bf16. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,10 @@ enum { FIRST_SEED = 1, COUNT = 90 };
 
 static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 4;
 
-struct numbers { const struct graph *graph; uint64_t seed; };
+struct numbers {
+    const struct graph *graph;
+    uint64_t seed;
+};
 
 static void round_to_float(struct eval *e, const struct value *v)
 {
@@ -68,9 +73,10 @@ static double condition(const struct graph *g, uint64_t seed, const struct ref_r
 {
     struct eval *exact = eval_new(g, *run), *rounded = eval_new(g, *run);
     double most = 0;
-    fill(&(struct numbers){ g, seed }, exact);
-    fill(&(struct numbers){ g, seed }, rounded);
-    GRAPH_EACH(g, n) {
+    fill(&(struct numbers){g, seed}, exact);
+    fill(&(struct numbers){g, seed}, rounded);
+    GRAPH_EACH(g, n)
+    {
         eval_node(exact, n);
         eval_node(rounded, n);
         if (in_the_tail(exact, n)) most = INFINITY;
@@ -86,8 +92,15 @@ static double condition(const struct graph *g, uint64_t seed, const struct ref_r
 
 static bool differentiate(struct graph *g, struct diags *d, const struct target *target, uint64_t seed)
 {
-    struct pass_context c = { .arena = g->arena, .diags = d, .target = *target, .verify = true, .train = {
-        .grad_outputs = true, .input_grads = true, .update = seed % 4 == 1 ? UPDATE_SGD : UPDATE_NONE, .momentum = 0.9, .weight_decay = 0.01 } };
+    struct pass_context c = {.arena = g->arena,
+                             .diags = d,
+                             .target = *target,
+                             .verify = true,
+                             .train = {.grad_outputs = true,
+                                       .input_grads = true,
+                                       .update = seed % 4 == 1 ? UPDATE_SGD : UPDATE_NONE,
+                                       .momentum = 0.9,
+                                       .weight_decay = 0.01}};
     return pass_run(g, &c, "autodiff");
 }
 
@@ -102,8 +115,8 @@ enum outcome { PASSED, FAILED, PASSED_OVER };
 
 static enum outcome test(struct arena *a, const struct target *target, uint64_t seed, bool ir)
 {
-    static const char *const done[] = { "autodiff", NULL };
-    struct random r = { seed };
+    static const char *const done[] = {"autodiff", NULL};
+    struct random r = {seed};
     const bool train = seed % 2;
     const int64_t batch = random_int(&r, 2, 5);
     struct diags *d = diags_new(a);
@@ -117,13 +130,22 @@ static enum outcome test(struct arena *a, const struct target *target, uint64_t 
     buf_init(&text, a);
     graph_print(g, &text);
     if (ir) puts(text.data);
-    const struct ref_run runs[] = { { .n = batch, .lr = 0.01, .step = 1 }, { .n = random_int(&r, 2, batch), .lr = 0.01, .step = 2 } };
+    const struct ref_run runs[] = {{.n = batch, .lr = 0.01, .step = 1},
+                                   {.n = random_int(&r, 2, batch), .lr = 0.01, .step = 2}};
     const double ill = fmax(condition(g, seed, &runs[0]), condition(g, seed, &runs[1]));
     if (!(ill < most_ill)) return PASSED_OVER;
-    const struct numbers numbers = { g, seed };
+    const struct numbers numbers = {g, seed};
     const struct comparison_plan plan = {
-        .graph = g, .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done), .target = target,
-        .winograd = seed % 3 ? 0 : 4, .runs = runs, .nruns = 2, .fill = fill, .ctx = &numbers, .tolerance = fmax(tolerance, factor * ill), .value_tolerance = fmax(tolerance, factor * ill),
+        .graph = g,
+        .passes = passes_without(a, train ? pass_pipeline_train : pass_pipeline_infer, done),
+        .target = target,
+        .winograd = seed % 3 ? 0 : 4,
+        .runs = runs,
+        .nruns = 2,
+        .fill = fill,
+        .ctx = &numbers,
+        .tolerance = fmax(tolerance, factor * ill),
+        .value_tolerance = fmax(tolerance, factor * ill),
     };
     const char *error = compare_compiled(a, &plan);
     struct comparison_plan narrow = plan;
@@ -161,8 +183,8 @@ int main(int argc, char **argv)
     struct diags *d = diags_new(a);
     struct target target;
     bool ir = false;
-    uint64_t numbers[2] = { FIRST_SEED, COUNT };
-    int nnumbers = 0, count[3] = { 0 };
+    uint64_t numbers[2] = {FIRST_SEED, COUNT};
+    int nnumbers = 0, count[3] = {0};
     target_host(&target);
     for (int i = 1; i < argc; i++) {
         if (target_option(&target, argv[i])) continue;
@@ -175,7 +197,8 @@ int main(int argc, char **argv)
         return 2;
     }
     arena_free(a); /* before the children begin, in which nobody would know of it */
-    for (uint64_t seed = numbers[0]; seed < numbers[0] + numbers[1]; seed++) count[test_isolated(&target, seed, ir, argv[0])]++;
+    for (uint64_t seed = numbers[0]; seed < numbers[0] + numbers[1]; seed++)
+        count[test_isolated(&target, seed, ir, argv[0])]++;
     printf("%d graphs passed over\n%d passed, %d failed\n", count[PASSED_OVER], count[PASSED], count[FAILED]);
     return count[FAILED] != 0;
 }

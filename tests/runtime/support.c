@@ -77,6 +77,7 @@ int count_entries(const char *dir)
 void expect_failure(struct rnc_status *s, bool ok, enum rnc_code code, const char *words)
 {
     if (ok || s->code != code || !strstr(s->message, words))
-        fail_msg("expected a failure of kind %d with '%s', got %s, kind %d: %s", (int)code, words, ok ? "success" : "failure", (int)s->code, s->message);
+        fail_msg("expected a failure of kind %d with '%s', got %s, kind %d: %s", (int)code, words,
+                 ok ? "success" : "failure", (int)s->code, s->message);
     *s = (struct rnc_status){0};
 }

@@ -48,7 +48,8 @@ static void every_layout_round_trips(void **state)
                 int64_t i = channels[b];
                 check_round_trip((struct rnc_type){.layout = RNC_PLAIN, .rank = 4, .dim = {c, i, 3, 2}});
                 check_round_trip((struct rnc_type){.layout = RNC_WEIGHT, .rank = 2, .v = v, .iv = v, .dim = {c, i}});
-                check_round_trip((struct rnc_type){.layout = RNC_WEIGHT, .rank = 4, .v = v, .iv = (uint8_t)(i < v ? i : v), .dim = {c, i, 3, 2}});
+                check_round_trip((struct rnc_type){
+                    .layout = RNC_WEIGHT, .rank = 4, .v = v, .iv = (uint8_t)(i < v ? i : v), .dim = {c, i, 3, 2}});
                 check_round_trip((struct rnc_type){.layout = RNC_WEIGHT_T, .rank = 4, .v = v, .dim = {c, i, 1, 5}});
             }
         }
@@ -67,13 +68,15 @@ static void layouts_are_as_documented(void **state)
     for (int o = 0; o < O; o++)
         for (int i = 0; i < I; i++)
             for (int k = 0; k < K; k++)
-                assert_true(packed[(((o / V * 2 + i / V) * K + k) * V + i % V) * V + o % V] == plain[(o * I + i) * K + k]);
+                assert_true(packed[(((o / V * 2 + i / V) * K + k) * V + i % V) * V + o % V] ==
+                            plain[(o * I + i) * K + k]);
     t.layout = RNC_WEIGHT_T;
     rnc_pack(&t, plain, packed);
     for (int o = 0; o < O; o++)
         for (int i = 0; i < I; i++)
             for (int k = 0; k < K; k++)
-                assert_true(packed[(((i / V * 2 + o / V) * K + k) * V + o % V) * V + i % V] == plain[(o * I + i) * K + k]);
+                assert_true(packed[(((i / V * 2 + o / V) * K + k) * V + o % V) * V + i % V] ==
+                            plain[(o * I + i) * K + k]);
 }
 
 /* bf16 weights: the numbers of two summed channels side by side; the padding is zero. */
@@ -83,7 +86,12 @@ static void bf16_weights_lie_in_pairs(void **state)
     enum { O = 19, I = 21, K = 6, V = 16, ALL = 32 * 32 * K };
     static uint16_t plain[O * I * K], back[O * I * K], packed[ALL];
     for (int transposed = 0; transposed < 2; transposed++) {
-        struct rnc_type t = {.dtype = RNC_BF16, .layout = transposed ? RNC_WEIGHT_T : RNC_WEIGHT, .rank = 4, .v = V, .iv = V, .dim = {O, I, 2, 3}};
+        struct rnc_type t = {.dtype = RNC_BF16,
+                             .layout = transposed ? RNC_WEIGHT_T : RNC_WEIGHT,
+                             .rank = 4,
+                             .v = V,
+                             .iv = V,
+                             .dim = {O, I, 2, 3}};
         for (int k = 0; k < O * I * K; k++) plain[k] = (uint16_t)(k + 1);
         assert_int_equal(rnc_packed_bytes(&t), sizeof packed);
         memset(packed, 0xff, sizeof packed);
@@ -95,7 +103,10 @@ static void bf16_weights_lie_in_pairs(void **state)
             for (int i = 0; i < I; i++)
                 for (int k = 0; k < K; k++) {
                     int lane = transposed ? i : o, row = transposed ? o : i;
-                    assert_int_equal(packed[((((lane / V * 2 + row / V) * K + k) * (V / 2) + row % V / 2) * V + lane % V) * 2 + row % 2], plain[(o * I + i) * K + k]);
+                    assert_int_equal(
+                        packed[((((lane / V * 2 + row / V) * K + k) * (V / 2) + row % V / 2) * V + lane % V) * 2 +
+                               row % 2],
+                        plain[(o * I + i) * K + k]);
                 }
         rnc_unpack(&t, packed, back);
         assert_memory_equal(plain, back, sizeof plain);
@@ -138,19 +149,37 @@ static const float constant_one = 1.0f;
 static struct rnc_arg scale_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, 0}, {RNC_ARENA, 0, 0}};
 static struct rnc_arg bias_args[] = {{RNC_ARENA, 0, 0}, {RNC_STATE, 0, 64}, {RNC_OUTPUT, 0, 0}, {RNC_CONST, 0, 0}};
 static const struct rnc_arg update_args[] = {{RNC_STATE, 0, 0}};
-static const struct rnc_step steps[] = {
-    {scale_kernel, scale_args, 3, 1, 1, 0, 0}, {bias_kernel, bias_args, 4, 1, 1, 1, 0}, {update_kernel, update_args, 1, 0, 1, 2, 0}};
+static const struct rnc_step steps[] = {{scale_kernel, scale_args, 3, 1, 1, 0, 0},
+                                        {bias_kernel, bias_args, 4, 1, 1, 1, 0},
+                                        {update_kernel, update_args, 1, 0, 1, 2, 0}};
 static const struct rnc_tensor tensors[] = {
     {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0},
     {"b", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 4, {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {F}}, 64},
     {"count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 128},
     {"x", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0},
     {"y", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0}};
-static const struct rnc_node nodes[] = {{.name = "scale", .op = "mul"}, {.name = "bias", .op = "add"}, {.name = "update", .op = "sgd"}};
+static const struct rnc_node nodes[] = {{.name = "scale", .op = "mul"},
+                                        {.name = "bias", .op = "add"},
+                                        {.name = "update", .op = "sgd"}};
 static const struct rnc_value values[] = {{"scaled", {.rank = 2, .dim = {N, F}}, {RNC_ARENA, 0, 0}}};
-static struct rnc_model model = {
-    .abi = RNC_ABI_VERSION, .train = 1, .name = "hand", .cpu = "any", .batch = N, .steps = steps, .nsteps = 3, .tensors = tensors, .ntensors = 5,
-    .nodes = nodes, .nnodes = 3, .values = values, .nvalues = 1, .ninputs = 1, .noutputs = 1, .state_bytes = 136, .arena_bytes = N * F * 4, .scratch_bytes = 16};
+static struct rnc_model model = {.abi = RNC_ABI_VERSION,
+                                 .train = 1,
+                                 .name = "hand",
+                                 .cpu = "any",
+                                 .batch = N,
+                                 .steps = steps,
+                                 .nsteps = 3,
+                                 .tensors = tensors,
+                                 .ntensors = 5,
+                                 .nodes = nodes,
+                                 .nnodes = 3,
+                                 .values = values,
+                                 .nvalues = 1,
+                                 .ninputs = 1,
+                                 .noutputs = 1,
+                                 .state_bytes = 136,
+                                 .arena_bytes = N * F * 4,
+                                 .scratch_bytes = 16};
 
 static void ramp(float *x, int64_t n)
 {
@@ -193,7 +222,11 @@ static void runs_a_model(void **state)
     }
 }
 
-struct seen { const struct rnc_instance *i; int nodes; float value; };
+struct seen {
+    const struct rnc_instance *i;
+    int nodes;
+    float value;
+};
 static void observe(void *ctx, uint32_t node, double seconds)
 {
     struct seen *o = ctx;
@@ -217,7 +250,8 @@ static void observes_and_reads_values(void **state)
     assert_true(rnc_set(i, "w", w, &s) && rnc_set(i, "b", b, &s));
     struct seen o = {.i = i};
     struct rnc_observer observer = {observe, &o};
-    assert_true(rnc_execute(i, &(struct rnc_run){.n = N, .step = 1}, (const void *const[]){x}, (void *const[]){y}, &observer, &s));
+    assert_true(rnc_execute(i, &(struct rnc_run){.n = N, .step = 1}, (const void *const[]){x}, (void *const[]){y},
+                            &observer, &s));
     assert_int_equal(o.nodes, 3);
     assert_true(o.value == x[1] * 2.0f);
     rnc_close(i);
@@ -253,7 +287,8 @@ static void refuses(void **state)
     assert_false(rnc_set(i, "nothing", "", &s));
     assert_non_null(strstr(s.message, "'nothing'"));
     s.code = RNC_OK;
-    assert_false(rnc_execute(i, &(struct rnc_run){.n = N + 1}, (const void *const[]){NULL}, (void *const[]){NULL}, NULL, &s));
+    assert_false(
+        rnc_execute(i, &(struct rnc_run){.n = N + 1}, (const void *const[]){NULL}, (void *const[]){NULL}, NULL, &s));
     rnc_close(i);
 }
 
@@ -263,9 +298,16 @@ static void initialisation_is_keyed_by_name(void **state)
     (void)state;
     enum { BIG = 40000 };
     static float a[BIG], b[BIG];
-    struct rnc_tensor t[] = {{"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0},
-                             {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4}};
-    struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "init", .cpu = "any", .batch = 1, .tensors = t, .ntensors = 2, .state_bytes = BIG * 8};
+    struct rnc_tensor t[] = {
+        {"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0},
+        {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4}};
+    struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                          .name = "init",
+                          .cpu = "any",
+                          .batch = 1,
+                          .tensors = t,
+                          .ntensors = 2,
+                          .state_bytes = BIG * 8};
     struct rnc_status s = {0};
     struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
     assert_true(rnc_initialize(i, 1, &s) && rnc_get(i, "conv.weight", a, &s) && rnc_get(i, "fc.weight", b, &s));
@@ -285,19 +327,32 @@ static void initialisation_is_keyed_by_name(void **state)
 
 /* ---- loading */
 
-static const float fold_w[] = {1, 2, 3, 4}, fold_g[] = {2, 3}, fold_b[] = {1, 1}, fold_mean[] = {10, 20}, fold_var[] = {4, 9};
-static const struct rnc_tensor fold_tensors[] = {
-    {"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED}, {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-    {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}, {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-    {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
-static const struct rnc_prepare fold_prepare = {.kind = RNC_PREPARE_BN_FOLD, .in = {0, -1, 1, 2, 3, 4}, .eps = 0.0,
-                                                .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0}, {{.rank = 1, .dim = {2}}, 16}}};
-static const struct rnc_model fold_model = {.abi = RNC_ABI_VERSION, .name = "fold", .cpu = "any", .batch = 1, .tensors = fold_tensors, .ntensors = 5,
-                                            .prepares = &fold_prepare, .nprepares = 1, .state_bytes = 24};
+static const float fold_w[] = {1, 2, 3, 4}, fold_g[] = {2, 3}, fold_b[] = {1, 1}, fold_mean[] = {10, 20},
+                   fold_var[] = {4, 9};
+static const struct rnc_tensor fold_tensors[] = {{"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED},
+                                                 {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+                                                 {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+                                                 {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
+                                                 {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
+static const struct rnc_prepare fold_prepare = {.kind = RNC_PREPARE_BN_FOLD,
+                                                .in = {0, -1, 1, 2, 3, 4},
+                                                .eps = 0.0,
+                                                .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0},
+                                                        {{.rank = 1, .dim = {2}}, 16}}};
+static const struct rnc_model fold_model = {.abi = RNC_ABI_VERSION,
+                                            .name = "fold",
+                                            .cpu = "any",
+                                            .batch = 1,
+                                            .tensors = fold_tensors,
+                                            .ntensors = 5,
+                                            .prepares = &fold_prepare,
+                                            .nprepares = 1,
+                                            .state_bytes = 24};
 
 static bool set_fold(struct rnc_instance *i, struct rnc_status *s)
 {
-    return rnc_set(i, "w", fold_w, s) && rnc_set(i, "g", fold_g, s) && rnc_set(i, "b", fold_b, s) && rnc_set(i, "m", fold_mean, s) && rnc_set(i, "v", fold_var, s);
+    return rnc_set(i, "w", fold_w, s) && rnc_set(i, "g", fold_g, s) && rnc_set(i, "b", fold_b, s) &&
+           rnc_set(i, "m", fold_mean, s) && rnc_set(i, "v", fold_var, s);
 }
 
 static void assert_folded(struct rnc_instance *i)
@@ -351,9 +406,13 @@ static void keeps_what_it_is_told_to(void **state)
     rnc_close(i);
 }
 
-struct spy { const float *from; int64_t largest, total; };
+struct spy {
+    const float *from;
+    int64_t largest, total;
+};
 
-static bool read_spied(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain, struct rnc_status *s)
+static bool read_spied(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                       struct rnc_status *s)
 {
     struct spy *y = ctx;
     (void)t, (void)s;
@@ -368,14 +427,16 @@ static void loads_by_slabs(void **state)
 {
     (void)state;
     enum { O = 250, I = 130, COUNT = O * I * 9 };
-    static const struct rnc_type types[] = {{.rank = 4, .dim = {O, I, 3, 3}}, {.layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WEIGHT, .v = 8, .iv = 1, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WINOGRAD, .v = 16, .iv = 4, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WINOGRAD, .v = 16, .iv = 5, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WINOGRAD_T, .v = 8, .iv = 2, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.dtype = RNC_BF16, .layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
-                                            {.dtype = RNC_BF16, .layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
+    static const struct rnc_type types[] = {
+        {.rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WEIGHT, .v = 8, .iv = 1, .rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WINOGRAD, .v = 16, .iv = 4, .rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WINOGRAD, .v = 16, .iv = 5, .rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WINOGRAD_T, .v = 8, .iv = 2, .rank = 4, .dim = {O, I, 3, 3}},
+        {.layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+        {.dtype = RNC_BF16, .layout = RNC_WEIGHT, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}},
+        {.dtype = RNC_BF16, .layout = RNC_WEIGHT_T, .v = 16, .iv = 16, .rank = 4, .dim = {O, I, 3, 3}}};
     uint16_t *narrow = malloc(COUNT * sizeof *narrow);
     float *x = malloc(COUNT * sizeof *x);
     for (int k = 0; k < COUNT; k++) {
@@ -387,8 +448,18 @@ static void loads_by_slabs(void **state)
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         size_t bytes = rnc_packed_bytes(&types[k]);
         struct rnc_tensor t = {"w", RNC_ROLE_PARAM, 0, {0}, 1, {.rank = 4, .dim = {O, I, 3, 3}}, RNC_NOT_STORED};
-        struct rnc_prepare p = {.kind = RNC_PREPARE_PACK, .in = {0, -1, -1, -1, -1, -1}, .out = {{types[k], 0}, {types[k], 0}}};
-        struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "slabs", .cpu = "any", .batch = 1, .tensors = &t, .ntensors = 1, .prepares = &p, .nprepares = 1, .state_bytes = bytes};
+        struct rnc_prepare p = {.kind = RNC_PREPARE_PACK,
+                                .in = {0, -1, -1, -1, -1, -1},
+                                .out = {{types[k], 0}, {types[k], 0}}};
+        struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                              .name = "slabs",
+                              .cpu = "any",
+                              .batch = 1,
+                              .tensors = &t,
+                              .ntensors = 1,
+                              .prepares = &p,
+                              .nprepares = 1,
+                              .state_bytes = bytes};
         struct rnc_status s = {0};
         struct spy y = {.from = x};
         struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
@@ -397,7 +468,8 @@ static void loads_by_slabs(void **state)
         assert_true(i && rnc_load(i, &(struct rnc_source){read_spied, &y}, true, &s));
         assert_memory_equal(rnc_state(i, &(size_t){0}), want, bytes);
         assert_int_equal(y.total, COUNT);
-        if (types[k].layout != RNC_WINOGRAD_T && types[k].layout != RNC_WEIGHT_T) assert_true(y.largest * 4 <= 512 << 10);
+        if (types[k].layout != RNC_WINOGRAD_T && types[k].layout != RNC_WEIGHT_T)
+            assert_true(y.largest * 4 <= 512 << 10);
         assert_int_equal(rnc_instance_memory(i).plain, 0);
         rnc_close(i);
         free(want);
@@ -415,7 +487,13 @@ static void transformed_weights_back(void **state)
     float x[COUNT], y[COUNT];
     for (int k = 0; k < COUNT; k++) x[k] = (float)((k * 7919) % 257 - 128) / 128;
     for (int k = 0; k < 9; k++) {
-        struct rnc_type t = {.layout = k == 8 ? RNC_WINOGRAD_S : k % 2 ? RNC_WINOGRAD_T : RNC_WINOGRAD, .v = 16, .iv = (uint8_t)tiles[k / 2], .rank = 4, .dim = {O, I, 3, 3}};
+        struct rnc_type t = {.layout = k == 8  ? RNC_WINOGRAD_S
+                                       : k % 2 ? RNC_WINOGRAD_T
+                                               : RNC_WINOGRAD,
+                             .v = 16,
+                             .iv = (uint8_t)tiles[k / 2],
+                             .rank = 4,
+                             .dim = {O, I, 3, 3}};
         float *packed = malloc(rnc_packed_bytes(&t));
         rnc_pack(&t, x, packed);
         rnc_unpack(&t, packed, y);
@@ -444,9 +522,17 @@ int main(void)
 {
     bias_args[3].offset = (uint64_t)(uintptr_t)&constant_one;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_layout_round_trips), cmocka_unit_test(layouts_are_as_documented), cmocka_unit_test(runs_a_model),
-        cmocka_unit_test(observes_and_reads_values), cmocka_unit_test(refuses), cmocka_unit_test(initialisation_is_keyed_by_name),
-        cmocka_unit_test(folds_batch_norm), cmocka_unit_test(keeps_what_it_is_told_to), cmocka_unit_test(transformed_weights_back), cmocka_unit_test(loads_by_slabs), cmocka_unit_test(bf16_weights_lie_in_pairs),
+        cmocka_unit_test(every_layout_round_trips),
+        cmocka_unit_test(layouts_are_as_documented),
+        cmocka_unit_test(runs_a_model),
+        cmocka_unit_test(observes_and_reads_values),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(initialisation_is_keyed_by_name),
+        cmocka_unit_test(folds_batch_norm),
+        cmocka_unit_test(keeps_what_it_is_told_to),
+        cmocka_unit_test(transformed_weights_back),
+        cmocka_unit_test(loads_by_slabs),
+        cmocka_unit_test(bf16_weights_lie_in_pairs),
         cmocka_unit_test(fresh_values_in_parts),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);

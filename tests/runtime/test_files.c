@@ -1,4 +1,5 @@
-/* Files: what is written can be read; whatever is broken is refused with a reason; a failed write leaves things as they were. */
+/* Files: what is written can be read; whatever is broken is refused with a reason; a failed write leaves things as they
+   were. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +49,8 @@ static void refuses_st(const char *header, size_t data_bytes, const char *why)
 static void safetensors_round_trip(void **state)
 {
     (void)state;
-    const struct rnc_st_tensor t[] = {{.name = "a.weight", .dtype = RNC_ST_F32, .rank = 2, .dim = {2, 3}}, {.name = "n", .dtype = RNC_ST_I64, .rank = 0},
+    const struct rnc_st_tensor t[] = {{.name = "a.weight", .dtype = RNC_ST_F32, .rank = 2, .dim = {2, 3}},
+                                      {.name = "n", .dtype = RNC_ST_I64, .rank = 0},
                                       {.name = "empty", .dtype = RNC_ST_F32, .rank = 1, .dim = {0}}};
     const struct rnc_st_meta meta[] = {{"note", "two words, \"quoted\"; größer"}};
     const float a[6] = {1.5f, -0.0f, INFINITY, 3e-41f, 5, 6};
@@ -62,7 +64,8 @@ static void safetensors_round_trip(void **state)
     assert_string_equal(rnc_st_meta(f, "note"), meta[0].value);
     float back[6];
     int64_t number = 0;
-    assert_true(rnc_st_read_f32(f, rnc_st_find(f, "a.weight"), back, &s) && rnc_st_read_i64(f, rnc_st_find(f, "n"), &number, &s));
+    assert_true(rnc_st_read_f32(f, rnc_st_find(f, "a.weight"), back, &s) &&
+                rnc_st_read_i64(f, rnc_st_find(f, "n"), &number, &s));
     assert_memory_equal(a, back, sizeof a);
     assert_int_equal(number, -7);
     expect_failure(&s, rnc_st_read_i64(f, rnc_st_find(f, "a.weight"), &number, &s), RNC_USER, "is F32");
@@ -72,9 +75,10 @@ static void safetensors_round_trip(void **state)
 static void safetensors_converts(void **state)
 {
     (void)state;
-    const char *path = in_scratch("half.safetensors"), *header = "{\"h\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]},"
-                                                                 "\"b\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[8,10]},"
-                                                                 "\"d\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[10,18]}}";
+    const char *path = in_scratch("half.safetensors"),
+               *header = "{\"h\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,8]},"
+                         "\"b\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[8,10]},"
+                         "\"d\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[10,18]}}";
     const uint16_t half[] = {0x3c00, 0xc000, 0x0001, 0x7c00, 0x4049};
     const double d = 0.1;
     size_t n = strlen(header);
@@ -85,7 +89,8 @@ static void safetensors_converts(void **state)
     write_file(path, file, 8 + n + sizeof half + sizeof d);
     struct rnc_safetensors *f = rnc_st_open(path, &s);
     float x[4], b, e;
-    assert_true(f && rnc_st_read_f32(f, rnc_st_find(f, "h"), x, &s) && rnc_st_read_f32(f, rnc_st_find(f, "b"), &b, &s) && rnc_st_read_f32(f, rnc_st_find(f, "d"), &e, &s));
+    assert_true(f && rnc_st_read_f32(f, rnc_st_find(f, "h"), x, &s) &&
+                rnc_st_read_f32(f, rnc_st_find(f, "b"), &b, &s) && rnc_st_read_f32(f, rnc_st_find(f, "d"), &e, &s));
     assert_true(x[0] == 1.0f && x[1] == -2.0f && x[2] == 0x1p-24f && isinf(x[3]) && b == 3.140625f && e == 0.1f);
     rnc_st_close(f);
 }
@@ -95,11 +100,14 @@ static void safetensors_refuses(void **state)
     (void)state;
     refuses_st("[1]", 0, "not a JSON object");
     refuses_st("{\"a\":", 0, "in its header");
-    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "uplicate");
+    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+               "\"data_offsets\":[4,8]}}",
+               8, "uplicate");
     refuses_st("{\"a\":3}", 0, "not described by an object");
     refuses_st("{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "unknown dtype");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, "no sound shape");
-    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4, "no sound shape");
+    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4,
+               "no sound shape");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "no sound shape");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, "no sound data_offsets");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "no sound data_offsets");
@@ -107,7 +115,9 @@ static void safetensors_refuses(void **state)
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, "truncated");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "hole");
     refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 8, "behind the last");
-    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "overlaps");
+    refuses_st("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+               "\"data_offsets\":[4,8]}}",
+               8, "overlaps");
     refuses_st("{\"__metadata__\":{\"a\":1}}", 0, "not text");
     const char *path = in_scratch("bad.safetensors");
     write_file(path, "abc", 3);
@@ -125,7 +135,10 @@ static void safetensors_survives_damage(void **state)
 {
     (void)state;
     const char *good = in_scratch("good.safetensors"), *bad = in_scratch("bad.safetensors");
-    write_st(good, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[16,24]}}", 24);
+    write_st(good,
+             "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},\"b\":{\"dtype\":\"I64\",\"shape\":[],"
+             "\"data_offsets\":[16,24]}}",
+             24);
     size_t bytes;
     char *file = read_file(good, &bytes);
     for (size_t k = 0; k < bytes; k++) {
@@ -161,7 +174,8 @@ static void npy_round_trip(void **state)
     assert_memory_equal(b.data, y, sizeof y);
     rnc_npy_free(&b);
     a = (struct rnc_npy){.dtype = RNC_NPY_F32, .rank = 0, .data = x};
-    assert_true(rnc_npy_write(in_scratch("z.npy"), &a, &s) && rnc_npy_read(in_scratch("z.npy"), &b, &s) && b.rank == 0 && *(float *)b.data == 1.0f);
+    assert_true(rnc_npy_write(in_scratch("z.npy"), &a, &s) && rnc_npy_read(in_scratch("z.npy"), &b, &s) &&
+                b.rank == 0 && *(float *)b.data == 1.0f);
     rnc_npy_free(&b);
 }
 
@@ -238,25 +252,47 @@ static void load_details(struct rnc_instance *i, const char *header, size_t byte
 static void weights_by_name(void **state)
 {
     (void)state;
-    static const struct rnc_tensor t[] = {{"conv1.weight", RNC_ROLE_PARAM, RNC_INIT_ONES, {0}, 1, {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {2}}, 0},
-                                          {"bn1.count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 64},
-                                          {"optim.m.conv1.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 0, {.rank = 1, .dim = {2}}, 72}};
-    static const struct rnc_model m = {.abi = RNC_ABI_VERSION, .name = "net", .cpu = "any", .batch = 1, .tensors = t, .ntensors = 3, .state_bytes = 80};
+    static const struct rnc_tensor t[] = {
+        {"conv1.weight",
+         RNC_ROLE_PARAM,
+         RNC_INIT_ONES,
+         {0},
+         1,
+         {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {2}},
+         0},
+        {"bn1.count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 64},
+        {"optim.m.conv1.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 0, {.rank = 1, .dim = {2}}, 72}};
+    static const struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                                       .name = "net",
+                                       .cpu = "any",
+                                       .batch = 1,
+                                       .tensors = t,
+                                       .ntensors = 3,
+                                       .state_bytes = 80};
     struct rnc_instance *i = rnc_open(&m, NULL, 0, &s);
     float x[2] = {0}, m0[2] = {3, 4};
     assert_true(rnc_initialize(i, 0, &s) && rnc_set(i, "optim.m.conv1.weight", m0, &s));
-    load_details(i, "{\"conv1.wieght\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"zzz\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}", 12,
-                 (const char *const[]){"missing: conv1.weight [2] (the file has 'conv1.wieght')", "unexpected: conv1.wieght (did you mean 'conv1.weight'?)", "unexpected: zzz"}, 3);
+    load_details(i,
+                 "{\"conv1.wieght\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"zzz\":{\"dtype\":"
+                 "\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}",
+                 12,
+                 (const char *const[]){"missing: conv1.weight [2] (the file has 'conv1.wieght')",
+                                       "unexpected: conv1.wieght (did you mean 'conv1.weight'?)", "unexpected: zzz"},
+                 3);
     load_details(i, "{\"conv1.weight\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}}", 8,
                  (const char *const[]){"conv1.weight is [1, 2] in the file and [2] in the model"}, 1);
-    load_details(i, "{\"conv1.weight\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, (const char *const[]){"not a floating-point"}, 1);
+    load_details(i, "{\"conv1.weight\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+                 (const char *const[]){"not a floating-point"}, 1);
     assert_true(rnc_get(i, "conv1.weight", x, &s) && x[0] == 1.0f); /* untouched */
     assert_true(rnc_weights_save(i, in_scratch("w.safetensors"), RNC_WEIGHTS_OPTIM, NULL, 0, &s));
     struct rnc_instance *j = rnc_open(&m, NULL, 0, &s);
-    assert_true(rnc_weights_load(j, in_scratch("w.safetensors"), 0, NULL, &s) && rnc_get(j, "optim.m.conv1.weight", x, &s) && x[0] == 0.0f);
-    assert_true(rnc_weights_load(j, in_scratch("w.safetensors"), RNC_WEIGHTS_OPTIM, NULL, &s) && rnc_get(j, "optim.m.conv1.weight", x, &s) && x[1] == 4.0f);
+    assert_true(rnc_weights_load(j, in_scratch("w.safetensors"), 0, NULL, &s) &&
+                rnc_get(j, "optim.m.conv1.weight", x, &s) && x[0] == 0.0f);
+    assert_true(rnc_weights_load(j, in_scratch("w.safetensors"), RNC_WEIGHTS_OPTIM, NULL, &s) &&
+                rnc_get(j, "optim.m.conv1.weight", x, &s) && x[1] == 4.0f);
     assert_true(rnc_weights_save(i, in_scratch("w.safetensors"), 0, NULL, 0, &s));
-    expect_failure(&s, rnc_weights_load(j, in_scratch("w.safetensors"), RNC_WEIGHTS_OPTIM, NULL, &s), RNC_USER, "1 missing");
+    expect_failure(&s, rnc_weights_load(j, in_scratch("w.safetensors"), RNC_WEIGHTS_OPTIM, NULL, &s), RNC_USER,
+                   "1 missing");
     rnc_close(i);
     rnc_close(j);
 }
@@ -301,7 +337,8 @@ static void idx_files(void **state)
     write_idx("mnist/train-images-idx3-ubyte", 3, (uint32_t[]){20, 3, 4}, 240, false);
     refuses_data(in_scratch("mnist"), "no labels beside it");
     write_idx("mnist/train-labels-idx1-ubyte.gz", 1, (uint32_t[]){20}, 20, true);
-    assert_true(open_data(&d, in_scratch("mnist")) && d.held_out && d.train.count == 18 && d.val.count == 2 && d.nclasses == 3);
+    assert_true(open_data(&d, in_scratch("mnist")) && d.held_out && d.train.count == 18 && d.val.count == 2 &&
+                d.nclasses == 3);
     assert_int_equal(d.val.pixels[0], 9 * 12);
     assert_int_equal(d.val.labels[0], 0);
     rnc_data_close(&d);
@@ -338,7 +375,8 @@ static void cifar_files(void **state)
     enum { RECORD = 3073 };
     struct rnc_data d;
     unsigned char *file = calloc(12, RECORD);
-    for (int k = 0; k < 12; k++) file[k * RECORD] = (unsigned char)(k % 10), file[k * RECORD + 1] = (unsigned char)(100 + k);
+    for (int k = 0; k < 12; k++)
+        file[k * RECORD] = (unsigned char)(k % 10), file[k * RECORD + 1] = (unsigned char)(100 + k);
     write_file(in_scratch("c.bin"), file, 12 * RECORD);
     assert_true(open_data(&d, in_scratch("c.bin")) && d.train.count == 11 && d.val.count == 1);
     assert_string_equal(d.classes[6], "frog");
@@ -362,16 +400,20 @@ static void digits_are_built_in(void **state)
     assert_true(open_data(&d, NULL) && d.train.count == 4000 && d.val.count == 1000 && d.nclasses == 10);
     for (int k = 0; k < 1000; k++) per_class[d.val.labels[k]]++;
     for (int k = 0; k < 10; k++) assert_int_equal(per_class[k], 100);
-    assert_true(rnc_data_measure(&d.train, 1, mean, std, &s) && mean[0] > 0.05 && mean[0] < 0.3 && std[0] > 0.1 && std[0] < 0.5);
+    assert_true(rnc_data_measure(&d.train, 1, mean, std, &s) && mean[0] > 0.05 && mean[0] < 0.3 && std[0] > 0.1 &&
+                std[0] < 0.5);
     rnc_data_close(&d);
 }
 
 /* ---- images */
 
-static const unsigned char tiny_png[] = { /* 2 × 1: red, blue */
-    0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 2, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x7b, 0x40, 0xe8, 0xdd,
-    0, 0, 0, 15, 'I', 'D', 'A', 'T', 0x78, 0x9c, 0x63, 0xf8, 0xcf, 0xc0, 0xc0, 0xf0, 0x1f, 0x00, 0x07, 0x00, 0x01, 0xff, 0, 0, 0, 0,
-    0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
+static const unsigned char tiny_png[] = {/* 2 × 1: red, blue */
+                                         0x89, 'P',  'N',  'G',  '\r', '\n', 0x1a, '\n', 0,    0,    0,    13,
+                                         'I',  'H',  'D',  'R',  0,    0,    0,    2,    0,    0,    0,    1,
+                                         8,    2,    0,    0,    0,    0x7b, 0x40, 0xe8, 0xdd, 0,    0,    0,
+                                         15,   'I',  'D',  'A',  'T',  0x78, 0x9c, 0x63, 0xf8, 0xcf, 0xc0, 0xc0,
+                                         0xf0, 0x1f, 0x00, 0x07, 0x00, 0x01, 0xff, 0,    0,    0,    0,    0,
+                                         0,    0,    0,    'I',  'E',  'N',  'D',  0xae, 0x42, 0x60, 0x82};
 
 static void put_big(unsigned char *p, uint32_t x)
 {
@@ -402,9 +444,11 @@ static void images(void **state)
     struct rnc_image m;
     const char *path = in_scratch("i.png");
     write_file(path, png, n);
-    assert_true(rnc_image_read(path, 0, &m, &s) && m.width == 2 && m.height == 1 && m.channels == 3 && m.data[0] == 255 && m.data[5] == 255);
+    assert_true(rnc_image_read(path, 0, &m, &s) && m.width == 2 && m.height == 1 && m.channels == 3 &&
+                m.data[0] == 255 && m.data[5] == 255);
     uint8_t planes[3 * 2 * 4];
-    assert_true(rnc_image_resize(&m, 0, 0, 2, 1, 2, 4, planes, &s) && planes[0] == 255 && planes[3] == 0 && planes[16 + 3] == 255);
+    assert_true(rnc_image_resize(&m, 0, 0, 2, 1, 2, 4, planes, &s) && planes[0] == 255 && planes[3] == 0 &&
+                planes[16 + 3] == 255);
     rnc_image_free(&m);
     for (size_t k = 0; k < n - 12; k++) { /* the end mark may be missing, nothing else */
         write_file(path, png, k);
@@ -425,7 +469,8 @@ static void image_folders(void **state)
     unsigned char png[256];
     size_t n = make_png(png);
     struct rnc_data d;
-    static const char *const folders[] = {"tree", "tree/train", "tree/val", "tree/train/cat", "tree/train/dog", "tree/val/cat", "tree/val/dog"};
+    static const char *const folders[] = {"tree",           "tree/train",   "tree/val",    "tree/train/cat",
+                                          "tree/train/dog", "tree/val/cat", "tree/val/dog"};
     for (int k = 0; k < 7; k++) mkdir(in_scratch(folders[k]), 0777);
     for (int k = 3; k < 7; k++) {
         char name[64];
@@ -434,7 +479,8 @@ static void image_folders(void **state)
     }
     refuses_data(in_scratch("tree"), "has no PNG or JPEG");
     write_file(in_scratch("tree/val/dog/b.PNG"), png, n);
-    assert_true(open_data(&d, in_scratch("tree")) && d.train.count == 2 && d.val.count == 2 && d.nclasses == 2 && d.val.labels[1] == 1);
+    assert_true(open_data(&d, in_scratch("tree")) && d.train.count == 2 && d.val.count == 2 && d.nclasses == 2 &&
+                d.val.labels[1] == 1);
     assert_string_equal(d.classes[1], "dog");
     rnc_data_close(&d);
     mkdir(in_scratch("tree/val/wolf"), 0777);
@@ -517,11 +563,22 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(safetensors_round_trip), cmocka_unit_test(safetensors_converts), cmocka_unit_test(safetensors_refuses),
-        cmocka_unit_test(safetensors_survives_damage), cmocka_unit_test(npy_round_trip), cmocka_unit_test(npy_reads_other_types),
-        cmocka_unit_test(npy_refuses), cmocka_unit_test(weights_by_name), cmocka_unit_test(idx_files), cmocka_unit_test(cifar_files),
-        cmocka_unit_test(digits_are_built_in), cmocka_unit_test(images), cmocka_unit_test(image_folders), cmocka_unit_test(full_disk_loses_nothing),
-        cmocka_unit_test(unwritable_places), cmocka_unit_test(links_and_modes_are_kept),
+        cmocka_unit_test(safetensors_round_trip),
+        cmocka_unit_test(safetensors_converts),
+        cmocka_unit_test(safetensors_refuses),
+        cmocka_unit_test(safetensors_survives_damage),
+        cmocka_unit_test(npy_round_trip),
+        cmocka_unit_test(npy_reads_other_types),
+        cmocka_unit_test(npy_refuses),
+        cmocka_unit_test(weights_by_name),
+        cmocka_unit_test(idx_files),
+        cmocka_unit_test(cifar_files),
+        cmocka_unit_test(digits_are_built_in),
+        cmocka_unit_test(images),
+        cmocka_unit_test(image_folders),
+        cmocka_unit_test(full_disk_loses_nothing),
+        cmocka_unit_test(unwritable_places),
+        cmocka_unit_test(links_and_modes_are_kept),
     };
     return cmocka_run_group_tests_name("files", tests, set_up, tear_down);
 }

@@ -1,4 +1,5 @@
-/* The pool: every piece exactly once, results independent of the number of threads, the caller's floating-point state kept. */
+/* The pool: every piece exactly once, results independent of the number of threads, the caller's floating-point state
+   kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,10 @@
 #include "runtime/fpstate.h"
 #include "runtime/pool.h"
 
-struct marks { _Atomic int *count; int workers; };
+struct marks {
+    _Atomic int *count;
+    int workers;
+};
 
 static void mark(void *ctx, int64_t begin, int64_t end, int worker)
 {
@@ -114,8 +118,9 @@ static void refuses_wrong_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_piece_once), cmocka_unit_test(sleeps_and_wakes), cmocka_unit_test(results_are_visible),
-        cmocka_unit_test(flushes_denormals_and_restores), cmocka_unit_test(refuses_wrong_counts),
+        cmocka_unit_test(every_piece_once),     cmocka_unit_test(sleeps_and_wakes),
+        cmocka_unit_test(results_are_visible),  cmocka_unit_test(flushes_denormals_and_restores),
+        cmocka_unit_test(refuses_wrong_counts),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

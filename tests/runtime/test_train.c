@@ -1,5 +1,5 @@
-/* The trainer, on a model written by hand (softmax regression with momentum) and the built-in digits: it learns, an interrupted run goes on with the
-   same bits, whatever differs is refused, and nothing is lost when something fails. */
+/* The trainer, on a model written by hand (softmax regression with momentum) and the built-in digits: it learns, an
+   interrupted run goes on with the same bits, whatever differs is refused, and nothing is lost when something fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,8 @@ static void forward(const float *x, const float *w, const float *b, float *y)
 static void infer_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
 {
     (void)run, (void)scratch;
-    for (int64_t n = begin; n < end; n++) forward((const float *)args[0] + n * PIXELS, args[1], args[2], (float *)args[3] + n * CLASSES);
+    for (int64_t n = begin; n < end; n++)
+        forward((const float *)args[0] + n * PIXELS, args[1], args[2], (float *)args[3] + n * CLASSES);
 }
 
 static void train_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
@@ -47,7 +48,8 @@ static void train_kernel(void *const *args, const struct rnc_run *run, void *scr
         for (int c = 1; c < CLASSES; c++) top = fmaxf(top, y[c]);
         for (int c = 0; c < CLASSES; c++) sum += expf(y[c] - top);
         losses[n] = logf(sum) - (y[label] - top);
-        for (int c = 0; c < CLASSES; c++) gradient[n * CLASSES + c] = (expf(y[c] - top) / sum - (float)(c == label)) / (float)run->n;
+        for (int c = 0; c < CLASSES; c++)
+            gradient[n * CLASSES + c] = (expf(y[c] - top) / sum - (float)(c == label)) / (float)run->n;
     }
 }
 
@@ -75,14 +77,27 @@ static void update_kernel(void *const *args, const struct rnc_run *run, void *sc
     }
 }
 
-enum { W = 0, B = WEIGHTS * 4, M = B + 64, COUNT_AT = M + WEIGHTS * 4, STATE = COUNT_AT + 8, GRADIENT = 0, LOSSES = N * CLASSES * 4 };
-static const struct rnc_arg infer_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}};
-static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}, {RNC_INPUT, 1, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_ARENA, 0, LOSSES}};
+enum {
+    W = 0,
+    B = WEIGHTS * 4,
+    M = B + 64,
+    COUNT_AT = M + WEIGHTS * 4,
+    STATE = COUNT_AT + 8,
+    GRADIENT = 0,
+    LOSSES = N * CLASSES * 4
+};
+static const struct rnc_arg infer_args[] = {
+    {RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}};
+static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0},     {RNC_STATE, 0, W}, {RNC_STATE, 0, B},
+                                            {RNC_OUTPUT, 0, 0},    {RNC_INPUT, 1, 0}, {RNC_ARENA, 0, GRADIENT},
+                                            {RNC_ARENA, 0, LOSSES}};
 static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 1, 0}};
-static const struct rnc_arg update_args[] = {{RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
+static const struct rnc_arg update_args[] = {
+    {RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
 static const struct rnc_step infer_steps[] = {{infer_kernel, infer_args, 4, 1, 1, 0, 0}};
-static const struct rnc_step train_steps[] = {
-    {train_kernel, train_args, 7, 1, 1, 0, 0}, {loss_kernel, loss_args, 2, 0, 1, 0, 0}, {update_kernel, update_args, 5, 0, CLASSES, 0, 0}};
+static const struct rnc_step train_steps[] = {{train_kernel, train_args, 7, 1, 1, 0, 0},
+                                              {loss_kernel, loss_args, 2, 0, 1, 0, 0},
+                                              {update_kernel, update_args, 5, 0, CLASSES, 0, 0}};
 static const struct rnc_tensor tensors[] = {
     {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W},
     {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B},
@@ -94,10 +109,37 @@ static const struct rnc_tensor tensors[] = {
     {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1},
     {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1}};
 static struct rnc_node nodes[] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
-static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION, .name = "hand", .cpu = "any", .lanes = 1, .batch = N, .steps = infer_steps, .nsteps = 1,
-    .tensors = tensors, .ntensors = 4, .nodes = nodes, .nnodes = 1, .ninputs = 1, .noutputs = 1, .state_bytes = STATE, .arena_bytes = 64};
-static struct rnc_model train_model = {.abi = RNC_ABI_VERSION, .train = 1, .name = "hand", .cpu = "any", .lanes = 1, .batch = N, .steps = train_steps, .nsteps = 3,
-    .tensors = tensors, .ntensors = 8, .nodes = nodes, .nnodes = 1, .ninputs = 2, .noutputs = 2, .state_bytes = STATE, .arena_bytes = N * CLASSES * 4 + N * 4};
+static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
+                                             .name = "hand",
+                                             .cpu = "any",
+                                             .lanes = 1,
+                                             .batch = N,
+                                             .steps = infer_steps,
+                                             .nsteps = 1,
+                                             .tensors = tensors,
+                                             .ntensors = 4,
+                                             .nodes = nodes,
+                                             .nnodes = 1,
+                                             .ninputs = 1,
+                                             .noutputs = 1,
+                                             .state_bytes = STATE,
+                                             .arena_bytes = 64};
+static struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
+                                       .train = 1,
+                                       .name = "hand",
+                                       .cpu = "any",
+                                       .lanes = 1,
+                                       .batch = N,
+                                       .steps = train_steps,
+                                       .nsteps = 3,
+                                       .tensors = tensors,
+                                       .ntensors = 8,
+                                       .nodes = nodes,
+                                       .nnodes = 1,
+                                       .ninputs = 2,
+                                       .noutputs = 2,
+                                       .state_bytes = STATE,
+                                       .arena_bytes = N * CLASSES * 4 + N * 4};
 
 /* ---- running it */
 
@@ -110,15 +152,34 @@ static const struct rnc_augment augment[] = {{.kind = RNC_AUGMENT_CROP, .pad = 1
 
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
-    struct rnc_train_config c = {.train = &train_model, .infer = &infer_model, .par = &par, .data = &data, .epochs = epochs, .seed = 3, .spec_hash = 77, .out = out,
-        .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25}, .title = "by hand", .metrics = 1u << RNC_METRIC_TOP5, .stop = &stop,
-        .loader = {.channels = 1, .height = 20, .width = 20, .nclasses = CLASSES, .ignore = -1, .shuffle = true, .augment = augment, .naugment = 1}};
+    struct rnc_train_config c = {.train = &train_model,
+                                 .infer = &infer_model,
+                                 .par = &par,
+                                 .data = &data,
+                                 .epochs = epochs,
+                                 .seed = 3,
+                                 .spec_hash = 77,
+                                 .out = out,
+                                 .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25},
+                                 .title = "by hand",
+                                 .metrics = 1u << RNC_METRIC_TOP5,
+                                 .stop = &stop,
+                                 .loader = {.channels = 1,
+                                            .height = 20,
+                                            .width = 20,
+                                            .nclasses = CLASSES,
+                                            .ignore = -1,
+                                            .shuffle = true,
+                                            .augment = augment,
+                                            .naugment = 1}};
     rnc_data_measure(&data.train, 1, c.loader.mean, c.loader.std, &s);
     return c;
 }
 
 /* Stops at a step, or at the first batch of an epoch's validation. */
-struct stop_at { int64_t step, validation_of; };
+struct stop_at {
+    int64_t step, validation_of;
+};
 static void maybe_stop(void *ctx, const struct rnc_progress *p)
 {
     const struct stop_at *at = ctx;
@@ -139,7 +200,8 @@ static void learns(void **state)
     run(&c, &r);
     assert_true(r.best > 0.85 && r.best_epoch >= 1 && r.epochs == 3 && r.step == 3 * 63 && !r.stopped);
     assert_true(r.last.val[RNC_METRIC_TOP5] > r.last.val[RNC_METRIC_ACCURACY] && isnan(r.last.val[RNC_METRIC_MIOU]));
-    static const char *const files[] = {"learns/last.safetensors", "learns/best.safetensors", "learns/log.csv", "learns/steps.csv", "learns/curves.png", "learns/curves.svg"};
+    static const char *const files[] = {"learns/last.safetensors", "learns/best.safetensors", "learns/log.csv",
+                                        "learns/steps.csv",        "learns/curves.png",       "learns/curves.svg"};
     for (int k = 0; k < 6; k++) assert_true(file_exists(in_scratch(files[k])));
     assert_int_equal(count_entries(in_scratch("learns")), 6);
 }
@@ -184,9 +246,10 @@ static void interrupt_and_resume(const char *name, struct stop_at at, int64_t ex
 static void resumes_exactly(void **state)
 {
     (void)state;
-    interrupt_and_resume("middle", (struct stop_at){.step = 100}, 100);     /* within epoch 2 */
+    interrupt_and_resume("middle", (struct stop_at){.step = 100}, 100); /* within epoch 2 */
     interrupt_and_resume("first", (struct stop_at){.step = 1}, 1);
-    interrupt_and_resume("boundary", (struct stop_at){.step = 126}, 126);   /* its last step; the validation is still due */
+    interrupt_and_resume("boundary", (struct stop_at){.step = 126},
+                         126); /* its last step; the validation is still due */
     interrupt_and_resume("validation", (struct stop_at){.validation_of = 1}, 63);
 }
 
@@ -209,7 +272,8 @@ static void resuming_refuses_another_run(void **state)
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the vector length");
     train_model.lanes = 1;
     nodes[0].algorithm = "by foot";
-    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "it computed 'fc=by hand', the code compiled now 'fc=by foot'");
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER,
+                   "it computed 'fc=by hand', the code compiled now 'fc=by foot'");
     nodes[0].algorithm = "by hand";
     c.out = in_scratch("nothing");
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "nothing to resume");
@@ -297,8 +361,10 @@ static void schedules(void **state)
     struct rnc_schedule k = {.kind = RNC_SCHEDULE_COSINE, .lr = 1.0, .warmup_epochs = 1.0};
     assert_true(fabs(rnc_schedule_lr(&k, 0, 9, 90) - 0.1) < 1e-12 && fabs(rnc_schedule_lr(&k, 9, 9, 90) - 1.0) < 1e-12);
     assert_true(rnc_schedule_lr(&k, 89, 9, 90) < 0.001 && rnc_schedule_lr(&k, 89, 9, 90) > 0.0);
-    k = (struct rnc_schedule){.kind = RNC_SCHEDULE_STEP, .lr = 1.0, .gamma = 0.1, .milestones = milestones, .nmilestones = 2};
-    assert_true(rnc_schedule_lr(&k, 19, 10, 40) == 1.0 && fabs(rnc_schedule_lr(&k, 20, 10, 40) - 0.1) < 1e-12 && fabs(rnc_schedule_lr(&k, 30, 10, 40) - 0.01) < 1e-12);
+    k = (struct rnc_schedule){
+        .kind = RNC_SCHEDULE_STEP, .lr = 1.0, .gamma = 0.1, .milestones = milestones, .nmilestones = 2};
+    assert_true(rnc_schedule_lr(&k, 19, 10, 40) == 1.0 && fabs(rnc_schedule_lr(&k, 20, 10, 40) - 0.1) < 1e-12 &&
+                fabs(rnc_schedule_lr(&k, 30, 10, 40) - 0.01) < 1e-12);
     k = (struct rnc_schedule){.kind = RNC_SCHEDULE_LINEAR, .lr = 2.0};
     assert_true(fabs(rnc_schedule_lr(&k, 5, 10, 10) - 1.0) < 1e-12);
 }
@@ -312,8 +378,10 @@ static void metrics(void **state)
     const int64_t truth[4] = {0, 1, 1, 255}, labels[2] = {0, 5};
     assert_true(rnc_tally_begin(&t, &map, 255, &s));
     rnc_tally_add(&t, scores, truth, 1);
-    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_PIXEL_ACCURACY) - 2.0 / 3) < 1e-12 && fabs(rnc_tally_metric(&t, RNC_METRIC_MIOU) - 0.5) < 1e-12);
-    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_DICE) - 2.0 / 3) < 1e-12 && isnan(rnc_tally_metric(&t, RNC_METRIC_ACCURACY)));
+    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_PIXEL_ACCURACY) - 2.0 / 3) < 1e-12 &&
+                fabs(rnc_tally_metric(&t, RNC_METRIC_MIOU) - 0.5) < 1e-12);
+    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_DICE) - 2.0 / 3) < 1e-12 &&
+                isnan(rnc_tally_metric(&t, RNC_METRIC_ACCURACY)));
     rnc_tally_free(&t);
     const float logits[12] = {6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1};
     assert_true(rnc_tally_begin(&t, &flat, -1, &s));
@@ -384,9 +452,16 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schedules), cmocka_unit_test(metrics), cmocka_unit_test(loader_orders), cmocka_unit_test(learns), cmocka_unit_test(resumes_exactly),
-        cmocka_unit_test(resuming_refuses_another_run), cmocka_unit_test(starts_from_weights_and_keeps_the_old_run), cmocka_unit_test(stops_when_the_loss_diverges),
-        cmocka_unit_test(fails_early_where_it_cannot_write), cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
+        cmocka_unit_test(schedules),
+        cmocka_unit_test(metrics),
+        cmocka_unit_test(loader_orders),
+        cmocka_unit_test(learns),
+        cmocka_unit_test(resumes_exactly),
+        cmocka_unit_test(resuming_refuses_another_run),
+        cmocka_unit_test(starts_from_weights_and_keeps_the_old_run),
+        cmocka_unit_test(stops_when_the_loss_diverges),
+        cmocka_unit_test(fails_early_where_it_cannot_write),
+        cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
     };
     return cmocka_run_group_tests_name("train", tests, set_up, tear_down);
 }

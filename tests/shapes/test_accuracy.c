@@ -1,11 +1,13 @@
 /* test_accuracy.c: what Winograd's algorithms cost in accuracy, layer by layer, from the root of the repository:
 
-       build/tests/shapes/test_accuracy [WORD]…     -v prints every measured error; only cases whose name contains a WORD
+       build/tests/shapes/test_accuracy [WORD]…     -v prints every measured error; only cases whose name contains a
+   WORD
 
-   Every number of channels that a stride-1 3×3 convolution of a shipped spec at its full width sums over, at 13×13 pixels and for at most
-   64 channels that are not summed over (neither has a part in the error; tiles are cut off at the edges), in all three directions through each
-   algorithm of the operator's attribute, against the reference in double precision. Inputs are normal numbers behind a ReLU, weights He's.
-   The budget is the design's: the error's rms by the result's. For whole networks: tests/shapes/run.sh. */
+   Every number of channels that a stride-1 3×3 convolution of a shipped spec at its full width sums over, at 13×13
+   pixels and for at most 64 channels that are not summed over (neither has a part in the error; tiles are cut off at
+   the edges), in all three directions through each algorithm of the operator's attribute, against the reference in
+   double precision. Inputs are normal numbers behind a ReLU, weights He's. The budget is the design's: the error's rms
+   by the result's. For whole networks: tests/shapes/run.sh. */
 #include <glob.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,11 +23,24 @@
 #include "tests/op/opcase.h"
 
 /* An algorithm without a row has the last's. */
-static const struct { const char *algorithm; double budget; } budgets[] = {{"direct", 3e-6}, {"winograd2", 3e-6}, {"winograd4", 3e-6}, {"winograd5", 3e-6}, {"winograd6", 1e-5}};
+static const struct {
+    const char *algorithm;
+    double budget;
+} budgets[] = {{"direct", 3e-6}, {"winograd2", 3e-6}, {"winograd4", 3e-6}, {"winograd5", 3e-6}, {"winograd6", 1e-5}};
 enum { SIZE = 13, MAX_LAYERS = 256 };
 
-struct layer { int64_t in, out; const char *first; /* "resnet18 layer1.0.conv1" */ };
-struct testing { struct arena *arena; const char *program; struct target target; struct layer layer[MAX_LAYERS]; int nlayers, passed, failed; bool verbose; };
+struct layer {
+    int64_t in, out;
+    const char *first; /* "resnet18 layer1.0.conv1" */
+};
+struct testing {
+    struct arena *arena;
+    const char *program;
+    struct target target;
+    struct layer layer[MAX_LAYERS];
+    int nlayers, passed, failed;
+    bool verbose;
+};
 
 /* ---- the layers of the shipped specs */
 
@@ -34,7 +49,8 @@ static bool is_candidate(const struct node *n)
     if (strcmp(n->op->name, "conv2d") != 0) return false;
     const struct type *w = &n->in[1]->type;
     const int64_t *stride = node_ints(n, "stride"), *dilation = node_ints(n, "dilation");
-    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 && dilation[1] == 1 && node_int(n, "groups") == 1;
+    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == 1 && stride[1] == 1 && dilation[0] == 1 &&
+           dilation[1] == 1 && node_int(n, "groups") == 1;
 }
 
 static void add_layer(struct testing *t, const char *spec, const struct node *n)
@@ -42,7 +58,10 @@ static void add_layer(struct testing *t, const char *spec, const struct node *n)
     const struct type *w = &n->in[1]->type;
     for (int i = 0; i < t->nlayers; i++)
         if (t->layer[i].in == w->dim[1] && t->layer[i].out == w->dim[0]) return;
-    if (t->nlayers < MAX_LAYERS) t->layer[t->nlayers++] = (struct layer){w->dim[1], w->dim[0], arena_printf(t->arena, "%s %s", spec, n->layer ? n->layer : n->out[0]->name)};
+    if (t->nlayers < MAX_LAYERS)
+        t->layer[t->nlayers++] =
+            (struct layer){w->dim[1], w->dim[0],
+                           arena_printf(t->arena, "%s %s", spec, n->layer ? n->layer : n->out[0]->name)};
 }
 
 static bool add_spec(struct testing *t, const char *path)
@@ -55,7 +74,7 @@ static bool add_spec(struct testing *t, const char *path)
         return false;
     }
     GRAPH_EACH(g, n)
-        if (is_candidate(n)) add_layer(t, g->name, n);
+    if (is_candidate(n)) add_layer(t, g->name, n);
     return true;
 }
 
@@ -77,7 +96,10 @@ static double normal(uint64_t *state)
 }
 
 /* The arguments of one layer in one direction: made once, handed out whenever a run asks. */
-struct numbers { const struct node *node; double *data[2]; };
+struct numbers {
+    const struct node *node;
+    double *data[2];
+};
 
 static double *make_numbers(struct arena *a, const struct value *v)
 {
@@ -96,17 +118,21 @@ static double *make_numbers(struct arena *a, const struct value *v)
 static void fill(const void *ctx, struct eval *e)
 {
     const struct numbers *n = ctx;
-    for (int i = 0; i < 2; i++) memcpy(eval_data(e, n->node->in[i]), n->data[i], (size_t)type_elements(&n->node->in[i]->type) * sizeof(double));
+    for (int i = 0; i < 2; i++)
+        memcpy(eval_data(e, n->node->in[i]), n->data[i], (size_t)type_elements(&n->node->in[i]->type) * sizeof(double));
 }
 
 /* ---- one layer in one direction through each algorithm */
 
-static const struct { const char *name, *op; } directions[] = {{"forward", "conv2d"}, {"dgrad", "conv2d_dgrad"}, {"wgrad", "conv2d_wgrad"}};
+static const struct {
+    const char *name, *op;
+} directions[] = {{"forward", "conv2d"}, {"dgrad", "conv2d_dgrad"}, {"wgrad", "conv2d_wgrad"}};
 enum { NDIRECTIONS = sizeof directions / sizeof directions[0] };
 
 static const char *direction_text(struct arena *a, int direction, const struct layer *l)
 {
-    const char *x = arena_printf(a, "1,%lld,%d,%d", (long long)l->in, SIZE, SIZE), *y = arena_printf(a, "1,%lld,%d,%d", (long long)l->out, SIZE, SIZE);
+    const char *x = arena_printf(a, "1,%lld,%d,%d", (long long)l->in, SIZE, SIZE),
+               *y = arena_printf(a, "1,%lld,%d,%d", (long long)l->out, SIZE, SIZE);
     const char *w = arena_printf(a, "%lld,%lld,3,3 pad=1,1,1,1", (long long)l->out, (long long)l->in);
     if (direction == 0) return arena_printf(a, "x=%s weight=%s", x, w);
     if (direction == 1) return arena_printf(a, "dy=%s weight=%s size=%d,%d", y, w, SIZE, SIZE);
@@ -122,7 +148,8 @@ static double limit_of(const char *algorithm)
     return budgets[i].budget;
 }
 
-static void run_algorithm(struct testing *t, const char *name, const struct opcase *c, const struct numbers *numbers, int algorithm)
+static void run_algorithm(struct testing *t, const char *name, const struct opcase *c, const struct numbers *numbers,
+                          int algorithm)
 {
     static const char *const left_out[] = {"simplify", "fold", "algorithm", NULL};
     struct arena *a = arena_new();
@@ -131,9 +158,15 @@ static void run_algorithm(struct testing *t, const char *name, const struct opca
     const struct ref_run run = {.n = 1, .step = 1, .threads = 2};
     c->node->attr[k].i = algorithm;
     if (t->verbose) fprintf(stderr, "%-48s %-10s", name, algorithm_name);
-    const char *error = compare_compiled(a, &(struct comparison_plan){
-        .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = &t->target, .runs = &run, .nruns = 1, .fill = fill, .ctx = numbers,
-        .tolerance = limit_of(algorithm_name)});
+    const char *error =
+        compare_compiled(a, &(struct comparison_plan){.graph = c->graph,
+                                                      .passes = passes_without(a, pass_pipeline_infer, left_out),
+                                                      .target = &t->target,
+                                                      .runs = &run,
+                                                      .nruns = 1,
+                                                      .fill = fill,
+                                                      .ctx = numbers,
+                                                      .tolerance = limit_of(algorithm_name)});
     if (error) printf("FAIL %s %s\n     %s\n     alone: %s -v '%s'\n", name, algorithm_name, error, t->program, name);
     t->failed += error != NULL;
     t->passed += error == NULL;
@@ -165,7 +198,8 @@ static void run_layer(struct testing *t, const struct layer *l, int direction)
 {
     struct arena *a = arena_new();
     struct opcase *c = opcase_new(a, op_find(directions[direction].op), direction_text(a, direction, l));
-    const char *name = arena_printf(a, "%lldx%lld %s (%s)", (long long)l->in, (long long)l->out, directions[direction].name, l->first);
+    const char *name =
+        arena_printf(a, "%lldx%lld %s (%s)", (long long)l->in, (long long)l->out, directions[direction].name, l->first);
     if (c->error) {
         t->failed++;
         printf("FAIL %s: %s\n", name, c->error);
@@ -180,7 +214,8 @@ static void run_layer(struct testing *t, const struct layer *l, int direction)
 static bool wanted(const struct testing *t, const struct layer *l, int direction, int argc, char **argv)
 {
     bool any = false, match = false;
-    const char *name = arena_printf(t->arena, "%lldx%lld %s (%s)", (long long)l->in, (long long)l->out, directions[direction].name, l->first);
+    const char *name = arena_printf(t->arena, "%lldx%lld %s (%s)", (long long)l->in, (long long)l->out,
+                                    directions[direction].name, l->first);
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-') continue;
         any = true;

@@ -1,12 +1,17 @@
-/* test_shapes.c: the convolutions at awkward sizes: each algorithm × each direction × each family of shapes against the references.
+/* test_shapes.c: the convolutions at awkward sizes: each algorithm × each direction × each family of shapes against the
+   references.
 
-       build/tests/shapes/test_shapes [NAME]…     -v names every case (TEST_ERRORS=1: and its error); --cpu=x86-64-v3 compiles for 8 lanes
-       build/tests/shapes/test_shapes 3x3/dgrad   the cases whose name begins so; a whole name runs that case alone
+       build/tests/shapes/test_shapes [NAME]…     -v names every case (TEST_ERRORS=1: and its error); --cpu=x86-64-v3
+   compiles for 8 lanes build/tests/shapes/test_shapes 3x3/dgrad   the cases whose name begins so; a whole name runs
+   that case alone
+
        RNC_SHAPES=all                             every combination of sizes (some thousands a family)
 
-   A name is FAMILY/DIRECTION/ALGORITHM/IxO@HxW*N, behind a colon how images are stored where that is not f32: 3x3:bf16/dgrad/…. The algorithms are those of the operators' attribute. For each family, direction and
-   algorithm there are as many cases as the longest list of values has, in which each value of each list occurs; what meets what differs
-   from one to the next. Every case runs on 1, 2 and 3 threads to the same bits, with full and with partial batches (compiled.h). */
+   A name is FAMILY/DIRECTION/ALGORITHM/IxO@HxW*N, behind a colon how images are stored where that is not f32:
+   3x3:bf16/dgrad/…. The algorithms are those of the operators' attribute. For each family, direction and algorithm
+   there are as many cases as the longest list of values has, in which each value of each list occurs; what meets what
+   differs from one to the next. Every case runs on 1, 2 and 3 threads to the same bits, with full and with partial
+   batches (compiled.h). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +24,18 @@
 
 /* ---- tables: a family, a direction, a size, an algorithm's tolerance is one row */
 
-enum grouping { DENSE, GROUPED /* two groups of I and O channels */, DEPTHWISE /* I channels, each its own group */, STEM /* I is 3 */ };
-static const struct family { const char *name; int64_t kernel, stride, pad, dilation; enum grouping grouping; bool transposed; } families[] = {
+enum grouping {
+    DENSE,
+    GROUPED /* two groups of I and O channels */,
+    DEPTHWISE /* I channels, each its own group */,
+    STEM /* I is 3 */
+};
+static const struct family {
+    const char *name;
+    int64_t kernel, stride, pad, dilation;
+    enum grouping grouping;
+    bool transposed;
+} families[] = {
     {"3x3", 3, 1, 1, 1, DENSE, false},
     {"3x3-stride2", 3, 2, 1, 1, DENSE, false},
     {"1x1", 1, 1, 0, 1, DENSE, false},
@@ -34,23 +49,54 @@ static const struct family { const char *name; int64_t kernel, stride, pad, dila
     {"transposed", 2, 2, 0, 1, DENSE, true},
     {"transposed-3x3", 3, 1, 1, 1, DENSE, true},
 };
-/* How images are stored; PACKED_IN_STEP: weights are packed by the step, as in training, and not when they are loaded. */
-static const struct storage { const char *name; bool narrow; enum opcase_mode mode; bool packed_in_step; } storages[] = {
+/* How images are stored; PACKED_IN_STEP: weights are packed by the step, as in training, and not when they are loaded.
+ */
+static const struct storage {
+    const char *name;
+    bool narrow;
+    enum opcase_mode mode;
+    bool packed_in_step;
+} storages[] = {
     {"", false, OPCASE_BF16, false},
     {":bf16", true, OPCASE_BF16, true},
     {":bf16-to-f32", true, OPCASE_TO_F32, false},
 };
 enum direction { FORWARD, DGRAD, WGRAD };
-static const struct { const char *name, *op; } directions[] = {
-    [FORWARD] = {"forward", "conv2d"}, [DGRAD] = {"dgrad", "conv2d_dgrad"}, [WGRAD] = {"wgrad", "conv2d_wgrad"},
+static const struct {
+    const char *name, *op;
+} directions[] = {
+    [FORWARD] = {"forward", "conv2d"},
+    [DGRAD] = {"dgrad", "conv2d_dgrad"},
+    [WGRAD] = {"wgrad", "conv2d_wgrad"},
 };
 static const int64_t channels[] = {1, 3, 17, 100}, sizes[] = {1, 5, 7, 13, 57}, batches[] = {1, 3};
-/* ‖error‖ / ‖result‖, of numbers from -2 to 2: four times what was measured. An algorithm without a row has the last's. */
-static const struct { const char *algorithm; double tolerance; } tolerances[] = {{"direct", 3e-6}, {"winograd2", 3e-6}, {"winograd4", 1e-5}, {"winograd5", 1e-5}, {"winograd6", 1.6e-5}};
-enum { NFAMILIES = sizeof families / sizeof families[0], NDIRECTIONS = sizeof directions / sizeof directions[0], NCHANNELS = 4, NSIZES = 5, NBATCHES = 2, MOST = 5, NSTORAGES = sizeof storages / sizeof storages[0] };
+/* ‖error‖ / ‖result‖, of numbers from -2 to 2: four times what was measured. An algorithm without a row has the last's.
+ */
+static const struct {
+    const char *algorithm;
+    double tolerance;
+} tolerances[] = {
+    {"direct", 3e-6}, {"winograd2", 3e-6}, {"winograd4", 1e-5}, {"winograd5", 1e-5}, {"winograd6", 1.6e-5}};
+enum {
+    NFAMILIES = sizeof families / sizeof families[0],
+    NDIRECTIONS = sizeof directions / sizeof directions[0],
+    NCHANNELS = 4,
+    NSIZES = 5,
+    NBATCHES = 2,
+    MOST = 5,
+    NSTORAGES = sizeof storages / sizeof storages[0]
+};
 
-struct shape { int64_t i, o, h, w, n; };
-struct group { const struct family *family; const struct storage *storage; enum direction direction; const char *algorithm; int number; };
+struct shape {
+    int64_t i, o, h, w, n;
+};
+struct group {
+    const struct family *family;
+    const struct storage *storage;
+    enum direction direction;
+    const char *algorithm;
+    int number;
+};
 struct testing {
     const char *program;
     const struct target *target;
@@ -67,7 +113,10 @@ static int64_t windows(const struct family *f, int64_t size)
 }
 
 /* The larger image of a transposed convolution. */
-static int64_t spread(const struct family *f, int64_t size) { return (size - 1) * f->stride - 2 * f->pad + (f->kernel - 1) * f->dilation + 1; }
+static int64_t spread(const struct family *f, int64_t size)
+{
+    return (size - 1) * f->stride - 2 * f->pad + (f->kernel - 1) * f->dilation + 1;
+}
 
 static struct shape fit(const struct family *f, struct shape s)
 {
@@ -76,23 +125,37 @@ static struct shape fit(const struct family *f, struct shape s)
     return s;
 }
 
-static int64_t groups_of(const struct family *f, const struct shape *s) { return f->grouping == GROUPED ? 2 : f->grouping == DEPTHWISE ? s->i : 1; }
+static int64_t groups_of(const struct family *f, const struct shape *s)
+{
+    return f->grouping == GROUPED ? 2 : f->grouping == DEPTHWISE ? s->i : 1;
+}
 
-/* The sum ties X [N, I, H, W], Y [N, O, P, Q] and the weights [O, I/groups, K, K] (op/conv.c); of a transposed convolution X is the result. */
+/* The sum ties X [N, I, H, W], Y [N, O, P, Q] and the weights [O, I/groups, K, K] (op/conv.c); of a transposed
+   convolution X is the result. */
 static const char *case_text(struct arena *a, const struct group *g, const struct shape *s)
 {
     const struct family *f = g->family;
-    const int64_t twice = f->grouping == GROUPED ? 2 : 1, groups = groups_of(f, s), h = f->transposed ? spread(f, s->h) : s->h, w = f->transposed ? spread(f, s->w) : s->w;
+    const int64_t twice = f->grouping == GROUPED ? 2 : 1, groups = groups_of(f, s),
+                  h = f->transposed ? spread(f, s->h) : s->h, w = f->transposed ? spread(f, s->w) : s->w;
     const int64_t xc = (f->transposed ? s->o : s->i) * twice, yc = (f->transposed ? s->i : s->o) * twice;
     const char *x = arena_printf(a, "%lld,%lld,%lld,%lld", (long long)s->n, (long long)xc, (long long)h, (long long)w);
-    const char *y = arena_printf(a, "%lld,%lld,%lld,%lld", (long long)s->n, (long long)yc, (long long)(f->transposed ? s->h : windows(f, s->h)), (long long)(f->transposed ? s->w : windows(f, s->w)));
-    const char *weight = arena_printf(a, "%lld,%lld,%lld,%lld", (long long)yc, (long long)(xc / groups), (long long)f->kernel, (long long)f->kernel);
-    const char *rest = arena_printf(a, "stride=%lld,%lld pad=%lld,%lld,%lld,%lld dilation=%lld,%lld groups=%lld", (long long)f->stride, (long long)f->stride, (long long)f->pad,
-                                    (long long)f->pad, (long long)f->pad, (long long)f->pad, (long long)f->dilation, (long long)f->dilation, (long long)groups);
+    const char *y = arena_printf(a, "%lld,%lld,%lld,%lld", (long long)s->n, (long long)yc,
+                                 (long long)(f->transposed ? s->h : windows(f, s->h)),
+                                 (long long)(f->transposed ? s->w : windows(f, s->w)));
+    const char *weight = arena_printf(a, "%lld,%lld,%lld,%lld", (long long)yc, (long long)(xc / groups),
+                                      (long long)f->kernel, (long long)f->kernel);
+    const char *rest =
+        arena_printf(a, "stride=%lld,%lld pad=%lld,%lld,%lld,%lld dilation=%lld,%lld groups=%lld", (long long)f->stride,
+                     (long long)f->stride, (long long)f->pad, (long long)f->pad, (long long)f->pad, (long long)f->pad,
+                     (long long)f->dilation, (long long)f->dilation, (long long)groups);
     if (strcmp(g->algorithm, "direct") != 0) rest = arena_printf(a, "%s algorithm=%s", rest, g->algorithm);
-    if (g->direction == WGRAD) return arena_printf(a, "x=%s dy=%s kernel=%lld,%lld %s", x, y, (long long)f->kernel, (long long)f->kernel, rest);
-    if (g->direction == FORWARD && f->transposed) return arena_printf(a, "x=%s weight=%s bias=%lld %s", y, weight, (long long)xc, rest);
-    if (g->direction == DGRAD && !f->transposed) return arena_printf(a, "dy=%s weight=%s size=%lld,%lld %s", y, weight, (long long)h, (long long)w, rest);
+    if (g->direction == WGRAD)
+        return arena_printf(a, "x=%s dy=%s kernel=%lld,%lld %s", x, y, (long long)f->kernel, (long long)f->kernel,
+                            rest);
+    if (g->direction == FORWARD && f->transposed)
+        return arena_printf(a, "x=%s weight=%s bias=%lld %s", y, weight, (long long)xc, rest);
+    if (g->direction == DGRAD && !f->transposed)
+        return arena_printf(a, "dy=%s weight=%s size=%lld,%lld %s", y, weight, (long long)h, (long long)w, rest);
     return arena_printf(a, "x=%s weight=%s %s", x, weight, rest);
 }
 
@@ -104,8 +167,9 @@ static const struct op_def *case_op(const struct group *g)
 
 static const char *case_name(struct arena *a, const struct group *g, const struct shape *s)
 {
-    return arena_printf(a, "%s%s/%s/%s/%lldx%lld@%lldx%lld*%lld", g->family->name, g->storage->name, directions[g->direction].name, g->algorithm, (long long)s->i, (long long)s->o,
-                        (long long)s->h, (long long)s->w, (long long)s->n);
+    return arena_printf(a, "%s%s/%s/%s/%lldx%lld@%lldx%lld*%lld", g->family->name, g->storage->name,
+                        directions[g->direction].name, g->algorithm, (long long)s->i, (long long)s->o, (long long)s->h,
+                        (long long)s->w, (long long)s->n);
 }
 
 /* ---- one case */
@@ -130,12 +194,19 @@ static void run_case(struct testing *t, const struct group *g, const struct shap
     if (!error && g->storage->narrow && !opcase_narrow(c, g->storage->mode)) error = "it has no image to store as bf16";
     c->graph->train = g->storage->packed_in_step;
     if (!error)
-        error = compare_compiled(a, &(struct comparison_plan){
-            .graph = c->graph, .passes = passes_without(a, pass_pipeline_infer, left_out), .target = t->target, .runs = runs, .nruns = s->n > 1 ? 2 : 1,
-            .fill = fill, .ctx = c, .tolerance = tolerance_of(g->algorithm)});
+        error =
+            compare_compiled(a, &(struct comparison_plan){.graph = c->graph,
+                                                          .passes = passes_without(a, pass_pipeline_infer, left_out),
+                                                          .target = t->target,
+                                                          .runs = runs,
+                                                          .nruns = s->n > 1 ? 2 : 1,
+                                                          .fill = fill,
+                                                          .ctx = c,
+                                                          .tolerance = tolerance_of(g->algorithm)});
     if (error) {
         t->failed++;
-        printf("FAIL %s \"%s %s\"\n     %s\n     alone: %s '%s'\n", name, c->op->name, c->text, error, t->program, name);
+        printf("FAIL %s \"%s %s\"\n     %s\n     alone: %s '%s'\n", name, c->op->name, c->text, error, t->program,
+               name);
     } else {
         t->passed++;
         if (t->verbose) printf("ok   %s\n", name);
@@ -149,8 +220,9 @@ static void run_case(struct testing *t, const struct group *g, const struct shap
 static struct shape selected(const struct group *g, int k)
 {
     const int r = g->number;
-    return fit(g->family, (struct shape){channels[(k + r) % NCHANNELS], channels[(3 * k + r / 4 + 1) % NCHANNELS], sizes[(k + r / 2) % NSIZES],
-                                         sizes[(2 * k + r / 3 + 1) % NSIZES], batches[(k / 2 + r) % NBATCHES]});
+    return fit(g->family, (struct shape){channels[(k + r) % NCHANNELS], channels[(3 * k + r / 4 + 1) % NCHANNELS],
+                                         sizes[(k + r / 2) % NSIZES], sizes[(2 * k + r / 3 + 1) % NSIZES],
+                                         batches[(k / 2 + r) % NBATCHES]});
 }
 
 static struct shape combination(const struct family *f, int index)
@@ -169,7 +241,8 @@ enum { COMBINATIONS = NCHANNELS * NCHANNELS * NSIZES * NSIZES * NBATCHES };
 static bool wanted(const struct testing *t, const char *name, bool in_selection)
 {
     for (int i = 0; i < t->nargs; i++)
-        if (strcmp(name, t->arg[i]) == 0 || (in_selection && strncmp(name, t->arg[i], strlen(t->arg[i])) == 0)) return true;
+        if (strcmp(name, t->arg[i]) == 0 || (in_selection && strncmp(name, t->arg[i], strlen(t->arg[i])) == 0))
+            return true;
     return t->nargs == 0 && in_selection;
 }
 
@@ -197,7 +270,8 @@ static void run_group(struct testing *t, const struct group *g)
     for (int k = 0; k < COMBINATIONS; k++) {
         struct shape s = combination(g->family, k);
         struct arena *a = arena_new();
-        if (!is_repeated(g->family, k, &s) && wanted(t, case_name(a, g, &s), t->all || is_selected(g, &s))) run_case(t, g, &s);
+        if (!is_repeated(g->family, k, &s) && wanted(t, case_name(a, g, &s), t->all || is_selected(g, &s)))
+            run_case(t, g, &s);
         arena_free(a);
     }
 }
@@ -227,7 +301,8 @@ static void run_isolated(struct testing *t, const struct group *g)
     }
     t->failed++;
     const char *direction = directions[g->direction].name, *family = g->family->name, *storage = g->storage->name;
-    printf("FAIL %s%s/%s/%s: the process died\n     alone: %s -v %s%s/%s/%s\n", family, storage, direction, g->algorithm, t->program, family, storage, direction, g->algorithm);
+    printf("FAIL %s%s/%s/%s: the process died\n     alone: %s -v %s%s/%s/%s\n", family, storage, direction,
+           g->algorithm, t->program, family, storage, direction, g->algorithm);
 }
 
 static const char *const *algorithms_of(const struct op_def *op)
@@ -266,10 +341,12 @@ static void check_first_family(struct testing *t)
 {
     for (int d = 0; d < NDIRECTIONS; d++)
         for (const char *const *p = algorithms_of(op_find(directions[d].op)); *p; p++) {
-            struct group g = {.family = &families[0], .storage = &storages[0], .direction = (enum direction)d, .algorithm = *p};
+            struct group g = {
+                .family = &families[0], .storage = &storages[0], .direction = (enum direction)d, .algorithm = *p};
             if (is_legal(&g)) continue;
             t->failed++;
-            printf("FAIL %s/%s: the algorithm %s is refused, so nothing tests it\n", families[0].name, directions[d].name, *p);
+            printf("FAIL %s/%s: the algorithm %s is refused, so nothing tests it\n", families[0].name,
+                   directions[d].name, *p);
         }
 }
 
@@ -293,7 +370,10 @@ int main(int argc, char **argv)
 {
     struct target target;
     const char *all = getenv("RNC_SHAPES");
-    struct testing t = {.program = argv[0], .target = &target, .arg = calloc((size_t)argc + 1, sizeof *t.arg), .all = all && strcmp(all, "all") == 0};
+    struct testing t = {.program = argv[0],
+                        .target = &target,
+                        .arg = calloc((size_t)argc + 1, sizeof *t.arg),
+                        .all = all && strcmp(all, "all") == 0};
     if (!t.arg || !choose_target(argv[0], argc, argv, &target)) return 2;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-v") == 0) t.verbose = true;

@@ -102,7 +102,7 @@ struct layer {
 
 static void choose_layer(struct builder *b, const struct op_def *op, struct layer *l)
 {
-    *l = (struct layer){ .op = op, .in = { pick(b) }, .nin = value_operands(op) };
+    *l = (struct layer){.op = op, .in = {pick(b)}, .nin = value_operands(op)};
     for (int i = 1; i < l->nin; i++) l->in[i] = pick_like(b, l->in[0]);
     if (op->variadic)
         while (l->nin < 3 && chance(b, 60)) l->in[l->nin++] = pick_like(b, l->in[0]);
@@ -113,14 +113,14 @@ static void choose_layer(struct builder *b, const struct op_def *op, struct laye
 static bool layer_fits(struct builder *b, struct layer *l)
 {
     struct type types[MAX_OPERANDS], out[MAX_OUTS];
-    struct op_error e = { .arena = b->g->arena };
+    struct op_error e = {.arena = b->g->arena};
     for (int i = 0; i < l->nin; i++) types[i] = l->in[i]->type;
     l->ndecl = l->op->params ? l->op->params(types, l->nin, l->attr, l->decl, &e) : 0;
     for (int k = 0; k < l->ndecl; k++)
         if (type_elements(&l->decl[k].type) > 4096) return false;
     int total = l->nin;
     for (int i = l->nin; i < l->op->noperands; i++) {
-        types[i] = (struct type){ .rank = -1 };
+        types[i] = (struct type){.rank = -1};
         for (int k = 0; k < l->ndecl; k++)
             if (strcmp(l->decl[k].suffix, l->op->operands[i].name) == 0) types[i] = l->decl[k].type;
         total = i + 1;
@@ -137,7 +137,8 @@ static void random_layer(struct builder *b, const struct op_def *op)
     if (!layer_fits(b, &l)) return;
     const char *name = arena_printf(b->g->arena, "l%d", b->nlayers++);
     for (int k = 0; k < l.ndecl; k++) {
-        struct value *v = graph_arg(b->g, l.decl[k].kind, arena_printf(b->g->arena, "%s.%s", name, l.decl[k].suffix), l.decl[k].type);
+        struct value *v =
+            graph_arg(b->g, l.decl[k].kind, arena_printf(b->g->arena, "%s.%s", name, l.decl[k].suffix), l.decl[k].type);
         v->init = l.decl[k].init;
         v->init_fan = l.decl[k].fan;
         for (int i = l.nin; i < op->noperands; i++)
@@ -169,21 +170,23 @@ static void add_loss(struct builder *b)
         struct type t = classes ? type_make(DT_I64, 1, y->type.dim) : type_make(DT_F32, y->type.rank, y->type.dim);
         struct value *target = graph_arg(g, VALUE_TARGET, arena_printf(g->arena, "target%d", i), t);
         const char *op = classes ? "softmax_cross_entropy" : "mean_squared_error";
-        struct value *loss = op_build(g, NULL, op, (struct value *[]){ y, target }, 2)->out[0];
-        sum = sum ? op_build(g, NULL, "add", (struct value *[]){ sum, loss }, 2)->out[0] : loss;
+        struct value *loss = op_build(g, NULL, op, (struct value *[]){y, target}, 2)->out[0];
+        sum = sum ? op_build(g, NULL, "add", (struct value *[]){sum, loss}, 2)->out[0] : loss;
     }
     graph_output(g, "loss", sum);
 }
 
 struct graph *random_graph(struct arena *a, uint64_t seed, int nodes, int64_t batch, bool loss)
 {
-    struct builder b = { .g = graph_new(a, arena_printf(a, "random%llu", (unsigned long long)seed), batch), .r = { seed } };
+    struct builder b = {.g = graph_new(a, arena_printf(a, "random%llu", (unsigned long long)seed), batch), .r = {seed}};
     const struct op_def *ops[128];
     int nops = 0;
     for (const struct op_def *const *op = op_all(); *op; op++)
         if ((*op)->class_ == OP_LAYER && strcmp((*op)->name, "dropout") != 0) ops[nops++] = *op;
-    const int64_t channels[] = { 1, 3, 4, 17 };
-    b.value[b.nvalues++] = graph_arg(b.g, VALUE_INPUT, "image", type_nchw(batch, channels[random_int(&b.r, 0, 3)], random_int(&b.r, 1, 9), random_int(&b.r, 1, 9)));
+    const int64_t channels[] = {1, 3, 4, 17};
+    b.value[b.nvalues++] =
+        graph_arg(b.g, VALUE_INPUT, "image",
+                  type_nchw(batch, channels[random_int(&b.r, 0, 3)], random_int(&b.r, 1, 9), random_int(&b.r, 1, 9)));
     for (int tries = 0; tries < 20 * nodes && b.nlayers < nodes && b.nvalues < MAX_VALUES; tries++)
         random_layer(&b, chance(&b, 30) ? op_find("conv2d") : ops[random_int(&b.r, 0, nops - 1)]);
     add_outputs(&b);
@@ -206,7 +209,7 @@ void random_fill(struct eval *e, const struct graph *g, uint64_t seed)
     for (int i = 0; i < g->nvalues; i++) {
         const struct value *v = g->values[i];
         if (v->kind == VALUE_NODE) continue;
-        struct random r = { seed };
+        struct random r = {seed};
         for (const char *p = v->name; *p; p++) r.state = r.state * 31 + (unsigned char)*p;
         double *data = eval_data(e, v);
         for (int64_t k = 0; k < type_elements(&v->type); k++) data[k] = argument(v, &r);

@@ -1,5 +1,5 @@
-/* test_autodiff.c: pass/autodiff.c: whole training graphs against finite differences of their own loss, shared parameters and layers,
-   the running statistics, the optimizers' steps, and what it refuses. */
+/* test_autodiff.c: pass/autodiff.c: whole training graphs against finite differences of their own loss, shared
+   parameters and layers, the running statistics, the optimizers' steps, and what it refuses. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,12 +35,15 @@ static const char mixed[] =
     "  param  %up.bias : f32[4] init=zeros\n"
     "  param  %fc.weight : f32[5,4] init=zeros\n"
     "  param  %fc.bias : f32[5] init=zeros\n"
-    "  %conv1 = conv2d(%image, %conv1.weight, %conv1.bias) {stride=[2, 2], pad=[1, 1, 1, 1]} : f32[3,4,4,4] layer \"conv1\"\n"
-    "  %bn1 = batch_norm(%conv1, %bn1.weight, %bn1.bias, %bn1.running_mean, %bn1.running_var) : f32[3,4,4,4] layer \"bn1\"\n"
+    "  %conv1 = conv2d(%image, %conv1.weight, %conv1.bias) {stride=[2, 2], pad=[1, 1, 1, 1]} : f32[3,4,4,4] layer "
+    "\"conv1\"\n"
+    "  %bn1 = batch_norm(%conv1, %bn1.weight, %bn1.bias, %bn1.running_mean, %bn1.running_var) : f32[3,4,4,4] layer "
+    "\"bn1\"\n"
     "  %c2 = conv2d(%bn1, %conv2.weight) {pad=[2, 2, 2, 2], dilation=[2, 2], groups=4} : f32[3,4,4,4] layer \"conv2\"\n"
     "  %s = add(%c2, %bn1) : f32[3,4,4,4] layer \"res\"\n"
     "  %sp = sigmoid(%s) : f32[3,4,4,4] layer \"sig\"\n"
-    "  %u = conv_transpose2d(%sp, %up.weight, %up.bias) {stride=[2, 2], pad=[1, 1, 1, 0], groups=2, output_pad=[1, 0]} : f32[3,4,8,8] layer \"up\"\n"
+    "  %u = conv_transpose2d(%sp, %up.weight, %up.bias) {stride=[2, 2], pad=[1, 1, 1, 0], groups=2, output_pad=[1, 0]} "
+    ": f32[3,4,8,8] layer \"up\"\n"
     "  %p = max_pool(%u) {kernel=[2, 2], stride=[2, 2]} : f32[3,4,4,4] layer \"pool\"\n"
     "  %a = global_avg_pool(%p) : f32[3,4] layer \"gap\"\n"
     "  %fc = dense(%a, %fc.weight, %fc.bias) : f32[3,5] layer \"fc\"\n"
@@ -49,7 +52,8 @@ static const char mixed[] =
     "  output \"loss\" %l1\n"
     "}\n";
 
-/* One convolution, one batch norm and one dropout applied twice; a value added to itself; four losses on three values. */
+/* One convolution, one batch norm and one dropout applied twice; a value added to itself; four losses on three values.
+ */
 static const char shared[] =
     "graph @shared batch=4 {\n"
     "  input  %image : f32[4,3,6,5]\n"
@@ -66,7 +70,8 @@ static const char shared[] =
     "  %t1 = tanh(%b1) : f32[4,3,6,5] layer \"tanh\"\n"
     "  %d1 = dropout(%t1) {p=0.3} : f32[4,3,6,5] layer \"drop\"\n"
     "  %c2 = conv2d(%d1, %w) {pad=[1, 1, 1, 1]} : f32[4,3,6,5] layer \"shared\"\n"
-    "  %b2 = batch_norm(%c2, %bn.weight, %bn.bias, %bn.running_mean, %bn.running_var) {eps=0.001, momentum=0.2} : f32[4,3,6,5] layer \"bn\"\n"
+    "  %b2 = batch_norm(%c2, %bn.weight, %bn.bias, %bn.running_mean, %bn.running_var) {eps=0.001, momentum=0.2} : "
+    "f32[4,3,6,5] layer \"bn\"\n"
     "  %s2 = silu(%b2) : f32[4,3,6,5]\n"
     "  %sum = add(%s2, %s2) : f32[4,3,6,5]\n"
     "  %h = conv2d(%sum, %h.weight) : f32[4,2,6,5]\n"
@@ -116,7 +121,9 @@ static void open_graph(struct fixture *f, const char *text, const struct train_o
         double *data = eval_data(f->e, v);
         for (int64_t k = 0; k < type_elements(&v->type); k++) {
             double unit = (double)((seed = seed * 1664525u + 1013904223u) >> 8) / (1 << 24);
-            data[k] = v->type.dtype == DT_I64 ? floor(unit * 2) : v->kind == VALUE_TARGET || v->kind == VALUE_BUFFER ? unit : 2 * unit - 1;
+            data[k] = v->type.dtype == DT_I64                              ? floor(unit * 2)
+                      : v->kind == VALUE_TARGET || v->kind == VALUE_BUFFER ? unit
+                                                                           : 2 * unit - 1;
         }
     }
 }
@@ -168,7 +175,8 @@ static void check_gradient(struct fixture *f, const struct value *v, const struc
     for (int64_t i = 0; i < count; i++) most = fmax(most, fabs(dx[i]));
     for (int64_t i = 0; i < count; i += 1 + count / 20) {
         double numeric = slope(f, &at[i]);
-        if (fabs(numeric - dx[i]) > 1e-6 * most) fail_msg("grad.%s[%lld] is %.9g, finite differences give %.9g", v->name, (long long)i, dx[i], numeric);
+        if (fabs(numeric - dx[i]) > 1e-6 * most)
+            fail_msg("grad.%s[%lld] is %.9g, finite differences give %.9g", v->name, (long long)i, dx[i], numeric);
     }
 }
 
@@ -216,10 +224,13 @@ static void what_the_loss_does_not_reach_has_no_gradient(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(&f, "graph @g batch=2 {\n  input %x : f32[2,3]\n  target %t : f32[2,2]\n  param %w : f32[2,3] init=zeros\n  param %u : f32[2,3] init=zeros\n"
-                   "  %y = dense(%x, %w) : f32[2,2]\n  %z = dense(%x, %u) : f32[2,2]\n  %l = mean_squared_error(%y, %t) : f32[]\n"
-                   "  output \"z\" %z\n  output \"loss\" %l\n}\n",
-               &(struct train_options){.grad_outputs = true, .update = UPDATE_SGD}, 2);
+    open_graph(
+        &f,
+        "graph @g batch=2 {\n  input %x : f32[2,3]\n  target %t : f32[2,2]\n  param %w : f32[2,3] init=zeros\n  param "
+        "%u : f32[2,3] init=zeros\n"
+        "  %y = dense(%x, %w) : f32[2,2]\n  %z = dense(%x, %u) : f32[2,2]\n  %l = mean_squared_error(%y, %t) : f32[]\n"
+        "  output \"z\" %z\n  output \"loss\" %l\n}\n",
+        &(struct train_options){.grad_outputs = true, .update = UPDATE_SGD}, 2);
     assert_non_null(output(f.g, "grad.w"));
     assert_null(output(f.g, "grad.u"));
     assert_int_equal(f.g->nupdates, 1);
@@ -235,7 +246,8 @@ static void running_statistics(void **state)
     (void)state;
     struct fixture f;
     open_graph(&f, mixed, &(struct train_options){.update = UPDATE_NONE}, 2);
-    double old_mean = data_of(&f, "bn1.running_mean")[1], old_var = data_of(&f, "bn1.running_var")[1], mean = 0, var = 0;
+    double old_mean = data_of(&f, "bn1.running_mean")[1], old_var = data_of(&f, "bn1.running_var")[1], mean = 0,
+           var = 0;
     eval_run(f.e, false);
     const double *x = data_of(&f, "conv1");
     for (int s = 0; s < 2; s++)
@@ -267,7 +279,8 @@ static void running_statistics_of_a_shared_layer(void **state)
 static void sgd_steps(bool nesterov)
 {
     struct fixture f;
-    struct train_options o = {.grad_outputs = true, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
+    struct train_options o = {
+        .grad_outputs = true, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
     open_graph(&f, mixed, &o, 3);
     double p = data_of(&f, "fc.weight")[7], m = 0;
     for (int step = 1; step <= 3; step++) {
@@ -306,7 +319,13 @@ static void plain_sgd_has_no_state(void **state)
 static void adam_step(bool decoupled)
 {
     struct fixture f;
-    struct train_options o = {.grad_outputs = true, .update = UPDATE_ADAM, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .decoupled = decoupled};
+    struct train_options o = {.grad_outputs = true,
+                              .update = UPDATE_ADAM,
+                              .beta1 = 0.9,
+                              .beta2 = 0.99,
+                              .eps = 1e-8,
+                              .weight_decay = 0.1,
+                              .decoupled = decoupled};
     open_graph(&f, shared, &o, 4);
     double p = data_of(&f, "w")[5];
     eval_run(f.e, false);
@@ -327,7 +346,8 @@ static void adam_updates(void **state)
     adam_step(true);
 }
 
-/* An update comes behind every other reader of the parameter, and before the gradients of earlier layers where it can. */
+/* An update comes behind every other reader of the parameter, and before the gradients of earlier layers where it can.
+ */
 static void updates_are_early(void **state)
 {
     (void)state;
@@ -337,8 +357,8 @@ static void updates_are_early(void **state)
     const struct node *fc = graph_find(f.g, "fc.weight.new")->def, *conv = graph_find(f.g, "grad.conv1.weight")->def;
     assert_true(fc->index < conv->index);
     GRAPH_EACH(f.g, n)
-        for (int i = 0; i < n->nin; i++)
-            if (n->in[i] && strcmp(n->in[i]->name, "fc.weight") == 0) assert_true(n->index <= fc->index);
+    for (int i = 0; i < n->nin; i++)
+        if (n->in[i] && strcmp(n->in[i]->name, "fc.weight") == 0) assert_true(n->index <= fc->index);
     assert_string_equal(conv->layer, "conv1");
     close_graph(&f);
 }
@@ -362,16 +382,24 @@ static void refuses(const char *text, const char *message)
 static void bad_graphs(void **state)
 {
     (void)state;
-    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"y\" %y\n}\n", "no output \"loss\"");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"loss\" %y\n}\n", "sum of different losses");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  target %t : f32[1,3]\n  %l = mean_squared_error(%x, %t) : f32[]\n"
-            "  %m = add(%l, %l) : f32[]\n  output \"loss\" %m\n}\n", "sum of different losses");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,2]\n  param %bn.weight : f32[2] init=ones\n  param %bn.bias : f32[2] init=zeros\n"
+    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"y\" %y\n}\n",
+            "no output \"loss\"");
+    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"loss\" %y\n}\n",
+            "sum of different losses");
+    refuses(
+        "graph @g batch=1 {\n  input %x : f32[1,3]\n  target %t : f32[1,3]\n  %l = mean_squared_error(%x, %t) : f32[]\n"
+        "  %m = add(%l, %l) : f32[]\n  output \"loss\" %m\n}\n",
+        "sum of different losses");
+    refuses("graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,2]\n  param %bn.weight : f32[2] "
+            "init=ones\n  param %bn.bias : f32[2] init=zeros\n"
             "  buffer %m : f32[2] init=zeros\n  buffer %v : f32[2] init=ones\n"
             "  %b = batch_norm(%x, %bn.weight, %bn.bias, %m, %v) : f32[1,2] layer \"bn\"\n"
-            "  %l = mean_squared_error(%b, %t) : f32[]\n  output \"loss\" %l\n}\n", "one value per channel");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,3]\n  param %w : f32[2,3] init=zeros\n"
-            "  %y = dense_dgrad(%x, %w) : f32[1,3]\n  %l = mean_squared_error(%y, %t) : f32[]\n  output \"loss\" %l\n}\n", "has no gradient");
+            "  %l = mean_squared_error(%b, %t) : f32[]\n  output \"loss\" %l\n}\n",
+            "one value per channel");
+    refuses(
+        "graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,3]\n  param %w : f32[2,3] init=zeros\n"
+        "  %y = dense_dgrad(%x, %w) : f32[1,3]\n  %l = mean_squared_error(%y, %t) : f32[]\n  output \"loss\" %l\n}\n",
+        "has no gradient");
 }
 
 static void twice_is_refused(void **state)

@@ -20,7 +20,7 @@ static void arena_memory_is_zeroed_aligned_and_apart(void **state)
 {
     (void)state;
     struct arena *a = arena_new();
-    static const size_t sizes[] = { 0, 1, 15, 16, 17, 255, 4096, 16383, 16384, 65536, 1 << 20 };
+    static const size_t sizes[] = {0, 1, 15, 16, 17, 255, 4096, 16383, 16384, 65536, 1 << 20};
     enum { COUNT = sizeof sizes / sizeof sizes[0], ROUNDS = 20 };
     unsigned char *block[COUNT * ROUNDS];
     for (size_t i = 0; i < COUNT * ROUNDS; i++) {
@@ -163,12 +163,12 @@ static void sizes_cannot_overflow_unseen(void **state)
 
 static struct source source_of(const char *path, const char *text)
 {
-    return (struct source){ .path = path, .text = text, .len = strlen(text) };
+    return (struct source){.path = path, .text = text, .len = strlen(text)};
 }
 
-/* What diags_print prints; freed by the caller. (Not inlined: gcc 12 takes what the stream stores for a pointer to the local.) */
-__attribute__((noinline))
-static char *printed(const struct diags *d, bool color)
+/* What diags_print prints; freed by the caller. (Not inlined: gcc 12 takes what the stream stores for a pointer to the
+   local.) */
+__attribute__((noinline)) static char *printed(const struct diags *d, bool color)
 {
     char *text = NULL;
     size_t size;
@@ -194,7 +194,7 @@ static void diag_points_at_the_place(void **state)
     assert_int_equal(diags_exit_status(d), 0);
     expect_printed(d, "");
     const struct source s = source_of("a.yaml", "first\n  - conv2d: {strides: 2}\nlast");
-    struct diag *g = diag_error(d, (struct span){ &s, 2, 14, 7 }, "conv2d has no attribute '%s'", "strides");
+    struct diag *g = diag_error(d, (struct span){&s, 2, 14, 7}, "conv2d has no attribute '%s'", "strides");
     diag_note(g, "did you mean '%s'?", "stride");
     diag_note(g, "second note");
     diag_note(NULL, "nothing happens");
@@ -215,9 +215,10 @@ static void diag_columns_are_code_points(void **state)
     struct arena *a = arena_new();
     struct diags *d = diags_new(a);
     /* Tabs show as one space, so that the caret stays below its character whatever the terminal's tab stops are. */
-    const struct source s = source_of("u.yaml", "\tnäme: größe\n\x01" "control: \xf0\x9f\x98\x80 x\n");
-    diag_error(d, (struct span){ &s, 1, 8, 5 }, "one");
-    diag_error(d, (struct span){ &s, 2, 13, 1 }, "two");
+    const struct source s = source_of("u.yaml", "\tnäme: größe\n\x01"
+                                                "control: \xf0\x9f\x98\x80 x\n");
+    diag_error(d, (struct span){&s, 1, 8, 5}, "one");
+    diag_error(d, (struct span){&s, 2, 13, 1}, "two");
     expect_printed(d, "u.yaml:1:8: error: one\n"
                       "    1 |  näme: größe\n"
                       "      |        ^~~~~\n"
@@ -234,14 +235,14 @@ static void diag_survives_odd_spans(void **state)
     (void)state;
     struct arena *a = arena_new();
     const struct source s = source_of("o.yaml", "abc\n\nlast"), empty = source_of("e.yaml", "");
-    static const uint32_t numbers[] = { 0, 1, 2, 3, 4, 5, 8, 200, UINT32_MAX - 1, UINT32_MAX };
+    static const uint32_t numbers[] = {0, 1, 2, 3, 4, 5, 8, 200, UINT32_MAX - 1, UINT32_MAX};
     enum { COUNT = sizeof numbers / sizeof numbers[0] };
     for (int l = 0; l < COUNT; l++)
         for (int c = 0; c < COUNT; c++)
             for (int n = 0; n < COUNT; n++) {
                 struct diags *d = diags_new(a);
-                diag_error(d, (struct span){ &s, numbers[l], numbers[c], numbers[n] }, "odd");
-                diag_error(d, (struct span){ &empty, numbers[l], numbers[c], numbers[n] }, "odd");
+                diag_error(d, (struct span){&s, numbers[l], numbers[c], numbers[n]}, "odd");
+                diag_error(d, (struct span){&empty, numbers[l], numbers[c], numbers[n]}, "odd");
                 char *text = printed(d, true);
                 assert_true(strlen(text) < 2000);
                 free(text);
@@ -258,7 +259,7 @@ static void diag_cuts_long_lines(void **state)
     line[7999] = 'P';
     const struct source s = source_of("l.yaml", line);
     struct diags *d = diags_new(a);
-    diag_error(d, (struct span){ &s, 1, 8000, 3 }, "far right");
+    diag_error(d, (struct span){&s, 1, 8000, 3}, "far right");
     char *text = printed(d, false);
     char *shown = strchr(text, '\n') + 1, *carets = strchr(shown, '\n') + 1;
     assert_true(carets - shown < 200);
@@ -274,11 +275,11 @@ static void diag_sorts_and_removes_repeats(void **state)
     struct arena *a = arena_new();
     struct diags *d = diags_new(a);
     const struct source s = source_of("1.yaml", "a\nb\n"), t = source_of("2.yaml", "c\n");
-    diag_error(d, (struct span){ &s, 2, 1, 1 }, "second");
-    diag_error(d, (struct span){ &t, 1, 1, 1 }, "other file");
-    diag_error(d, (struct span){ &s, 1, 1, 1 }, "first");
-    diag_warn(d, (struct span){ &s, 2, 1, 1 }, "a warning");
-    diag_error(d, (struct span){ &s, 2, 1, 1 }, "second");
+    diag_error(d, (struct span){&s, 2, 1, 1}, "second");
+    diag_error(d, (struct span){&t, 1, 1, 1}, "other file");
+    diag_error(d, (struct span){&s, 1, 1, 1}, "first");
+    diag_warn(d, (struct span){&s, 2, 1, 1}, "a warning");
+    diag_error(d, (struct span){&s, 2, 1, 1}, "second");
     expect_printed(d, "1.yaml:1:1: error: first\n    1 | a\n      | ^\n"
                       "1.yaml:2:1: error: second\n    2 | b\n      | ^\n"
                       "1.yaml:2:1: warning: a warning\n    2 | b\n      | ^\n"
@@ -292,10 +293,10 @@ static void diag_kinds_decide_the_exit_status(void **state)
     (void)state;
     struct arena *a = arena_new();
     struct diags *d = diags_new(a);
-    diag_warn(d, (struct span){ 0 }, "only a warning");
+    diag_warn(d, (struct span){0}, "only a warning");
     assert_int_equal(diags_errors(d), 0);
     assert_int_equal(diags_exit_status(d), 0);
-    diag_error(d, (struct span){ 0 }, "no place");
+    diag_error(d, (struct span){0}, "no place");
     assert_int_equal(diags_exit_status(d), 1);
     diag_env(d, "disk full");
     assert_int_equal(diags_errors(d), 2);
@@ -310,12 +311,14 @@ static void diag_kinds_decide_the_exit_status(void **state)
 static void suggestions(void **state)
 {
     (void)state;
-    static const char *const words[] = { "kernel", "stride", "pad", "dilation", "groups", "bias", "name", "out" };
+    static const char *const words[] = {"kernel", "stride", "pad", "dilation", "groups", "bias", "name", "out"};
     enum { COUNT = sizeof words / sizeof words[0] };
-    static const struct { const char *word, *want; } cases[] = {
-        { "strides", "stride" }, { "stirde", "stride" },  { "Stride", "stride" },  { "kern", "kernel" },
-        { "padd", "pad" },       { "dilatoin", "dilation" }, { "group", "groups" }, { "nmae", "name" },
-        { "bais", "bias" },      { "zebra", NULL },        { "xyzzyplugh", NULL },  { "", NULL },
+    static const struct {
+        const char *word, *want;
+    } cases[] = {
+        {"strides", "stride"}, {"stirde", "stride"},     {"Stride", "stride"}, {"kern", "kernel"},
+        {"padd", "pad"},       {"dilatoin", "dilation"}, {"group", "groups"},  {"nmae", "name"},
+        {"bais", "bias"},      {"zebra", NULL},          {"xyzzyplugh", NULL}, {"", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *got = did_you_mean(cases[i].word, words, COUNT);
@@ -366,13 +369,20 @@ static void targets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arena_memory_is_zeroed_aligned_and_apart), cmocka_unit_test(arena_text),
-        cmocka_unit_test(buf_grows), cmocka_unit_test(buf_formats),
-        cmocka_unit_test(strmap_keeps_order), cmocka_unit_test(sizes_cannot_overflow_unseen),
-        cmocka_unit_test(diag_points_at_the_place), cmocka_unit_test(diag_columns_are_code_points),
-        cmocka_unit_test(diag_survives_odd_spans), cmocka_unit_test(diag_cuts_long_lines),
-        cmocka_unit_test(diag_sorts_and_removes_repeats), cmocka_unit_test(diag_kinds_decide_the_exit_status),
-        cmocka_unit_test(suggestions), cmocka_unit_test(targets),
+        cmocka_unit_test(arena_memory_is_zeroed_aligned_and_apart),
+        cmocka_unit_test(arena_text),
+        cmocka_unit_test(buf_grows),
+        cmocka_unit_test(buf_formats),
+        cmocka_unit_test(strmap_keeps_order),
+        cmocka_unit_test(sizes_cannot_overflow_unseen),
+        cmocka_unit_test(diag_points_at_the_place),
+        cmocka_unit_test(diag_columns_are_code_points),
+        cmocka_unit_test(diag_survives_odd_spans),
+        cmocka_unit_test(diag_cuts_long_lines),
+        cmocka_unit_test(diag_sorts_and_removes_repeats),
+        cmocka_unit_test(diag_kinds_decide_the_exit_status),
+        cmocka_unit_test(suggestions),
+        cmocka_unit_test(targets),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

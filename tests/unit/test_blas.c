@@ -1,4 +1,5 @@
-/* The baseline's convolution against the operator's reference: the figures of `rnc bench --baseline` are of something right. */
+/* The baseline's convolution against the operator's reference: the figures of `rnc bench --baseline` are of something
+   right. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,9 @@
 #include "gen/blas.h"
 #include "op/eval.h"
 
-struct row { int64_t n, c, h, w, o, kh, kw, stride, pad, dilation, groups; };
+struct row {
+    int64_t n, c, h, w, o, kh, kw, stride, pad, dilation, groups;
+};
 
 static float value(int64_t i, int salt) { return (float)((i * 7919 + salt * 104729) % 2003) / 1001.0f - 1.0f; }
 
@@ -28,8 +31,18 @@ static void check(const struct blas *b, const struct row *r)
     node_attr(n, "groups")->i = r->groups;
     struct op_error e = {.arena = a};
     assert_true(op_infer(n, &e));
-    struct blas_conv p = {r->n, r->c, r->h, r->w, r->o, n->out[0]->type.dim[2], n->out[0]->type.dim[3], {r->kh, r->kw},
-                          {r->stride, r->stride}, {r->pad, r->pad}, {r->dilation, r->dilation}, r->groups};
+    struct blas_conv p = {r->n,
+                          r->c,
+                          r->h,
+                          r->w,
+                          r->o,
+                          n->out[0]->type.dim[2],
+                          n->out[0]->type.dim[3],
+                          {r->kh, r->kw},
+                          {r->stride, r->stride},
+                          {r->pad, r->pad},
+                          {r->dilation, r->dilation},
+                          r->groups};
     int64_t nx = type_elements(&x->type), nw = type_elements(&w->type), ny = type_elements(&n->out[0]->type);
     float *fx = ARENA_ARRAY(a, float, nx), *fw = ARENA_ARRAY(a, float, nw), *fy = ARENA_ARRAY(a, float, ny);
     for (int64_t i = 0; i < nx; i++) fx[i] = value(i, 1);

@@ -29,7 +29,7 @@ static void types_know_their_bytes(void **state)
     assert_string_equal(type_text(a, &blocked), "f32[2,17,3,5]:b16");
     assert_true(type_same_shape(&t, &blocked));
     assert_false(type_equal(&t, &blocked));
-    struct type w = type_make(DT_F32, 4, (int64_t[]){ 17, 3, 3, 3 });
+    struct type w = type_make(DT_F32, 4, (int64_t[]){17, 3, 3, 3});
     w.layout = LAYOUT_WEIGHT;
     w.v = 16;
     w.iv = 3;
@@ -39,11 +39,11 @@ static void types_know_their_bytes(void **state)
     struct type scalar = type_make(DT_I64, 0, NULL);
     assert_int_equal(type_elements(&scalar), 1);
     assert_int_equal(type_bytes(&scalar), 8);
-    struct type vector = type_make(DT_BF16, 1, (int64_t[]){ 5 });
+    struct type vector = type_make(DT_BF16, 1, (int64_t[]){5});
     vector.layout = LAYOUT_BLOCKED;
     vector.v = 8;
     assert_int_equal(type_bytes(&vector), 16);
-    struct type huge = type_make(DT_F32, 4, (int64_t[]){ INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX });
+    struct type huge = type_make(DT_F32, 4, (int64_t[]){INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX});
     assert_true(type_elements(&huge) == INT64_MAX);
     assert_true(type_bytes(&huge) == SIZE_MAX);
     arena_free(a);
@@ -58,7 +58,7 @@ static struct graph *diamond(struct arena *arena)
     struct value *x = graph_arg(g, VALUE_INPUT, "x", type_nchw(1, 2, 3, 3));
     struct value *a = op_build(g, NULL, "relu", &x, 1)->out[0];
     struct value *b = op_build(g, NULL, "sigmoid", &a, 1)->out[0];
-    struct value *c = op_build(g, NULL, "add", (struct value *[]){ a, b }, 2)->out[0];
+    struct value *c = op_build(g, NULL, "add", (struct value *[]){a, b}, 2)->out[0];
     value_rename(g, a, "a");
     value_rename(g, b, "b");
     value_rename(g, c, "c");
@@ -72,7 +72,8 @@ static void names_are_found_after_renames(void **state)
     struct arena *arena = arena_new();
     struct graph *g = graph_new(arena, "names", 1);
     for (int i = 0; i < 500; i++) graph_arg(g, VALUE_PARAM, arena_printf(arena, "p%d", i), type_make(DT_F32, 0, NULL));
-    for (int i = 0; i < 500; i += 3) value_rename(g, graph_find(g, arena_printf(arena, "p%d", i)), arena_printf(arena, "q%d", i));
+    for (int i = 0; i < 500; i += 3)
+        value_rename(g, graph_find(g, arena_printf(arena, "p%d", i)), arena_printf(arena, "q%d", i));
     for (int i = 0; i < 500; i++) {
         const char *p = arena_printf(arena, "p%d", i), *q = arena_printf(arena, "q%d", i);
         assert_int_equal(graph_find(g, p) == NULL, i % 3 == 0);
@@ -164,7 +165,7 @@ static void a_clone_is_apart(void **state)
 static struct graph *parsed(struct arena *a, const char *text)
 {
     struct source *src = ARENA_NEW(a, struct source);
-    *src = (struct source){ .path = "test.ir", .text = text, .len = strlen(text) };
+    *src = (struct source){.path = "test.ir", .text = text, .len = strlen(text)};
     struct diags *d = diags_new(a);
     struct graph *g = graph_parse(a, d, src);
     diags_print(d, stdout, false);
@@ -176,7 +177,7 @@ static void random_graphs_round_trip(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 400; seed++) {
         struct arena *a = arena_new();
-        struct graph *g = random_graph(a, seed, 14, random_int(&(struct random){ seed }, 1, 4), seed % 2);
+        struct graph *g = random_graph(a, seed, 14, random_int(&(struct random){seed}, 1, 4), seed % 2);
         const char *problem = graph_verify(g);
         if (problem) fail_msg("seed %d: %s", (int)seed, problem);
         const char *text = text_of(a, g);
@@ -191,7 +192,8 @@ static void random_graphs_round_trip(void **state)
 static void odd_names_round_trip(void **state)
 {
     (void)state;
-    static const char *const names[] = { "a b", "\"quoted\"", "back\\slash", "new\nline", "\x01\x1f\x7f", "größe", "", "%x", "0", "-", ".", "a=b", "_" };
+    static const char *const names[] = {"a b", "\"quoted\"", "back\\slash", "new\nline", "\x01\x1f\x7f", "größe", "",
+                                        "%x",  "0",          "-",           ".",         "a=b",          "_"};
     struct arena *a = arena_new();
     struct graph *g = graph_new(a, "odd name \"x\"", 3);
     struct value *x = graph_arg(g, VALUE_INPUT, "x", type_nchw(3, 2, 2, 2));
@@ -211,32 +213,37 @@ static void odd_names_round_trip(void **state)
 }
 
 /* Two conv2d, a dgrad and a wgrad whose operands come from pointwise nodes, and the same with prologues. */
-static const char arguments[] =
-    "graph @g batch=2 train { input %x : f32[2,3,6,6] input %z : f32[2,3,6,6] input %dy : f32[2,5,6,6] param %w : f32[5,3,3,3] init=zeros"
-    " param %a : f32[3] init=zeros param %b : f32[3] init=zeros param %m : f32[3] init=zeros param %v : f32[3] init=zeros\n";
+static const char arguments[] = "graph @g batch=2 train { input %x : f32[2,3,6,6] input %z : f32[2,3,6,6] input %dy : "
+                                "f32[2,5,6,6] param %w : f32[5,3,3,3] init=zeros"
+                                " param %a : f32[3] init=zeros param %b : f32[3] init=zeros param %m : f32[3] "
+                                "init=zeros param %v : f32[3] init=zeros\n";
 static const char outputs[] = "output \"y\" %y output \"dw\" %dw output \"dx\" %dx }";
 static const char apart[] =
-    "%bn = bn_apply(%x, %m, %v, %b, %a) : f32[2,3,6,6] %s = add(%bn, %z) : f32[2,3,6,6] %r = sigmoid(%s) : f32[2,3,6,6] %g = relu(%dy) : f32[2,5,6,6]\n"
+    "%bn = bn_apply(%x, %m, %v, %b, %a) : f32[2,3,6,6] %s = add(%bn, %z) : f32[2,3,6,6] %r = sigmoid(%s) : "
+    "f32[2,3,6,6] %g = relu(%dy) : f32[2,5,6,6]\n"
     "%y = conv2d(%r, %w) {pad=[1, 1, 1, 1]} : f32[2,5,6,6]\n"
     "%dw = conv2d_wgrad(%r, %g) {pad=[1, 1, 1, 1], kernel=[3, 3]} : f32[5,3,3,3]\n"
     "%dx = conv2d_dgrad(%g, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] : f32[2,3,6,6]\n";
 #define SIGMOID "pre0 [t0 = bn_apply(acc, %m, %v, %b, %a), t1 = add(t0, %z), t2 = sigmoid(t1) -> t2]"
 static const char within[] =
     "%y = conv2d(%x, %w | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1]} " SIGMOID " : f32[2,5,6,6]\n"
-    "%dw = conv2d_wgrad(%x, %dy | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1], kernel=[3, 3]} " SIGMOID " pre1 [t0 = relu(acc) -> t0] : f32[5,3,3,3]\n"
-    "%dx = conv2d_dgrad(%dy, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] pre0 [t0 = relu(acc) -> t0] : f32[2,3,6,6]\n";
+    "%dw = conv2d_wgrad(%x, %dy | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1], kernel=[3, 3]} " SIGMOID
+    " pre1 [t0 = relu(acc) -> t0] : f32[5,3,3,3]\n"
+    "%dx = conv2d_dgrad(%dy, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] pre0 [t0 = relu(acc) "
+    "-> t0] : f32[2,3,6,6]\n";
 
 static void prologues_mean_what_nodes_do(void **state)
 {
     (void)state;
     struct arena *a = arena_new();
-    struct graph *g = parsed(a, arena_printf(a, "%s%s%s", arguments, apart, outputs)), *h = parsed(a, arena_printf(a, "%s%s%s", arguments, within, outputs));
+    struct graph *g = parsed(a, arena_printf(a, "%s%s%s", arguments, apart, outputs)),
+                 *h = parsed(a, arena_printf(a, "%s%s%s", arguments, within, outputs));
     assert_non_null(g);
     assert_non_null(h);
     assert_null(graph_verify(h));
     h = graph_clone(a, h);
     assert_null(graph_verify(h));
-    struct ref_run run = { .n = 2, .step = 1 };
+    struct ref_run run = {.n = 2, .step = 1};
     struct eval *e = eval_new(g, run), *f = eval_new(h, run);
     random_fill(e, g, 7);
     random_fill(f, h, 7);
@@ -259,7 +266,7 @@ static void meaning_survives_the_text(void **state)
         struct arena *a = arena_new();
         struct graph *g = random_graph(a, seed, 12, 2, true), *again = parsed(a, text_of(a, g));
         assert_non_null(again);
-        struct ref_run run = { .n = 2, .step = 1 };
+        struct ref_run run = {.n = 2, .step = 1};
         struct eval *e = eval_new(g, run), *f = eval_new(again, run);
         random_fill(e, g, seed);
         random_fill(f, again, seed);
@@ -307,12 +314,11 @@ static void the_verifier_finds_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(types_know_their_bytes),  cmocka_unit_test(names_are_found_after_renames),
-        cmocka_unit_test(nodes_move_and_go),       cmocka_unit_test(updates_are_replaced),
-        cmocka_unit_test(a_clone_is_apart),        cmocka_unit_test(random_graphs_round_trip),
-        cmocka_unit_test(odd_names_round_trip),    cmocka_unit_test(prologues_mean_what_nodes_do),
-        cmocka_unit_test(meaning_survives_the_text),
-        cmocka_unit_test(the_verifier_finds_damage),
+        cmocka_unit_test(types_know_their_bytes),    cmocka_unit_test(names_are_found_after_renames),
+        cmocka_unit_test(nodes_move_and_go),         cmocka_unit_test(updates_are_replaced),
+        cmocka_unit_test(a_clone_is_apart),          cmocka_unit_test(random_graphs_round_trip),
+        cmocka_unit_test(odd_names_round_trip),      cmocka_unit_test(prologues_mean_what_nodes_do),
+        cmocka_unit_test(meaning_survives_the_text), cmocka_unit_test(the_verifier_finds_damage),
     };
     return cmocka_run_group_tests_name("ir", tests, NULL, NULL);
 }

@@ -73,7 +73,8 @@ static void defaults_round_trip(void **state)
 
 static const char *const colours[] = {"red", "green", "blue", NULL};
 static const struct op_attr int_row = {.name = "i", .def = {.type = ATTR_INT}, .has_range = true, .min = 1, .max = 9};
-static const struct op_attr float_row = {.name = "f", .def = {.type = ATTR_FLOAT}, .has_range = true, .min = 0, .max = INFINITY};
+static const struct op_attr float_row = {
+    .name = "f", .def = {.type = ATTR_FLOAT}, .has_range = true, .min = 0, .max = INFINITY};
 static const struct op_attr bool_row = {.name = "b", .def = {.type = ATTR_BOOL}};
 static const struct op_attr enum_row = {.name = "e", .def = {.type = ATTR_ENUM}, .choices = colours};
 static const struct op_attr pair_row = {.name = "p", .def = {.type = ATTR_PAIR}, .has_range = true, .min = 0, .max = 9};
@@ -86,14 +87,18 @@ static const char *read_back(struct arena *a, const struct op_attr *row, const c
     struct op_error e = {.arena = a};
     struct attr attr;
     char *out = arena_alloc(a, 256);
-    if (!op_attr_parse(row, text, &attr, &e)) return arena_printf(a, "error: %s%s%s", e.message, e.note ? " | " : "", e.note ? e.note : "");
+    if (!op_attr_parse(row, text, &attr, &e))
+        return arena_printf(a, "error: %s%s%s", e.message, e.note ? " | " : "", e.note ? e.note : "");
     op_attr_print(row, &attr, out, 256);
     return out;
 }
 
 static void attributes_as_text(void **state)
 {
-    static const struct { const struct op_attr *row; const char *text, *want; } cases[] = {
+    static const struct {
+        const struct op_attr *row;
+        const char *text, *want;
+    } cases[] = {
         {&int_row, "7", "7"},
         {&int_row, " 7 ", "7"},
         {&int_row, "10", "error: must be from 1 to 9, not 10"},
@@ -125,7 +130,8 @@ static void attributes_as_text(void **state)
     };
     (void)state;
     struct arena *a = arena_new();
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) assert_string_equal(read_back(a, cases[i].row, cases[i].text), cases[i].want);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(read_back(a, cases[i].row, cases[i].text), cases[i].want);
     arena_free(a);
 }
 
@@ -152,8 +158,9 @@ static struct value *vector(struct graph *g, const char *name, int rank, const i
 /* conv2d(x, w | b, r) [t0 = add(acc, b), t1 = add(t0, r) -> t1] */
 static struct node *fused_conv(struct graph *g, const int64_t *bias, const int64_t *residual)
 {
-    struct value *in[] = {graph_arg(g, VALUE_INPUT, "x", type_nchw(2, 3, 7, 7)), vector(g, "w", 4, (int64_t[]){5, 3, 3, 3}),
-                          vector(g, "b", 1, bias), vector(g, "r", 4, residual)};
+    struct value *in[] = {graph_arg(g, VALUE_INPUT, "x", type_nchw(2, 3, 7, 7)),
+                          vector(g, "w", 4, (int64_t[]){5, 3, 3, 3}), vector(g, "b", 1, bias),
+                          vector(g, "r", 4, residual)};
     struct node *n = graph_node(g, NULL, op_find("conv2d"), in, 4, 1);
     n->nanchor = 2;
     n->body = ARENA_NEW(g->arena, struct body);
@@ -225,7 +232,8 @@ static void operands_are_counted(void **state)
 
 /* ---- shape rules: what they say */
 
-static void says(struct arena *a, const char *op, const struct type *in, int nin, const char *attr, const char *text, const char *want)
+static void says(struct arena *a, const char *op, const struct type *in, int nin, const char *attr, const char *text,
+                 const char *want)
 {
     struct graph *g = graph_new(a, "g", 1);
     struct value *v[4] = {NULL};
@@ -241,22 +249,32 @@ static void shape_rules_say_what_is_wrong(void **state)
 {
     (void)state;
     struct arena *a = arena_new();
-    struct type x = type_nchw(1, 3, 5, 5), w3 = type_nchw(4, 3, 3, 3), w7 = type_nchw(4, 3, 7, 7), w2 = type_nchw(4, 2, 3, 3);
-    struct type t3 = type_nchw(3, 2, 3, 3), f = type_make(DT_F32, 2, (int64_t[]){1, 3}), g = type_make(DT_F32, 2, (int64_t[]){3, 2});
-    struct type label = type_make(DT_I64, 1, (int64_t[]){3}), huge = type_nchw(1, 3, 1 << 20, 1 << 18), w8 = type_nchw(8, 3, 3, 3);
+    struct type x = type_nchw(1, 3, 5, 5), w3 = type_nchw(4, 3, 3, 3), w7 = type_nchw(4, 3, 7, 7),
+                w2 = type_nchw(4, 2, 3, 3);
+    struct type t3 = type_nchw(3, 2, 3, 3), f = type_make(DT_F32, 2, (int64_t[]){1, 3}),
+                g = type_make(DT_F32, 2, (int64_t[]){3, 2});
+    struct type label = type_make(DT_I64, 1, (int64_t[]){3}), huge = type_nchw(1, 3, 1 << 20, 1 << 18),
+                w8 = type_nchw(8, 3, 3, 3);
     says(a, "conv2d", (struct type[]){x, w7}, 2, NULL, NULL, "kernel 7 does not fit into the padded height 5");
-    says(a, "conv2d", (struct type[]){x, w3}, 2, "dilation", "3", "kernel 3 with dilation 3 spans 7 and does not fit into the padded height 5");
+    says(a, "conv2d", (struct type[]){x, w3}, 2, "dilation", "3",
+         "kernel 3 with dilation 3 spans 7 and does not fit into the padded height 5");
     says(a, "conv2d", (struct type[]){x, w3}, 2, "groups", "2", "input channels 3 are not divisible by groups 2");
-    says(a, "conv2d", (struct type[]){x, w2}, 2, NULL, NULL, "the weight f32[4,2,3,3] wants 2 channels, but there are 3");
+    says(a, "conv2d", (struct type[]){x, w2}, 2, NULL, NULL,
+         "the weight f32[4,2,3,3] wants 2 channels, but there are 3");
     says(a, "conv2d", (struct type[]){f, w3}, 2, NULL, NULL, "the input must be an image [N, C, H, W], not f32[1,3]");
-    says(a, "conv2d", (struct type[]){huge, w8}, 2, "pad", "1", "the result would be too large: f32[1,8,1048576,262144]");
+    says(a, "conv2d", (struct type[]){huge, w8}, 2, "pad", "1",
+         "the result would be too large: f32[1,8,1048576,262144]");
     says(a, "conv_transpose2d", (struct type[]){x, t3}, 2, "pad", "9", "the pad 9 + 9 leaves nothing of the height");
-    says(a, "conv_transpose2d", (struct type[]){x, t3}, 2, "output_pad", "1", "output_pad 1 must be less than the stride 1");
+    says(a, "conv_transpose2d", (struct type[]){x, t3}, 2, "output_pad", "1",
+         "output_pad 1 must be less than the stride 1");
     says(a, "dense", (struct type[]){x, f}, 2, NULL, NULL, "the input must be features [N, C], not f32[1,3,5,5]");
     says(a, "dense", (struct type[]){f, g}, 2, NULL, NULL, "the weight f32[3,2] wants 2 features, but there are 3");
-    says(a, "mean_squared_error", (struct type[]){f, g}, 2, NULL, NULL, "the prediction is f32[1,3], but the target f32[3,2]");
-    says(a, "softmax_cross_entropy", (struct type[]){f, label}, 2, NULL, NULL, "for the prediction f32[1,3] the labels must be i64[1], not i64[3]");
-    says(a, "softmax_cross_entropy", (struct type[]){f, g}, 2, NULL, NULL, "the target must be class labels (i64), not f32[3,2]");
+    says(a, "mean_squared_error", (struct type[]){f, g}, 2, NULL, NULL,
+         "the prediction is f32[1,3], but the target f32[3,2]");
+    says(a, "softmax_cross_entropy", (struct type[]){f, label}, 2, NULL, NULL,
+         "for the prediction f32[1,3] the labels must be i64[1], not i64[3]");
+    says(a, "softmax_cross_entropy", (struct type[]){f, g}, 2, NULL, NULL,
+         "the target must be class labels (i64), not f32[3,2]");
     arena_free(a);
 }
 

@@ -1,5 +1,5 @@
-/* test_passes.c: over random graphs, every pass keeps the graph sound, printable and meaning what it meant: the reference
-   interpreter, in double precision, gives the same outputs and the same new state after it as before. */
+/* test_passes.c: over random graphs, every pass keeps the graph sound, printable and meaning what it meant: the
+   reference interpreter, in double precision, gives the same outputs and the same new state after it as before. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,12 +22,20 @@ static const char *text_of(struct arena *a, const struct graph *g)
 }
 
 /* What a run leaves: outputs, then new states, one after the other, by name. */
-struct result { int count; const char **name; double **data; int64_t *size; };
+struct result {
+    int count;
+    const char **name;
+    double **data;
+    int64_t *size;
+};
 
-static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n, int64_t batch)
+static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n,
+                 int64_t batch)
 {
     int64_t size = type_elements(&v->type);
-    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 && (v->kind == VALUE_NODE || v->kind == VALUE_INPUT)) size = size / batch * n; /* the real samples */
+    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 &&
+        (v->kind == VALUE_NODE || v->kind == VALUE_INPUT))
+        size = size / batch * n; /* the real samples */
     r->name[r->count] = name;
     r->size[r->count] = size;
     r->data[r->count] = ARENA_ARRAY(a, double, size + 1);
@@ -37,8 +45,9 @@ static void keep(struct arena *a, struct result *r, struct eval *e, const char *
 static struct result meaning(struct arena *a, const struct graph *g, uint64_t seed, int64_t n)
 {
     const int most = g->noutputs + g->nupdates + 1;
-    struct result r = { 0, ARENA_ARRAY(a, const char *, most), ARENA_ARRAY(a, double *, most), ARENA_ARRAY(a, int64_t, most) };
-    struct eval *e = eval_new(g, (struct ref_run){ .n = n, .lr = 0.1, .step = 1, .seed = seed });
+    struct result r = {0, ARENA_ARRAY(a, const char *, most), ARENA_ARRAY(a, double *, most),
+                       ARENA_ARRAY(a, int64_t, most)};
+    struct eval *e = eval_new(g, (struct ref_run){.n = n, .lr = 0.1, .step = 1, .seed = seed});
     random_fill(e, g, seed);
     eval_run(e, false);
     for (int i = 0; i < g->noutputs; i++) {
@@ -46,7 +55,8 @@ static struct result meaning(struct arena *a, const struct graph *g, uint64_t se
         const bool sample = g->outputs[i].value->type.rank > 1 && strncmp(label, "grad.", 5) != 0;
         keep(a, &r, e, label, g->outputs[i].value, sample ? n : g->batch, g->batch);
     }
-    for (int i = 0; i < g->nupdates; i++) keep(a, &r, e, g->updates[i].state->name, g->updates[i].value, g->batch, g->batch);
+    for (int i = 0; i < g->nupdates; i++)
+        keep(a, &r, e, g->updates[i].state->name, g->updates[i].value, g->batch, g->batch);
     eval_free(e);
     return r;
 }
@@ -70,9 +80,11 @@ static double difference(const double *x, const double *y, int64_t size)
     return sqrt(distance / (norm > 0 ? norm : 1));
 }
 
-static void check_same(const struct result *before, const struct result *after, uint64_t seed, const char *pass, const char *text)
+static void check_same(const struct result *before, const struct result *after, uint64_t seed, const char *pass,
+                       const char *text)
 {
-    if (after->count != before->count) fail_msg("seed %d: %d results before %s, %d after", (int)seed, before->count, pass, after->count);
+    if (after->count != before->count)
+        fail_msg("seed %d: %d results before %s, %d after", (int)seed, before->count, pass, after->count);
     for (int i = 0; i < before->count; i++) {
         const int k = find(after, before->name[i], before->size[i]);
         if (k < 0) fail_msg("seed %d: after %s there is no %s", (int)seed, pass, before->name[i]);
@@ -84,12 +96,13 @@ static void check_same(const struct result *before, const struct result *after, 
 static void check_text(struct arena *a, const struct graph *g, uint64_t seed, const char *pass)
 {
     const char *text = text_of(a, g);
-    struct source src = { .path = "random.ir", .text = text, .len = strlen(text) };
+    struct source src = {.path = "random.ir", .text = text, .len = strlen(text)};
     struct diags *d = diags_new(a);
     const struct graph *again = graph_parse(a, d, &src);
     diags_print(d, stdout, false);
     if (!again) fail_msg("seed %d: after %s the text cannot be parsed:\n%s", (int)seed, pass, text);
-    if (strcmp(text_of(a, again), text) != 0) fail_msg("seed %d: after %s the text does not round-trip:\n%s\n%s", (int)seed, pass, text, text_of(a, again));
+    if (strcmp(text_of(a, again), text) != 0)
+        fail_msg("seed %d: after %s the text does not round-trip:\n%s\n%s", (int)seed, pass, text, text_of(a, again));
 }
 
 static void check_passes(struct graph *g, struct pass_context *c, const char *const *passes, uint64_t seed, int64_t n)
@@ -109,8 +122,11 @@ static void check_passes(struct graph *g, struct pass_context *c, const char *co
     }
 }
 
-static const char *const infer_passes[] = { "simplify", "concat", "fold", "fuse", "precision", "algorithm", "layout", "workspace", "schedule", "plan", NULL };
-static const char *const train_passes[] = { "concat", "autodiff", "simplify", "fuse", "precision", "algorithm", "layout", "workspace", "recompute", "prologue", "sums", "schedule", "plan", NULL };
+static const char *const infer_passes[] = {"simplify", "concat",    "fold",     "fuse", "precision", "algorithm",
+                                           "layout",   "workspace", "schedule", "plan", NULL};
+static const char *const train_passes[] = {"concat",    "autodiff", "simplify",  "fuse",      "precision",
+                                           "algorithm", "layout",   "workspace", "recompute", "prologue",
+                                           "sums",      "schedule", "plan",      NULL};
 
 static const char *joined(struct arena *a, const char *const *names)
 {
@@ -134,20 +150,21 @@ static void inference_keeps_its_meaning(void **state)
     (void)state;
     for (uint64_t seed = 2000; seed < 2150; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         const int64_t batch = random_int(&r, 1, 3);
         struct graph *g = random_graph(a, seed, (int)random_int(&r, 1, 16), batch, false);
-        struct pass_context c = { .arena = a, .diags = diags_new(a) };
+        struct pass_context c = {.arena = a, .diags = diags_new(a)};
         target_named(&c.target, seed % 2 ? "x86-64-v3" : "x86-64-v4");
         check_passes(g, &c, infer_passes, seed, random_int(&r, 1, batch));
         arena_free(a);
     }
 }
 
-/* The least of three budgets that the training step can be planned within, so that as much as can be is computed again; or none. */
+/* The least of three budgets that the training step can be planned within, so that as much as can be is computed again;
+   or none. */
 static size_t tight_budget(const struct graph *g, const struct pass_context *c)
 {
-    static const double shares[] = { 0.5, 0.65, 0.8 };
+    static const double shares[] = {0.5, 0.65, 0.8};
     struct pass_context free_ = *c;
     struct graph *kept = graph_clone(c->arena, g);
     free_.memory_budget = MEMORY_KEEP;
@@ -161,23 +178,23 @@ static size_t tight_budget(const struct graph *g, const struct pass_context *c)
     return MEMORY_AUTO;
 }
 
-/* autodiff itself changes what the graph says (batch statistics, gradients), so it is not compared with what was before it; finite differences
-   and the golden vectors check that one. */
+/* autodiff itself changes what the graph says (batch statistics, gradients), so it is not compared with what was before
+   it; finite differences and the golden vectors check that one. */
 static void training_keeps_its_meaning(void **state)
 {
     (void)state;
     static const struct train_options options[] = {
-        { .grad_outputs = true, .input_grads = true },
-        { .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4, .nesterov = true },
-        { .update = UPDATE_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3, .weight_decay = 1e-2, .decoupled = true },
-        { .update = UPDATE_SGD },
+        {.grad_outputs = true, .input_grads = true},
+        {.update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4, .nesterov = true},
+        {.update = UPDATE_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3, .weight_decay = 1e-2, .decoupled = true},
+        {.update = UPDATE_SGD},
     };
     for (uint64_t seed = 3000; seed < 3120; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         const int64_t batch = random_int(&r, 2, 4);
         struct graph *g = random_graph(a, seed, (int)random_int(&r, 2, 14), batch, true);
-        struct pass_context c = { .arena = a, .diags = diags_new(a), .train = options[seed % 4] };
+        struct pass_context c = {.arena = a, .diags = diags_new(a), .train = options[seed % 4]};
         target_named(&c.target, seed % 3 ? "x86-64-v4" : "x86-64-v3");
         bool trained = false;
         for (int i = 0; i < g->nvalues; i++) trained |= g->values[i]->kind == VALUE_PARAM;
@@ -187,7 +204,8 @@ static void training_keeps_its_meaning(void **state)
     }
 }
 
-/* A budget has the pass continue with the best of several copies: by its names, second makings included, whoever checks results finds them. */
+/* A budget has the pass continue with the best of several copies: by its names, second makings included, whoever checks
+   results finds them. */
 static void a_budget_keeps_names(void **state)
 {
     (void)state;
@@ -195,13 +213,13 @@ static void a_budget_keeps_names(void **state)
     for (uint64_t seed = 3000; seed < 3060; seed++) {
         struct arena *a = arena_new();
         struct graph *g = random_graph(a, seed, 12, 2, true);
-        struct pass_context c = { .arena = a, .diags = diags_new(a), .train = { .update = UPDATE_SGD } };
+        struct pass_context c = {.arena = a, .diags = diags_new(a), .train = {.update = UPDATE_SGD}};
         target_named(&c.target, "x86-64-v3");
         bool trained = false;
         for (int i = 0; i < g->nvalues; i++) trained |= g->values[i]->kind == VALUE_PARAM;
         if (trained) c.memory_budget = tight_budget(g, &c);
-        if (trained && pass_run(g, &c, pass_pipeline_train))
-            GRAPH_EACH(g, n) {
+        if (trained && pass_run(g, &c, pass_pipeline_train)) GRAPH_EACH(g, n)
+            {
                 again += n->again;
                 for (int i = 0; i < n->nout; i++) assert_ptr_equal(graph_find(g, n->out[i]->name), n->out[i]);
             }
@@ -213,8 +231,10 @@ static void a_budget_keeps_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_lists_here_are_the_pipelines), cmocka_unit_test(inference_keeps_its_meaning),
-        cmocka_unit_test(training_keeps_its_meaning), cmocka_unit_test(a_budget_keeps_names),
+        cmocka_unit_test(the_lists_here_are_the_pipelines),
+        cmocka_unit_test(inference_keeps_its_meaning),
+        cmocka_unit_test(training_keeps_its_meaning),
+        cmocka_unit_test(a_budget_keeps_names),
     };
     return cmocka_run_group_tests_name("passes", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* test_plan.c: pass/pack.c, schedule.c and plan.c. The packing against brute force; the plan of random graphs by running it on a
-   memory of tags: each byte remembers which value was written there last, so a plan that overwrites what is still wanted shows
-   without any reasoning about lifetimes. */
+/* test_plan.c: pass/pack.c, schedule.c and plan.c. The packing against brute force; the plan of random graphs by
+   running it on a memory of tags: each byte remembers which value was written there last, so a plan that overwrites
+   what is still wanted shows without any reasoning about lifetimes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,8 @@ enum { MAX_ITEMS = 7, TIMES = 8 };
 
 static bool overlap(const struct item *a, const struct item *b)
 {
-    return a->first <= b->last && b->first <= a->last && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+    return a->first <= b->last && b->first <= a->last && a->offset < b->offset + b->bytes &&
+           b->offset < a->offset + a->bytes;
 }
 
 static size_t lowest_offset(const struct item *items, const int *order, int k)
@@ -36,8 +37,8 @@ static size_t lowest_offset(const struct item *items, const int *order, int k)
     return best;
 }
 
-/* The least height over all orders of placing each item as low as it goes: the items of an optimal packing, pushed down and taken
-   from the ground up, are such an order. */
+/* The least height over all orders of placing each item as low as it goes: the items of an optimal packing, pushed down
+   and taken from the ground up, are such an order. */
 static size_t brute_force(struct item *items, int *order, int k, int count, size_t height, size_t best)
 {
     if (height >= best) return best;
@@ -62,13 +63,15 @@ static void packing_is_optimal_when_small(void **state)
     int optimal = 0, total = 0;
     for (uint64_t seed = 0; seed < 1500; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         struct item items[MAX_ITEMS], copy[MAX_ITEMS];
         int order[MAX_ITEMS];
         const int count = (int)random_int(&r, 1, MAX_ITEMS);
         for (int i = 0; i < count; i++) {
             const int first = (int)random_int(&r, 0, TIMES - 1);
-            copy[i] = items[i] = (struct item){ .bytes = 64 * (size_t)random_int(&r, 1, 9), .first = first, .last = (int)random_int(&r, first, TIMES - 1) };
+            copy[i] = items[i] = (struct item){.bytes = 64 * (size_t)random_int(&r, 1, 9),
+                                               .first = first,
+                                               .last = (int)random_int(&r, first, TIMES - 1)};
             order[i] = i;
         }
         const size_t bound = items_bound(items, count, TIMES, a), height = items_pack(items, count, bound, a);
@@ -96,35 +99,42 @@ static void packing_is_close_when_large(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         enum { COUNT = 200, LONG = 300 };
         struct item items[COUNT];
         for (int i = 0; i < COUNT; i++) {
-            const int first = (int)random_int(&r, 0, LONG - 1), length = (int)random_int(&r, 0, random_int(&r, 0, 3) ? 6 : LONG - 1 - first);
-            items[i] = (struct item){ .bytes = 64 * (size_t)random_int(&r, 1, 1000), .first = first, .last = first + length < LONG ? first + length : LONG - 1 };
+            const int first = (int)random_int(&r, 0, LONG - 1),
+                      length = (int)random_int(&r, 0, random_int(&r, 0, 3) ? 6 : LONG - 1 - first);
+            items[i] = (struct item){.bytes = 64 * (size_t)random_int(&r, 1, 1000),
+                                     .first = first,
+                                     .last = first + length < LONG ? first + length : LONG - 1};
         }
         const size_t bound = items_bound(items, COUNT, LONG, a), height = items_pack(items, COUNT, bound, a);
         for (int i = 0; i < COUNT; i++)
             for (int k = 0; k < i; k++) assert_false(overlap(&items[i], &items[k]));
-        if (height < bound || (double)height > 1.15 * (double)bound) fail_msg("seed %d: height %zu, bound %zu", (int)seed, height, bound);
+        if (height < bound || (double)height > 1.15 * (double)bound)
+            fail_msg("seed %d: height %zu, bound %zu", (int)seed, height, bound);
         arena_free(a);
     }
 }
 
-/* A training step in small: few large items that decide the height, and many small ones that must not keep the search from them. */
+/* A training step in small: few large items that decide the height, and many small ones that must not keep the search
+   from them. */
 static void packing_puts_small_items_last(void **state)
 {
     (void)state;
     double over = 0;
     for (uint64_t seed = 0; seed < 10; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         enum { LARGE = 40, COUNT = 600, LONG = 300 };
         struct item items[COUNT];
         for (int i = 0; i < COUNT; i++) {
-            const int first = (int)random_int(&r, 0, LONG - 1), length = (int)random_int(&r, 0, i < LARGE ? LONG / 2 : 8);
-            items[i] = (struct item){ .bytes = 64 * (size_t)random_int(&r, 1, i < LARGE ? 100000 : 20), .first = first,
-                                      .last = first + length < LONG ? first + length : LONG - 1 };
+            const int first = (int)random_int(&r, 0, LONG - 1),
+                      length = (int)random_int(&r, 0, i < LARGE ? LONG / 2 : 8);
+            items[i] = (struct item){.bytes = 64 * (size_t)random_int(&r, 1, i < LARGE ? 100000 : 20),
+                                     .first = first,
+                                     .last = first + length < LONG ? first + length : LONG - 1};
         }
         const size_t bound = items_bound(items, COUNT, LONG, a), height = items_pack(items, COUNT, bound, a);
         for (int i = 0; i < COUNT; i++)
@@ -138,7 +148,12 @@ static void packing_puts_small_items_last(void **state)
 
 /* ---- memory of tags */
 
-struct memory { struct arena *a; const struct graph *g; int *arena, *state, *output; size_t noutputs; };
+struct memory {
+    struct arena *a;
+    const struct graph *g;
+    int *arena, *state, *output;
+    size_t noutputs;
+};
 
 enum { LINE = 64 };
 
@@ -190,8 +205,8 @@ static void check_value(const struct memory *m, const struct node *n, const stru
     const int *line = lines_of(m, v, &count);
     for (size_t i = 0; i < count; i++)
         if (line[i] != tag_of(v))
-            fail_msg("%s: when %s reads %%%s, it has been overwritten by %%%s", m->g->name, n ? n->op->name : "the caller", v->name,
-                     line[i] ? m->g->values[line[i] - 1]->name : "nothing");
+            fail_msg("%s: when %s reads %%%s, it has been overwritten by %%%s", m->g->name,
+                     n ? n->op->name : "the caller", v->name, line[i] ? m->g->values[line[i] - 1]->name : "nothing");
 }
 
 static bool same_bytes(const struct value *a, const struct value *b)
@@ -228,7 +243,7 @@ static void run_node(const struct memory *m, const struct node *n)
 
 static void check_plan(struct arena *a, const struct graph *g)
 {
-    struct memory m = { a, g, .noutputs = (size_t)g->noutputs };
+    struct memory m = {a, g, .noutputs = (size_t)g->noutputs};
     m.arena = ARENA_ARRAY(a, int, g->arena_bytes / LINE + 1);
     m.state = ARENA_ARRAY(a, int, g->state_bytes / LINE + 1);
     m.output = ARENA_ARRAY(a, int, g->noutputs + 1);
@@ -237,10 +252,10 @@ static void check_plan(struct arena *a, const struct graph *g)
     for (int i = 0; i < g->nvalues; i++) /* no argument on top of another */
         if (g->values[i]->kind != VALUE_NODE && g->values[i]->space == SPACE_STATE) check_value(&m, NULL, g->values[i]);
     GRAPH_EACH(g, n) /* when weights are loaded; parameters need not be kept for that */
-        if (n->prepare)
-            for (int i = 0; i < n->nout; i++) write_value(&m, n->out[i]);
+    if (n->prepare)
+        for (int i = 0; i < n->nout; i++) write_value(&m, n->out[i]);
     GRAPH_EACH(g, n)
-        if (!n->prepare) run_node(&m, n);
+    if (!n->prepare) run_node(&m, n);
     for (int i = 0; i < g->noutputs; i++) check_value(&m, NULL, g->outputs[i].value);
     for (int i = 0; i < g->nupdates; i++) {
         check_value(&m, NULL, g->updates[i].value);
@@ -252,7 +267,7 @@ static void check_plan(struct arena *a, const struct graph *g)
 
 static struct train_options random_training(struct random *r)
 {
-    struct train_options t = { .momentum = 0.9, .weight_decay = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+    struct train_options t = {.momentum = 0.9, .weight_decay = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     t.grad_outputs = random_int(r, 0, 1);
     t.input_grads = random_int(r, 0, 1);
     t.update = t.grad_outputs ? UPDATE_NONE : (enum update_kind)random_int(r, UPDATE_SGD, UPDATE_ADAM);
@@ -263,7 +278,7 @@ static struct train_options random_training(struct random *r)
 
 static struct pass_context context(struct arena *a, struct random *r)
 {
-    struct pass_context c = { .arena = a, .diags = diags_new(a), .verify = true, .train = random_training(r) };
+    struct pass_context c = {.arena = a, .diags = diags_new(a), .verify = true, .train = random_training(r)};
     target_named(&c.target, random_int(r, 0, 1) ? "x86-64-v3" : "x86-64-v4");
     return c;
 }
@@ -279,7 +294,7 @@ static void plan_random_graphs(bool train, uint64_t from, uint64_t to)
 {
     for (uint64_t seed = from; seed < to; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         struct graph *g = random_graph(a, seed, (int)random_int(&r, 1, 20), random_int(&r, 2, 4), train);
         struct pass_context c = context(a, &r);
         if (!train || has_params(g)) {
@@ -317,7 +332,9 @@ static size_t bound_of(struct arena *a, const struct graph *g)
     int count = 0;
     for (int i = 0; i < g->nvalues; i++)
         if (g->values[i]->kind == VALUE_NODE && g->values[i]->def && !outside[i] && live[i].first <= live[i].last)
-            items[count++] = (struct item){ .bytes = (type_bytes(&g->values[i]->type) + 63) / 64 * 64, .first = live[i].first, .last = live[i].last };
+            items[count++] = (struct item){.bytes = (type_bytes(&g->values[i]->type) + 63) / 64 * 64,
+                                           .first = live[i].first,
+                                           .last = live[i].last};
     return items_bound(items, count, g->nnodes, a);
 }
 
@@ -327,7 +344,7 @@ static void schedules_permute(void **state)
     (void)state;
     for (uint64_t seed = 500; seed < 600; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         struct graph *g = random_graph(a, seed, 18, 2, true);
         struct pass_context c = context(a, &r);
         if (!has_params(g)) {
@@ -357,21 +374,20 @@ static void schedules_permute(void **state)
 /* ---- concats */
 
 /* Two images of 64 KiB that a convolution reads joined, and a third that it makes. */
-static const char joined[] =
-    "graph @joined batch=1 {\n"
-    "  input %x : f32[1,16,32,32]\n"
-    "  param %w : f32[16,32,3,3]\n"
-    "  %a = tanh(%x) : f32[1,16,32,32]\n"
-    "  %b = sigmoid(%x) : f32[1,16,32,32]\n"
-    "  %c = concat(%a, %b) : f32[1,32,32,32]\n"
-    "  %y = conv2d(%c, %w) {pad=[1, 1, 1, 1]} : f32[1,16,32,32]\n"
-    "  output \"y\" %y\n"
-    "}\n";
+static const char joined[] = "graph @joined batch=1 {\n"
+                             "  input %x : f32[1,16,32,32]\n"
+                             "  param %w : f32[16,32,3,3]\n"
+                             "  %a = tanh(%x) : f32[1,16,32,32]\n"
+                             "  %b = sigmoid(%x) : f32[1,16,32,32]\n"
+                             "  %c = concat(%a, %b) : f32[1,32,32,32]\n"
+                             "  %y = conv2d(%c, %w) {pad=[1, 1, 1, 1]} : f32[1,16,32,32]\n"
+                             "  output \"y\" %y\n"
+                             "}\n";
 
 static size_t arena_after(struct arena *a, const char *passes)
 {
-    struct pass_context c = { .arena = a, .diags = diags_new(a), .verify = true };
-    struct source src = { .path = "joined.ir", .text = joined, .len = strlen(joined) };
+    struct pass_context c = {.arena = a, .diags = diags_new(a), .verify = true};
+    struct source src = {.path = "joined.ir", .text = joined, .len = strlen(joined)};
     target_named(&c.target, "x86-64-v4");
     struct graph *g = graph_parse(a, c.diags, &src);
     assert_non_null(g);
@@ -379,7 +395,8 @@ static size_t arena_after(struct arena *a, const char *passes)
     return g->arena_bytes;
 }
 
-/* The joined value, 128 KiB beside its operands, is what the pass saves: the most is then live where the convolution runs. */
+/* The joined value, 128 KiB beside its operands, is what the pass saves: the most is then live where the convolution
+   runs. */
 static void concats_read_in_parts_take_no_memory(void **state)
 {
     (void)state;
@@ -392,9 +409,12 @@ static void concats_read_in_parts_take_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packing_is_optimal_when_small), cmocka_unit_test(packing_is_close_when_large),
-        cmocka_unit_test(inference_plans_keep_values),   cmocka_unit_test(training_plans_keep_values),
-        cmocka_unit_test(schedules_permute),             cmocka_unit_test(packing_puts_small_items_last),
+        cmocka_unit_test(packing_is_optimal_when_small),
+        cmocka_unit_test(packing_is_close_when_large),
+        cmocka_unit_test(inference_plans_keep_values),
+        cmocka_unit_test(training_plans_keep_values),
+        cmocka_unit_test(schedules_permute),
+        cmocka_unit_test(packing_puts_small_items_last),
         cmocka_unit_test(concats_read_in_parts_take_no_memory),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -28,13 +28,14 @@ static void published_examples(void **state)
     for (size_t piece = 1; piece < 70; piece++) {
         expect("", 0, 1, piece, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         expect("abc", 3, 1, piece, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        expect(two_blocks, strlen(two_blocks), 1, piece, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+        expect(two_blocks, strlen(two_blocks), 1, piece,
+               "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     }
     expect("aaaaaaaaaa", 10, 100000, 10, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(published_examples) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(published_examples)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* test_spec.c: what the spec language computes: arithmetic against an evaluation of the same random expressions here, overrides,
-   repeats and the names that come out. */
+/* test_spec.c: what the spec language computes: arithmetic against an evaluation of the same random expressions here,
+   overrides, repeats and the names that come out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,13 +28,16 @@ static struct spec *load(struct arena *a, struct diags *d, const char *text, con
 
 /* ---- arithmetic */
 
-struct result { bool ok; int64_t value; };
+struct result {
+    bool ok;
+    int64_t value;
+};
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
 static struct result apply(char op, struct result x, struct result y)
 {
-    struct result r = { x.ok && y.ok, 0 };
+    struct result r = {x.ok && y.ok, 0};
     if (!r.ok) return r;
     switch (op) {
     case '+': r.ok = add_i64(x.value, y.value, &r.value); break;
@@ -53,18 +56,18 @@ static struct result expression(struct random *r, struct buf *b, int depth);
 static struct result atom(struct random *r, struct buf *b, int depth)
 {
     switch (random_int(r, 0, depth > 0 ? 5 : 3)) {
-    case 0: buf_puts(b, "x"); return (struct result){ true, 7 };
-    case 1: buf_puts(b, "yy"); return (struct result){ true, 1000000007 };
+    case 0: buf_puts(b, "x"); return (struct result){true, 7};
+    case 1: buf_puts(b, "yy"); return (struct result){true, 1000000007};
     case 2: {
         buf_puts(b, "-");
         const int64_t n = random_int(r, 0, 20);
         buf_printf(b, "%lld", (long long)n);
-        return (struct result){ true, -n };
+        return (struct result){true, -n};
     }
     case 3: {
         const int64_t n = random_int(r, 0, 30);
         buf_printf(b, "%lld", (long long)n);
-        return (struct result){ true, n };
+        return (struct result){true, n};
     }
     default: {
         buf_puts(b, random_int(r, 0, 1) ? "(" : "( ");
@@ -103,23 +106,27 @@ static void arithmetic_rounds_down_and_never_wraps(void **state)
     int refused = 0, accepted = 0;
     for (uint64_t seed = 0; seed < 1500; seed++) {
         struct arena *a = arena_new();
-        struct random r = { seed };
+        struct random r = {seed};
         struct buf b;
         buf_init(&b, a);
         const struct result v = expression(&r, &b, 4);
         /* Brought into the range of a channel count. */
-        const struct result want = apply('+', apply('%', v, (struct result){ true, 1000 }), (struct result){ true, 1 });
-        const char *text = arena_printf(a, "rnc: 1\nmodel: m\nparams: {x: 7, yy: 1000000007}\ninputs: {image: {shape: [1, 1, 1]}}\nlayers:\n"
-                                           "  - conv2d: {name: c, out: $((%s) %% 1000 + 1), kernel: 1, bias: false, as: y}\noutputs: [y]\n", b.data);
+        const struct result want = apply('+', apply('%', v, (struct result){true, 1000}), (struct result){true, 1});
+        const char *text = arena_printf(
+            a,
+            "rnc: 1\nmodel: m\nparams: {x: 7, yy: 1000000007}\ninputs: {image: {shape: [1, 1, 1]}}\nlayers:\n"
+            "  - conv2d: {name: c, out: $((%s) %% 1000 + 1), kernel: 1, bias: false, as: y}\noutputs: [y]\n",
+            b.data);
         struct diags *d = diags_new(a);
-        const struct spec *s = load(a, d, text, &(struct spec_options){ 0 });
-        const struct graph *g = s ? build_graph(a, d, s, &(struct build_options){ .batch = 1 }) : NULL;
+        const struct spec *s = load(a, d, text, &(struct spec_options){0});
+        const struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = 1}) : NULL;
         if ((g != NULL) != want.ok) {
             diags_print(d, stdout, false);
             fail_msg("seed %d: %s should be %s", (int)seed, b.data, want.ok ? "accepted" : "refused");
         }
         if (g && graph_find(g, "c.weight")->type.dim[0] != want.value)
-            fail_msg("seed %d: %s: %lld, not %lld", (int)seed, b.data, (long long)graph_find(g, "c.weight")->type.dim[0], (long long)want.value);
+            fail_msg("seed %d: %s: %lld, not %lld", (int)seed, b.data,
+                     (long long)graph_find(g, "c.weight")->type.dim[0], (long long)want.value);
         if (!g) assert_int_equal(diags_exit_status(d), 1);
         refused += !g;
         accepted += g != NULL;
@@ -131,19 +138,21 @@ static void arithmetic_rounds_down_and_never_wraps(void **state)
 /* ---- overrides */
 
 static const char overridable[] =
-    "rnc: 1\nmodel: m\nparams: {n: {default: 2, min: 1, max: 4}, kind: {default: plain, one_of: [plain, wide]}, width: 4}\n"
+    "rnc: 1\nmodel: m\nparams: {n: {default: 2, min: 1, max: 4}, kind: {default: plain, one_of: [plain, wide]}, width: "
+    "4}\n"
     "inputs: {image: {shape: [3, 8, 8]}}\n"
     "blocks:\n  b:\n    params: {out: {type: int}, stride: 1}\n    layers:\n"
     "      - conv2d: {name: conv, out: $out, kernel: 3, stride: $stride, pad: 1}\n      - relu\n"
     "layers:\n"
-    "  - stage: {name: s, block: b, repeat: $(n * 2 - 1), out: {match: $kind, plain: $width, wide: $(width * 4)}, first: {stride: 2}}\n"
+    "  - stage: {name: s, block: b, repeat: $(n * 2 - 1), out: {match: $kind, plain: $width, wide: $(width * 4)}, "
+    "first: {stride: 2}}\n"
     "  - global_avg_pool\n  - dense: {name: fc, out: 10, as: y}\noutputs: [y]\ntrain: {batch: 16}\n";
 
 static struct graph *overridden(struct arena *a, struct diags *d, const char *name, const char *value)
 {
-    const struct override o = { name, value };
-    const struct spec *s = load(a, d, overridable, &(struct spec_options){ .params = &o, .nparams = name != NULL });
-    return s ? build_graph(a, d, s, &(struct build_options){ .batch = 2 }) : NULL;
+    const struct override o = {name, value};
+    const struct spec *s = load(a, d, overridable, &(struct spec_options){.params = &o, .nparams = name != NULL});
+    return s ? build_graph(a, d, s, &(struct build_options){.batch = 2}) : NULL;
 }
 
 static void parameters_shape_the_network(void **state)
@@ -171,8 +180,9 @@ static void wrong_overrides_are_refused(void **state)
 {
     (void)state;
     static const char *const wrong[][2] = {
-        { "n", "5" }, { "n", "0" }, { "n", "two" }, { "n", "" }, { "n", "2.5" }, { "n", "99999999999999999999" }, { "kind", "narrow" },
-        { "kind", "" }, { "depth", "3" }, { "", "3" }, { "width", "0" }, { "width", "-1" }, { "width", "[1]" },
+        {"n", "5"},         {"n", "0"},   {"n", "two"},   {"n", ""}, {"n", "2.5"},   {"n", "99999999999999999999"},
+        {"kind", "narrow"}, {"kind", ""}, {"depth", "3"}, {"", "3"}, {"width", "0"}, {"width", "-1"},
+        {"width", "[1]"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct arena *a = arena_new();
@@ -196,9 +206,9 @@ static int64_t parameters(const struct graph *g)
 static struct graph *shipped(struct arena *a, const char *name, const char *param, const char *value)
 {
     struct diags *d = diags_new(a);
-    const struct override o = { param, value };
-    const struct spec *s = spec_load(a, d, name, &(struct spec_options){ .params = &o, .nparams = param != NULL });
-    struct graph *g = s ? build_graph(a, d, s, &(struct build_options){ .batch = 1 }) : NULL;
+    const struct override o = {param, value};
+    const struct spec *s = spec_load(a, d, name, &(struct spec_options){.params = &o, .nparams = param != NULL});
+    struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = 1}) : NULL;
     diags_print(d, stdout, false);
     assert_non_null(g);
     return g;
@@ -213,8 +223,9 @@ static void shipped_networks_have_the_published_sizes(void **state)
     assert_int_equal(parameters(shipped(a, "resnet50", NULL, NULL)), 25557032);
     assert_int_equal(parameters(shipped(a, "resnet20", NULL, NULL)), 269722);
     assert_int_equal(parameters(shipped(a, "resnet20", "n", "9")), 853018); /* ResNet-56 */
-    static const char *const sizes[] = { "299", "224", "64", "32" };
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) assert_int_equal(parameters(shipped(a, "resnet50", "size", sizes[i])), 25557032);
+    static const char *const sizes[] = {"299", "224", "64", "32"};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        assert_int_equal(parameters(shipped(a, "resnet50", "size", sizes[i])), 25557032);
     assert_non_null(graph_find(shipped(a, "resnet50", NULL, NULL), "layer4.0.downsample.1.running_var"));
     arena_free(a);
 }
@@ -227,19 +238,21 @@ static void every_shipped_spec_builds_and_expands(void **state)
         struct diags *d = diags_new(a);
         struct buf text;
         buf_init(&text, a);
-        struct spec *s = spec_load(a, d, *name, &(struct spec_options){ 0 });
+        struct spec *s = spec_load(a, d, *name, &(struct spec_options){0});
         assert_non_null(s);
         assert_true(spec_expand(s, d, &text));
-        struct spec *again = load(a, d, text.data, &(struct spec_options){ 0 });
-        const struct graph *g = build_graph(a, d, s, &(struct build_options){ .batch = 1, .losses = s->ntargets > 0 });
-        const struct graph *h = again ? build_graph(a, d, again, &(struct build_options){ .batch = 1, .losses = s->ntargets > 0 }) : NULL;
+        struct spec *again = load(a, d, text.data, &(struct spec_options){0});
+        const struct graph *g = build_graph(a, d, s, &(struct build_options){.batch = 1, .losses = s->ntargets > 0});
+        const struct graph *h =
+            again ? build_graph(a, d, again, &(struct build_options){.batch = 1, .losses = s->ntargets > 0}) : NULL;
         diags_print(d, stdout, false);
         assert_non_null(g);
         assert_non_null(h);
         assert_int_equal(g->nnodes, h->nnodes);
         assert_true(parameters(g) == parameters(h));
         for (int i = 0; i < g->nvalues; i++)
-            if (g->values[i]->kind != VALUE_NODE) assert_true(type_equal(&g->values[i]->type, &graph_find(h, g->values[i]->name)->type));
+            if (g->values[i]->kind != VALUE_NODE)
+                assert_true(type_equal(&g->values[i]->type, &graph_find(h, g->values[i]->name)->type));
         arena_free(a);
     }
 }
@@ -247,8 +260,10 @@ static void every_shipped_spec_builds_and_expands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arithmetic_rounds_down_and_never_wraps), cmocka_unit_test(parameters_shape_the_network),
-        cmocka_unit_test(wrong_overrides_are_refused),            cmocka_unit_test(shipped_networks_have_the_published_sizes),
+        cmocka_unit_test(arithmetic_rounds_down_and_never_wraps),
+        cmocka_unit_test(parameters_shape_the_network),
+        cmocka_unit_test(wrong_overrides_are_refused),
+        cmocka_unit_test(shipped_networks_have_the_published_sizes),
         cmocka_unit_test(every_shipped_spec_builds_and_expands),
     };
     return cmocka_run_group_tests_name("spec", tests, NULL, NULL);

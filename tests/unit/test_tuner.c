@@ -1,4 +1,5 @@
-/* test_tuner.c: the tuner's bound, order, choices and tables, with a machine whose clock and figures are made up; and the error budget. */
+/* test_tuner.c: the tuner's bound, order, choices and tables, with a machine whose clock and figures are made up; and
+   the error budget. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,9 +36,10 @@ static struct graph *ready(struct arena *a, const char *spec, bool train, int64_
     struct diags *d = diags_new(a);
     struct spec *s = spec_load(a, d, spec, NULL);
     assert_non_null(s);
-    struct graph *g = build_graph(a, d, s, &(struct build_options){ .batch = batch, .losses = train });
+    struct graph *g = build_graph(a, d, s, &(struct build_options){.batch = batch, .losses = train});
     assert_non_null(g);
-    struct pass_context c = { .arena = a, .diags = d, .target = v4(), .train = { .update = train ? UPDATE_SGD : UPDATE_NONE } };
+    struct pass_context c = {
+        .arena = a, .diags = d, .target = v4(), .train = {.update = train ? UPDATE_SGD : UPDATE_NONE}};
     assert_true(pass_run(g, &c, train ? "autodiff,simplify,fuse" : "simplify,fold,fuse"));
     return g;
 }
@@ -55,20 +57,22 @@ static int took(const struct graph *g, int m)
 {
     int count = 0;
     GRAPH_EACH(g, n)
-        if (algorithm_count(n) > 1) count += algorithm_tile(n, (int)node_int(n, "algorithm")) == m;
+    if (algorithm_count(n) > 1) count += algorithm_tile(n, (int)node_int(n, "algorithm")) == m;
     return count;
 }
 
 /* ---- a machine that is made up: compilations and runs take pseudo-random times, and a run's figure is by its tile */
 
 struct fake {
-    double time, figure[8];    /* by m; 0: 1 s */
+    double time, figure[8]; /* by m; 0: 1 s */
     uint32_t random;
     int compiled, released, runs;
-    double compile_most;       /* seconds */
-    double first;              /* weight of the first graph compiled: products */
+    double compile_most; /* seconds */
+    double first;        /* weight of the first graph compiled: products */
 };
-struct fake_code { int m; };
+struct fake_code {
+    int m;
+};
 
 static double uniform(struct fake *f)
 {
@@ -84,7 +88,8 @@ static void *fake_compile(void *ctx, const struct graph *g, const struct target 
     struct fake_code *code = calloc(1, sizeof *code);
     (void)t;
     assert_int_equal(g->stage, STAGE_PLANNED);
-    GRAPH_EACH(g, n) {
+    GRAPH_EACH(g, n)
+    {
         if (algorithm_count(n) < 2) continue;
         code->m = algorithm_tile(n, (int)node_int(n, "algorithm"));
         if (!f->compiled) f->first = (double)op_macs(n);
@@ -113,8 +118,8 @@ static void fake_release(void *ctx, void *code)
 
 static struct tuner *fake_tuner(struct arena *a, struct fake *f, const char *dir, double seconds)
 {
-    const struct tuner_machine m = { fake_now, fake_compile, fake_run, fake_release, f };
-    return tuner_new(a, &(struct tuner_options){ .target = v4(), .seconds = seconds, .dir = dir, .machine = &m });
+    const struct tuner_machine m = {fake_now, fake_compile, fake_run, fake_release, f};
+    return tuner_new(a, &(struct tuner_options){.target = v4(), .seconds = seconds, .dir = dir, .machine = &m});
 }
 
 /* ---- the bound */
@@ -122,15 +127,16 @@ static struct tuner *fake_tuner(struct arena *a, struct fake *f, const char *dir
 /* Of no time is more taken than was given, over two graphs, and what was left out is counted. */
 static void test_bound(void **state)
 {
-    static const double bounds[] = { 0, 0.05, 0.2, 0.5, 1, 2, 4, 8, 1000 };
+    static const double bounds[] = {0, 0.05, 0.2, 0.5, 1, 2, 4, 8, 1000};
     (void)state;
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         for (uint32_t seed = 1; seed <= 5; seed++) {
             struct arena *a = arena_new();
-            struct fake f = { .time = 77, .random = seed, .compile_most = 0.03 * seed, .figure = { 4e-3, 0, 3e-3, 0, 2e-3, 0, 1e-3 } };
+            struct fake f = {
+                .time = 77, .random = seed, .compile_most = 0.03 * seed, .figure = {4e-3, 0, 3e-3, 0, 2e-3, 0, 1e-3}};
             struct tuner *t = fake_tuner(a, &f, NULL, bounds[i]);
-            choose(a, ready(a, "resnet18", true, 4), (struct pass_context){ .cost = tuner_cost(t) });
-            choose(a, ready(a, "resnet18", false, 4), (struct pass_context){ .cost = tuner_cost(t) });
+            choose(a, ready(a, "resnet18", true, 4), (struct pass_context){.cost = tuner_cost(t)});
+            choose(a, ready(a, "resnet18", false, 4), (struct pass_context){.cost = tuner_cost(t)});
             struct tuner_stats s = tuner_stats(t);
             if (f.time - 77 > bounds[i]) fail_msg("%g s were given, %g taken", bounds[i], f.time - 77);
             assert_int_equal(f.compiled, f.released);
@@ -147,18 +153,19 @@ static void test_order(void **state)
 {
     (void)state;
     struct arena *a = arena_new();
-    struct fake f = { .random = 9, .compile_most = 0.14, .figure = { 1, 0, 1e-3, 0, 1, 0, 1 } };
+    struct fake f = {.random = 9, .compile_most = 0.14, .figure = {1, 0, 1e-3, 0, 1, 0, 1}};
     struct graph *g = ready(a, "resnet18", false, 16), *plain = graph_clone(a, g);
     struct tuner *t = fake_tuner(a, &f, NULL, 1000);
     double most = 0;
-    choose(a, plain, (struct pass_context){ 0 });
-    struct tuner *none = fake_tuner(a, &(struct fake){ 0 }, NULL, 0);
+    choose(a, plain, (struct pass_context){0});
+    struct tuner *none = fake_tuner(a, &(struct fake){0}, NULL, 0);
     struct graph *same = graph_clone(a, g);
-    choose(a, same, (struct pass_context){ .cost = tuner_cost(none) });
+    choose(a, same, (struct pass_context){.cost = tuner_cost(none)});
     for (int m = 0; m <= 6; m++) assert_int_equal(took(same, m), took(plain, m));
-    choose(a, g, (struct pass_context){ .cost = tuner_cost(t) });
+    choose(a, g, (struct pass_context){.cost = tuner_cost(t)});
     GRAPH_EACH(g, n)
-        if (algorithm_count(n) > 1 && algorithm_legal(n, 1, &(struct target){ .lanes = 16 })) most = fmax(most, (double)op_macs(n));
+    if (algorithm_count(n) > 1 && algorithm_legal(n, 1, &(struct target){.lanes = 16}))
+        most = fmax(most, (double)op_macs(n));
     assert_true(f.first >= 0.99 * most);
     arena_free(a);
 }
@@ -167,21 +174,22 @@ static void test_order(void **state)
 
 static void test_choices(void **state)
 {
-    static const int tiles[] = { 0, 2, 4 };
+    static const int tiles[] = {0, 2, 4};
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct arena *a = arena_new();
-        struct fake f = { .random = 5, .compile_most = 0.01, .figure = { 1e-3, 0, 1e-3, 0, 1e-3, 0, 1e-3 } };
+        struct fake f = {.random = 5, .compile_most = 0.01, .figure = {1e-3, 0, 1e-3, 0, 1e-3, 0, 1e-3}};
         f.figure[tiles[i]] = 5e-4;
         struct graph *g = ready(a, "resnet18", true, 2);
         struct tuner *t = fake_tuner(a, &f, NULL, 1000);
-        choose(a, g, (struct pass_context){ .cost = tuner_cost(t) });
+        choose(a, g, (struct pass_context){.cost = tuner_cost(t)});
         struct buf text;
         buf_init(&text, a);
         graph_print(g, &text);
         int all = took(g, 0) + took(g, 2) + took(g, 4) + took(g, 6);
         if (tiles[i]) {
-            assert_true(took(g, tiles[i]) == 39); /* 13 convolutions in three directions; strided, 1×1 and the stem have nothing to choose */
+            assert_true(took(g, tiles[i]) ==
+                        39); /* 13 convolutions in three directions; strided, 1×1 and the stem have nothing to choose */
             assert_int_equal(took(g, 0), all - 39);
             assert_non_null(strstr(text.data, arena_printf(a, "algorithm=winograd%d", tiles[i])));
         } else {
@@ -198,8 +206,8 @@ static void test_replay(void **state)
     (void)state;
     struct arena *a = arena_new();
     struct graph *g = ready(a, "resnet18", true, 2), *again = graph_clone(a, g);
-    struct fake f = { .random = 5, .compile_most = 0.01, .figure = { 1e-3, 0, 5e-4, 0, 1e-3, 0, 1e-3 } };
-    choose(a, g, (struct pass_context){ .cost = tuner_cost(fake_tuner(a, &f, NULL, 1000)) });
+    struct fake f = {.random = 5, .compile_most = 0.01, .figure = {1e-3, 0, 5e-4, 0, 1e-3, 0, 1e-3}};
+    choose(a, g, (struct pass_context){.cost = tuner_cost(fake_tuner(a, &f, NULL, 1000))});
     struct strmap recorded, read;
     struct buf text, later;
     strmap_init(&recorded, a);
@@ -210,7 +218,7 @@ static void test_replay(void **state)
     algorithm_print(&recorded, &text);
     buf_printf(&later, "no line\n=\n%sconv2d 9x9 pad1=winograd4", text.data);
     algorithm_replay(later.data, &read);
-    struct pass_context c = { .arena = a, .diags = diags_new(a), .target = v4(), .replay = &read };
+    struct pass_context c = {.arena = a, .diags = diags_new(a), .target = v4(), .replay = &read};
     assert_true(pass_run(again, &c, "algorithm,layout"));
     assert_int_equal(took(again, 2), 39);
     struct strmap after; /* the keys are the same behind `layout` */
@@ -220,11 +228,12 @@ static void test_replay(void **state)
     algorithm_record(again, &after);
     algorithm_print(&after, &same);
     assert_string_equal(same.data, text.data);
-    for (size_t i = 0; i < read.count; i++) read.entries[i].value = (void *)(uintptr_t)(i % 2 ? "winograd5" : "wnograd"); /* strided ones as well */
+    for (size_t i = 0; i < read.count; i++)
+        read.entries[i].value = (void *)(uintptr_t)(i % 2 ? "winograd5" : "wnograd"); /* strided ones as well */
     struct graph *odd = ready(a, "resnet18", true, 2);
-    choose(a, odd, (struct pass_context){ .replay = &read });
+    choose(a, odd, (struct pass_context){.replay = &read});
     GRAPH_EACH(odd, n)
-        if (algorithm_count(n) > 1 && node_ints(n, "stride")[0] > 1) assert_int_equal(node_int(n, "algorithm"), 0);
+    if (algorithm_count(n) > 1 && node_ints(n, "stride")[0] > 1) assert_int_equal(node_int(n, "algorithm"), 0);
     arena_free(a);
 }
 
@@ -238,18 +247,22 @@ static double least_winograd(void *ctx, const struct graph *g, const struct node
 
 static void test_budget(void **state)
 {
-    static const int tiles[] = { 0, 2, 4, 5, 6 };
+    static const int tiles[] = {0, 2, 4, 5, 6};
     enum { NTILES = sizeof tiles / sizeof *tiles };
-    static const struct { double accuracy; bool train; int most[NTILES]; /* of these tiles: how many of the 13 (39) of stride 1, and of 3 more of stride 2 */ } rows[] = {
-        { ACCURACY_EXACT, false, { 13, 0, 0, 0, 0 } },
-        { 1e-7, false, { 13, 0, 0, 0, 0 } },
-        { 5e-7, false, { 0, 13, 0, 0, 0 } },   /* F(4) has 0.65e-6 at 64 channels */
-        { 1e-6, false, { -2, 6, 9, 0, 0 } },   /* F(4) at 64 channels, of which there are four, and at 128 */
-        { 1.5e-6, false, { -3, 0, 12, 4, 0 } },/* F(5) at 64 channels alone */
-        { 0, false, { -3, 0, 3, 9, 4 } },      /* the default: F(6) at 64 channels alone */
-        { 1e-5, false, { -3, 0, 3, 0, 13 } },
-        { 1e-5, true, { 0, 0, 0, 39, 0 } },    /* never a tile beyond five in training */
-        { 1e-2, true, { 0, 0, 0, 39, 0 } },
+    static const struct {
+        double accuracy;
+        bool train;
+        int most[NTILES]; /* of these tiles: how many of the 13 (39) of stride 1, and of 3 more of stride 2 */
+    } rows[] = {
+        {ACCURACY_EXACT, false, {13, 0, 0, 0, 0}},
+        {1e-7, false, {13, 0, 0, 0, 0}},
+        {5e-7, false, {0, 13, 0, 0, 0}},    /* F(4) has 0.65e-6 at 64 channels */
+        {1e-6, false, {-2, 6, 9, 0, 0}},    /* F(4) at 64 channels, of which there are four, and at 128 */
+        {1.5e-6, false, {-3, 0, 12, 4, 0}}, /* F(5) at 64 channels alone */
+        {0, false, {-3, 0, 3, 9, 4}},       /* the default: F(6) at 64 channels alone */
+        {1e-5, false, {-3, 0, 3, 0, 13}},
+        {1e-5, true, {0, 0, 0, 39, 0}}, /* never a tile beyond five in training */
+        {1e-2, true, {0, 0, 0, 39, 0}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -257,10 +270,11 @@ static void test_budget(void **state)
         struct graph *g = ready(a, "resnet18", rows[i].train, 1);
         int others = -13 * (rows[i].train ? 3 : 1);
         GRAPH_EACH(g, n) others += algorithm_count(n) > 1;
-        choose(a, g, (struct pass_context){ .accuracy = rows[i].accuracy, .cost = { .cost = least_winograd } });
+        choose(a, g, (struct pass_context){.accuracy = rows[i].accuracy, .cost = {.cost = least_winograd}});
         for (int k = 0; k < NTILES; k++)
             if (took(g, tiles[k]) != rows[i].most[k] + (k ? 0 : others))
-                fail_msg("accuracy %g, %s: %d by tile %d", rows[i].accuracy, rows[i].train ? "training" : "inference", took(g, tiles[k]), tiles[k]);
+                fail_msg("accuracy %g, %s: %d by tile %d", rows[i].accuracy, rows[i].train ? "training" : "inference",
+                         took(g, tiles[k]), tiles[k]);
         arena_free(a);
     }
 }
@@ -327,13 +341,13 @@ static void test_kept(void **state)
     (void)state;
     struct arena *a = arena_new();
     const char *dir = new_folder(a);
-    struct fake f = { .random = 3, .compile_most = 0.01, .figure = { 1e-3 / 3, 0, 1e-4 / 7, 0, 1e-3, 0, 1e-3 } };
+    struct fake f = {.random = 3, .compile_most = 0.01, .figure = {1e-3 / 3, 0, 1e-4 / 7, 0, 1e-3, 0, 1e-3}};
     struct graph *g = ready(a, "resnet18", false, 2), *again = graph_clone(a, g);
-    choose(a, g, (struct pass_context){ .cost = tuner_cost(fake_tuner(a, &f, dir, 1000)) });
+    choose(a, g, (struct pass_context){.cost = tuner_cost(fake_tuner(a, &f, dir, 1000))});
     assert_int_equal(took(g, 2), 13);
-    struct fake idle = { .random = 3 };
+    struct fake idle = {.random = 3};
     struct tuner *second = fake_tuner(a, &idle, dir, 0);
-    choose(a, again, (struct pass_context){ .cost = tuner_cost(second) });
+    choose(a, again, (struct pass_context){.cost = tuner_cost(second)});
     assert_int_equal(took(again, 2), 13);
     assert_int_equal(idle.compiled, 0);
     assert_int_equal(tuner_stats(second).known, 7); /* four of stride 1, three of stride 2 */
@@ -433,7 +447,8 @@ static void test_damaged(void **state)
 
 /* ---- the real machine */
 
-/* One convolution of each direction by all its algorithms: figures come out, and nothing is asked of them but that they are some. */
+/* One convolution of each direction by all its algorithms: figures come out, and nothing is asked of them but that they
+   are some. */
 static void test_host(void **state)
 {
     (void)state;
@@ -442,12 +457,12 @@ static void test_host(void **state)
     struct target host;
     target_host(&host);
     assert_true(gen_target_init(&host, d));
-    struct type x = type_nchw(2, 32, 12, 12), w = type_make(DT_F32, 4, (const int64_t[]){ 32, 32, 3, 3 });
+    struct type x = type_nchw(2, 32, 12, 12), w = type_make(DT_F32, 4, (const int64_t[]){32, 32, 3, 3});
     struct graph *g = graph_new(a, "net", 2);
     g->train = true;
     struct value *in = graph_arg(g, VALUE_INPUT, "x", x), *weight = graph_arg(g, VALUE_PARAM, "w", w);
-    struct attr pad = { .type = ATTR_QUAD, .v = { 1, 1, 1, 1 } };
-    const char *const ops[] = { "conv2d", "conv2d_dgrad", "conv2d_wgrad" };
+    struct attr pad = {.type = ATTR_QUAD, .v = {1, 1, 1, 1}};
+    const char *const ops[] = {"conv2d", "conv2d_dgrad", "conv2d_wgrad"};
     for (int i = 0; i < 3; i++) {
         const struct op_def *op = op_find(ops[i]);
         struct attr *attr = ARENA_ARRAY(a, struct attr, op->nattr);
@@ -455,25 +470,26 @@ static void test_host(void **state)
         attr[op_attr_index(op, "pad")] = pad;
         if (i == 1) attr[op_attr_index(op, "size")].v[0] = attr[op_attr_index(op, "size")].v[1] = 12;
         if (i == 2) attr[op_attr_index(op, "kernel")].v[0] = attr[op_attr_index(op, "kernel")].v[1] = 3;
-        struct node *n = op_build_attrs(g, NULL, ops[i], (struct value *[]){ in, i == 2 ? in : weight }, 2, attr);
+        struct node *n = op_build_attrs(g, NULL, ops[i], (struct value *[]){in, i == 2 ? in : weight}, 2, attr);
         graph_output(g, ops[i], n->out[0]);
     }
-    struct tuner *t = tuner_new(a, &(struct tuner_options){ .target = host, .seconds = 3600 });
-    struct pass_context c = { .arena = a, .diags = d, .target = host, .cost = tuner_cost(t) };
+    struct tuner *t = tuner_new(a, &(struct tuner_options){.target = host, .seconds = 3600});
+    struct pass_context c = {.arena = a, .diags = d, .target = host, .cost = tuner_cost(t)};
     assert_true(pass_run(g, &c, "algorithm"));
     assert_int_equal(tuner_stats(t).measured, 3);
     GRAPH_EACH(g, n)
-        for (int k = 0; k < algorithm_count(n); k++)
-            if (algorithm_allowed(g, n, k, &c)) assert_true(c.cost.cost(c.cost.ctx, g, n, k) > 0);
+    for (int k = 0; k < algorithm_count(n); k++)
+        if (algorithm_allowed(g, n, k, &c)) assert_true(c.cost.cost(c.cost.ctx, g, n, k) > 0);
     arena_free(a);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bound), cmocka_unit_test(test_order), cmocka_unit_test(test_choices), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_budget), cmocka_unit_test(test_estimates), cmocka_unit_test(test_kept), cmocka_unit_test(test_writers),
-        cmocka_unit_test(test_damaged), cmocka_unit_test(test_host),
+        cmocka_unit_test(test_bound),  cmocka_unit_test(test_order),   cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_replay), cmocka_unit_test(test_budget),  cmocka_unit_test(test_estimates),
+        cmocka_unit_test(test_kept),   cmocka_unit_test(test_writers), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_vmath.c: the vector exp, log, tanh and erf of generated code against libm in double, over the whole range of f32. */
+/* test_vmath.c: the vector exp, log, tanh and erf of generated code against libm in double, over the whole range of
+   f32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,12 +15,22 @@
 
 enum { COUNT = 1 << 16 };
 
-struct function { const char *name; V (*emit)(struct emit *, V); double (*exact)(double); double ulps; };
+struct function {
+    const char *name;
+    V (*emit)(struct emit *, V);
+    double (*exact)(double);
+    double ulps;
+};
 static const struct function functions[] = {
-    {"exp", e_exp, exp, 2}, {"log", e_log, log, 2}, {"tanh", e_tanh, tanh, 4}, {"erf", e_erf, erf, 4},
+    {"exp", e_exp, exp, 2},
+    {"log", e_log, log, 2},
+    {"tanh", e_tanh, tanh, 4},
+    {"erf", e_erf, erf, 4},
 };
 
-struct vmath_params { int32_t function; };
+struct vmath_params {
+    int32_t function;
+};
 
 /* args: x, y: COUNT floats */
 static void emit_map(struct emit *e, const void *params)
@@ -79,8 +90,10 @@ static void check(const struct function *f)
     struct rnc_run run = {.n = 1};
     double worst = 0;
     for (uint64_t bits = 0; bits < UINT64_C(1) << 32;) {
-        for (int i = 0; i < COUNT; i++, bits += 1021) x[i] = from_bits((uint32_t)bits); /* wraps at the very end: harmless */
-        static const float special[] = {0, -0.0f, INFINITY, -INFINITY, NAN, 1, -1, 88.72284f, -104, 0x1p-126f, 0.625f, 0.927734375f};
+        for (int i = 0; i < COUNT; i++, bits += 1021)
+            x[i] = from_bits((uint32_t)bits); /* wraps at the very end: harmless */
+        static const float special[] = {0,  -0.0f,     INFINITY, -INFINITY, NAN,    1,
+                                        -1, 88.72284f, -104,     0x1p-126f, 0.625f, 0.927734375f};
         memcpy(x, special, sizeof special);
         m->steps[0].kernel(args, &run, NULL, 0, 1);
         for (int i = 0; i < COUNT; i++) {
@@ -99,13 +112,30 @@ static void check(const struct function *f)
     arena_free(a);
 }
 
-static void test_exp(void **state) { (void)state; check(&functions[0]); }
-static void test_log(void **state) { (void)state; check(&functions[1]); }
-static void test_tanh(void **state) { (void)state; check(&functions[2]); }
-static void test_erf(void **state) { (void)state; check(&functions[3]); }
+static void test_exp(void **state)
+{
+    (void)state;
+    check(&functions[0]);
+}
+static void test_log(void **state)
+{
+    (void)state;
+    check(&functions[1]);
+}
+static void test_tanh(void **state)
+{
+    (void)state;
+    check(&functions[2]);
+}
+static void test_erf(void **state)
+{
+    (void)state;
+    check(&functions[3]);
+}
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exp), cmocka_unit_test(test_log), cmocka_unit_test(test_tanh), cmocka_unit_test(test_erf)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exp), cmocka_unit_test(test_log),
+                                       cmocka_unit_test(test_tanh), cmocka_unit_test(test_erf)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,12 +49,13 @@ static void read_tensor(struct store *s, const char *name, const json_t *entry, 
     const size_t bytes = t->count * (t->i64 ? sizeof(int64_t) : sizeof(float));
     void *data = arena_alloc(s->arena, bytes + 8);
     memcpy(data, blob + offset, bytes);
-    if (t->i64) t->ints = data; else t->data = data;
+    if (t->i64) t->ints = data;
+    else t->data = data;
 }
 
 struct store store_read(struct arena *a, const char *path)
 {
-    struct store s = { .arena = a };
+    struct store s = {.arena = a};
     size_t size;
     char *file = read_file(a, path, &size);
     uint64_t length;
@@ -65,8 +66,8 @@ struct store store_read(struct arena *a, const char *path)
     s.tensors = ARENA_ARRAY(a, struct tensor, json_object_size(header));
     const char *name;
     json_t *entry;
-    json_object_foreach(header, name, entry)
-        if (strcmp(name, "__metadata__") != 0) read_tensor(&s, name, entry, file + 8 + length);
+    json_object_foreach(header, name, entry) if (strcmp(name, "__metadata__") != 0)
+        read_tensor(&s, name, entry, file + 8 + length);
     json_decref(header);
     return s;
 }
@@ -92,17 +93,21 @@ void store_write(const char *path, const struct tensor *const *tensors, size_t c
     size_t offset = 0;
     for (size_t i = 0; i < count; i++) {
         json_t *shape = json_array();
-        for (int d = 0; d < tensors[i]->rank; d++) json_array_append_new(shape, json_integer((json_int_t)tensors[i]->dim[d]));
+        for (int d = 0; d < tensors[i]->rank; d++)
+            json_array_append_new(shape, json_integer((json_int_t)tensors[i]->dim[d]));
         const size_t bytes = tensors[i]->count * sizeof(float);
-        json_object_set_new(header, tensors[i]->name, json_pack("{s:s, s:o, s:[i, i]}", "dtype", "F32", "shape", shape,
-                                                                "data_offsets", (int)offset, (int)(offset + bytes)));
+        json_object_set_new(header, tensors[i]->name,
+                            json_pack("{s:s, s:o, s:[i, i]}", "dtype", "F32", "shape", shape, "data_offsets",
+                                      (int)offset, (int)(offset + bytes)));
         offset += bytes;
     }
     char *text = json_dumps(header, JSON_COMPACT);
     const uint64_t length = (strlen(text) + 7) / 8 * 8;
-    if (!f || fwrite(&length, 8, 1, f) != 1 || fprintf(f, "%-*s", (int)length, text) < 0) store_die("%s: cannot be written", path);
+    if (!f || fwrite(&length, 8, 1, f) != 1 || fprintf(f, "%-*s", (int)length, text) < 0)
+        store_die("%s: cannot be written", path);
     for (size_t i = 0; i < count; i++)
-        if (fwrite(tensors[i]->data, sizeof(float), tensors[i]->count, f) != tensors[i]->count) store_die("%s: cannot be written", path);
+        if (fwrite(tensors[i]->data, sizeof(float), tensors[i]->count, f) != tensors[i]->count)
+            store_die("%s: cannot be written", path);
     if (fclose(f) != 0) store_die("%s: cannot be written", path);
     free(text);
     json_decref(header);
@@ -135,9 +140,9 @@ float *store_read_npy(struct arena *a, const char *path, size_t count)
     if (size < 10 || memcmp(file, "\x93NUMPY\x01", 7) != 0) store_die("%s: no .npy of version 1", path);
     const size_t start = 10 + (unsigned char)file[8] + 256u * (unsigned char)file[9];
     if (!strstr(file + 10, "'<f4'")) store_die("%s: not float32", path);
-    if (size - start != count * sizeof(float)) store_die("%s: %zu bytes of data, expected %zu numbers", path, size - start, count);
+    if (size - start != count * sizeof(float))
+        store_die("%s: %zu bytes of data, expected %zu numbers", path, size - start, count);
     float *data = ARENA_ARRAY(a, float, count + 1);
     memcpy(data, file + start, count * sizeof(float));
     return data;
 }
-

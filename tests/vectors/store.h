@@ -1,4 +1,5 @@
-/* store.h: the tensors of a safetensors file, and .npy arrays. Failure ends the process: a test case runs in a process of its own. */
+/* store.h: the tensors of a safetensors file, and .npy arrays. Failure ends the process: a test case runs in a process
+   of its own. */
 #ifndef RNC_TESTS_VECTORS_STORE_H
 #define RNC_TESTS_VECTORS_STORE_H
 
@@ -9,13 +10,17 @@
 
 struct tensor {
     const char *name;
-    bool i64;                       /* `ints` holds the elements, else `data` */
+    bool i64; /* `ints` holds the elements, else `data` */
     int rank;
     size_t dim[4], count;
     float *data;
     int64_t *ints;
 };
-struct store { struct arena *arena; struct tensor *tensors; size_t count; };
+struct store {
+    struct arena *arena;
+    struct tensor *tensors;
+    size_t count;
+};
 
 /* Prints the message and ends the process with status 1. */
 void store_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

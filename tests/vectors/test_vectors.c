@@ -2,9 +2,10 @@
 
        build/tests/vectors/test_vectors [WORD…]     the cases whose name contains a WORD
 
-   For each network: the reference interpreter (forward, gradients, statistics, optimizer steps; in double precision, so nothing
-   but the rounding of the stored numbers remains), `rnc run` on the same arrays with 1 and 2 threads, and three optimizer steps of
-   the compiled training step, with room for more samples than there are. Each case runs in a process of its own. RNC names the program. */
+   For each network: the reference interpreter (forward, gradients, statistics, optimizer steps; in double precision, so
+   nothing but the rounding of the stored numbers remains), `rnc run` on the same arrays with 1 and 2 threads, and three
+   optimizer steps of the compiled training step, with room for more samples than there are. Each case runs in a process
+   of its own. RNC names the program. */
 #include <dirent.h>
 #include <math.h>
 #include <stdint.h>
@@ -24,22 +25,35 @@
 
 #define FORWARD_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-4
-#define STEP_TOLERANCE 3e-5 /* gradients may be off by 1e-4, of which a part is in the parameters */
+#define STEP_TOLERANCE 3e-5      /* gradients may be off by 1e-4, of which a part is in the parameters */
 #define REFERENCE_TOLERANCE 2e-7 /* the stored numbers are floats */
 
 /* As in make_vectors.py. */
-static const struct net { const char *name, *params[7]; double lr; /* of SGD, where it is not 0.01 */ } nets[] = {
-    { .name = "resnet20", .params = { "n=1", "size=16", "classes=10" } },
-    { .name = "resnet18", .params = { "width=8", "size=48", "classes=10" } },
-    { .name = "resnet34", .params = { "width=4", "size=40", "classes=10" } },
-    { .name = "resnet50", .params = { "width=4", "size=40", "classes=10" } },
-    { .name = "unet", .params = { "width=2", "size=32", "classes=4" } },
-    { .name = "retinanet", .params = { "backbone=resnet18", "width=3", "size=128", "classes=3", "anchors=2", "features=8" }, .lr = 0.001 },
+static const struct net {
+    const char *name, *params[7];
+    double lr; /* of SGD, where it is not 0.01 */
+} nets[] = {
+    {.name = "resnet20", .params = {"n=1", "size=16", "classes=10"}},
+    {.name = "resnet18", .params = {"width=8", "size=48", "classes=10"}},
+    {.name = "resnet34", .params = {"width=4", "size=40", "classes=10"}},
+    {.name = "resnet50", .params = {"width=4", "size=40", "classes=10"}},
+    {.name = "unet", .params = {"width=2", "size=32", "classes=4"}},
+    {.name = "retinanet",
+     .params = {"backbone=resnet18", "width=3", "size=128", "classes=3", "anchors=2", "features=8"},
+     .lr = 0.001},
 };
 enum { NNETS = sizeof nets / sizeof nets[0] };
 
 /* What a case works with. */
-struct test { struct arena *arena; struct diags *diags; const struct net *net; struct store store; const char *vectors; struct comparison *c; int64_t n; };
+struct test {
+    struct arena *arena;
+    struct diags *diags;
+    const struct net *net;
+    struct store store;
+    const char *vectors;
+    struct comparison *c;
+    int64_t n;
+};
 
 /* ---- the parameters, as make_vectors.py makes them */
 
@@ -61,7 +75,9 @@ static void make_parameter(struct tensor *t)
     const double bound = t->rank > 1 ? sqrt(6.0 / (double)(t->count / t->dim[0])) : 0;
     for (size_t i = 0; i < t->count; i++) {
         const double u = (double)(splitmix64(h + i * UINT64_C(0xD1342543DE82EF95)) >> 40) * 0x1p-24;
-        t->data[i] = (float)(t->rank > 1 ? (2 * u - 1) * bound : scale ? (0.5 + u) * (last ? 0.25 : 1) : 0.5 * u - 0.25);
+        t->data[i] = (float)(t->rank > 1 ? (2 * u - 1) * bound
+                             : scale     ? (0.5 + u) * (last ? 0.25 : 1)
+                                         : 0.5 * u - 0.25);
     }
 }
 
@@ -86,7 +102,11 @@ static struct tensor **starting_state(const struct store *s, size_t *count)
 
 /* ---- comparison */
 
-struct comparison { int compared, failed; double worst; const char *worst_name; };
+struct comparison {
+    int compared, failed;
+    double worst;
+    const char *worst_name;
+};
 
 /* |a - b| / |b| over all elements. */
 static double relative_error(const double *a, const float *b, size_t count)
@@ -99,7 +119,8 @@ static double relative_error(const double *a, const float *b, size_t count)
     return sqrt(difference / (norm > 0 ? norm : 1));
 }
 
-static void compare(struct comparison *c, const char *name, const double *got, const struct tensor *want, double tolerance)
+static void compare(struct comparison *c, const char *name, const double *got, const struct tensor *want,
+                    double tolerance)
 {
     const double error = relative_error(got, want->data, want->count);
     c->compared++;
@@ -113,7 +134,8 @@ static void compare(struct comparison *c, const char *name, const double *got, c
 
 static bool report(const struct comparison *c)
 {
-    printf("  %d tensors compared, %d failed; worst %.2e (%s)\n", c->compared, c->failed, c->worst, c->worst_name ? c->worst_name : "-");
+    printf("  %d tensors compared, %d failed; worst %.2e (%s)\n", c->compared, c->failed, c->worst,
+           c->worst_name ? c->worst_name : "-");
     return !c->failed && c->compared;
 }
 
@@ -150,22 +172,22 @@ static void finish(const struct test *t)
 static struct graph *load_graph(const struct test *t, int64_t batch, bool losses)
 {
     struct override params[7];
-    struct spec_options options = { .params = params };
+    struct spec_options options = {.params = params};
     for (const char *const *p = t->net->params; *p; p++) {
         char *text = arena_strdup(t->arena, *p), *equals = strchr(text, '=');
         *equals = 0;
-        params[options.nparams++] = (struct override){ text, equals + 1 };
+        params[options.nparams++] = (struct override){text, equals + 1};
     }
     const struct spec *spec = spec_load(t->arena, t->diags, t->net->name, &options);
     if (!spec) finish(t);
-    struct graph *g = build_graph(t->arena, t->diags, spec, &(struct build_options){ .batch = batch, .losses = losses });
+    struct graph *g = build_graph(t->arena, t->diags, spec, &(struct build_options){.batch = batch, .losses = losses});
     finish(t);
     return g;
 }
 
 static void run_passes(const struct test *t, struct graph *g, const char *passes, const struct train_options *train)
 {
-    struct pass_context c = { .arena = t->arena, .diags = t->diags, .train = *train, .verify = true };
+    struct pass_context c = {.arena = t->arena, .diags = t->diags, .train = *train, .verify = true};
     target_host(&c.target);
     if (!gen_target_init(&c.target, t->diags) || !pass_run(g, &c, passes)) finish(t);
 }
@@ -224,7 +246,7 @@ static void compare_eval_outputs(struct test *t, struct eval *e, const struct gr
 static void test_reference_forward(struct test *t)
 {
     struct graph *g = load_graph(t, t->n, false);
-    struct eval *e = eval_new(g, (struct ref_run){ .n = t->n });
+    struct eval *e = eval_new(g, (struct ref_run){.n = t->n});
     eval_load(e, g, &t->store);
     eval_run(e, true);
     compare_eval_outputs(t, e, g, "eval.");
@@ -234,8 +256,8 @@ static void test_reference_forward(struct test *t)
 static void test_reference_gradients(struct test *t)
 {
     struct graph *g = load_graph(t, t->n, true);
-    run_passes(t, g, "autodiff", &(struct train_options){ .grad_outputs = true, .input_grads = true });
-    struct eval *e = eval_new(g, (struct ref_run){ .n = t->n, .step = 1 });
+    run_passes(t, g, "autodiff", &(struct train_options){.grad_outputs = true, .input_grads = true});
+    struct eval *e = eval_new(g, (struct ref_run){.n = t->n, .step = 1});
     eval_load(e, g, &t->store);
     eval_run(e, false);
     const struct store *s = &t->store;
@@ -257,18 +279,28 @@ static struct train_options optimizer_options(const char *kind)
 {
     const bool sgd = strcmp(kind, "sgd") == 0 || strcmp(kind, "nesterov") == 0, adamw = strcmp(kind, "adamw") == 0;
     return (struct train_options){
-        .update = sgd ? UPDATE_SGD : UPDATE_ADAM, .momentum = 0.9, .nesterov = strcmp(kind, "nesterov") == 0,
-        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = adamw ? 1e-2 : 1e-4, .decoupled = adamw,
+        .update = sgd ? UPDATE_SGD : UPDATE_ADAM,
+        .momentum = 0.9,
+        .nesterov = strcmp(kind, "nesterov") == 0,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .eps = 1e-8,
+        .weight_decay = adamw ? 1e-2 : 1e-4,
+        .decoupled = adamw,
     };
 }
 
-static double learning_rate(const struct net *net, const char *kind) { return strncmp(kind, "adam", 4) == 0 ? 1e-3 : net->lr > 0 ? net->lr : 0.01; }
+static double learning_rate(const struct net *net, const char *kind)
+{
+    return strncmp(kind, "adam", 4) == 0 ? 1e-3 : net->lr > 0 ? net->lr : 0.01;
+}
 
 /* What the file holds of a state tensor after the steps: its norm, then evenly spaced elements. */
 static void compare_after(struct test *t, const struct tensor *want, const double *got, size_t count, double tolerance)
 {
     const size_t nsample = want->count - 1;
-    const struct tensor stored_norm = { .count = 1, .data = want->data }, stored = { .count = nsample, .data = want->data + 1 };
+    const struct tensor stored_norm = {.count = 1, .data = want->data},
+                        stored = {.count = nsample, .data = want->data + 1};
     double *picked = ARENA_ARRAY(t->arena, double, nsample), norm = 0;
     for (size_t i = 0; i < count; i++) norm += got[i] * got[i];
     norm = sqrt(norm);
@@ -285,7 +317,7 @@ static void steps_reference(struct test *t, const char *kind)
     struct eval *last = NULL;
     double losses[3];
     for (int step = 0; step < 3; step++) {
-        struct eval *e = eval_new(g, (struct ref_run){ .n = t->n, .lr = learning_rate(t->net, kind), .step = step + 1 });
+        struct eval *e = eval_new(g, (struct ref_run){.n = t->n, .lr = learning_rate(t->net, kind), .step = step + 1});
         eval_load(e, g, &t->store);
         for (int i = 0; i < g->nupdates && last; i++) {
             const struct value *v = g->updates[i].state;
@@ -338,13 +370,14 @@ static void bind_buffers(const struct test *t, const struct rnc_model *m, const 
             const struct tensor *target = stored_target(&t->store, tensor->name);
             inputs[tensor->offset] = target->i64 ? (const void *)target->ints : (const void *)target->data;
         }
-        if (tensor->role == RNC_ROLE_OUTPUT) outputs[tensor->offset] = ARENA_ARRAY(t->arena, float, tensor_elements(tensor));
+        if (tensor->role == RNC_ROLE_OUTPUT)
+            outputs[tensor->offset] = ARENA_ARRAY(t->arena, float, tensor_elements(tensor));
     }
 }
 
 static void compare_state(struct test *t, const struct rnc_instance *instance, const char *kind)
 {
-    struct rnc_status status = { 0 };
+    struct rnc_status status = {0};
     const char *prefix = arena_printf(t->arena, "%s.after.", kind);
     for (size_t i = 0; i < t->store.count; i++) {
         const struct tensor *want = &t->store.tensors[i];
@@ -359,17 +392,18 @@ static void compare_state(struct test *t, const struct rnc_instance *instance, c
 
 static void steps_execute(struct test *t, struct rnc_instance *instance, const char *kind)
 {
-    struct rnc_status status = { 0 };
+    struct rnc_status status = {0};
     const struct rnc_model *m = rnc_instance_model(instance);
     const void **inputs = ARENA_ARRAY(t->arena, const void *, m->ninputs);
     void **outputs = ARENA_ARRAY(t->arena, void *, m->noutputs);
     bind_buffers(t, m, inputs, outputs);
     size_t count;
     struct tensor **state = starting_state(&t->store, &count);
-    for (size_t i = 0; i < count; i++) check_status(rnc_set(instance, state[i]->name, state[i]->data, &status), &status);
+    for (size_t i = 0; i < count; i++)
+        check_status(rnc_set(instance, state[i]->name, state[i]->data, &status), &status);
     double losses[3];
     for (int step = 0; step < 3; step++) {
-        const struct rnc_run run = { .n = t->n, .step = step + 1, .lr = learning_rate(t->net, kind) };
+        const struct rnc_run run = {.n = t->n, .step = step + 1, .lr = learning_rate(t->net, kind)};
         check_status(rnc_execute(instance, &run, inputs, outputs, NULL, &status), &status);
         losses[step] = (double)*(const float *)outputs[model_tensor(m, "loss")->offset];
     }
@@ -378,13 +412,14 @@ static void steps_execute(struct test *t, struct rnc_instance *instance, const c
     compare_state(t, instance, kind);
 }
 
-/* Compiled once, for EXTRA samples more than there are (a partial batch is exact), and run with 1, 2 and 3 threads, to the same bits. */
+/* Compiled once, for EXTRA samples more than there are (a partial batch is exact), and run with 1, 2 and 3 threads, to
+   the same bits. */
 static void steps_native(struct test *t, const char *kind, int64_t extra)
 {
     struct graph *g = load_graph(t, t->n + extra, true);
     const struct train_options train = optimizer_options(kind);
     run_passes(t, g, pass_pipeline_train, &train);
-    struct gen_options options = { .threads = 2 };
+    struct gen_options options = {.threads = 2};
     target_host(&options.target);
     if (!gen_target_init(&options.target, t->diags)) finish(t);
     struct program *program = gen_compile(g, &options, t->diags);
@@ -393,7 +428,7 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
     const void *first = NULL;
     struct rnc_instance *instances[3];
     for (int i = 0; i < 3; i++) {
-        struct rnc_status status = { 0 };
+        struct rnc_status status = {0};
         struct rnc_pool *pool = rnc_pool_new(i + 1, &status);
         check_status(pool != NULL, &status);
         const struct rnc_parallel parallel = rnc_pool_parallel(pool);
@@ -402,7 +437,8 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
         steps_execute(t, instances[i], kind);
         size_t bytes;
         const void *state = rnc_state(instances[i], &bytes);
-        if (first && memcmp(first, state, bytes) != 0) store_die("the state after three steps differs between 1 and %d threads", i + 1);
+        if (first && memcmp(first, state, bytes) != 0)
+            store_die("the state after three steps differs between 1 and %d threads", i + 1);
         first = state;
         rnc_pool_free(pool);
     }
@@ -424,7 +460,7 @@ static void test_adamw(struct test *t) { steps_native(t, "adamw", 0); }
 /* rnc run NET -p … ARGS; its output goes to ours. */
 static void run_rnc(const struct test *t, const char *const *args)
 {
-    const char *argv[120] = { getenv("RNC") ? getenv("RNC") : "build/rnc", "run", t->net->name };
+    const char *argv[120] = {getenv("RNC") ? getenv("RNC") : "build/rnc", "run", t->net->name};
     int n = 3;
     for (const char *const *p = t->net->params; *p; p++) {
         argv[n++] = "-p";
@@ -449,10 +485,12 @@ static void run_rnc(const struct test *t, const char *const *args)
 
 static void compare_array(struct test *t, const struct tensor *want, const char *file)
 {
-    compare(t->c, want->name, widen(t->arena, store_read_npy(t->arena, file, want->count), want->count), want, FORWARD_TOLERANCE);
+    compare(t->c, want->name, widen(t->arena, store_read_npy(t->arena, file, want->count), want->count), want,
+            FORWARD_TOLERANCE);
 }
 
-/* --grads holds the gradient of each parameter and of the input, and the running statistics after the step, each under its name. */
+/* --grads holds the gradient of each parameter and of the input, and the running statistics after the step, each under
+   its name. */
 static void compare_gradients(struct test *t, const char *file)
 {
     const struct store grads = store_read(t->arena, file);
@@ -462,11 +500,13 @@ static void compare_gradients(struct test *t, const char *file)
         if (!gradient && strncmp(want->name, "stat.", 5) != 0) continue;
         const struct tensor *got = store_get(&grads, want->name + 5);
         if (got->count != want->count) store_die("%s has another size", got->name);
-        compare(t->c, want->name, widen(t->arena, got->data, got->count), want, gradient ? GRADIENT_TOLERANCE : FORWARD_TOLERANCE);
+        compare(t->c, want->name, widen(t->arena, got->data, got->count), want,
+                gradient ? GRADIENT_TOLERANCE : FORWARD_TOLERANCE);
     }
 }
 
-/* The weights and arrays in files of the working directory, which is the case's own: NAME.npy for each input and target. */
+/* The weights and arrays in files of the working directory, which is the case's own: NAME.npy for each input and
+   target. */
 static void write_arguments(const struct test *t)
 {
     size_t count;
@@ -474,12 +514,16 @@ static void write_arguments(const struct test *t)
     store_write("weights.safetensors", (const struct tensor *const *)state, count);
     for (size_t i = 0; i < t->store.count; i++) {
         const struct tensor *x = &t->store.tensors[i];
-        if (strcmp(x->name, "input") == 0 || strncmp(x->name, "target", 6) == 0) store_write_npy(t->arena, arena_printf(t->arena, "%s.npy", x->name), x);
+        if (strcmp(x->name, "input") == 0 || strncmp(x->name, "target", 6) == 0)
+            store_write_npy(t->arena, arena_printf(t->arena, "%s.npy", x->name), x);
     }
 }
 
 enum { MAX_ARGS = 96 };
-struct arguments { const char *arg[MAX_ARGS]; int n; };
+struct arguments {
+    const char *arg[MAX_ARGS];
+    int n;
+};
 
 static void push(struct arguments *a, const char *option, const char *value)
 {
@@ -513,7 +557,7 @@ static void compare_arrays(struct test *t, const char *mode)
 
 static void run_forward(struct test *t, const char *threads)
 {
-    struct arguments a = { 0 };
+    struct arguments a = {0};
     write_arguments(t);
     push(&a, "--threads", threads);
     push_arrays(t, &a, "eval.", false);
@@ -523,7 +567,7 @@ static void run_forward(struct test *t, const char *threads)
 
 static void run_gradients(struct test *t, const char *threads)
 {
-    struct arguments a = { 0 };
+    struct arguments a = {0};
     write_arguments(t);
     push(&a, NULL, "--train");
     push(&a, "--threads", threads);
@@ -537,15 +581,19 @@ static void run_gradients(struct test *t, const char *threads)
 /* The paper's strides, on the same input and parameters. */
 static void test_run_v1(struct test *t)
 {
-    const struct store v1 = store_read(t->arena, arena_printf(t->arena, "%s/%s_v1.safetensors", t->vectors, t->net->name));
+    const struct store v1 =
+        store_read(t->arena, arena_printf(t->arena, "%s/%s_v1.safetensors", t->vectors, t->net->name));
     write_arguments(t);
-    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--weights", "weights.safetensors", "--input", "input.npy", "--output", "logits.npy", NULL });
+    run_rnc(t, (const char *const[]){"-p", "stride_on=conv1", "--weights", "weights.safetensors", "--input",
+                                     "input.npy", "--output", "logits.npy", NULL});
     const struct tensor *want = store_get(&v1, "eval.logits");
-    compare(t->c, "v1 eval.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
-    run_rnc(t, (const char *const[]){ "-p", "stride_on=conv1", "--train", "--weights", "weights.safetensors", "--input", "input.npy",
-                                      "--target", "target.npy", "--output", "logits.npy", NULL });
+    compare(t->c, "v1 eval.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count),
+            want, FORWARD_TOLERANCE);
+    run_rnc(t, (const char *const[]){"-p", "stride_on=conv1", "--train", "--weights", "weights.safetensors", "--input",
+                                     "input.npy", "--target", "target.npy", "--output", "logits.npy", NULL});
     want = store_get(&v1, "train.logits");
-    compare(t->c, "v1 train.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count), want, FORWARD_TOLERANCE);
+    compare(t->c, "v1 train.logits", widen(t->arena, store_read_npy(t->arena, "logits.npy", want->count), want->count),
+            want, FORWARD_TOLERANCE);
 }
 
 static void test_run_forward_1(struct test *t) { run_forward(t, "1"); }
@@ -555,15 +603,26 @@ static void test_run_gradients_2(struct test *t) { run_gradients(t, "2"); }
 
 /* ---- the cases */
 
-static const struct { const char *name; void (*run)(struct test *t); const char *only; /* this network's, NULL: every one's */ } cases[] = {
-    { "reference-forward", test_reference_forward, NULL },   { "reference-gradients", test_reference_gradients, NULL },
-    { "reference-sgd", test_sgd_reference, NULL },           { "reference-adam", test_adam_reference, NULL },
-    { "reference-nesterov", test_nesterov_reference, "resnet20" },  { "reference-adamw", test_adamw_reference, "resnet20" },
-    { "run-forward-1-thread", test_run_forward_1, NULL },    { "run-forward-2-threads", test_run_forward_2, NULL },
-    { "run-gradients-1-thread", test_run_gradients_1, NULL }, { "run-gradients-2-threads", test_run_gradients_2, NULL },
-    { "run-forward-v1-strides", test_run_v1, "resnet50" },
-    { "steps-sgd", test_sgd, NULL },                         { "steps-adam-partial-batch", test_adam, NULL },
-    { "steps-nesterov-partial-batch", test_nesterov, "resnet20" },  { "steps-adamw", test_adamw, "resnet20" },
+static const struct {
+    const char *name;
+    void (*run)(struct test *t);
+    const char *only; /* this network's, NULL: every one's */
+} cases[] = {
+    {"reference-forward", test_reference_forward, NULL},
+    {"reference-gradients", test_reference_gradients, NULL},
+    {"reference-sgd", test_sgd_reference, NULL},
+    {"reference-adam", test_adam_reference, NULL},
+    {"reference-nesterov", test_nesterov_reference, "resnet20"},
+    {"reference-adamw", test_adamw_reference, "resnet20"},
+    {"run-forward-1-thread", test_run_forward_1, NULL},
+    {"run-forward-2-threads", test_run_forward_2, NULL},
+    {"run-gradients-1-thread", test_run_gradients_1, NULL},
+    {"run-gradients-2-threads", test_run_gradients_2, NULL},
+    {"run-forward-v1-strides", test_run_v1, "resnet50"},
+    {"steps-sgd", test_sgd, NULL},
+    {"steps-adam-partial-batch", test_adam, NULL},
+    {"steps-nesterov-partial-batch", test_nesterov, "resnet20"},
+    {"steps-adamw", test_adamw, "resnet20"},
 };
 enum { NCASES = sizeof cases / sizeof cases[0] };
 
@@ -571,8 +630,8 @@ enum { NCASES = sizeof cases / sizeof cases[0] };
 static bool run_case(const struct net *net, size_t i, const char *vectors)
 {
     struct arena *a = arena_new();
-    struct comparison c = { 0 };
-    struct test t = { .arena = a, .diags = diags_new(a), .net = net, .vectors = vectors, .c = &c };
+    struct comparison c = {0};
+    struct test t = {.arena = a, .diags = diags_new(a), .net = net, .vectors = vectors, .c = &c};
     t.store = store_read(a, arena_printf(a, "%s/%s.safetensors", vectors, net->name));
     t.n = (int64_t)store_get(&t.store, "input")->dim[0];
     cases[i].run(&t);
@@ -634,7 +693,9 @@ int main(int argc, char **argv)
     int passed = 0, failed = 0;
     for (size_t n = 0; n < NNETS; n++)
         for (size_t i = 0; i < NCASES; i++) {
-            if ((cases[i].only && strcmp(cases[i].only, nets[n].name) != 0) || !wanted(nets[n].name, cases[i].name, argc, argv)) continue;
+            if ((cases[i].only && strcmp(cases[i].only, nets[n].name) != 0) ||
+                !wanted(nets[n].name, cases[i].name, argc, argv))
+                continue;
             if (run_isolated(&nets[n], i, root, argv[0])) passed++;
             else failed++;
         }
