@@ -31,11 +31,11 @@ LLVM_CFLAGS = $(call once,LLVM_CFLAGS,echo -isystem `$(LLVM_CONFIG) --includedir
 PKG_CFLAGS = $(call once,PKG_CFLAGS,pkg-config --cflags $(PKGS))
 LIBS = $(call once,LIBS,echo `$(LLVM_CONFIG) --ldflags --libs` `pkg-config --libs $(PKGS)` -ldl -lm -pthread)
 
-COMPILER_SRC := $(wildcard compiler/base/*.c compiler/spec/*.c compiler/ir/*.c compiler/op/*.c compiler/build/*.c compiler/pass/*.c compiler/gen/*.c)
+COMPILER_SRC := $(filter-out compiler/cli/%,$(sort $(shell find compiler -name '*.c')))
 CLI_SRC := $(wildcard compiler/cli/*.c)
-RUNTIME_SRC := $(wildcard runtime/*.c)
+RUNTIME_SRC := $(sort $(shell find runtime -name '*.c'))
 # What a model compiled ahead of time links: no LLVM, no image or data library, nothing but libc, libm and threads.
-RT_SRC := $(wildcard runtime/status.c runtime/pool.c runtime/pack.c runtime/load.c runtime/exec.c)
+RT_SRC := $(wildcard runtime/rt/*.c)
 RT_HEADERS := abi.h exec.h pack.h pool.h status.h
 COMPILER_OBJ := $(COMPILER_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
@@ -78,7 +78,7 @@ $(BUILD)/%.o: %.c | tools
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $(LLVM_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/include/rnc/%.h: runtime/%.h
+$(BUILD)/include/rnc/%.h: runtime/rt/%.h
 	@mkdir -p $(dir $@)
 	$(Q)cp $< $@
 
@@ -93,7 +93,7 @@ $(BUILD)/compiler/spec/shipped.o: $(BUILD)/gen/shipped.def $(SPECS)
 $(BUILD)/gen/shipped.def: $(SPECS) Makefile
 	@mkdir -p $(dir $@)
 	$(Q)printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
-$(BUILD)/runtime/digits.o: $(wildcard tests/data/digits/*.gz)
+$(BUILD)/runtime/data/digits.o: $(wildcard tests/data/digits/*.gz)
 
 # ---- tests: every tests/DIR/test_*.c is a program of its own; the other files of DIR are linked into each of them
 TEST_MAIN := $(wildcard tests/*/test_*.c)
@@ -157,7 +157,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/rnc
 	install $(BUILD)/rnc $(DESTDIR)$(PREFIX)/bin/rnc
 	install -m 644 $(BUILD)/librnc_rt.a $(DESTDIR)$(PREFIX)/lib/librnc_rt.a
-	install -m 644 $(RT_HEADERS:%=runtime/%) $(DESTDIR)$(PREFIX)/include/rnc/
+	install -m 644 $(RT_HEADERS:%=runtime/rt/%) $(DESTDIR)$(PREFIX)/include/rnc/
 
 clean:
 	rm -rf build build-debug build-asan build-ubsan build-tsan build-fuzz out

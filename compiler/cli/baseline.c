@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "gen/blas.h"
-#include "op/op.h"
+#include "measure/blas.h"
+#include "ir/op.h"
 
 enum { RUNS = 3 };
 

@@ -11,11 +11,11 @@
 #include "cli/format.h"
 #include "cli/layers.h"
 #include "cli/memory.h"
-#include "cli/reference.h"
+#include "driver/reference.h"
 #include "cli/rss.h"
-#include "gen/rest.h"
-#include "op/op.h"
-#include "runtime/pack.h"
+#include "gen/module/rest.h"
+#include "ir/op.h"
+#include "runtime/rt/pack.h"
 
 static const char *opt_mode = "infer", *opt_weights, *opt_check = "quick";
 static bool opt_per_layer, opt_baseline;

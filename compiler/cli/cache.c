@@ -1,5 +1,5 @@
 /* cache.c: `rnc cache`, and where compiled models are kept. */
-#include "gen/cache.h"
+#include "gen/module/cache.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/memory.h"
 #include "cli/format.h"
-#include "gen/tuner.h"
+#include "measure/tuner.h"
 
 static bool opt_clear;
 

@@ -1,8 +1,8 @@
 /* check.c: rnc check SPEC…: every error of every spec in one run. */
 #include <stdio.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "cli/cli.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "spec/ast.h"
 
 static int64_t parameters_of(const struct graph *g)

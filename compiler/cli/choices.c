@@ -2,8 +2,8 @@
 #include "cli/choices.h"
 #include <string.h>
 #include "base/buf.h"
-#include "op/op.h"
-#include "pass/algorithm.h"
+#include "ir/op.h"
+#include "pass/algorithm/algorithm.h"
 
 enum { WIDTH = 118 };
 

@@ -12,8 +12,8 @@
 #include "gen/gen.h"
 #include "ir/graph.h"
 #include "pass/pass.h"
-#include "runtime/exec.h"
-#include "runtime/pool.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/pool.h"
 #include "spec/spec.h"
 
 enum option_kind {

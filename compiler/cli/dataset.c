@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include "build/build.h"
-#include "cli/session.h"
+#include "elaborate/elaborate.h"
+#include "driver/session.h"
 #include "spec/train.h"
 
 static const struct span nowhere = {NULL, 0, 0, 0};

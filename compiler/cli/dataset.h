@@ -4,9 +4,9 @@
 #define RNC_CLI_DATASET_H
 
 #include "cli/cli.h"
-#include "runtime/data.h"
-#include "runtime/loader.h"
-#include "runtime/safetensors.h"
+#include "runtime/data/data.h"
+#include "runtime/data/loader.h"
+#include "runtime/io/safetensors.h"
 
 /* The outside of a model, known before anything is compiled. */
 struct dataset_model {

@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
-#include "cli/session.h"
-#include "runtime/metrics.h"
+#include "driver/session.h"
+#include "runtime/task/metrics.h"
 
 static const char *opt_data, *opt_weights, *opt_normalize;
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "cli/cli.h"
 
 /* The shapes are checked, too: what is printed is a sound spec. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "runtime/file.h"
+#include "runtime/io/file.h"
 
 bool file_write(struct diags *d, const char *path, const void *data, size_t size)
 {

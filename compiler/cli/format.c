@@ -2,7 +2,7 @@
 #include "cli/format.h"
 #include <string.h>
 #include "base/buf.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 enum { MAX_COLUMNS = 12 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "cli/format.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 /* ---- kinds */
 

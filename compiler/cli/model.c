@@ -3,9 +3,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "cli/cli.h"
-#include "op/accuracy.h"
+#include "kernel/accuracy.h"
 
 static double now_ms(void)
 {

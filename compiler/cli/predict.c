@@ -6,9 +6,9 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
-#include "cli/session.h"
-#include "runtime/image.h"
-#include "runtime/metrics.h"
+#include "driver/session.h"
+#include "runtime/io/image.h"
+#include "runtime/task/metrics.h"
 
 static const char *opt_weights, *opt_normalize;
 static int64_t opt_top = 5;

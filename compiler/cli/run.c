@@ -4,10 +4,10 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "cli/session.h"
-#include "runtime/npy.h"
-#include "runtime/pack.h"
-#include "runtime/safetensors.h"
+#include "driver/session.h"
+#include "runtime/io/npy.h"
+#include "runtime/rt/pack.h"
+#include "runtime/io/safetensors.h"
 
 static const char *opt_weights, *opt_grads;
 static struct text_list opt_input, opt_output, opt_target, opt_dump;

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/format.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 struct totals {
     int64_t parameters, buffers, counters, macs;

@@ -11,12 +11,12 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "cli/format.h"
-#include "cli/session.h"
-#include "gen/rest.h"
-#include "pass/algorithm.h"
-#include "runtime/philox.h"
-#include "runtime/safetensors.h"
-#include "runtime/train.h"
+#include "driver/session.h"
+#include "gen/module/rest.h"
+#include "pass/algorithm/algorithm.h"
+#include "runtime/rt/philox.h"
+#include "runtime/io/safetensors.h"
+#include "runtime/train/train.h"
 
 static const char *opt_data, *opt_out = "out", *opt_init, *opt_normalize;
 static int64_t opt_epochs;

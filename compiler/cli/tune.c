@@ -1,5 +1,5 @@
 /* tune.c: --tune: what the tuner measures goes into the choice of algorithms, and what it did into the report. */
-#include "gen/tuner.h"
+#include "measure/tuner.h"
 #include <stdio.h>
 #include "base/buf.h"
 #include "cli/cli.h"

@@ -12,9 +12,9 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/format.h"
-#include "cli/reference.h"
-#include "op/op.h"
-#include "runtime/pack.h"
+#include "driver/reference.h"
+#include "ir/op.h"
+#include "runtime/rt/pack.h"
 
 static const char *opt_weights;
 static double opt_tolerance = 1e-5, opt_forward = 1e-5, opt_passes = 1e-9, opt_difference = 1e-4;

@@ -9,7 +9,7 @@
 #include "base/diag.h"
 #include "base/target.h"
 #include "ir/graph.h"
-#include "runtime/abi.h"
+#include "runtime/rt/abi.h"
 
 struct gen_options {
     struct target target;

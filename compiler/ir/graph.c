@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "base/checked.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 /* ---- types */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "ir/lex.h"
 #include "ir/verify.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 enum { MAX_INPUTS = 256 };
 

@@ -4,7 +4,7 @@
 
 #include <ctype.h>
 #include <string.h>
-#include "op/op.h"
+#include "ir/op.h"
 
 static const char *const kind_names[] = {"", "input", "target", "param", "buffer", "counter", "optim"};
 static const char *const init_names[] = {"zeros", "ones", "kaiming_normal", "uniform_fan_in"};

@@ -8,9 +8,9 @@
 #include "base/checked.h"
 #include "base/strmap.h"
 #include "ir/text.h"
-#include "op/op.h"
-#include "op/parts.h"
-#include "op/winograd.h"
+#include "ir/op.h"
+#include "kernel/parts.h"
+#include "kernel/winograd.h"
 
 struct verifier {
     struct graph *g;

@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/checked.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "op/rule.h"
 
 #define COUNT_OF(a) ((int)(sizeof(a) / sizeof((a)[0])))

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "op/conv_ref.h"
-#include "op/op.h"
-#include "op/parts.h"
+#include "ir/op.h"
+#include "kernel/parts.h"
 #include "op/rule.h"
-#include "op/slots.h"
-#include "op/winograd.h"
-#include "op/winograd_wgrad.h"
+#include "kernel/slots.h"
+#include "kernel/winograd.h"
+#include "kernel/winograd_wgrad.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 

@@ -1,7 +1,7 @@
 /* dense.c: the fully connected layer y = x·Wᵀ + b on features [N, I], and its gradients. */
-#include "op/op.h"
+#include "ir/op.h"
 #include "op/rule.h"
-#include "op/slots.h"
+#include "kernel/slots.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 

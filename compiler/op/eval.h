@@ -5,7 +5,7 @@
 #define RNC_OP_EVAL_H
 
 #include "ir/graph.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 struct eval;
 struct eval *eval_new(const struct graph *g, struct ref_run run); /* run.n samples */

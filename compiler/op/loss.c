@@ -2,9 +2,9 @@
    that of the weighted loss by the first operand, the loss being a term of the sum that training minimises (so what
    flows into it is 1). */
 #include <math.h>
-#include "op/op.h"
+#include "ir/op.h"
 #include "op/rule.h"
-#include "op/slots.h"
+#include "kernel/slots.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 

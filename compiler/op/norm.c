@@ -4,9 +4,9 @@
    rule is that of the whole. */
 #include <assert.h>
 #include <math.h>
-#include "op/op.h"
+#include "ir/op.h"
 #include "op/rule.h"
-#include "op/slots.h"
+#include "kernel/slots.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "ir/graph.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 /* Of max_pool, max_pool_index, max_pool_grad, avg_pool, avg_pool_grad. Index 0 is height, 1 width. */
 struct pool_window {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 #include "base/checked.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 /* No tensor has more elements than this; every product of dims below it fits an int64_t with room for bytes and channel
    padding. */

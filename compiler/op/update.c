@@ -2,7 +2,7 @@
    AMSGrad). The learning rate lr and the step, counted from 1, are run-time scalars. The moments start at zero, which
    makes the first momentum equal the gradient. */
 #include <math.h>
-#include "op/op.h"
+#include "ir/op.h"
 #include "op/rule.h"
 
 #define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))

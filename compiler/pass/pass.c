@@ -7,7 +7,7 @@
 #include <string.h>
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/op.h"
+#include "ir/op.h"
 
 const char pass_pipeline_infer[] = "simplify,concat,fold,fuse,precision,algorithm,layout,workspace,schedule,plan";
 const char pass_pipeline_train[] =

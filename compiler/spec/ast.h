@@ -7,7 +7,7 @@
 #include <limits.h>
 #include "base/strmap.h"
 #include "ir/graph.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "spec/spec.h"
 #include "spec/yaml.h"
 

@@ -1,6 +1,6 @@
 /* load.c: spec_load: a file and the command line's overrides become a checked, expanded spec. */
 #include <string.h>
-#include "op/accuracy.h"
+#include "kernel/accuracy.h"
 #include "spec/attr.h"
 #include "spec/file.h"
 #include "spec/layers.h"

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "gen/gen.h"
 #include "ir/text.h"
 #include "pass/pass.h"

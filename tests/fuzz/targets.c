@@ -6,15 +6,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "pass/pass.h"
-#include "runtime/data.h"
-#include "runtime/image.h"
-#include "runtime/npy.h"
-#include "runtime/safetensors.h"
+#include "runtime/data/data.h"
+#include "runtime/io/image.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/safetensors.h"
 #include "spec/spec.h"
 
 /* A file in memory that holds the input, for readers that take a path. */

@@ -11,12 +11,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "gen/gen.h"
 #include "pass/pass.h"
-#include "runtime/exec.h"
-#include "runtime/pack.h"
-#include "runtime/pool.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/pack.h"
+#include "runtime/rt/pool.h"
 #include "spec/spec.h"
 
 struct net {

@@ -7,10 +7,10 @@
 #include "gen/gen.h"
 #include "ir/text.h"
 #include "pass/pass.h"
-#include "runtime/exec.h"
-#include "runtime/fpstate.h"
-#include "runtime/pack.h"
-#include "runtime/pool.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/fpstate.h"
+#include "runtime/rt/pack.h"
+#include "runtime/rt/pool.h"
 
 /* What one execution left: outputs and updated states, in plain form. */
 struct result {

@@ -11,10 +11,10 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/gen.h"
-#include "op/op.h"
-#include "runtime/exec.h"
-#include "runtime/pack.h"
-#include "runtime/pool.h"
+#include "ir/op.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/pack.h"
+#include "runtime/rt/pool.h"
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "runtime/status.h"
+#include "runtime/rt/status.h"
 
 /* A fresh folder for this program; removed by scratch_remove. */
 const char *scratch_make(void);

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/exec.h"
-#include "runtime/pack.h"
-#include "runtime/pool.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/pack.h"
+#include "runtime/rt/pool.h"
 
 /* ---- packing */
 

@@ -15,12 +15,12 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "runtime/data.h"
-#include "runtime/file.h"
-#include "runtime/image.h"
-#include "runtime/npy.h"
-#include "runtime/safetensors.h"
-#include "runtime/weights.h"
+#include "runtime/data/data.h"
+#include "runtime/io/file.h"
+#include "runtime/io/image.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/safetensors.h"
+#include "runtime/io/weights.h"
 #include "support.h"
 
 static struct rnc_status s;

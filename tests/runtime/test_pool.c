@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/fpstate.h"
-#include "runtime/pool.h"
+#include "runtime/rt/fpstate.h"
+#include "runtime/rt/pool.h"
 
 struct marks {
     _Atomic int *count;

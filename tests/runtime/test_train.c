@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "runtime/pool.h"
-#include "runtime/train.h"
+#include "runtime/rt/pool.h"
+#include "runtime/train/train.h"
 #include "support.h"
 
 enum { N = 64, CLASSES = 10, PIXELS = 400, WEIGHTS = CLASSES * PIXELS };

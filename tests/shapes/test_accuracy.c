@@ -13,11 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "gen/gen.h"
-#include "op/accuracy.h"
-#include "op/op.h"
-#include "pass/algorithm.h"
+#include "kernel/accuracy.h"
+#include "ir/op.h"
+#include "pass/algorithm/algorithm.h"
 #include "pass/pass.h"
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"

@@ -1,7 +1,7 @@
 #include "random_graph.h"
 
 #include <string.h>
-#include "op/op.h"
+#include "ir/op.h"
 
 enum { MAX_VALUES = 64, MAX_ATTRS = 16, MAX_OPERANDS = 8 };
 

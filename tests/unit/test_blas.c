@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include "base/arena.h"
-#include "gen/blas.h"
+#include "measure/blas.h"
 #include "op/eval.h"
 
 struct row {

@@ -9,7 +9,7 @@
 #include "ir/graph.h"
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "random_graph.h"
 
 /* ---- types */

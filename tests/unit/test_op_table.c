@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "op/op.h"
+#include "ir/op.h"
 
 /* ---- the rows */
 

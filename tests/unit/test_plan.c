@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "op/op.h"
+#include "ir/op.h"
 #include "pass/passes.h"
 #include "random_graph.h"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include "base/buf.h"
 #include "base/checked.h"
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "random_graph.h"
 #include "spec/spec.h"
 

@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "gen/gen.h"
-#include "gen/tuner.h"
+#include "measure/tuner.h"
 #include "ir/text.h"
-#include "op/accuracy.h"
-#include "op/op.h"
-#include "pass/algorithm.h"
+#include "kernel/accuracy.h"
+#include "ir/op.h"
+#include "pass/algorithm/algorithm.h"
 
 /* ---- graphs */
 

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gen/expr.h"
+#include "gen/emit/expr.h"
 #include "gen/gen.h"
-#include "gen/lowering.h"
+#include "gen/module/lowering.h"
 
 enum { COUNT = 1 << 16 };
 

@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "build/build.h"
+#include "elaborate/elaborate.h"
 #include "gen/gen.h"
 #include "op/eval.h"
 #include "pass/pass.h"
-#include "runtime/exec.h"
-#include "runtime/pool.h"
+#include "runtime/rt/exec.h"
+#include "runtime/rt/pool.h"
 #include "store.h"
 
 #define FORWARD_TOLERANCE 1e-5

@@ -1,0 +1,139 @@
+/* sugar.c: what a spec may say more shortly than the IR. */
+#include "elaborate/parts.h"
+
+#include <string.h>
+#include "base/checked.h"
+#include "spec/value.h"
+
+/* Where the attribute was written, or the layer. */
+static struct span place_of(const struct flat_layer *l, int attr)
+{
+    return attr >= 0 && l->attr_span[attr].src ? l->attr_span[attr] : l->span;
+}
+
+static struct diag *sugar_error(struct builder *b, const struct flat_layer *l, int attr, const char *message)
+{
+    struct diag *g = diag_error(b->diags, place_of(l, attr), "%s: %s", l->op->name, message);
+    frame_notes(g, l->frame, l->span.src);
+    return g;
+}
+
+static const int64_t *pair_of(const struct op_def *op, const struct attr *attr, const char *name,
+                              const int64_t *otherwise)
+{
+    int i = op_attr_index(op, name);
+    return i >= 0 ? attr[i].v : otherwise;
+}
+
+/* TensorFlow's rule: the result is ceil(in / stride), and where the padding is odd the larger half goes to the bottom
+   and the right. With stride 1 and an odd kernel that is the symmetric (kernel − 1) / 2. */
+static void pad_same(const struct flat_layer *l, const struct type *x, struct attr *attr, int at)
+{
+    static const int64_t ones[4] = {1, 1, 1, 1};
+    const int64_t *kernel = pair_of(l->op, attr, "kernel", ones), *stride = pair_of(l->op, attr, "stride", ones);
+    const int64_t *dilation = pair_of(l->op, attr, "dilation", ones);
+    for (int k = 0; k < 2; k++) {
+        int64_t in = x->dim[2 + k], extent = (kernel[k] - 1) * dilation[k] + 1,
+                step = stride[k] ? stride[k] : kernel[k];
+        int64_t total = max_i64((div_up(in, step) - 1) * step + extent - in, 0);
+        attr[at].v[k] = total / 2;
+        attr[at].v[k + 2] = total - total / 2;
+    }
+}
+
+/* conv_transpose2d's mirror of it: the result is in · stride. */
+static bool pad_same_transposed(struct builder *b, const struct flat_layer *l, struct attr *attr, int at)
+{
+    static const int64_t ones[4] = {1, 1, 1, 1}, zeros[4] = {0};
+    const int64_t *kernel = pair_of(l->op, attr, "kernel", ones), *stride = pair_of(l->op, attr, "stride", ones);
+    const int64_t *dilation = pair_of(l->op, attr, "dilation", ones), *more = pair_of(l->op, attr, "output_pad", zeros);
+    for (int k = 0; k < 2; k++) {
+        int64_t total = (kernel[k] - 1) * dilation[k] + 1 + more[k] - stride[k];
+        if (total < 0) {
+            diag_note(sugar_error(b, l, at, "pad same needs a kernel of at least the stride"),
+                      "kernel %lld, stride %lld", (long long)kernel[k], (long long)stride[k]);
+            return false;
+        }
+        attr[at].v[k] = total / 2;
+        attr[at].v[k + 2] = total - total / 2;
+    }
+    return true;
+}
+
+static bool resolve_pad(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
+{
+    int at = op_attr_index(l->op, "pad");
+    if (at < 0 || l->pad_mode[at] == PAD_GIVEN) return true;
+    memset(attr[at].v, 0, sizeof attr[at].v);
+    if (l->pad_mode[at] == PAD_VALID || x->rank != 4) return true; /* of another rank: the shape rule's error */
+    if (op_attr_index(l->op, "output_pad") >= 0) return pad_same_transposed(b, l, attr, at);
+    pad_same(l, x, attr, at);
+    return true;
+}
+
+/* pad: {channels_to: 64, at: both} */
+static bool resolve_channels(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
+{
+    int to = op_attr_index(l->op, "channels_to"), channels = op_attr_index(l->op, "channels"),
+        where = op_attr_index(l->op, "at");
+    if (to < 0 || channels < 0 || !l->attr_span[to].src || x->rank < 2) return true;
+    int64_t more = attr[to].i - x->dim[1];
+    if (more < 0) {
+        struct diag *g = sugar_error(b, l, to, "channels_to is less than the channels there are");
+        diag_note(g, "there are %lld", (long long)x->dim[1]);
+        return false;
+    }
+    if (l->attr_span[channels].src) {
+        sugar_error(b, l, to, "channels_to and channels can't both be given");
+        return false;
+    }
+    const char *place = where >= 0 ? l->op->attrs[where].choices[attr[where].i] : "end";
+    int64_t before = strcmp(place, "start") == 0 ? more : strcmp(place, "both") == 0 ? more / 2 : 0;
+    attr[channels].v[0] = before;
+    attr[channels].v[1] = more - before;
+    return true;
+}
+
+static bool scaled(struct builder *b, const struct flat_layer *l, const struct type *x, int scale, struct attr *attr,
+                   int size)
+{
+    for (int k = 0; k < 2; k++) {
+        double to = (double)x->dim[2 + k] * attr[scale].f + 1e-9; /* as PyTorch: floor; 3 · (1/3) is 1 */
+        if (to < 1 || to > 1 << 20) {
+            diag_note(sugar_error(b, l, scale, "the resized image would have no size that can be"), "%lld × %g",
+                      (long long)x->dim[2 + k], attr[scale].f);
+            return false;
+        }
+        attr[size].v[k] = (int64_t)to;
+    }
+    return true;
+}
+
+/* resize: {scale: 2}, {like: label} or {size: [h, w]}: one of them. */
+static bool resolve_size(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
+{
+    int scale = op_attr_index(l->op, "scale"), size = op_attr_index(l->op, "size"), like = op_attr_index(l->op, "like");
+    if (scale < 0 || like < 0 || size < 0) return true;
+    int given = (l->attr_span[scale].src != NULL) + (l->attr_span[size].src != NULL) + (l->like != REF_NONE);
+    if (given != 1) {
+        sugar_error(b, l, given ? scale : -1,
+                    given ? "scale, size and like exclude each other" : "one of scale, size and like is needed");
+        return false;
+    }
+    if (x->rank != 4) return true; /* the shape rule's error */
+    if (l->attr_span[scale].src) return scaled(b, l, x, scale, attr, size);
+    if (l->like == REF_NONE) return true;
+    const struct type *t = &builder_value(b, l->like)->type;
+    if (t->rank != 4) {
+        sugar_error(b, l, like, "like names features, which have no height and width");
+        return false;
+    }
+    attr[size].v[0] = t->dim[2];
+    attr[size].v[1] = t->dim[3];
+    return true;
+}
+
+bool sugar_resolve(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
+{
+    return resolve_pad(b, l, x, attr) && resolve_channels(b, l, x, attr) && resolve_size(b, l, x, attr);
+}

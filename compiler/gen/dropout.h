@@ -1,9 +1,0 @@
-/* dropout.h: dropout, the one pointwise operator that is no expression: it draws random numbers. */
-#ifndef RNC_GEN_DROPOUT_H
-#define RNC_GEN_DROPOUT_H
-
-#include "gen/lower.h"
-
-void lower_dropout(struct lower *lo, const struct node *n);
-
-#endif

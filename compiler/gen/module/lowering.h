@@ -1,0 +1,65 @@
+/* lowering.h: the state of phase one, shared by lower.c (which fills it) and module.c and tables.c (which compile and
+   write it out). */
+#ifndef RNC_GEN_LOWERING_H
+#define RNC_GEN_LOWERING_H
+
+#include <llvm-c/Core.h>
+#include "gen/module/lower.h"
+#include "pass/pass.h"
+
+struct lower_kernel {
+    const char *symbol;
+    emit_fn *fn;
+    const void *params;
+    size_t size, hash;
+};
+struct lower_const {
+    const void *data;
+    size_t size;
+};
+struct lower_place {
+    uint32_t space, index;
+    uint64_t offset;
+};
+struct lower_step_row {
+    int kernel;
+    int64_t pieces;
+    bool per_sample;
+    const struct lower_place *places;
+    int nargs, node;
+};
+struct lower_node {
+    const struct node *node;
+    const char *name, *op, *phase, *algorithm;
+    int64_t flops, executed, bytes;
+};
+
+struct lower {
+    struct arena *arena;
+    const struct graph *graph;
+    const struct target *target;
+    const char *ident; /* the graph's name as a C identifier */
+    struct lower_kernel *kernels;
+    int nkernels, cap_kernels;
+    struct lower_const *consts;
+    int nconsts, cap_consts;
+    struct lower_step_row *steps;
+    int nsteps, cap_steps;
+    struct lower_node *nodes;
+    int nnodes, cap_nodes;
+    int *node_of; /* node->index -> position in nodes */
+    size_t scratch_bytes;
+};
+
+/* Lowers every node of the step; graph_number must have run. */
+void lower_graph_nodes(struct lower *lo);
+
+/* module.c: phase two, for whatever LO holds. The target must come from gen_target_init. NULL with diag_env when LLVM
+   fails. */
+struct gen_options;
+struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d);
+
+/* tables.c: the constant data of struct rnc_model (symbol MODEL) into MOD; kernels are external symbols. */
+void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model);
+
+#endif

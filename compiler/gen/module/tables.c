@@ -1,0 +1,278 @@
+/* tables.c: the tables of a compiled model (runtime/abi.h) as constant data in an LLVM module, so that the JIT and
+   object files share one path. Every struct is built field by field in the order of the C declaration; LLVM lays it out
+   by the same rules. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include "gen/gen.h"
+#include "gen/module/lowering.h"
+
+struct tables {
+    LLVMContextRef cx;
+    LLVMModuleRef mod;
+    struct arena *arena;
+    const struct lower *lo;
+    LLVMTypeRef i8, i32, i64, f64, ptr;
+    const struct value **tensor_value; /* the value behind each row of tensors; NULL for outputs */
+    int ntensors;
+    int *value_row; /* value id -> row of values, -1 */
+};
+
+typedef LLVMValueRef C; /* a constant */
+
+static C c32(struct tables *t, int64_t x) { return LLVMConstInt(t->i32, (unsigned long long)x, 1); }
+static C c64(struct tables *t, uint64_t x) { return LLVMConstInt(t->i64, x, 0); }
+static C c8(struct tables *t, int x) { return LLVMConstInt(t->i8, (unsigned long long)x, 0); }
+
+static C global(struct tables *t, C init, unsigned align)
+{
+    C g = LLVMAddGlobal(t->mod, LLVMTypeOf(init), "");
+    LLVMSetInitializer(g, init);
+    LLVMSetGlobalConstant(g, 1);
+    LLVMSetLinkage(g, LLVMPrivateLinkage);
+    LLVMSetAlignment(g, align);
+    return g;
+}
+
+static C text(struct tables *t, const char *s)
+{
+    return global(t, LLVMConstStringInContext(t->cx, s, (unsigned)strlen(s), 0), 1);
+}
+
+static C structure(struct tables *t, C *fields, unsigned n) { return LLVMConstStructInContext(t->cx, fields, n, 0); }
+
+/* A pointer to an array of equal structs; a null pointer for none. */
+static C array(struct tables *t, C *rows, int n)
+{
+    if (n == 0) return LLVMConstNull(t->ptr);
+    return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
+}
+
+static C type_row(struct tables *t, const struct type *ty)
+{
+    static const int dtypes[] = {[DT_F32] = RNC_F32, [DT_BF16] = RNC_BF16, [DT_U8] = RNC_U8, [DT_I64] = RNC_I64};
+    static const int layouts[] = {
+        [LAYOUT_PLAIN] = RNC_PLAIN,           [LAYOUT_BLOCKED] = RNC_BLOCKED,      [LAYOUT_WEIGHT] = RNC_WEIGHT,
+        [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T,     [LAYOUT_DEPTHWISE] = RNC_DEPTHWISE,  [LAYOUT_WINOGRAD] = RNC_WINOGRAD,
+        [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T, [LAYOUT_WINOGRAD_S] = RNC_WINOGRAD_S};
+    C bytes[8] = {c8(t, dtypes[ty->dtype]),
+                  c8(t, layouts[ty->layout]),
+                  c8(t, ty->rank),
+                  c8(t, ty->v),
+                  c8(t, ty->iv),
+                  c8(t, 0),
+                  c8(t, 0),
+                  c8(t, 0)};
+    C dims[4];
+    for (int i = 0; i < 4; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
+    C fields[9];
+    memcpy(fields, bytes, sizeof bytes);
+    fields[8] = LLVMConstArray2(t->i64, dims, 4);
+    return structure(t, fields, 9);
+}
+
+static C place_row(struct tables *t, const struct lower_place *p, C *consts)
+{
+    C offset = p->space == RNC_CONST ? LLVMConstPtrToInt(consts[p->index], t->i64) : c64(t, p->offset);
+    return structure(t, (C[]){c32(t, p->space), c32(t, p->index), offset}, 3);
+}
+
+static C *const_globals(struct tables *t)
+{
+    C *g = ARENA_ARRAY(t->arena, C, t->lo->nconsts ? t->lo->nconsts : 1);
+    for (int i = 0; i < t->lo->nconsts; i++)
+        g[i] =
+            global(t, LLVMConstStringInContext(t->cx, t->lo->consts[i].data, (unsigned)t->lo->consts[i].size, 1), 64);
+    return g;
+}
+
+static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
+{
+    const struct lower *lo = t->lo;
+    C *consts = const_globals(t), *rows = ARENA_ARRAY(t->arena, C, lo->nsteps ? lo->nsteps : 1);
+    for (int i = 0; i < lo->nsteps; i++) {
+        const struct lower_step_row *s = &lo->steps[i];
+        C *places = ARENA_ARRAY(t->arena, C, s->nargs ? s->nargs : 1);
+        for (int k = 0; k < s->nargs; k++) places[k] = place_row(t, &s->places[k], consts);
+        const char *symbol = lo->kernels[s->kernel].symbol;
+        C kernel = LLVMGetNamedFunction(t->mod, symbol);
+        if (!kernel) kernel = LLVMAddFunction(t->mod, symbol, kernel_type);
+        rows[i] = structure(t,
+                            (C[]){kernel, array(t, places, s->nargs), c32(t, s->nargs), c32(t, s->per_sample),
+                                  c64(t, (uint64_t)s->pieces), c32(t, s->node), c32(t, 0)},
+                            7);
+    }
+    return array(t, rows, lo->nsteps);
+}
+
+static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, const struct type *ty,
+                    uint64_t offset)
+{
+    C pad[6];
+    for (int i = 0; i < 6; i++) pad[i] = c8(t, 0);
+    return structure(t,
+                     (C[]){text(t, name), c8(t, role), c8(t, init), LLVMConstArray2(t->i8, pad, 6),
+                           c64(t, (uint64_t)fan), type_row(t, ty), c64(t, offset)},
+                     7);
+}
+
+static const int roles[] = {
+    [VALUE_INPUT] = RNC_ROLE_INPUT,   [VALUE_TARGET] = RNC_ROLE_TARGET,   [VALUE_PARAM] = RNC_ROLE_PARAM,
+    [VALUE_BUFFER] = RNC_ROLE_BUFFER, [VALUE_COUNTER] = RNC_ROLE_COUNTER, [VALUE_OPTIM] = RNC_ROLE_OPTIM};
+static const int inits[] = {[INIT_ZEROS] = RNC_INIT_ZEROS,
+                            [INIT_ONES] = RNC_INIT_ONES,
+                            [INIT_KAIMING_NORMAL] = RNC_INIT_KAIMING_NORMAL,
+                            [INIT_UNIFORM_FAN_IN] = RNC_INIT_UNIFORM_FAN_IN};
+
+static C tensors_table(struct tables *t)
+{
+    const struct graph *g = t->lo->graph;
+    C *rows = ARENA_ARRAY(t->arena, C, g->nvalues + g->noutputs + 1);
+    t->tensor_value = ARENA_ARRAY(t->arena, const struct value *, g->nvalues + g->noutputs + 1);
+    for (int i = 0; i < g->nvalues; i++) {
+        const struct value *v = g->values[i];
+        if (v->kind == VALUE_NODE) continue;
+        uint64_t offset = v->space == SPACE_NONE ? RNC_NOT_STORED : v->offset;
+        t->tensor_value[t->ntensors] = v;
+        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, &v->type, offset);
+    }
+    for (int i = 0; i < g->noutputs; i++) {
+        struct type plain = g->outputs[i].value->type;
+        plain.layout = LAYOUT_PLAIN;
+        plain.v = plain.iv = 0;
+        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, &plain, (uint64_t)i);
+    }
+    return array(t, rows, t->ntensors);
+}
+
+static int tensor_index(const struct tables *t, const struct value *v)
+{
+    if (!v) return -1;
+    for (int i = 0; i < t->ntensors; i++)
+        if (t->tensor_value[i] == v) return i;
+    assert(0 && "prepare reads something that is not an argument");
+    return -1;
+}
+
+static C prepares_table(struct tables *t, int *count)
+{
+    int n = 0;
+    C *rows = ARENA_ARRAY(t->arena, C, t->lo->graph->nnodes + 1);
+    GRAPH_EACH(t->lo->graph, node)
+    {
+        if (!node->prepare) continue;
+        bool fold = strcmp(node->op->name, "bn_fold") == 0;
+        C in[6], out[2];
+        for (int i = 0; i < 6; i++) in[i] = c32(t, i < node->nin ? tensor_index(t, node->in[i]) : -1);
+        for (int i = 0; i < 2; i++) {
+            const struct value *v = node->out[i < node->nout ? i : 0];
+            out[i] = structure(t, (C[]){type_row(t, &v->type), c64(t, value_storage(v)->offset)}, 2);
+        }
+        rows[n++] =
+            structure(t,
+                      (C[]){c32(t, fold ? RNC_PREPARE_BN_FOLD : RNC_PREPARE_PACK), LLVMConstArray2(t->i32, in, 6),
+                            LLVMConstArray2(LLVMTypeOf(out[0]), out, 2), c32(t, fold ? node_int(node, "axis") : 0),
+                            LLVMConstReal(t->f64, fold ? node_float(node, "eps") : 0)},
+                      5);
+    }
+    *count = n;
+    return array(t, rows, n);
+}
+
+static C values_table(struct tables *t, int *count)
+{
+    const struct graph *g = t->lo->graph;
+    static const int spaces[] = {[SPACE_NONE] = RNC_NULL,
+                                 [SPACE_ARENA] = RNC_ARENA,
+                                 [SPACE_STATE] = RNC_STATE,
+                                 [SPACE_INPUT] = RNC_INPUT,
+                                 [SPACE_OUTPUT] = RNC_OUTPUT};
+    C *rows = ARENA_ARRAY(t->arena, C, g->nvalues + 1);
+    t->value_row = ARENA_ARRAY(t->arena, int, g->nvalues + 1);
+    int n = 0;
+    for (int i = 0; i < g->nvalues; i++) {
+        const struct value *v = g->values[i];
+        t->value_row[i] = -1;
+        if (v->kind != VALUE_NODE || !v->def) continue;
+        const struct value *s = value_storage(v);
+        bool indexed = s->space == SPACE_INPUT || s->space == SPACE_OUTPUT;
+        C place = structure(t,
+                            (C[]){c32(t, spaces[s->space]), c32(t, indexed ? (int64_t)s->offset : 0),
+                                  c64(t, indexed ? 0 : s->offset)},
+                            3);
+        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type), place}, 3);
+        t->value_row[i] = n++;
+    }
+    *count = n;
+    return array(t, rows, n);
+}
+
+static C nodes_table(struct tables *t)
+{
+    const struct lower *lo = t->lo;
+    C *rows = ARENA_ARRAY(t->arena, C, lo->nnodes ? lo->nnodes : 1);
+    for (int i = 0; i < lo->nnodes; i++) {
+        const struct lower_node *r = &lo->nodes[i];
+        C out[4];
+        for (int k = 0; k < 4; k++) out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
+        rows[i] = structure(t,
+                            (C[]){text(t, r->name), text(t, r->op), text(t, r->phase), text(t, r->algorithm),
+                                  c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed), c64(t, (uint64_t)r->bytes),
+                                  LLVMConstArray2(t->i32, out, 4)},
+                            8);
+    }
+    return array(t, rows, lo->nnodes);
+}
+
+static int count_inputs(const struct graph *g)
+{
+    int n = 0;
+    for (int i = 0; i < g->nvalues; i++) n += g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
+    return n;
+}
+
+void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model)
+{
+    struct tables tb = {.cx = cx, .mod = mod, .arena = lo->arena, .lo = lo}, *t = &tb;
+    t->i8 = LLVMInt8TypeInContext(cx);
+    t->i32 = LLVMInt32TypeInContext(cx);
+    t->i64 = LLVMInt64TypeInContext(cx);
+    t->f64 = LLVMDoubleTypeInContext(cx);
+    t->ptr = LLVMPointerTypeInContext(cx, 0);
+    LLVMTypeRef kernel_type =
+        LLVMFunctionType(LLVMVoidTypeInContext(cx), (LLVMTypeRef[]){t->ptr, t->ptr, t->ptr, t->i64, t->i64}, 5, 0);
+    const struct graph *g = lo->graph;
+    int nprepares, nvalues;
+    C steps = steps_table(t, kernel_type), tensors = tensors_table(t), prepares = prepares_table(t, &nprepares);
+    C values = values_table(t, &nvalues), nodes = nodes_table(t);
+    C fields[] = {
+        c32(t, RNC_ABI_VERSION),
+        c32(t, g->train),
+        text(t, g->name),
+        text(t, lo->target->name),
+        c32(t, lo->target->feature_bits & FEATURES_CHECKED),
+        c32(t, lo->target->lanes),
+        c64(t, (uint64_t)g->batch),
+        steps,
+        c32(t, lo->nsteps),
+        tensors,
+        c32(t, t->ntensors),
+        prepares,
+        c32(t, nprepares),
+        nodes,
+        c32(t, lo->nnodes),
+        values,
+        c32(t, nvalues),
+        c32(t, count_inputs(g)),
+        c32(t, g->noutputs),
+        c64(t, g->state_bytes),
+        c64(t, g->arena_bytes),
+        c64(t, g->lower_bound_bytes),
+        c64(t, lo->scratch_bytes),
+    };
+    C init = structure(t, fields, sizeof fields / sizeof *fields);
+    C m = LLVMAddGlobal(mod, LLVMTypeOf(init), model);
+    LLVMSetInitializer(m, init);
+    LLVMSetGlobalConstant(m, 1);
+    LLVMSetAlignment(m, 64);
+}

@@ -1,0 +1,44 @@
+/* winograd_wgrad.h: the gradient by the weights of a 3×3 convolution of stride 1, by F(m×m, 3×3) transposed.
+
+   The forward convolution of one tile is Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (runtime/winograd.h). It is linear in g, so the
+   gradient by g is its transpose applied to dY: dg = Gᵀ [Σ tiles (Bᵀ d B) ⊙ (A dY Aᵀ)] G. For each of the (m+2)² points
+   the sum over tiles, for all pairs of channels, is a matrix product. */
+#ifndef RNC_GEN_WINOGRAD_WGRAD_H
+#define RNC_GEN_WINOGRAD_WGRAD_H
+
+#include "gen/conv/conv.h"
+
+/* Fused: one step does all. Split: x, then dy is transformed into the workspace, then the products take both from
+   there. */
+enum winograd_wgrad_phase { WINOGRAD_WGRAD_FUSED, WINOGRAD_WGRAD_X, WINOGRAD_WGRAD_DY, WINOGRAD_WGRAD_PRODUCT };
+enum { WINOGRAD_WGRAD_OPERANDS = 5 /* the first argument that is a prologue's operand */ };
+
+struct winograd_wgrad_params {
+    struct conv_view x, dy;
+    int64_t ih, iw, oh, ow, pad_top, pad_left;
+    int64_t m, tiles_y, tiles_x, cut_y, cut_x;
+    int64_t ic, oc; /* channels; 0 where there is no prologue */
+    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots, stored; /* op/winograd_wgrad.h */
+    int64_t slot_floats;
+    int64_t phase;           /* enum winograd_wgrad_phase */
+    struct conv_parts parts; /* of x */
+    struct gen_body pre_x, pre_dy;
+};
+
+static inline int winograd_wgrad_operands(const struct winograd_wgrad_params *p)
+{
+    return p->pre_x.noperands > p->pre_dy.noperands ? p->pre_x.noperands : p->pre_dy.noperands;
+}
+
+/* A conv2d_wgrad whose attribute `algorithm` names a Winograd tile. */
+void lower_winograd_wgrad(struct lower *lo, const struct node *n);
+
+/* Arguments: x, dy, dw (or the slots), V and D where they are in the workspace, the prologues' operands, further parts
+   of x. Pieces: (slot, group of output blocks, group of input blocks), the last varying fastest; of an operand's
+   transform (channel block, block of tiles). */
+void winograd_wgrad_emit(struct emit *e, const void *params);
+
+/* Floats of scratch. */
+int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v);
+
+#endif

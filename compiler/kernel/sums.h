@@ -1,0 +1,35 @@
+/* sums.h: per-channel sums that a kernel takes of what it has in registers (the sums at the end of a body: bn_stats,
+   bn_grad, channel_sum) go to slots, which a last step merges in order. How many slots there are follows from shapes
+   alone, since the plan gives them a place and since bits must not depend on threads.
+
+   A slot holds, for each channel block, sums_vectors vectors of v floats: [slot][vector][blocks][v]. Kernels of several
+   phases (strided gradients) have sums_slots / phases slots for each. */
+#ifndef RNC_OP_SUMS_H
+#define RNC_OP_SUMS_H
+
+#include "ir/op.h"
+
+/* channel_sum: Σ; bn_stats: the number of values, their mean and the squares' sum about it; bn_grad: Σ dy·(x − mean), Σ
+   dy. */
+enum sum_kind { SUM_PLAIN, SUM_STATS, SUM_GRAD };
+static inline enum sum_kind sum_kind(const struct op_def *op)
+{
+    return op->nouts == 1 ? SUM_PLAIN : op->noperands == 1 ? SUM_STATS : SUM_GRAD;
+}
+/* Vectors of one sum. */
+static inline int sum_width(enum sum_kind kind) { return kind == SUM_STATS ? 3 : kind == SUM_GRAD ? 2 : 1; }
+
+/* Vectors of a slot for one channel block; 0: the node's body has no sums. */
+int sums_vectors(const struct node *n);
+
+/* Row chunks of one image that a direct convolution may be cut into for the sake of parallel work. */
+int64_t sums_chunks(int64_t batch);
+
+/* How many slots a node's kernels may use: of a convolution by the algorithm that its weights' layout names. */
+int64_t sums_slots(const struct node *n, int lanes);
+
+/* Bytes of a node's workspace: the operator's own, then (at a multiple of 64) the slots. */
+size_t sums_offset(const struct node *n, int lanes);
+size_t sums_workspace(const struct node *n, int lanes);
+
+#endif

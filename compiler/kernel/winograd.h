@@ -1,0 +1,174 @@
+/* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the operators' workspace callbacks
+   and gen/ must agree, and since neither the code nor its bits may depend on the machine's threads. */
+#ifndef RNC_OP_WINOGRAD_H
+#define RNC_OP_WINOGRAD_H
+
+#include <stdbool.h>
+#include <string.h>
+#include "base/checked.h"
+#include "ir/graph.h"
+#include "ir/op.h"
+
+struct winograd_plan {
+    int64_t m, tiles_y, tiles_x; /* output tile; tiles of an image */
+    int64_t stride, tile;        /* of the convolution; samples and points a side: m + 2, of stride 2 2m + 1 */
+    int64_t icb, ocb;            /* input and output channel blocks */
+    int64_t block, blocks;       /* tiles of a block; blocks of the whole batch */
+    int64_t ov, tw;              /* register blocking: output vectors × tiles, the widest group */
+    int64_t wide;                /* groups of tw tiles in a block; those after them have tw − 1 */
+    bool split;                  /* V and M go through the workspace, for all tiles at once: the only block */
+    int64_t cut_y, cut_x; /* split: how many of the last points the last row or column of tiles has no need for, see
+                             struct winograd_kinds */
+    int64_t row; /* tiles of a vector in V and M: the block, and room for what the last group of tiles has beyond a
+                    kind's end */
+    int64_t point_v, point_m; /* floats of V and M for one point */
+};
+
+/* Tiles of an image, by where its edges cut them: at the right alone, nowhere, below alone, at both. The point ∞, the
+   last one, has a part in a tile's last row or column alone, so that tiles that are cut there need no products for it;
+   nor, of stride 2, for the odd samples that are points in front of it and belong to what is cut off. Where V and M
+   hold a whole batch, all images' tiles of a kind lie together, in this order: those that a point is for are
+   neighbours. */
+struct winograd_kinds {
+    int64_t right, whole, below, corner;
+};
+
+static inline struct winograd_kinds winograd_kinds(int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
+{
+    int64_t below = cut_y > 0, right = cut_x > 0, y = tiles_y - below, x = tiles_x - right;
+    return (struct winograd_kinds){y * right, y * x, below * x, below * right};
+}
+
+/* Points of an image's tiles of N × N, each for the tiles that need it. */
+static inline int64_t winograd_points(int64_t n, int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
+{
+    struct winograd_kinds k = winograd_kinds(tiles_y, tiles_x, cut_y, cut_x);
+    return n * n * k.whole + n * (n - cut_x) * k.right + n * (n - cut_y) * k.below +
+           (n - cut_y) * (n - cut_x) * k.corner;
+}
+
+/* Products for a pair of channels, over all images. */
+static inline int64_t winograd_products(const struct winograd_plan *p, int64_t images)
+{
+    return images * winograd_points(p->tile, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
+}
+
+/* The layout of a convolution's transformed weights. */
+static inline enum layout winograd_layout(const struct node *n)
+{
+    bool dgrad = strcmp(n->op->name, "conv2d_dgrad") == 0;
+    return dgrad                                          ? LAYOUT_WINOGRAD_T
+           : op_tile(n) && node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S
+                                                          : LAYOUT_WINOGRAD;
+}
+
+/* F(m×m, 3×3) computes a convolution of STRIDE, 1 or 2, with 3×3 taps; pads beyond 2 would leave dgrad a negative one.
+ */
+static inline bool winograd_legal(const struct type *w, const int64_t *stride, int64_t its, const int64_t *pad,
+                                  const int64_t *dilation, int64_t groups)
+{
+    for (int i = 0; i < 4; i++)
+        if (pad[i] > 2) return false;
+    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == its && stride[1] == its && dilation[0] == 1 &&
+           dilation[1] == 1 && groups == 1;
+}
+
+/* Channels of a sum in sequence; longer ones are sums of such sums. */
+enum { WINOGRAD_SUM = 256 };
+
+enum {
+    WINOGRAD_L2 = 5 << 18,
+    WINOGRAD_V = 512 << 10,
+    WINOGRAD_WEIGHTS = 3 << 20,
+    WINOGRAD_WORKSPACE = 64 << 20,
+    WINOGRAD_PIECES = 12
+};
+
+/* Bytes of transformed weights that a training step has at a time: a share of a third-level cache. */
+enum { WINOGRAD_CHUNK = 8 << 20 };
+
+/* Tiles of a piece of the split transforms: enough work to be worth handing out, pieces enough to go round. */
+enum { WINOGRAD_PIECE_VECTORS = 128, WINOGRAD_MIN_PIECES = 16 };
+
+static inline int64_t winograd_piece(const struct winograd_plan *p)
+{
+    return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_PIECES), div_up(WINOGRAD_PIECE_VECTORS, p->icb)));
+}
+
+/* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
+static inline int64_t winograd_point(int64_t vectors, int lanes) { return (vectors | 1) * lanes; }
+
+static inline int64_t winograd_cut(int64_t size, int64_t m, int64_t stride)
+{
+    int64_t beyond = round_up(size, m) - size;
+    return !beyond ? 0 : stride == 2 ? 1 + beyond : 1;
+}
+
+/* X: what is read, Y: what is written, both [N, C, H, W]. */
+static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int64_t stride,
+                                                 int lanes)
+{
+    struct winograd_plan p = {.m = m,
+                              .stride = stride,
+                              .tile = stride == 2 ? 2 * m + 1 : m + 2,
+                              .tiles_y = div_up(y->dim[2], m),
+                              .tiles_x = div_up(y->dim[3], m)};
+    p.icb = div_up(x->dim[1], lanes);
+    p.ocb = div_up(y->dim[1], lanes);
+    p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
+    int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov,
+            tiles = p.tiles_y * p.tiles_x * x->dim[0], points = p.tile * p.tile;
+    int64_t vector = points * p.icb * lanes * 4, weights = (m + 2) * (m + 2) * p.icb * p.ocb * lanes * lanes *
+                                                           4; /* bytes of V for one tile, of the weights */
+    /* fused: weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V
+       leaves room for */
+    int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_V / vector);
+    int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
+    p.tw = min_i64(most, div_up(tiles, groups));
+    p.block = groups * p.tw;
+    p.blocks = div_up(tiles, p.block);
+    p.wide = groups;
+    /* split: where there are too few blocks to go round, or the weights are too large to be read again for every block
+     */
+    int64_t through = points * (p.icb + p.ocb) * lanes * 4 * tiles;
+    p.split = p.blocks < WINOGRAD_PIECES || (weights > WINOGRAD_WEIGHTS && through <= WINOGRAD_WORKSPACE);
+    if (p.split) {
+        groups = div_up(tiles, most);
+        p.block = tiles;
+        p.blocks = 1;
+        p.tw = div_up(tiles, groups);
+        p.wide = groups - (groups * p.tw - tiles);
+        p.cut_y = winograd_cut(y->dim[2], m, stride);
+        p.cut_x = winograd_cut(y->dim[3], m, stride);
+    }
+    p.row = p.block + (p.cut_y || p.cut_x ? p.tw - 1 : 0);
+    p.point_v = winograd_point(p.icb * p.row, lanes);
+    p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.row, lanes);
+    return p;
+}
+
+/* In a training step, where weights are transformed anew for a single use, a split convolution reads packed ones
+   (LAYOUT_WEIGHT) and transforms those of some output blocks at a time, which the products then find in the cache. */
+static inline bool winograd_transforms(const struct node *n)
+{
+    return op_tile(n) && n->in[1]->type.layout == LAYOUT_WEIGHT;
+}
+
+/* Output blocks that are transformed at a time: whole register groups, equal shares of all. */
+static inline int64_t winograd_chunk(const struct winograd_plan *p, int lanes)
+{
+    int64_t groups = p->ocb / p->ov, bytes = p->tile * p->tile * p->icb * lanes * lanes * 4 * p->ov,
+            chunk = max_i64(1, min_i64(groups, WINOGRAD_CHUNK / bytes));
+    while (groups % chunk) chunk--;
+    return chunk * p->ov;
+}
+
+/* Floats of the workspace: V, M, and a chunk of transformed weights, each at a whole number of lines. */
+static inline int64_t winograd_v_floats(const struct winograd_plan *p) { return p->tile * p->tile * p->point_v; }
+static inline int64_t winograd_m_floats(const struct winograd_plan *p) { return p->tile * p->tile * p->point_m; }
+static inline int64_t winograd_chunk_floats(const struct winograd_plan *p, int lanes)
+{
+    return winograd_chunk(p, lanes) * p->tile * p->tile * p->icb * lanes * lanes;
+}
+
+#endif

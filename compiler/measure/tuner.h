@@ -1,0 +1,78 @@
+/* tuner.h: measures what the algorithms of each convolution cost on this CPU, within a time, and remembers it. A source
+   of costs for the pass `algorithm` beside its analytic model; only the nodes' attribute `algorithm` comes of it, which
+   stands in the graph's text. One thread is measured, whatever the machine has: how many threads there will be is never
+   an input. */
+#ifndef RNC_GEN_TUNER_H
+#define RNC_GEN_TUNER_H
+
+#include "gen/module/cache.h"
+#include "pass/pass.h"
+
+/* How a candidate, the planned graph of one convolution, is compiled and run, and what time it is: tuner_host, or a
+   test's own. */
+struct tuner_machine {
+    double (*now)(void *ctx);                                                   /* seconds */
+    void *(*compile)(void *ctx, const struct graph *g, const struct target *t); /* NULL: it cannot be */
+    double (*run)(
+        void *ctx, void *code,
+        double until); /* the seconds of one run on random data; less than 0: it would not have ended by then */
+    void (*release)(void *ctx, void *code);
+    void *ctx;
+};
+extern const struct tuner_machine tuner_host; /* gen/tuner_run.c */
+/* Can this process run T's code? */
+bool tuner_runs(const struct target *t);
+
+struct tuner_options {
+    struct target target; /* from gen_target_init */
+    double
+        seconds; /* so long it may measure at most, over all graphs, compilation included; 0: what is known must do */
+    const char *dir;                     /* the folder of its tables, that of the cache; NULL: nothing is kept */
+    const struct tuner_machine *machine; /* NULL: tuner_host */
+};
+struct tuner_stats {
+    int known, measured, left;
+    double seconds;
+}; /* distinct convolutions with a choice; left: to the model, for want of time */
+struct tuner;
+
+struct tuner *tuner_new(struct arena *a, const struct tuner_options *o);
+/* For pass_context.cost. The costliest convolutions (by the model, times how often they occur) are measured first; a
+   convolution counts when all that is allowed for it was measured, in turn, several times each, of which the least
+   counts. */
+struct algorithm_cost tuner_cost(struct tuner *t);
+struct tuner_stats tuner_stats(const struct tuner *t);
+
+/* ---- the tables: what was learnt, a text file for each kind of CPU and target, beside the compiled models
+   (gen/tuner_table.c) */
+
+/* Seconds by key and name of the algorithm. */
+struct tuner_table {
+    struct arena *arena;
+    struct strmap rows;
+};
+enum { TUNER_MOST = 32 }; /* algorithms of a row */
+struct tuner_row {
+    int count;
+    const char *name[TUNER_MOST];
+    double seconds[TUNER_MOST];
+};
+
+void tuner_table_init(struct tuner_table *t, struct arena *a);
+void tuner_table_set(struct tuner_table *t, const char *key, const char *algorithm, double seconds);
+double tuner_table_get(const struct tuner_table *t, const char *key,
+                       const char *algorithm); /* less than 0: not known */
+/* Adds what the file of DIR holds for target T as this rnc compiles for it; what T has already stays. A file that is
+   not exactly as it was written, that others may write to, or that another build has written, counts as none. */
+void tuner_table_read(struct tuner_table *table, const char *dir, const struct target *t);
+/* Writes T's rows and, of the rows that are in the file by now, the others. Two processes may do so at once. */
+void tuner_table_write(struct tuner_table *table, const char *dir, const struct target *t);
+
+/* All tables of the folder: of how many CPUs, how many convolutions, how many bytes; with REMOVE they go. */
+struct tuner_usage {
+    int tables, rows;
+    uint64_t bytes;
+};
+struct tuner_usage tuner_usage(struct cache *c, bool remove);
+
+#endif

@@ -1,0 +1,164 @@
+/* precision.c: images and their gradients are stored as bf16 where all who make and read them can; sums, bodies,
+   parameters, their gradients and what the caller gets stay fp32. A value that one of its neighbours needs in fp32 is
+   fp32: no conversions are inserted, but for the caller's image where a stem is faster with a copy of it in bf16. */
+#include "pass/passes.h"
+
+#include <string.h>
+#include "ir/op.h"
+#include "kernel/parts.h"
+
+struct precision {
+    struct graph *g;
+    bool *fixed;                   /* by id: an output, a new state, a weight or what is made of weights alone */
+    const char *blocker[64];       /* operators that keep images in fp32, each once */
+    int nblockers, images, narrow; /* an image: of rank 4, an activation or its gradient */
+    int inputs;                    /* read as bf16 copies */
+    size_t before, after;          /* bytes of all images */
+};
+
+/* Weights, their gradients and what is computed of these element by element have the rank of an image, but are none. */
+static void mark_weights(struct precision *p)
+{
+    for (int i = 0; i < p->g->nvalues; i++) p->fixed[i] = p->g->values[i]->kind != VALUE_NODE;
+    GRAPH_EACH(p->g, n)
+    {
+        bool weights = n->prepare || n->op->family == KERNEL_WGRAD,
+             rearranges = n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE;
+        for (int i = 0; i < n->nin && rearranges; i++) {
+            const struct value *v = n->in[i];
+            weights |= v && v->type.rank == 4 && p->fixed[v->id] && v->kind != VALUE_INPUT && v->kind != VALUE_TARGET;
+        }
+        for (int i = 0; i < n->nout && weights; i++) p->fixed[n->out[i]->id] = true;
+    }
+}
+
+/* What the caller gets, and what replaces a state. */
+static void mark_borders(struct precision *p)
+{
+    for (int i = 0; i < p->g->noutputs; i++) p->fixed[p->g->outputs[i].value->id] = true;
+    for (int i = 0; i < p->g->nupdates; i++) p->fixed[p->g->updates[i].value->id] = true;
+}
+
+static void blame(struct precision *p, const struct op_def *op)
+{
+    for (int i = 0; i < p->nblockers; i++)
+        if (p->blocker[i] == op->name) return;
+    if (p->nblockers < (int)(sizeof p->blocker / sizeof p->blocker[0])) p->blocker[p->nblockers++] = op->name;
+}
+
+static bool can_be_narrow(struct precision *p, const struct uses *u, const struct value *v)
+{
+    bool ok = op_bf16(v->def->op);
+    if (!ok) blame(p, v->def->op);
+    for (int k = u->start[v->id]; k < u->start[v->id + 1]; k++) {
+        const struct op_def *reader = u->item[k].node->op;
+        if (op_bf16(reader)) continue;
+        blame(p, reader);
+        ok = false;
+    }
+    return ok;
+}
+
+static void choose(struct precision *p, const struct uses *u, struct value *v)
+{
+    p->images++;
+    p->before += type_bytes(&v->type);
+    if (can_be_narrow(p, u, v)) v->type.dtype = DT_BF16;
+}
+
+/* What a convolution reads in parts is of one type. */
+static void make_parts_alike(struct graph *g)
+{
+    const struct value *part[MAX_PARTS];
+    for (bool changed = true; changed;) {
+        changed = false;
+        GRAPH_EACH(g, n)
+        {
+            bool wide = false;
+            int count = parts_of(n, part);
+            for (int i = 0; i < count && count > 1; i++) wide |= part[i]->type.dtype == DT_F32;
+            for (int i = 0; i < count && wide; i++) {
+                changed |= part[i]->type.dtype == DT_BF16;
+                if (part[i]->type.dtype == DT_BF16) g->values[part[i]->id]->type.dtype = DT_F32;
+            }
+        }
+    }
+}
+
+/* V in bf16, by a node before BEFORE. */
+static struct value *narrow_copy(struct graph *g, struct value *v, struct node *before)
+{
+    struct node *n = graph_node(g, before, op_find("pointwise"), &v, 1, 1);
+    n->nanchor = 0;
+    n->body = ARENA_NEW(g->arena, struct body);
+    *n->body = (struct body){.nout = 1, .out = {{BODY_OPERAND, 0}}};
+    n->out[0]->type = v->type;
+    n->out[0]->type.dtype = DT_BF16;
+    value_rename(g, n->out[0], graph_fresh_name(g, arena_printf(g->arena, "%s.bf16", v->name)));
+    return n->out[0];
+}
+
+/* The caller's image, where a stem's other operand or result is bf16 too and its products are faster so: one copy for
+   all that read it. Of a gradient, pairs are of pixels. */
+static void narrow_stems(struct precision *p, const struct target *t)
+{
+    struct value **copy = ARENA_ARRAY(p->g->arena, struct value *, p->g->nvalues + 1);
+    GRAPH_EACH(p->g, n)
+    {
+        struct value *x = n->nin ? n->in[0] : NULL;
+        if (!x || !stem_takes_pairs(n, x, t)) continue;
+        const struct type *other = node_is(n, "conv2d") ? &n->out[0]->type : &n->in[1]->type;
+        if (other->dtype != DT_BF16 || (!node_is(n, "conv2d") && other->dim[3] == 1)) continue;
+        if (!copy[x->id]) {
+            copy[x->id] = narrow_copy(p->g, x, n);
+            p->inputs++;
+        }
+        n->in[0] = copy[x->id];
+    }
+}
+
+static void summarise(const struct precision *p, struct buf *summary)
+{
+    bool small = p->before < 1 << 20;
+    const double unit = small ? 1024 : 1024.0 * 1024;
+    buf_printf(summary, "%d of %d activations and gradients are bf16", p->narrow, p->images);
+    if (p->inputs) buf_printf(summary, ", %d input%s too", p->inputs, p->inputs == 1 ? "" : "s");
+    buf_printf(summary, ": %.1f %s instead of %.1f", (double)p->after / unit, small ? "KiB" : "MiB",
+               (double)p->before / unit);
+    for (int i = 0; i < p->nblockers; i++) {
+        if (summary->len > 90) {
+            buf_puts(summary, ", …");
+            break;
+        }
+        buf_printf(summary, "%s%s", i ? ", " : "; fp32 for ", p->blocker[i]);
+    }
+}
+
+static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
+{
+    if (c->dtype != DT_BF16) {
+        buf_puts(summary, "all in fp32");
+        return true;
+    }
+    struct precision p = {.g = g, .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1)};
+    const struct uses u = uses_of(g, g->arena);
+    mark_weights(&p);
+    mark_borders(&p);
+    bool *image = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
+    for (int i = 0; i < g->nvalues; i++) {
+        struct value *v = g->values[i];
+        image[i] = v->kind == VALUE_NODE && v->def && v->type.rank == 4 && v->type.dtype == DT_F32 && !p.fixed[i];
+        if (image[i]) choose(&p, &u, v);
+    }
+    make_parts_alike(g);
+    for (int i = 0; i < g->nvalues; i++) {
+        if (!image[i]) continue;
+        p.narrow += g->values[i]->type.dtype == DT_BF16;
+        p.after += type_bytes(&g->values[i]->type);
+    }
+    narrow_stems(&p, &c->target);
+    summarise(&p, summary);
+    return true;
+}
+
+const struct pass pass_precision = {"precision", "--dtype bf16: store images and their gradients as bf16", run};

@@ -1,0 +1,349 @@
+/* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order,
+   tidied (what is cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule
+   that always takes the ready node which frees the most. A state is replaced after all other nodes have read it: those
+   orders are edges (deps_of). */
+#include "pass/passes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/checked.h"
+#include "ir/op.h"
+
+struct schedule {
+    struct graph *g;
+    struct arena *arena;
+    struct deps deps;
+    size_t *bytes;   /* by value id: of the arena, 0 for what lies elsewhere */
+    int *uses;       /* by value id: nodes that read it (each once) and outputs */
+    int (*reads)[2]; /* the storages read, each once: start and count by node, into read_ids */
+    int *read_ids;
+    int *root; /* by value id: what a view is a view of, or itself */
+};
+
+/* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as
+   pass/plan.c does */
+
+static void collect_reads(struct schedule *s, struct node *n, int *count)
+{
+    s->reads[n->index][0] = *count;
+    for (int i = 0; i < n->nin; i++) {
+        if (!n->in[i]) continue;
+        bool again = false;
+        int id = s->root[n->in[i]->id];
+        for (int k = s->reads[n->index][0]; k < *count; k++) again |= s->read_ids[k] == id;
+        if (!again) {
+            s->read_ids[(*count)++] = id;
+            s->uses[id]++;
+        }
+    }
+    s->reads[n->index][1] = *count - s->reads[n->index][0];
+}
+
+static void measure(struct schedule *s)
+{
+    int total = 0, count = 0;
+    GRAPH_EACH(s->g, n) total += n->nin;
+    s->bytes = ARENA_ARRAY(s->arena, size_t, s->g->nvalues + 1);
+    s->uses = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    s->reads = arena_array(s->arena, (size_t)s->deps.count + 1, sizeof *s->reads);
+    s->read_ids = ARENA_ARRAY(s->arena, int, total + 1);
+    s->root = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    for (int i = 0; i < s->g->nvalues; i++) s->root[i] = i;
+    GRAPH_EACH(s->g, n)
+    {
+        collect_reads(s, n, &count);
+        if (plan_is_view(n)) {
+            s->root[n->out[0]->id] = s->root[n->in[0]->id];
+            continue;
+        }
+        for (int i = 0; i < n->nout; i++)
+            if (!n->prepare) s->bytes[n->out[i]->id] = (size_t)round_up((int64_t)type_bytes(&n->out[i]->type), 64);
+    }
+    for (int i = 0; i < s->g->nupdates; i++) s->bytes[s->g->updates[i].value->id] = 0; /* lie in the state */
+    for (int i = 0; i < s->g->noutputs; i++) s->bytes[s->g->outputs[i].value->id] = 0; /* in the caller's buffer */
+}
+
+static size_t made_by(const struct schedule *s, const struct node *n)
+{
+    size_t sum = 0;
+    for (int i = 0; i < n->nout; i++) sum += s->bytes[n->out[i]->id];
+    return sum;
+}
+
+/* Bytes that are dead once N has run: operands read for the last time, results that nobody reads (workspaces). */
+static size_t freed_by(const struct schedule *s, const struct node *n, const int *left)
+{
+    size_t sum = 0;
+    const int *r = s->reads[n->index];
+    for (int i = 0; i < r[1]; i++)
+        if (left[s->read_ids[r[0] + i]] == 1) sum += s->bytes[s->read_ids[r[0] + i]];
+    for (int i = 0; i < n->nout; i++)
+        if (!left[s->root[n->out[i]->id]]) sum += s->bytes[n->out[i]->id];
+    return sum;
+}
+
+/* Bytes of results that overwrite an operand in its last read. */
+static size_t taken_over(const struct schedule *s, const struct node *n, const int *left)
+{
+    size_t sum = 0;
+    int taken[MAX_OUTS], ntaken = 0;
+    for (int r = 0; r < n->nout; r++) {
+        size_t bytes = s->bytes[n->out[r]->id];
+        for (int i = plan_elementwise_from(n); bytes && i < n->nin; i++) {
+            if (!n->in[i] || plan_reads_ahead(n, i) || !type_equal(&n->in[i]->type, &n->out[r]->type)) continue;
+            int id = s->root[n->in[i]->id];
+            bool free = left[id] == 1 && s->bytes[id] == bytes;
+            for (int k = 0; k < ntaken; k++) free = free && taken[k] != id;
+            for (int k = 0; k < n->nanchor && n->op->family == KERNEL_CONV; k++)
+                free = free && (!n->in[k] || s->root[n->in[k]->id] != id);
+            if (!free) continue;
+            taken[ntaken++] = id;
+            sum += bytes;
+            break;
+        }
+    }
+    return sum;
+}
+
+/* N has run, or (BY 1) has not yet. */
+static void count_reads(const struct schedule *s, const struct node *n, int *left, int by)
+{
+    const int *r = s->reads[n->index];
+    for (int i = 0; i < r[1]; i++) left[s->read_ids[r[0] + i]] += by;
+}
+
+static int *fresh_counts(const struct schedule *s)
+{
+    int *left = ARENA_ARRAY(s->arena, int, s->g->nvalues + 1);
+    memcpy(left, s->uses, (size_t)s->g->nvalues * sizeof *left);
+    return left;
+}
+
+/* What an order takes: at its worst moment; of those that are equal there, over all moments. */
+struct need {
+    size_t peak;
+    double sum;
+};
+
+static bool less(const struct need *a, const struct need *b)
+{
+    return a->peak != b->peak ? a->peak < b->peak : a->sum < b->sum;
+}
+
+/* The COUNT nodes of ORDER run, before which LIVE bytes are live. */
+static struct need run_nodes(const struct schedule *s, const int *order, int count, int *left, size_t *live)
+{
+    struct need r = {0};
+    for (int i = 0; i < count; i++) {
+        const struct node *n = s->deps.node[order[i]];
+        *live += made_by(s, n);
+        size_t over = taken_over(s, n, left);
+        if (*live - over > r.peak) r.peak = *live - over;
+        *live -= freed_by(s, n, left);
+        r.sum += (double)*live;
+        count_reads(s, n, left, -1);
+    }
+    return r;
+}
+
+static struct need need_of(const struct schedule *s, const int *order)
+{
+    size_t live = 0;
+    return run_nodes(s, order, s->deps.count, fresh_counts(s), &live);
+}
+
+/* ---- candidates */
+
+struct ready {
+    int *item, count, *missing;
+};
+
+static void release(const struct schedule *s, struct ready *r, int done)
+{
+    for (int k = s->deps.succ_start[done]; k < s->deps.succ_start[done + 1]; k++)
+        if (!--r->missing[s->deps.succ[k]]) r->item[r->count++] = s->deps.succ[k];
+}
+
+static struct ready first_ready(const struct schedule *s)
+{
+    int n = s->deps.count;
+    struct ready r = {ARENA_ARRAY(s->arena, int, n + 1), 0, ARENA_ARRAY(s->arena, int, n + 1)};
+    for (int i = 0; i < n; i++) {
+        r.missing[i] = s->deps.start[i + 1] - s->deps.start[i];
+        if (!r.missing[i]) r.item[r.count++] = i;
+    }
+    return r;
+}
+
+/* Which of two ready nodes goes first: one that leaves less memory than before, of such the one that needs least while
+   it runs; else the one that adds least. */
+struct choice {
+    int64_t cost, made;
+    int node;
+};
+
+static bool sooner(const struct choice *a, const struct choice *b)
+{
+    bool frees = a->cost < 0 && b->cost < 0;
+    int64_t x = frees ? a->made : a->cost, y = frees ? b->made : b->cost;
+    if (frees && x == y) x = a->cost, y = b->cost;
+    return x != y ? x < y : a->node < b->node;
+}
+
+/* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order
+   (SLACK 0) or the one that costs least among those within SLACK places of it. */
+static int *greedy(const struct schedule *s, int slack)
+{
+    struct ready r = first_ready(s);
+    int *order = ARENA_ARRAY(s->arena, int, s->deps.count + 1), *left = fresh_counts(s);
+    for (int done = 0; r.count; done++) {
+        int best = 0, first = r.item[0];
+        for (int i = 1; i < r.count; i++) first = r.item[i] < first ? r.item[i] : first;
+        struct choice least = {.cost = INT64_MAX};
+        for (int i = 0; i < r.count; i++) {
+            const struct node *n = s->deps.node[r.item[i]];
+            struct choice c = {.made = (int64_t)made_by(s, n), .node = r.item[i]};
+            c.cost = c.made - (int64_t)freed_by(s, n, left);
+            if ((c.cost >= 0 && r.item[i] > first + slack) || !sooner(&c, &least)) continue;
+            best = i;
+            least = c;
+        }
+        int node = r.item[best];
+        r.item[best] = r.item[--r.count];
+        order[done] = node;
+        count_reads(s, s->deps.node[node], left, -1);
+        release(s, &r, node);
+    }
+    return order;
+}
+
+static void visit(const struct schedule *s, int node, bool *done, int *order, int *count)
+{
+    if (done[node]) return;
+    done[node] = true;
+    for (int k = s->deps.start[node]; k < s->deps.start[node + 1]; k++) visit(s, s->deps.pred[k], done, order, count);
+    order[(*count)++] = node;
+}
+
+/* The given order with every node as late as its first reader allows: nodes without readers stay, what they need comes
+   before them. */
+static int *demand(const struct schedule *s)
+{
+    int n = s->deps.count, count = 0;
+    int *order = ARENA_ARRAY(s->arena, int, n + 1);
+    bool *done = ARENA_ARRAY(s->arena, bool, n + 1), *wanted = ARENA_ARRAY(s->arena, bool, n + 1);
+    for (int i = 0; i < n; i++) wanted[i] = s->deps.succ_start[i] < s->deps.succ_start[i + 1];
+    for (int i = 0; i < n; i++) {
+        size_t grows = made_by(s, s->deps.node[i]), reads = 0;
+        for (int k = 0; k < s->reads[i][1]; k++) reads += s->bytes[s->read_ids[s->reads[i][0] + k]];
+        bool small = grows <= reads; /* frees more than it costs, perhaps: early is no worse */
+        if (!wanted[i] || small) visit(s, i, done, order, &count);
+    }
+    for (int i = 0; i < n; i++) visit(s, i, done, order, &count);
+    return order;
+}
+
+/* ---- sinking: what no candidate finds, because a node that costs much has to go before one that costs little. The
+   gradient of a layer with large weights waits for them to have been read, by way of a transformed copy that is larger
+   still: first the copy and its reader, then the gradient, and never both are live. */
+
+enum { WINDOW = 12, SMALL = 128 /* of the peak: a node that makes less is not worth a trial */ };
+
+/* Must B follow A: does it read what A makes, or replace what A reads? */
+static bool must_follow(const struct schedule *s, int a, int b)
+{
+    for (int k = s->deps.succ_start[a]; k < s->deps.succ_start[a + 1]; k++)
+        if (s->deps.succ[k] == b) return true;
+    return false;
+}
+
+/* FROM, COUNT nodes, with the first one and all that must follow it behind the next LAST of them. */
+static void sunk(const struct schedule *s, const int *from, int count, int last, int *to)
+{
+    bool follows[WINDOW] = {true};
+    int n = 0;
+    for (int i = 1; i <= last; i++) {
+        for (int k = 0; k < i; k++) follows[i] = follows[i] || (follows[k] && must_follow(s, from[k], from[i]));
+        if (!follows[i]) to[n++] = from[i];
+    }
+    for (int i = 0; i <= last; i++)
+        if (follows[i]) to[n++] = from[i];
+    for (int i = last + 1; i < count; i++) to[n++] = from[i];
+}
+
+static struct need trial(const struct schedule *s, const int *order, int count, int *left, size_t live)
+{
+    struct need need = run_nodes(s, order, count, left, &live);
+    for (int i = 0; i < count; i++) count_reads(s, s->deps.node[order[i]], left, 1);
+    return need;
+}
+
+/* Every node goes as far down within a window as lowers that window's peak most: outside it nothing changes. */
+static void sink(const struct schedule *s, int *order, size_t peak)
+{
+    int *left = fresh_counts(s);
+    size_t live = 0;
+    for (int i = 0; i < s->deps.count; i++) {
+        int count = s->deps.count - i < WINDOW ? s->deps.count - i : WINDOW, best[WINDOW];
+        if (made_by(s, s->deps.node[order[i]]) >= peak / SMALL) {
+            struct need least = trial(s, order + i, count, left, live);
+            memcpy(best, order + i, (size_t)count * sizeof *best);
+            for (int last = 1; last < count; last++) {
+                int moved[WINDOW];
+                sunk(s, order + i, count, last, moved);
+                struct need need = trial(s, moved, count, left, live);
+                if (need.peak >= least.peak) continue;
+                least = need;
+                memcpy(best, moved, (size_t)count * sizeof *best);
+            }
+            memcpy(order + i, best, (size_t)count * sizeof *best);
+        }
+        run_nodes(s, order + i, 1, left, &live);
+    }
+}
+
+/* ORDER seen as the given order: GREEDY's hoisting on top of another candidate. */
+static void adopt(struct schedule *s, const int *order)
+{
+    struct node **nodes = ARENA_ARRAY(s->arena, struct node *, s->deps.count + 1);
+    for (int i = 0; i < s->deps.count; i++) nodes[i] = s->deps.node[order[i]];
+    graph_reorder(s->g, nodes, s->deps.count);
+    s->deps = deps_of(s->g, s->arena);
+    measure(s);
+}
+
+static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
+{
+    (void)c;
+    if (!graph_sort(g)) { /* puts updates behind the other readers of their states */
+        diag_error(c->diags, (struct span){0}, "no order of the nodes replaces every state after its last reader");
+        return false;
+    }
+    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, g->arena)};
+    measure(&s);
+    int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
+    for (int i = 0; i < s.deps.count; i++) given[i] = i;
+    struct need before = need_of(&s, given), least = before;
+    const int slacks[] = {0, 2, 8, 1 << 20};
+    for (int round = 0; round < 2; round++) {
+        int *best = NULL;
+        for (int k = -1; k < 4; k++) {
+            int *order = k < 0 ? demand(&s) : greedy(&s, slacks[k]);
+            struct need need = need_of(&s, order);
+            if (!less(&need, &least)) continue;
+            best = order;
+            least = need;
+        }
+        if (!best) break;
+        adopt(&s, best);
+    }
+    for (int i = 0; i < s.deps.count; i++) given[i] = i;
+    sink(&s, given, least.peak);
+    least = need_of(&s, given);
+    adopt(&s, given);
+    buf_printf(summary, "%.2f MiB live at the peak, %.2f MiB in the given order", (double)least.peak / 1048576,
+               (double)before.peak / 1048576);
+    return true;
+}
+
+const struct pass pass_schedule = {"schedule", "order the nodes for the least live memory", run};

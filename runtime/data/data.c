@@ -1,0 +1,468 @@
+/* data.c: recognises what lies at a path, and describes it. The readers are in data_binary.c and data_folder.c. */
+#include "runtime/data/data.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "runtime/data/data_parts.h"
+#include "runtime/io/image.h"
+
+enum { HOLD_OUT = 10, MEASURED_FILES = 500 };
+
+char *rnc_path_join(const char *dir, const char *name)
+{
+    size_t length = strlen(dir), size = length + strlen(name) + 2;
+    char *p = malloc(size);
+    if (p) snprintf(p, size, "%s%s%s", dir, length > 0 && dir[length - 1] == '/' ? "" : "/", name);
+    return p;
+}
+
+bool rnc_data_no_memory(const char *what, struct rnc_status *s)
+{
+    return rnc_fail(s, RNC_ENV, "no memory for the data of %s", what);
+}
+
+static void free_classes(struct rnc_data *d)
+{
+    for (int64_t k = 0; d->classes && k < d->nclasses; k++) free(d->classes[k]);
+    free(d->classes);
+    d->classes = NULL;
+}
+
+bool rnc_data_set_classes(struct rnc_data *d, const char *const *names, int64_t n, struct rnc_status *s)
+{
+    free_classes(d);
+    d->classes = calloc((size_t)n + 1, sizeof *d->classes);
+    if (!d->classes) return rnc_data_no_memory("class names", s);
+    d->nclasses = n;
+    for (int64_t k = 0; k < n; k++)
+        if (!(d->classes[k] = strdup(names[k]))) return rnc_data_no_memory("class names", s);
+    return true;
+}
+
+static void dataset_close(struct rnc_dataset *p)
+{
+    for (int64_t k = 0; p->files && k < p->count; k++) free(p->files[k]);
+    for (int64_t k = 0; p->masks && k <= p->count; k++) free(p->masks[k]);
+    free(p->files);
+    free(p->masks);
+    free(p->labels);
+    free(p->name);
+    free(p->owned);
+    *p = (struct rnc_dataset){0};
+}
+
+void rnc_data_close(struct rnc_data *d)
+{
+    dataset_close(&d->train);
+    dataset_close(&d->val);
+    free_classes(d);
+    *d = (struct rnc_data){0};
+}
+
+/* ---- one folder or file */
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The first of the CANDIDATES (NULL-terminated) that is in DIR, as a path; NULL when there is none. */
+static char *first_in(const char *dir, const char *const *candidates, bool folder)
+{
+    for (; *candidates; candidates++) {
+        char *p = rnc_path_join(dir, *candidates);
+        if (p && (folder ? is_folder(p) : is_file(p))) return p;
+        free(p);
+    }
+    return NULL;
+}
+
+/* MNIST's names: <part>-images-idx3-ubyte, with .gz or without, with a dot for the second hyphen in some copies. */
+static char *idx_name(const char *dir, const char *part, bool labels)
+{
+    static const char *const endings[] = {"-ubyte", "-ubyte.gz"};
+    char name[4][64];
+    const char *list[5] = {0};
+    for (int k = 0; k < 4; k++) {
+        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", part, labels ? "labels" : "images", k < 2 ? '-' : '.',
+                 labels ? 1 : 3, endings[k % 2]);
+        list[k] = name[k];
+    }
+    return first_in(dir, list, false);
+}
+
+/* *FOUND: there are images of that part. */
+static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *dir, const char *const *names,
+                     bool *found, struct rnc_status *s)
+{
+    *found = false;
+    for (; *names; names++) {
+        char *images = idx_name(dir, *names, false), *labels = idx_name(dir, *names, true);
+        bool ok = true;
+        *found = images != NULL;
+        if (images && !labels)
+            ok = rnc_fail(s, RNC_USER, "%s has no labels beside it: %s-labels-idx1-ubyte.gz was expected", images,
+                          *names);
+        else if (images) ok = rnc_idx_files(d, part, images, labels, s);
+        free(images);
+        free(labels);
+        if (*found) return ok;
+    }
+    return true;
+}
+
+static bool idx_folder(struct rnc_data *d, const char *path, bool *found, struct rnc_status *s)
+{
+    static const char *const train[] = {"train", NULL}, *const val[] = {"t10k", "test", "val", NULL};
+    bool found_val = false;
+    if (!idx_part(d, &d->train, path, train, found, s)) return false;
+    if (!idx_part(d, *found ? &d->val : &d->train, path, val, &found_val, s)) return false;
+    *found = *found || found_val;
+    if (!*found || d->classes || d->nclasses != 10 || !strcasestr(path, "fashion")) return true;
+    static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+    return rnc_data_set_classes(d, fashion, 10, s);
+}
+
+/* CIFAR-10: test*.bin is for validation, every other *.bin for training. */
+static bool cifar_folder(struct rnc_data *d, const char *path, bool *found, struct rnc_status *s)
+{
+    static const char *const bin[] = {".bin", NULL};
+    char **names, **part[2] = {NULL, NULL};
+    size_t count, n[2] = {0, 0};
+    if (!rnc_list_names(path, 'f', bin, &names, &count, s)) return false;
+    bool ok = true;
+    *found = count > 0;
+    for (int k = 0; k < 2; k++) ok = ok && (part[k] = calloc(count + 1, sizeof **part));
+    for (size_t k = 0; ok && k < count; k++) {
+        int which = !strncmp(names[k], "test", 4) || !strncmp(names[k], "val", 3);
+        ok = (part[which][n[which]++] = rnc_path_join(path, names[k])) != NULL;
+    }
+    if (!ok) rnc_data_no_memory(path, s);
+    if (ok && n[0]) ok = rnc_cifar_files(d, &d->train, part[0], n[0], s);
+    if (ok && n[1]) ok = rnc_cifar_files(d, n[0] ? &d->val : &d->train, part[1], n[1], s);
+    for (int k = 0; k < 2; k++) rnc_free_names(part[k], part[k] ? n[k] : 0);
+    rnc_free_names(names, count);
+    return ok;
+}
+
+/* Class folders, or images and masks. */
+static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
+{
+    static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label",
+                                                                                     NULL};
+    char *i = first_in(path, images, true), *m = first_in(path, masks, true);
+    bool ok = i && m ? rnc_mask_folders(d, part, i, m, s) : rnc_class_folders(d, part, path, s);
+    free(i);
+    free(m);
+    return ok;
+}
+
+static bool image_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
+{
+    static const char *const train[] = {"train", NULL}, *const val[] = {"val", "test", "valid", "validation", NULL};
+    char *t = first_in(path, train, true), *v = t ? first_in(path, val, true) : NULL;
+    bool ok = image_tree(d, &d->train, t ? t : path, s) && (!v || image_tree(d, &d->val, v, s));
+    free(t);
+    free(v);
+    return ok;
+}
+
+static bool is_empty_of_folders(const char *path)
+{
+    struct rnc_status ignored = {0};
+    char **names;
+    size_t count;
+    if (!rnc_list_names(path, 'd', NULL, &names, &count, &ignored)) return true;
+    rnc_free_names(names, count);
+    return count == 0;
+}
+
+static bool open_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
+{
+    bool found = false;
+    if (!idx_folder(d, path, &found, s) || (!found && !cifar_folder(d, path, &found, s))) return false;
+    if (found) return true;
+    if (is_empty_of_folders(path))
+        return rnc_fail(s, RNC_USER,
+                        "%s holds no data set that rnc knows: train-images-idx3-ubyte.gz and its like (MNIST), *.bin "
+                        "of CIFAR-10, or a "
+                        "folder of PNG or JPEG images for each class, also under train/ and val/",
+                        path);
+    return image_folder(d, path, s);
+}
+
+/* dir/x-images-idx3-ubyte.gz -> dir/x-labels-idx1-ubyte.gz, or NULL. */
+static char *labels_beside(const char *images)
+{
+    char *p = strdup(images);
+    if (!p) return NULL;
+    char *slash = strrchr(p, '/'), *name = slash ? slash + 1 : p, *word = strstr(name, "images"),
+         *rank = strstr(name, "idx3");
+    if (word) memcpy(word, "labels", 6);
+    if (rank) rank[3] = '1';
+    if (word && is_file(p)) return p;
+    free(p);
+    return NULL;
+}
+
+static bool open_file(struct rnc_data *d, const char *path, struct rnc_status *s)
+{
+    size_t length = strlen(path);
+    if (length > 4 && !strcasecmp(path + length - 4, ".bin"))
+        return rnc_cifar_files(d, &d->train, (char *const[]){(char *)(uintptr_t)path}, 1, s);
+    if (!rnc_is_idx(path)) {
+        if (strstr(path, "idx")) return rnc_idx_files(d, &d->train, path, path, s); /* says what is wrong with it */
+        return rnc_fail(s, RNC_USER,
+                        "%s is no data set that rnc knows: an IDX file (images-idx3-ubyte, with .gz or without) or a "
+                        "CIFAR-10 *.bin was expected",
+                        path);
+    }
+    char *labels = labels_beside(path);
+    bool ok =
+        labels
+            ? rnc_idx_files(d, &d->train, path, labels, s)
+            : rnc_fail(
+                  s, RNC_USER,
+                  "%s: the file of labels was not found beside it (the same name with 'labels-idx1' for 'images-idx3')",
+                  path);
+    free(labels);
+    return ok;
+}
+
+static bool open_path(struct rnc_data *d, const char *path, struct rnc_status *s)
+{
+    if (is_folder(path)) return open_folder(d, path, s);
+    if (is_file(path)) return open_file(d, path, s);
+    return rnc_fail(s, RNC_USER, "there is no file or folder %s", path);
+}
+
+/* ---- both parts */
+
+/* The validation part from a path of its own; its classes are those of the training part. */
+static bool open_validation(struct rnc_data *d, const char *path, struct rnc_status *s)
+{
+    struct rnc_data v = {.classes = d->classes, .nclasses = d->nclasses};
+    bool ok = open_path(&v, path, s);
+    bool two = v.val.count > 0;
+    dataset_close(&d->val);
+    d->val = two ? v.val : v.train;
+    d->classes = v.classes;
+    d->nclasses = v.nclasses;
+    if (two) dataset_close(&v.train);
+    return ok;
+}
+
+/* Copies sample FROM of P to place TO of Q. */
+static void copy_sample(const struct rnc_dataset *p, int64_t from, struct rnc_dataset *q, int64_t to)
+{
+    size_t bytes = (size_t)(p->channels * p->height * p->width);
+    q->labels[to] = p->labels[from];
+    if (p->pixels) memmove((uint8_t *)q->owned + (size_t)to * bytes, p->pixels + (size_t)from * bytes, bytes);
+    if (p->files) q->files[to] = p->files[from];
+    if (p->masks) q->masks[to] = p->masks[from];
+}
+
+static bool allocate_like(const struct rnc_dataset *p, int64_t count, struct rnc_dataset *q, struct rnc_status *s)
+{
+    *q = (struct rnc_dataset){.name = strdup(p->name),
+                              .channels = p->channels,
+                              .height = p->height,
+                              .width = p->width,
+                              .binary_masks = p->binary_masks};
+    q->labels = malloc((size_t)count * sizeof *q->labels + 1);
+    if (p->pixels) q->pixels = q->owned = malloc((size_t)(count * p->channels * p->height * p->width) + 1);
+    if (p->files) q->files = calloc((size_t)count + 1, sizeof *q->files);
+    if (p->masks) q->masks = calloc((size_t)count + 1, sizeof *q->masks);
+    bool ok = q->name && q->labels && (!p->pixels || q->owned) && (!p->files || q->files) && (!p->masks || q->masks);
+    return ok || rnc_data_no_memory(p->name, s);
+}
+
+/* Every tenth sample goes to the validation part. */
+static bool hold_out(struct rnc_data *d, struct rnc_status *s)
+{
+    struct rnc_dataset *t = &d->train, rest;
+    int64_t nval = t->count / HOLD_OUT, nrest = t->count - nval;
+    if (nval == 0)
+        return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation part: at least %d are needed", t->name,
+                        (long long)t->count, HOLD_OUT);
+    if (!allocate_like(t, nval, &d->val, s)) return false;
+    if (!allocate_like(t, nrest, &rest, s)) {
+        dataset_close(&rest);
+        return false;
+    }
+    for (int64_t k = 0; k < t->count; k++) {
+        bool out = k % HOLD_OUT == HOLD_OUT - 1;
+        struct rnc_dataset *to = out ? &d->val : &rest;
+        copy_sample(t, k, to, to->count++);
+    }
+    t->count = 0; /* the names now belong to the two parts */
+    if (t->masks) t->masks[0] = NULL;
+    dataset_close(t);
+    d->train = rest;
+    d->held_out = true;
+    return true;
+}
+
+/* 60000 -> "60,000". */
+static const char *grouped(int64_t n, char out[32])
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (int k = 0; k < length; k++) {
+        if (k > 0 && (length - k) % 3 == 0) out[at++] = ',';
+        out[at++] = digits[k];
+    }
+    out[at] = 0;
+    return out;
+}
+
+/* The last part of a path, without slashes at its end. */
+static void base_name(const char *path, char *out, size_t size)
+{
+    size_t end = strlen(path), start;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (start = end; start > 0 && path[start - 1] != '/'; start--) {}
+    snprintf(out, size, "%.*s", (int)(end - start), path + start);
+}
+
+static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t word;
+    for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
+        memcpy(&word, p, sizeof word);
+        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h ^= h >> 29;
+    }
+    for (; bytes > 0; bytes--) h = (h ^ *p++) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
+{
+    h = hash_bytes(h, p->labels, (size_t)p->count * sizeof *p->labels);
+    if (p->pixels) h = hash_bytes(h, p->pixels, (size_t)(p->count * p->channels * p->height * p->width));
+    for (int64_t k = 0; p->files && k < p->count; k++) {
+        const char *slash = strrchr(p->files[k], '/');
+        h = hash_bytes(h, slash ? slash + 1 : p->files[k], strlen(slash ? slash + 1 : p->files[k]));
+    }
+    return h;
+}
+
+static void describe(struct rnc_data *d, const struct rnc_data_source *o)
+{
+    const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
+    char shape[96] = "of several sizes", train[96] = "", name[128], n[32];
+    if (!o->path && !o->train_images) snprintf(name, sizeof name, "the built-in digits");
+    else base_name(o->path ? o->path : o->train_images, name, sizeof name);
+    if (t->height)
+        snprintf(shape, sizeof shape, "%lld × %lld × %lld", (long long)t->channels, (long long)t->height,
+                 (long long)t->width);
+    if (d->train.count) snprintf(train, sizeof train, "%s images to train on, ", grouped(d->train.count, n));
+    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s, %lld classes", name, train,
+             grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
+    uint64_t h = hash_part(hash_part(UINT64_C(0xcbf29ce484222325), &d->train), &d->val);
+    snprintf(d->identity, sizeof d->identity, "%lld + %lld images, %s, %lld classes, hash %016llx",
+             (long long)d->train.count, (long long)d->val.count, shape, (long long)d->nclasses, (unsigned long long)h);
+}
+
+static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
+{
+    const struct rnc_dataset *t = &d->train, *v = &d->val;
+    if (!t->count || !v->count || !t->pixels || !v->pixels) return true;
+    if (t->channels == v->channels && t->height == v->height && t->width == v->width) return true;
+    return rnc_fail(s, RNC_USER, "%s has images of %lld × %lld × %lld, %s of %lld × %lld × %lld", t->name,
+                    (long long)t->channels, (long long)t->height, (long long)t->width, v->name, (long long)v->channels,
+                    (long long)v->height, (long long)v->width);
+}
+
+static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
+{
+    if (o->train_images)
+        return rnc_idx_files(d, &d->train, o->train_images, o->train_labels, s) &&
+               (!o->val_images || rnc_idx_files(d, &d->val, o->val_images, o->val_labels, s));
+    if (o->path) return open_path(d, o->path, s) && (!o->val_path || open_validation(d, o->val_path, s));
+    return rnc_idx_embedded(d, &d->train, false, s) && rnc_idx_embedded(d, &d->val, true, s);
+}
+
+bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s)
+{
+    *d = (struct rnc_data){0};
+    if (!open_parts(d, source, s) || !same_sizes(d, s)) return false;
+    if (d->val.count == 0 && source->whole) {
+        d->val = d->train;
+        d->train = (struct rnc_dataset){0};
+    } else if (d->val.count == 0 && !hold_out(d, s)) return false;
+    describe(d, source);
+    return true;
+}
+
+const char *rnc_data_class(const struct rnc_data *d, int64_t k, char *number, size_t size)
+{
+    if (d->classes && k >= 0 && k < d->nclasses) return d->classes[k];
+    snprintf(number, size, "%lld", (long long)k);
+    return number;
+}
+
+/* ---- statistics */
+
+struct sums {
+    double count[4], sum[4], squares[4];
+};
+
+static void add_plane(struct sums *m, int64_t c, const uint8_t *p, int64_t n, int64_t stride)
+{
+    uint64_t sum = 0, squares = 0;
+    for (int64_t k = 0; k < n; k++) {
+        uint64_t x = p[k * stride];
+        sum += x;
+        squares += x * x;
+    }
+    m->count[c] += (double)n;
+    m->sum[c] += (double)sum;
+    m->squares[c] += (double)squares;
+}
+
+static bool measure_files(const struct rnc_dataset *d, int64_t channels, struct sums *m, struct rnc_status *s)
+{
+    int64_t step = d->count > MEASURED_FILES ? d->count / MEASURED_FILES : 1;
+    for (int64_t k = 0; k < d->count; k += step) {
+        struct rnc_image i;
+        if (!rnc_image_read(d->files[k], channels, &i, s)) return false;
+        for (int64_t c = 0; c < channels; c++) add_plane(m, c, i.data + c, i.width * i.height, channels);
+        rnc_image_free(&i);
+    }
+    return true;
+}
+
+bool rnc_data_measure(const struct rnc_dataset *d, int64_t channels, double *mean, double *std, struct rnc_status *s)
+{
+    struct sums m = {{0}, {0}, {0}};
+    if (channels < 1 || channels > 4)
+        return rnc_fail(s, RNC_USER, "images of %lld channels can't be normalised", (long long)channels);
+    if (d->files && !measure_files(d, channels, &m, s)) return false;
+    int64_t plane = d->height * d->width;
+    for (int64_t k = 0; d->pixels && k < d->count; k++)
+        for (int64_t c = 0; c < channels; c++) add_plane(&m, c, d->pixels + (k * d->channels + c) * plane, plane, 1);
+    for (int64_t c = 0; c < channels; c++) {
+        double count = m.count[c] > 0 ? m.count[c] : 1.0, average = m.sum[c] / count;
+        double var =
+            m.squares[c] / count - average * average; /* whole numbers below 2^53: nothing cancels that matters */
+        mean[c] = average / 255.0;
+        std[c] = var > 1e-6 ? sqrt(var) / 255.0 : 1.0;
+    }
+    return true;
+}

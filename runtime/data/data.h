@@ -1,0 +1,62 @@
+/* data.h: labelled images, from wherever they lie. A data set is either in memory (IDX, CIFAR-10, the digits) or a list
+   of image files (class folders; images with masks), which are decoded when they are needed. */
+#ifndef RNC_RUNTIME_DATA_H
+#define RNC_RUNTIME_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/rt/status.h"
+
+/* Where the data are. All NULL: the built-in digits. PATH alone: recognised by what lies there (rnc_data_open). */
+struct rnc_data_source {
+    const char *path;                                                  /* a folder or a file */
+    const char *val_path;                                              /* or NULL */
+    const char *train_images, *train_labels, *val_images, *val_labels; /* IDX files by name; path is then NULL */
+    bool whole; /* for evaluation: where there is only one part, it is the validation part, all of it */
+};
+
+struct rnc_dataset {
+    char *name; /* for messages: the path */
+    int64_t count;
+    int64_t channels, height, width; /* of every image; 0: differ (files), resized to what the model wants */
+    const uint8_t *pixels;           /* [count, channels, height, width], or NULL: files */
+    char **files, **masks;           /* by sample; masks: images of labels, or NULL */
+    int32_t *labels;                 /* by sample; unused with masks */
+    bool binary_masks;               /* masks hold 0 and 255 only: 255 is class 1 */
+    void *owned;                     /* what pixels points into, if it is to be freed */
+};
+
+struct rnc_data {
+    struct rnc_dataset train, val;
+    int64_t nclasses;
+    char **classes;        /* names, nclasses of them, or NULL */
+    char description[384]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
+    char identity[160]; /* the same data have the same, wherever they lie: counts, sizes, and a hash of pixels (or names
+                           of files) and labels */
+    bool held_out;      /* there was no validation part: every tenth sample was set aside */
+};
+
+/* Recognised, for a folder: IDX files named as MNIST's; CIFAR-10's *.bin (3,073 bytes a record); folders train/ and
+   val/ (or test/) of class folders, or class folders at once; image(s)/ and label(s)/ or mask(s)/ (for class maps),
+   also under train/ and val/. For a file: IDX (its labels are looked for beside it) or CIFAR-10. Where there is no
+   validation part every tenth sample is held out. D is zeroed first; rnc_data_close is due after failure too. */
+bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
+void rnc_data_close(struct rnc_data *d);
+
+/* Mean and standard deviation of the pixels / 255 for each channel (files: of up to 500 images, read with CHANNELS
+   channels). */
+bool rnc_data_measure(const struct rnc_dataset *d, int64_t channels, double *mean, double *std, struct rnc_status *s);
+
+/* Names of the classes for a list of N: those of the data set, or numbers. */
+const char *rnc_data_class(const struct rnc_data *d, int64_t k, char *number, size_t size);
+
+/* runtime/digits.c: the gzip'ed IDX files of tests/data/digits, inside the binary. */
+struct rnc_embedded {
+    const unsigned char *data;
+    size_t bytes;
+};
+struct rnc_embedded rnc_digits(bool val, bool labels);
+
+#endif

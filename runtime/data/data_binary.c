@@ -1,0 +1,190 @@
+/* data_binary.c: IDX (http://yann.lecun.com/exdb/mnist) and CIFAR-10's binary files. */
+#include "runtime/data/data_parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/io/file.h"
+
+enum { IDX_U8 = 8, CIFAR_SIDE = 32, CIFAR_RECORD = 1 + 3 * CIFAR_SIDE * CIFAR_SIDE };
+static const size_t max_file = (size_t)1 << 36;
+
+/* ---- IDX */
+
+struct idx {
+    int rank;
+    int64_t dim[4];
+    const unsigned char *data;
+};
+
+static uint32_t big_endian(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* FIRST, LAST: the ranks that are allowed; WHAT: "images" or "labels". */
+static bool parse_idx(const char *name, const unsigned char *file, size_t bytes, int first, int last, const char *what,
+                      struct idx *x, struct rnc_status *s)
+{
+    if (bytes < 4)
+        return rnc_fail(s, RNC_USER, "%s is truncated: an IDX file of %s has at least %d bytes", name, what,
+                        4 + 4 * first);
+    uint32_t magic = big_endian(file);
+    x->rank = (int)(magic & 0xff);
+    if (magic >> 8 != IDX_U8 || x->rank < first || x->rank > last)
+        return rnc_fail(s, RNC_USER, "%s is not an IDX file of %s: it begins with 0x%08x, 0x%08x was expected", name,
+                        what, magic, (unsigned)(IDX_U8 << 8 | first));
+    size_t header = 4 + 4 * (size_t)x->rank, want = 1;
+    if (bytes < header) return rnc_fail(s, RNC_USER, "%s is truncated within its header", name);
+    for (int k = 0; k < x->rank; k++) {
+        x->dim[k] = big_endian(file + 4 + 4 * k);
+        if (__builtin_mul_overflow(want, (size_t)x->dim[k], &want)) want = SIZE_MAX;
+    }
+    x->data = file + header;
+    if (want == bytes - header && want > 0) return true;
+    if (want == 0) return rnc_fail(s, RNC_USER, "%s is empty: its header promises no %s", name, what);
+    return rnc_fail(s, RNC_USER, "%s is %s: its header promises %" PRId64 " %s, %zu bytes in all, and the file has %zu",
+                    name, bytes - header < want ? "truncated" : "damaged", x->dim[0], what,
+                    want == SIZE_MAX ? want : want + header, bytes);
+}
+
+static void raise_classes(struct rnc_data *d, int64_t highest)
+{
+    if (!d->classes && highest + 1 > d->nclasses) d->nclasses = highest + 1;
+}
+
+static bool take_labels(struct rnc_data *d, struct rnc_dataset *part, const unsigned char *label, int64_t stride,
+                        const char *name, struct rnc_status *s)
+{
+    part->labels = malloc((size_t)part->count * sizeof *part->labels + 1);
+    if (!part->labels) return rnc_data_no_memory(name, s);
+    int64_t highest = 0;
+    for (int64_t k = 0; k < part->count; k++) {
+        part->labels[k] = label[k * stride];
+        if (part->labels[k] > highest) highest = part->labels[k];
+    }
+    raise_classes(d, highest);
+    return true;
+}
+
+/* Takes over IMAGE_FILE (PART owns it) but not LABEL_FILE. */
+static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *image_name, unsigned char *image_file,
+                     size_t image_bytes, const char *label_name, const unsigned char *label_file, size_t label_bytes,
+                     struct rnc_status *s)
+{
+    struct idx images, labels;
+    part->owned = image_file;
+    part->name = strdup(image_name);
+    if (!part->name) return rnc_data_no_memory(image_name, s);
+    if (!parse_idx(image_name, image_file, image_bytes, 3, 4, "images", &images, s) ||
+        !parse_idx(label_name, label_file, label_bytes, 1, 1, "labels", &labels, s))
+        return false;
+    if (images.dim[0] != labels.dim[0])
+        return rnc_fail(s, RNC_USER, "%s has %" PRId64 " images, %s has %" PRId64 " labels", image_name, images.dim[0],
+                        label_name, labels.dim[0]);
+    part->count = images.dim[0];
+    part->channels = images.rank == 4 ? images.dim[1] : 1;
+    part->height = images.dim[images.rank - 2];
+    part->width = images.dim[images.rank - 1];
+    part->pixels = images.data;
+    return take_labels(d, part, labels.data, 1, label_name, s);
+}
+
+bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *labels,
+                   struct rnc_status *s)
+{
+    size_t image_bytes, label_bytes;
+    unsigned char *image_file = rnc_file_read(images, max_file, &image_bytes, s);
+    unsigned char *label_file = image_file ? rnc_file_read(labels, max_file, &label_bytes, s) : NULL;
+    bool ok = false;
+    if (label_file) ok = idx_part(d, part, images, image_file, image_bytes, labels, label_file, label_bytes, s);
+    else free(image_file);
+    free(label_file);
+    return ok;
+}
+
+bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *part, bool val, struct rnc_status *s)
+{
+    struct rnc_embedded i = rnc_digits(val, false), l = rnc_digits(val, true);
+    size_t image_bytes, label_bytes;
+    unsigned char *image_file = rnc_gunzip(i.data, i.bytes, "the built-in digits", max_file, &image_bytes, s);
+    unsigned char *label_file =
+        image_file ? rnc_gunzip(l.data, l.bytes, "the built-in digits", max_file, &label_bytes, s) : NULL;
+    bool ok = false;
+    if (label_file)
+        ok = idx_part(d, part, "the built-in digits", image_file, image_bytes, "the built-in digits", label_file,
+                      label_bytes, s);
+    else free(image_file);
+    free(label_file);
+    return ok;
+}
+
+bool rnc_is_idx(const char *path)
+{
+    struct rnc_status ignored = {0};
+    size_t bytes = 0;
+    unsigned char *file = rnc_file_read(path, max_file, &bytes, &ignored);
+    bool yes = file && bytes >= 4 && big_endian(file) >> 8 == IDX_U8;
+    free(file);
+    return yes;
+}
+
+/* ---- CIFAR-10 */
+
+static bool append(unsigned char **all, size_t *used, const unsigned char *more, size_t bytes)
+{
+    unsigned char *grown = realloc(*all, *used + bytes + 1);
+    if (!grown) return false;
+    memcpy(grown + *used, more, bytes);
+    *all = grown;
+    *used += bytes;
+    return true;
+}
+
+static bool cifar_append(const char *path, unsigned char **all, size_t *used, struct rnc_status *s)
+{
+    size_t bytes;
+    unsigned char *file = rnc_file_read(path, max_file, &bytes, s);
+    if (!file) return false;
+    bool ok;
+    if (bytes == 0 || bytes % CIFAR_RECORD != 0)
+        ok = rnc_fail(s, RNC_USER,
+                      "%s is truncated, or no CIFAR-10 file: its %zu bytes are not a multiple of %d (a label and 3 × "
+                      "32 × 32 pixels)",
+                      path, bytes, CIFAR_RECORD);
+    else ok = append(all, used, file, bytes) || rnc_data_no_memory(path, s);
+    free(file);
+    return ok;
+}
+
+/* From records to pixels without labels between them, in place. */
+static void drop_labels(unsigned char *records, int64_t count)
+{
+    for (int64_t k = 0; k < count; k++)
+        memmove(records + (size_t)k * (CIFAR_RECORD - 1), records + (size_t)k * CIFAR_RECORD + 1, CIFAR_RECORD - 1);
+}
+
+bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *part, char *const *paths, size_t npaths,
+                     struct rnc_status *s)
+{
+    static const char *const names[10] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                          "dog",      "frog",       "horse", "ship", "truck"};
+    unsigned char *records = NULL;
+    size_t bytes = 0;
+    for (size_t k = 0; k < npaths; k++)
+        if (!cifar_append(paths[k], &records, &bytes, s)) {
+            free(records);
+            return false;
+        }
+    part->owned = records;
+    part->name = strdup(paths[0]);
+    part->count = (int64_t)(bytes / CIFAR_RECORD);
+    part->channels = 3;
+    part->height = part->width = CIFAR_SIDE;
+    part->pixels = records;
+    if (!part->name || !take_labels(d, part, records, CIFAR_RECORD, paths[0], s))
+        return rnc_data_no_memory(paths[0], s);
+    drop_labels(records, part->count);
+    return d->nclasses != 10 || d->classes || rnc_data_set_classes(d, names, 10, s);
+}

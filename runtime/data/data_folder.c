@@ -1,0 +1,204 @@
+/* data_folder.c: images as files: a folder for each class, or images with masks of the same name. */
+#include "runtime/data/data_parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "runtime/io/image.h"
+
+static const char *const image_endings[] = {".png", ".jpg", ".jpeg", NULL};
+
+static bool ends_with_one(const char *name, const char *const *endings)
+{
+    size_t length = strlen(name);
+    for (; *endings; endings++) {
+        size_t tail = strlen(*endings);
+        if (length > tail && !strcasecmp(name + length - tail, *endings)) return true;
+    }
+    return false;
+}
+
+static bool is_kind(const char *path, char kind)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (kind == 'd' ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode));
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+void rnc_free_names(char **names, size_t count)
+{
+    for (size_t k = 0; k < count; k++) free(names[k]);
+    free(names);
+}
+
+static bool push(char ***list, size_t *count, char *name)
+{
+    if ((*count & (*count - 1)) == 0) { /* a power of two: full */
+        char **more = realloc(*list, (*count ? *count * 2 : 1) * sizeof *more);
+        if (!more || !name) {
+            free(name);
+            if (more) *list = more;
+            return false;
+        }
+        *list = more;
+    }
+    if (!name) return false;
+    (*list)[(*count)++] = name;
+    return true;
+}
+
+bool rnc_list_names(const char *path, char kind, const char *const *endings, char ***names, size_t *count,
+                    struct rnc_status *s)
+{
+    *names = NULL;
+    *count = 0;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read the folder %s: %s",
+                        path, strerror(errno));
+    bool ok = true;
+    for (struct dirent *e; ok && (e = readdir(dir));) {
+        if (e->d_name[0] == '.' || (kind == 'f' && !ends_with_one(e->d_name, endings))) continue;
+        char *full = rnc_path_join(path, e->d_name);
+        if (full && is_kind(full, kind)) ok = push(names, count, strdup(e->d_name));
+        ok = ok && full;
+        free(full);
+    }
+    closedir(dir);
+    if (*count > 1) qsort(*names, *count, sizeof **names, by_text);
+    if (ok) return true;
+    rnc_free_names(*names, *count);
+    *names = NULL;
+    *count = 0;
+    return rnc_data_no_memory(path, s);
+}
+
+/* ---- class folders */
+
+static bool add_sample(struct rnc_dataset *part, char *file, int32_t label)
+{
+    if ((part->count & (part->count - 1)) == 0) {
+        size_t cap = part->count ? (size_t)part->count * 2 : 1;
+        char **files = realloc(part->files, cap * sizeof *files);
+        if (files) part->files = files;
+        int32_t *labels = realloc(part->labels, cap * sizeof *labels);
+        if (labels) part->labels = labels;
+        if (!files || !labels || !file) {
+            free(file);
+            return false;
+        }
+    }
+    if (!file) return false;
+    part->files[part->count] = file;
+    part->labels[part->count++] = label;
+    return true;
+}
+
+static bool add_class(struct rnc_dataset *part, const char *path, const char *class_name, int32_t label,
+                      struct rnc_status *s)
+{
+    char *folder = rnc_path_join(path, class_name), **names = NULL;
+    size_t count = 0;
+    if (!folder) return rnc_data_no_memory(path, s);
+    bool ok = rnc_list_names(folder, 'f', image_endings, &names, &count, s);
+    if (ok && count == 0) ok = rnc_fail(s, RNC_USER, "the class folder %s has no PNG or JPEG images", folder);
+    for (size_t k = 0; ok && k < count; k++)
+        ok = add_sample(part, rnc_path_join(folder, names[k]), label) || rnc_data_no_memory(path, s);
+    rnc_free_names(names, count);
+    free(folder);
+    return ok;
+}
+
+static int32_t class_index(const struct rnc_data *d, const char *name)
+{
+    for (int64_t k = 0; k < d->nclasses; k++)
+        if (!strcmp(d->classes[k], name)) return (int32_t)k;
+    return -1;
+}
+
+bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
+{
+    char **names;
+    size_t count;
+    if (!rnc_list_names(path, 'd', NULL, &names, &count, s)) return false;
+    bool ok = count > 0 || rnc_fail(s, RNC_USER, "%s has no folders of classes in it", path);
+    if (ok && !d->classes) ok = rnc_data_set_classes(d, (const char *const *)names, (int64_t)count, s);
+    part->name = strdup(path);
+    for (size_t k = 0; ok && k < count; k++) {
+        int32_t label = class_index(d, names[k]);
+        if (label < 0)
+            ok = rnc_fail(s, RNC_USER, "%s has a class folder '%s' that the training data do not have", path, names[k]);
+        else ok = add_class(part, path, names[k], label, s);
+    }
+    rnc_free_names(names, count);
+    return ok && (part->name || rnc_data_no_memory(path, s));
+}
+
+/* ---- masks */
+
+static size_t stem_length(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? (size_t)(dot - name) : strlen(name);
+}
+
+static const char *same_stem(char *const *names, size_t count, const char *name)
+{
+    size_t length = stem_length(name);
+    for (size_t k = 0; k < count; k++)
+        if (stem_length(names[k]) == length && !strncmp(names[k], name, length)) return names[k];
+    return NULL;
+}
+
+/* Which values the masks hold: their number of classes, or that they are black and white. */
+static bool scan_masks(struct rnc_data *d, struct rnc_dataset *part, struct rnc_status *s)
+{
+    bool seen[256] = {false};
+    for (int64_t k = 0; k < part->count; k++) {
+        struct rnc_image m;
+        if (!rnc_image_read(part->masks[k], 1, &m, s)) return false;
+        for (int64_t p = 0; p < m.width * m.height; p++) seen[m.data[p]] = true;
+        rnc_image_free(&m);
+    }
+    int64_t highest = 0, between = 0;
+    for (int v = 1; v < 255; v++)
+        if (seen[v]) highest = v, between++;
+    part->binary_masks = seen[255] && between == 0;
+    if (part->binary_masks) highest = 1;
+    if (!d->classes && highest + 1 > d->nclasses) d->nclasses = highest + 1;
+    return true;
+}
+
+bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
+                      struct rnc_status *s)
+{
+    static const char *const png[] = {".png", NULL};
+    char **image_names = NULL, **mask_names = NULL;
+    size_t nimages = 0, nmasks = 0;
+    bool ok = rnc_list_names(images, 'f', image_endings, &image_names, &nimages, s) &&
+              rnc_list_names(masks, 'f', png, &mask_names, &nmasks, s);
+    if (ok && nimages == 0) ok = rnc_fail(s, RNC_USER, "%s has no PNG or JPEG images", images);
+    part->name = strdup(images);
+    part->masks = calloc(nimages + 1, sizeof *part->masks);
+    if (ok && (!part->name || !part->masks)) ok = rnc_data_no_memory(images, s);
+    for (size_t k = 0; ok && k < nimages; k++) {
+        const char *mask = same_stem(mask_names, nmasks, image_names[k]);
+        if (!mask)
+            ok = rnc_fail(s, RNC_USER, "%s/%s has no mask of the same name in %s (a PNG)", images, image_names[k],
+                          masks);
+        else {
+            part->masks[part->count] = rnc_path_join(masks, mask);
+            ok = (part->masks[part->count] && add_sample(part, rnc_path_join(images, image_names[k]), 0)) ||
+                 rnc_data_no_memory(images, s);
+        }
+    }
+    rnc_free_names(image_names, nimages);
+    rnc_free_names(mask_names, nmasks);
+    return ok && scan_masks(d, part, s);
+}

@@ -1,0 +1,33 @@
+/* data_parts.h: internal to data*.c: the readers of each kind of data. Each fills one data set and, where it knows
+   them, D's classes. */
+#ifndef RNC_RUNTIME_DATA_PARTS_H
+#define RNC_RUNTIME_DATA_PARTS_H
+
+#include "runtime/data/data.h"
+
+/* "dir/name", malloc'ed. */
+char *rnc_path_join(const char *dir, const char *name);
+/* Class names, copied; replaces those D has. */
+bool rnc_data_set_classes(struct rnc_data *d, const char *const *names, int64_t n, struct rnc_status *s);
+bool rnc_data_no_memory(const char *what, struct rnc_status *s);
+
+/* Binary files (data_binary.c). Images are named by IMAGES; LABELS must be as many. */
+bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *labels,
+                   struct rnc_status *s);
+bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *part, bool val, struct rnc_status *s);
+/* Files of 3,073-byte records, one after another. */
+bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *part, char *const *paths, size_t npaths,
+                     struct rnc_status *s);
+bool rnc_is_idx(const char *path);
+
+/* Folders of images (data_folder.c). */
+bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s);
+bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
+                      struct rnc_status *s);
+/* Names in PATH, sorted, malloc'ed (free each and the list); KIND 'd': directories, 'f': files whose name ends with one
+   of ENDINGS (NULL-terminated, no difference of case), hidden ones left out. */
+bool rnc_list_names(const char *path, char kind, const char *const *endings, char ***names, size_t *count,
+                    struct rnc_status *s);
+void rnc_free_names(char **names, size_t count);
+
+#endif

@@ -1,0 +1,50 @@
+/* loader.h: batches for a model: order, augmentation, normalisation, on a thread of its own that prepares the next
+   batch while the step runs. What a sample looks like depends on (seed, epoch, its index) only. */
+#ifndef RNC_RUNTIME_LOADER_H
+#define RNC_RUNTIME_LOADER_H
+
+#include "runtime/data/data.h"
+#include "runtime/rt/status.h"
+
+enum rnc_augment_kind { RNC_AUGMENT_FLIP, RNC_AUGMENT_CROP, RNC_AUGMENT_RESIZED_CROP };
+struct rnc_augment {
+    enum rnc_augment_kind kind;
+    bool horizontal, vertical;   /* flip: each with probability 1/2 */
+    int64_t pad;                 /* crop: zeros on every side, then a random window of the input's size */
+    double scale_min, scale_max; /* random_resized_crop: part of the area; sides 3/4 … 4/3 */
+};
+
+struct rnc_loader_config {
+    const struct rnc_dataset *data;
+    int64_t batch, channels, height, width; /* the model's input */
+    double mean[4], std[4];
+    const struct rnc_augment *augment;
+    int naugment; /* none in evaluation */
+    bool shuffle;
+    bool centre_crop; /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that
+                         fits */
+    uint64_t seed;
+    int64_t nclasses; /* labels must be below; masks: also `ignore` */
+    int64_t ignore;
+};
+
+struct rnc_batch {
+    int64_t n;             /* 0: the epoch is over */
+    const float *images;   /* [n, C, H, W] */
+    const int64_t *labels; /* [n] or, with masks, [n, H, W] */
+    const int64_t *index;  /* [n]: which samples */
+};
+
+struct rnc_loader;
+struct rnc_loader *rnc_loader_new(const struct rnc_loader_config *c, struct rnc_status *s);
+void rnc_loader_free(struct rnc_loader *l);
+int64_t rnc_loader_batches(const struct rnc_loader *l);
+/* Begins EPOCH at its batch number FIRST. */
+void rnc_loader_start(struct rnc_loader *l, int64_t epoch, int64_t first);
+/* The next batch, valid until the call after. */
+bool rnc_loader_next(struct rnc_loader *l, struct rnc_batch *b, struct rnc_status *s);
+
+/* One image file as the model wants it, as in evaluation: [C, H, W]. */
+bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float *out, struct rnc_status *s);
+
+#endif

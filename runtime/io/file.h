@@ -1,0 +1,32 @@
+/* file.h: whole files, read at once or written so that nobody ever sees half of one. */
+#ifndef RNC_RUNTIME_FILE_H
+#define RNC_RUNTIME_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/rt/status.h"
+
+/* A file being written under a temporary name in its own directory. It appears under PATH at rnc_file_commit (synced,
+   then renamed); until then, and after any failure, what was at PATH before is untouched. */
+struct rnc_file;
+struct rnc_file *rnc_file_create(const char *path, struct rnc_status *s);
+bool rnc_file_write(struct rnc_file *f, const void *data, size_t bytes, struct rnc_status *s);
+/* Frees F in any case. */
+bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s);
+void rnc_file_abort(struct rnc_file *f);
+
+/* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked).
+ */
+void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s);
+/* The same of gzip data in memory; NAME is for messages. */
+void *rnc_gunzip(const void *data, size_t size, const char *name, size_t limit, size_t *bytes, struct rnc_status *s);
+
+/* Makes the directory and those above it where they are missing. */
+bool rnc_make_directory(const char *path, struct rnc_status *s);
+
+/* The candidate nearest to WORD by edit distance, or NULL when none is near. */
+const char *rnc_nearest(const char *word, const char *const *candidates, size_t count);
+
+#endif

@@ -1,0 +1,26 @@
+/* npy.h: NumPy's .npy arrays, versions 1 to 3, in C order. */
+#ifndef RNC_RUNTIME_NPY_H
+#define RNC_RUNTIME_NPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/rt/status.h"
+
+enum { RNC_NPY_MAX_RANK = 8 };
+enum rnc_npy_dtype { RNC_NPY_F32, RNC_NPY_I64, RNC_NPY_U8 };
+struct rnc_npy {
+    enum rnc_npy_dtype dtype;
+    int rank;
+    int64_t dim[RNC_NPY_MAX_RANK];
+    void *data; /* malloc'ed, row-major */
+};
+/* f4 and f8 (and f2) are read as fp32; i8, i4, i2, i1 and wider unsigned ones as i64; u1 and bool as bytes. */
+bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s);
+void rnc_npy_free(struct rnc_npy *a);
+int64_t rnc_npy_elements(const struct rnc_npy *a);
+/* Written aside and renamed. */
+bool rnc_npy_write(const char *path, const struct rnc_npy *a, struct rnc_status *s);
+
+#endif

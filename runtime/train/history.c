@@ -1,0 +1,182 @@
+/* history.c: the course of a run as rows, and their CSV files. */
+#include "runtime/train/history.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/data/data_parts.h"
+#include "runtime/io/file.h"
+
+enum { LINE = 1024 };
+static const size_t max_file = (size_t)1 << 31;
+
+/* LIST with room for one more, possibly elsewhere; NULL when memory is short. */
+static void *with_room(void *list, size_t *cap, size_t count, size_t size, struct rnc_status *s)
+{
+    if (count < *cap) return list;
+    size_t more = *cap ? *cap * 2 : 64;
+    void *grown = realloc(list, more * size);
+    if (!grown) rnc_fail(s, RNC_ENV, "no memory for the log");
+    else *cap = more;
+    return grown;
+}
+
+bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s)
+{
+    struct rnc_epoch_row *list = with_room(h->epoch, &h->cap_epochs, h->nepochs, sizeof *list, s);
+    if (!list) return false;
+    h->epoch = list;
+    h->epoch[h->nepochs++] = *r;
+    return true;
+}
+
+bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, struct rnc_status *s)
+{
+    struct rnc_step_row *list = with_room(h->step, &h->cap_steps, h->nsteps, sizeof *list, s);
+    if (!list) return false;
+    h->step = list;
+    h->step[h->nsteps++] = *r;
+    return true;
+}
+
+void rnc_history_free(struct rnc_history *h)
+{
+    free(h->epoch);
+    free(h->step);
+    h->epoch = NULL;
+    h->step = NULL;
+    h->nepochs = h->nsteps = h->cap_epochs = h->cap_steps = 0;
+}
+
+/* ---- writing */
+
+static bool print(struct rnc_file *f, struct rnc_status *s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool print(struct rnc_file *f, struct rnc_status *s, const char *fmt, ...)
+{
+    char line[LINE];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    return rnc_file_write(f, line, n < LINE ? (size_t)n : LINE - 1, s);
+}
+
+static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
+{
+    bool ok = print(f, s, "epoch,step,lr,train_loss,train_%s,val_loss", rnc_metric_name(h->primary));
+    for (int m = 0; ok && m < RNC_METRICS; m++)
+        if (h->metrics >> m & 1) ok = print(f, s, ",val_%s", rnc_metric_name((enum rnc_metric)m));
+    ok = ok && print(f, s, ",images_per_s,seconds\n");
+    for (size_t k = 0; ok && k < h->nepochs; k++) {
+        const struct rnc_epoch_row *r = &h->epoch[k];
+        ok = print(f, s, "%lld,%lld,%.9g,%.9g,%.6f,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss,
+                   r->train_metric, r->val_loss);
+        for (int m = 0; ok && m < RNC_METRICS; m++)
+            if (h->metrics >> m & 1) ok = print(f, s, ",%.6f", r->val[m]);
+        ok = ok && print(f, s, ",%.1f,%.2f\n", r->images_per_s, r->seconds);
+    }
+    return ok;
+}
+
+static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
+{
+    bool ok = print(f, s, "step,lr,loss,%s\n", rnc_metric_name(h->primary));
+    for (size_t k = 0; ok && k < h->nsteps; k++)
+        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss,
+                   (double)h->step[k].metric);
+    return ok;
+}
+
+static bool save_one(const struct rnc_history *h, const char *dir, const char *name,
+                     bool (*write)(const struct rnc_history *, struct rnc_file *, struct rnc_status *),
+                     struct rnc_status *s)
+{
+    char *path = rnc_path_join(dir, name);
+    struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
+    free(path);
+    if (!f) return rnc_fail(s, RNC_ENV, "no memory to write %s", name);
+    if (write(h, f, s)) return rnc_file_commit(f, s);
+    rnc_file_abort(f);
+    return false;
+}
+
+bool rnc_history_save(const struct rnc_history *h, const char *dir, struct rnc_status *s)
+{
+    return save_one(h, dir, "log.csv", write_epochs, s) && save_one(h, dir, "steps.csv", write_steps, s);
+}
+
+/* ---- reading */
+
+/* The next number of a line; false at its end or where there is none. */
+static bool number(char **p, double *out)
+{
+    char *end;
+    *out = strtod(*p, &end);
+    if (end == *p) return false;
+    *p = end + (*end == ',');
+    return true;
+}
+
+static bool parse_epoch(const struct rnc_history *h, char *line, struct rnc_epoch_row *r)
+{
+    double epoch, step;
+    *r = (struct rnc_epoch_row){0};
+    if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss) ||
+        !number(&line, &r->train_metric) || !number(&line, &r->val_loss))
+        return false;
+    r->epoch = (int64_t)epoch;
+    r->step = (int64_t)step;
+    for (int m = 0; m < RNC_METRICS; m++) {
+        r->val[m] = NAN;
+        if ((h->metrics >> m & 1) && !number(&line, &r->val[m])) return false;
+    }
+    return number(&line, &r->images_per_s) && number(&line, &r->seconds);
+}
+
+static char *read_text(const char *dir, const char *name)
+{
+    struct rnc_status ignored = {0};
+    size_t bytes;
+    char *path = rnc_path_join(dir, name), *text = path ? rnc_file_read(path, max_file, &bytes, &ignored) : NULL;
+    free(path);
+    return text;
+}
+
+static void load_epochs(struct rnc_history *h, char *text, int64_t epochs)
+{
+    struct rnc_status ignored = {0};
+    char *rest = text;
+    strsep(&rest, "\n");
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        struct rnc_epoch_row r;
+        if (!parse_epoch(h, line, &r) || r.epoch > epochs || r.epoch != (int64_t)h->nepochs + 1) return;
+        if (!rnc_history_add_epoch(h, &r, &ignored)) return;
+    }
+}
+
+static void load_steps(struct rnc_history *h, char *text, int64_t steps)
+{
+    struct rnc_status ignored = {0};
+    char *rest = text;
+    strsep(&rest, "\n");
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        double step, lr, loss, metric;
+        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) ||
+            step > (double)steps)
+            return;
+        if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored))
+            return;
+    }
+}
+
+void rnc_history_load(struct rnc_history *h, const char *dir, int64_t epochs, int64_t steps)
+{
+    char *log = read_text(dir, "log.csv"), *each = read_text(dir, "steps.csv");
+    if (log) load_epochs(h, log, epochs);
+    if (each) load_steps(h, each, steps);
+    free(log);
+    free(each);
+}

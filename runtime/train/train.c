@@ -1,0 +1,381 @@
+/* train.c: epochs of steps, a validation after each, checkpoints. */
+#include "runtime/train/train.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/train/checkpoint.h"
+#include "runtime/data/data_parts.h"
+#include "runtime/io/file.h"
+#include "runtime/io/weights.h"
+
+struct trainer {
+    const struct rnc_train_config *c;
+    struct rnc_train_result *r;
+    struct rnc_instance *train, *infer;
+    struct rnc_loader *loader, *val_loader;
+    struct rnc_ports ports;
+    struct rnc_outputs outputs;
+    struct rnc_tally tally, val_tally;
+    struct rnc_history history;
+    struct rnc_checkpoint at; /* where the run is */
+    char order[256];
+    char *last, *best; /* paths */
+    double epoch_began, epoch_seconds, val_seconds;
+    int64_t epoch_images; /* trained on since epoch_began */
+    double lr;
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_epoch, int64_t total)
+{
+    double warm = s->warmup_epochs * (double)per_epoch, x = (double)step, rest = (double)total - warm;
+    if (x < warm) return s->lr * (x + 1.0) / (warm + 1.0);
+    double done = rest > 0.0 ? (x - warm) / rest : 1.0, factor = 1.0;
+    switch (s->kind) {
+    case RNC_SCHEDULE_CONSTANT: break;
+    case RNC_SCHEDULE_COSINE:
+        factor = 0.5 * (1.0 + cos(3.14159265358979324 * done));
+        break; /* Loshchilov and Hutter 2017, one cycle */
+    case RNC_SCHEDULE_LINEAR: factor = 1.0 - done; break;
+    case RNC_SCHEDULE_STEP:
+        for (int k = 0; k < s->nmilestones; k++)
+            if (x >= s->milestones[k] * (double)per_epoch) factor *= s->gamma;
+        break;
+    }
+    return s->lr * factor;
+}
+
+/* ---- opening */
+
+/* Finds out now, not after the first epoch, whether OUT can be written to. */
+static bool probe_directory(const char *out, struct rnc_status *s)
+{
+    if (!rnc_make_directory(out, s)) return false;
+    char *path = rnc_path_join(out, "log.csv");
+    struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
+    free(path);
+    rnc_file_abort(f);
+    return f || rnc_fail(s, RNC_ENV, "no memory to open %s", out);
+}
+
+static bool keep_old(const char *path, struct rnc_status *s)
+{
+    size_t size = strlen(path) + 8;
+    char *old = malloc(size);
+    if (!old) return rnc_fail(s, RNC_ENV, "no memory to open %s", path);
+    snprintf(old, size, "%s.old", path);
+    bool ok = rename(path, old) == 0 || errno == ENOENT ||
+              rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", path, old, strerror(errno));
+    free(old);
+    return ok;
+}
+
+static void describe_order(struct trainer *t)
+{
+    const struct rnc_loader_config *l = &t->c->loader;
+    size_t n = (size_t)snprintf(t->order, sizeof t->order, "%s", l->shuffle ? "shuffled" : "in order");
+    for (int k = 0; k < l->naugment && n < sizeof t->order; k++) {
+        const struct rnc_augment *a = &l->augment[k];
+        char *to = t->order + n;
+        size_t room = sizeof t->order - n;
+        if (a->kind == RNC_AUGMENT_FLIP)
+            n += (size_t)snprintf(to, room, ", flip%s%s", a->horizontal ? " h" : "", a->vertical ? " v" : "");
+        else if (a->kind == RNC_AUGMENT_CROP) n += (size_t)snprintf(to, room, ", crop %lld", (long long)a->pad);
+        else n += (size_t)snprintf(to, room, ", resized crop %g-%g", a->scale_min, a->scale_max);
+    }
+}
+
+static bool open_loaders(struct trainer *t, struct rnc_status *s)
+{
+    struct rnc_loader_config l = t->c->loader;
+    l.data = &t->c->data->train;
+    l.batch = t->c->train->batch;
+    l.seed = t->c->seed;
+    t->loader = rnc_loader_new(&l, s);
+    l.data = &t->c->data->val;
+    l.batch = t->c->infer->batch;
+    l.shuffle = false;
+    l.naugment = 0;
+    t->val_loader = t->loader ? rnc_loader_new(&l, s) : NULL;
+    return t->val_loader != NULL;
+}
+
+static bool open_models(struct trainer *t, char **details, struct rnc_status *s)
+{
+    const struct rnc_train_config *c = t->c;
+    struct rnc_ports infer;
+    if (!rnc_find_ports(c->train, &t->ports, s) || !rnc_find_ports(c->infer, &infer, s)) return false;
+    if (!t->ports.target || !t->ports.loss)
+        return rnc_fail(s, RNC_USER, "model %s has no target or no loss to train on", c->train->name);
+    t->train = rnc_open(c->train, c->par, c->exec_flags, s);
+    t->infer = t->train ? rnc_open(c->infer, c->par, c->exec_flags, s) : NULL;
+    if (!t->infer || !rnc_initialize(t->train, c->seed, s) || !rnc_outputs_new(c->train, &t->outputs, s)) return false;
+    if (c->init && !c->resume && !rnc_weights_load(t->train, c->init, 0, details, s)) return false;
+    t->tally.quick = true;
+    return rnc_tally_begin(&t->tally, &t->ports.scores->type, c->loader.ignore, s) &&
+           rnc_tally_begin(&t->val_tally, &infer.scores->type, c->loader.ignore, s);
+}
+
+static void choose_metrics(struct trainer *t)
+{
+    bool map = t->tally.confusion != NULL;
+    struct rnc_history *h = &t->history;
+    h->primary = map ? RNC_METRIC_PIXEL_ACCURACY : RNC_METRIC_ACCURACY;
+    unsigned fit = map ? 1u << RNC_METRIC_PIXEL_ACCURACY | 1u << RNC_METRIC_MIOU | 1u << RNC_METRIC_DICE
+                       : 1u << RNC_METRIC_ACCURACY | 1u << RNC_METRIC_TOP5;
+    h->metrics = (t->c->metrics & fit) | 1u << h->primary;
+    if (map && (h->metrics >> RNC_METRIC_MIOU & 1)) h->primary = RNC_METRIC_MIOU;
+    h->steps_per_epoch = rnc_loader_batches(t->loader);
+    t->r->primary = h->primary;
+}
+
+/* Where the run begins: at the start, or where the checkpoint says. */
+static bool open_position(struct trainer *t, struct rnc_status *s)
+{
+    const struct rnc_train_config *c = t->c;
+    t->at = (struct rnc_checkpoint){.epochs = c->epochs,
+                                    .batch_size = c->train->batch,
+                                    .seed = c->seed,
+                                    .spec_hash = c->spec_hash,
+                                    .lr = c->schedule.lr,
+                                    .data = c->data->identity,
+                                    .order = t->order};
+    if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
+    struct rnc_checkpoint want = t->at;
+    if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
+    t->tally.counted = t->at.counted;
+    t->tally.right = t->at.right;
+    t->tally.samples = t->at.samples;
+    t->r->resumed_epoch = t->at.epoch;
+    t->r->resumed_step = t->at.step;
+    rnc_history_load(&t->history, c->out, t->at.epoch, t->at.step);
+    if (t->history.nepochs) t->r->last = t->history.epoch[t->history.nepochs - 1];
+    return true;
+}
+
+static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s)
+{
+    t->last = rnc_path_join(t->c->out, "last.safetensors");
+    t->best = rnc_path_join(t->c->out, "best.safetensors");
+    if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
+    if (t->c->resume && access(t->last, F_OK) != 0)
+        return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
+    describe_order(t);
+    if (!probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
+    choose_metrics(t);
+    return open_position(t, s);
+}
+
+static void close_trainer(struct trainer *t)
+{
+    rnc_loader_free(t->loader);
+    rnc_loader_free(t->val_loader);
+    rnc_close(t->train);
+    rnc_close(t->infer);
+    rnc_outputs_free(&t->outputs);
+    rnc_tally_free(&t->tally);
+    rnc_tally_free(&t->val_tally);
+    rnc_history_free(&t->history);
+    free(t->last);
+    free(t->best);
+}
+
+/* ---- checkpoints */
+
+static bool save_last(struct trainer *t, struct rnc_status *s)
+{
+    t->at.counted = t->tally.counted;
+    t->at.right = t->tally.right;
+    t->at.samples = t->tally.samples;
+    return rnc_checkpoint_save(t->train, &t->at, true, t->c->meta, t->c->nmeta, t->last, s);
+}
+
+static bool save_best(struct trainer *t, struct rnc_status *s)
+{
+    return rnc_checkpoint_save(t->train, &t->at, false, t->c->meta, t->c->nmeta, t->best, s);
+}
+
+static bool save_pictures(struct trainer *t, struct rnc_status *s)
+{
+    return rnc_history_save(&t->history, t->c->out, s) && rnc_curves_draw(&t->history, t->c->out, t->c->title, s);
+}
+
+/* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. A log that cannot be
+   written does not cost the checkpoint. */
+static bool save_all(struct trainer *t, bool best, struct rnc_status *s)
+{
+    struct rnc_status own = {0};
+    bool logged = save_pictures(t, s), kept = save_last(t, &own) && (!best || save_best(t, &own));
+    if (!kept) rnc_fail(s, own.code, "%s", own.message);
+    return logged && kept;
+}
+
+/* ---- steps */
+
+static bool stopping(const struct trainer *t) { return t->c->stop && *t->c->stop; }
+
+static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t batches,
+                 const struct rnc_epoch_row *row, bool best)
+{
+    if (!t->c->progress) return;
+    double spent = seconds() - t->epoch_began, rate = spent > 0.0 ? (double)t->epoch_images / spent : 0.0;
+    if (event != RNC_EVENT_STEP) rate = t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0;
+    int64_t per_epoch = t->c->data->train.count, left_epochs = t->c->epochs - t->at.epoch;
+    double left = (double)(left_epochs * per_epoch - t->at.batch * t->c->train->batch);
+    struct rnc_progress p = {.event = event,
+                             .epoch = t->at.epoch + 1,
+                             .epochs = t->c->epochs,
+                             .batch = batch,
+                             .batches = batches,
+                             .step = t->at.step,
+                             .lr = t->lr,
+                             .loss = t->tally.samples ? t->at.loss_sum / (double)t->tally.samples : NAN,
+                             .metric = rnc_tally_metric(&t->tally, t->history.primary),
+                             .primary = t->history.primary,
+                             .images_per_s = rate,
+                             .row = row,
+                             .best = best};
+    p.eta_s = rate > 0.0 && left > 0.0 ? left / rate + (double)left_epochs * t->val_seconds : 0.0;
+    t->c->progress(t->c->ctx, &p);
+}
+
+static bool diverged(struct trainer *t, double loss, struct rnc_status *s)
+{
+    bool saved = access(t->last, F_OK) == 0;
+    return rnc_fail(s, RNC_USER,
+                    "the loss is %f at step %lld, in epoch %lld: training has diverged, and was stopped. A smaller "
+                    "--lr or a warm-up may help. %s%s%s",
+                    loss, (long long)t->at.step + 1, (long long)t->at.epoch + 1,
+                    saved ? "The last good checkpoint is " : "There is no checkpoint yet", saved ? t->last : "", ".");
+}
+
+static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc_status *s)
+{
+    const struct rnc_train_config *c = t->c;
+    int64_t per_epoch = t->history.steps_per_epoch;
+    const void *in[2] = {NULL, NULL};
+    in[t->ports.image->offset] = b->images;
+    in[t->ports.target->offset] = b->labels;
+    t->lr = rnc_schedule_lr(&c->schedule, t->at.step, per_epoch, per_epoch * c->epochs);
+    struct rnc_run run = {.n = b->n, .step = t->at.step + 1, .seed = c->seed, .lr = t->lr};
+    if (!rnc_execute(t->train, &run, in, t->outputs.buffer, NULL, s)) return false;
+    float loss = *(const float *)t->outputs.buffer[t->ports.loss->offset];
+    if (!isfinite(loss)) return diverged(t, (double)loss, s);
+    t->at.step++;
+    t->at.batch++;
+    t->at.loss_sum += (double)loss * (double)b->n;
+    t->epoch_images += b->n;
+    int64_t right = t->tally.right, counted = t->tally.counted;
+    rnc_tally_add(&t->tally, t->outputs.buffer[t->ports.scores->offset], b->labels, b->n);
+    bool has = t->history.primary != RNC_METRIC_MIOU && t->tally.counted > counted;
+    float metric = has ? (float)(t->tally.right - right) / (float)(t->tally.counted - counted) : NAN;
+    return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, t->lr, loss, metric}, s);
+}
+
+/* The rest of the epoch, from batch at.batch. Ends early when the run is to stop. */
+static bool train_epoch(struct trainer *t, struct rnc_status *s)
+{
+    t->epoch_images = 0;
+    t->epoch_began = seconds();
+    rnc_loader_start(t->loader, t->at.epoch, t->at.batch);
+    while (!stopping(t)) {
+        struct rnc_batch b;
+        if (!rnc_loader_next(t->loader, &b, s)) return false;
+        if (b.n == 0) break;
+        if (!train_batch(t, &b, s)) return false;
+        tell(t, RNC_EVENT_STEP, t->at.batch, t->history.steps_per_epoch, NULL, false);
+    }
+    t->epoch_seconds = seconds() - t->epoch_began;
+    return true;
+}
+
+static void validation_progress(void *ctx, int64_t done, int64_t batches)
+{
+    struct trainer *t = ctx;
+    tell(t, RNC_EVENT_VALIDATION, done, batches, NULL, false);
+}
+
+static bool validate(struct trainer *t, struct rnc_status *s)
+{
+    double began = seconds();
+    rnc_tally_reset(&t->val_tally);
+    bool ok = rnc_weights_copy(t->train, t->infer, s) &&
+              rnc_evaluate(t->infer, t->val_loader, &t->val_tally, t->c->stop, validation_progress, t, s);
+    t->val_seconds = seconds() - began;
+    return ok;
+}
+
+static bool finish_epoch(struct trainer *t, struct rnc_status *s)
+{
+    struct rnc_epoch_row row = {.epoch = t->at.epoch + 1,
+                                .step = t->at.step,
+                                .lr = t->lr,
+                                .train_loss = t->at.loss_sum / (double)t->tally.samples,
+                                .train_metric = rnc_tally_metric(&t->tally, t->history.primary),
+                                .val_loss = rnc_tally_loss(&t->val_tally),
+                                .images_per_s =
+                                    t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0,
+                                .seconds = t->epoch_seconds + t->val_seconds};
+    for (int m = 0; m < RNC_METRICS; m++) row.val[m] = rnc_tally_metric(&t->val_tally, (enum rnc_metric)m);
+    if (!rnc_history_add_epoch(&t->history, &row, s)) return false;
+    t->r->last = row;
+    double reached = row.val[t->history.primary];
+    bool best = t->at.best_epoch == 0 || reached > t->at.best;
+    if (best) t->at.best = reached, t->at.best_epoch = row.epoch;
+    tell(t, RNC_EVENT_EPOCH, 0, 0, &row, best);
+    t->at.epoch++;
+    t->at.batch = 0;
+    t->at.loss_sum = 0.0;
+    rnc_tally_reset(&t->tally);
+    return save_all(t, best, s);
+}
+
+static bool stop_here(struct trainer *t, struct rnc_status *s)
+{
+    t->r->stopped = true;
+    return save_all(t, false, s);
+}
+
+static bool run_epochs(struct trainer *t, struct rnc_status *s)
+{
+    while (t->at.epoch < t->c->epochs) {
+        if (!train_epoch(t, s)) return false;
+        if (stopping(t) && t->at.batch < t->history.steps_per_epoch) return stop_here(t, s);
+        if (!validate(t, s)) return false;
+        if (stopping(t) && t->val_tally.samples < t->c->data->val.count) return stop_here(t, s);
+        if (!finish_epoch(t, s)) return false;
+        if (stopping(t) && t->at.epoch < t->c->epochs) {
+            t->r->stopped = true;
+            return true;
+        }
+    }
+    return true;
+}
+
+bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s)
+{
+    struct trainer t = {.c = c, .r = r};
+    double began = seconds();
+    *r = (struct rnc_train_result){0};
+    if (details) *details = NULL;
+    bool ok = open_trainer(&t, details, s) && run_epochs(&t, s);
+    r->epochs = t.at.epoch;
+    r->step = t.at.step;
+    r->best = t.at.best;
+    r->best_epoch = t.at.best_epoch;
+    r->seconds = seconds() - began;
+    close_trainer(&t);
+    return ok;
+}

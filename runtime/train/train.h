@@ -1,0 +1,71 @@
+/* train.h: the training loop. It prints nothing: what happens is told to a callback. */
+#ifndef RNC_RUNTIME_TRAIN_H
+#define RNC_RUNTIME_TRAIN_H
+
+#include "runtime/data/data.h"
+#include "runtime/rt/exec.h"
+#include "runtime/train/history.h"
+#include "runtime/data/loader.h"
+#include "runtime/task/metrics.h"
+#include "runtime/io/safetensors.h"
+
+enum rnc_schedule_kind { RNC_SCHEDULE_CONSTANT, RNC_SCHEDULE_COSINE, RNC_SCHEDULE_STEP, RNC_SCHEDULE_LINEAR };
+struct rnc_schedule {
+    enum rnc_schedule_kind kind;
+    double lr, warmup_epochs, gamma; /* gamma: step's factor at each milestone */
+    const double *milestones;
+    int nmilestones; /* in epochs */
+};
+/* The learning rate of step number STEP (from 0) of TOTAL; warm-up is linear. */
+double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_epoch, int64_t total);
+
+enum rnc_event { RNC_EVENT_STEP, RNC_EVENT_VALIDATION, RNC_EVENT_EPOCH };
+struct rnc_progress {
+    enum rnc_event event;
+    int64_t epoch, epochs;  /* the one in progress, from 1 */
+    int64_t batch, batches; /* done, of this epoch or of the validation */
+    int64_t step;
+    double lr, loss, metric;         /* means over this epoch so far */
+    enum rnc_metric primary;         /* what metric is */
+    double images_per_s, eta_s;      /* eta: to the end of the run, validation included once it was measured */
+    const struct rnc_epoch_row *row; /* RNC_EVENT_EPOCH */
+    bool best;
+};
+
+struct rnc_train_config {
+    const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch */
+    const struct rnc_parallel *par;
+    unsigned exec_flags;
+    const struct rnc_data *data;
+    struct rnc_loader_config loader; /* its data and batch are set here; shuffle and augment for training */
+    struct rnc_schedule schedule;
+    int64_t epochs;
+    uint64_t seed, spec_hash;
+    const char *out;   /* a directory; made where it is missing */
+    bool resume;       /* from OUT/last.safetensors */
+    const char *init;  /* weights to start from, or NULL */
+    const char *title; /* of the picture */
+    unsigned metrics;  /* bits of enum rnc_metric that the log has; 0: accuracy, or pixel accuracy for maps */
+    const struct rnc_st_meta *meta;
+    size_t nmeta;             /* goes into every checkpoint */
+    const volatile int *stop; /* becomes nonzero: finish the step, write a checkpoint, return */
+    void (*progress)(void *ctx, const struct rnc_progress *p);
+    void *ctx;
+};
+
+struct rnc_train_result {
+    int64_t epochs, step; /* finished, in all */
+    int64_t resumed_epoch, resumed_step;
+    bool stopped; /* by *stop */
+    enum rnc_metric primary;
+    double best;
+    int64_t best_epoch;
+    struct rnc_epoch_row last;
+    double seconds;
+};
+/* Leaves in OUT: last.safetensors (everything to resume), best.safetensors (weights), log.csv, steps.csv, curves.png,
+   curves.svg. A former run's checkpoints there are kept under the ending .old. *DETAILS as of rnc_weights_load. After a
+   failure the last good checkpoint stays. */
+bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s);
+
+#endif
