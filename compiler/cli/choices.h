@@ -1,4 +1,4 @@
-/* choices.h: which layer is computed by which algorithm, and with how much error (op/accuracy.h). */
+/* choices.h: which layer is computed by which algorithm, and with how much error (kernel/accuracy.h). */
 #ifndef RNC_CLI_CHOICES_H
 #define RNC_CLI_CHOICES_H
 

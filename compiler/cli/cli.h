@@ -51,15 +51,16 @@ struct cli {
     const char *memory_budget; /* --memory-budget; NULL: not given */
     int64_t threads;           /* 0: one for each CPU */
     int64_t seed;
-    const char *cpu;             /* NULL: the host, or the least of the target */
-    const char *triple;          /* --target; NULL: that of the CPU */
-    const char *dtype;           /* --dtype; NULL: the spec's */
-    bool told_dtype;             /* what it does on this CPU has been said */
-    const char *winograd;        /* auto, off, f2, f4, f5, f6; NULL: auto */
-    bool no_cache;               /* --no-cache */
-    double tune;                 /* --tune, seconds; less than 0: not given */
-    struct tuner *tuner;         /* of this command, for all its models; made by cli_tune */
-    const struct strmap *replay; /* algorithm_key -> the algorithm that an earlier run took (pass/algorithm.h); NULL */
+    const char *cpu;      /* NULL: the host, or the least of the target */
+    const char *triple;   /* --target; NULL: that of the CPU */
+    const char *dtype;    /* --dtype; NULL: the spec's */
+    bool told_dtype;      /* what it does on this CPU has been said */
+    const char *winograd; /* auto, off, f2, f4, f5, f6; NULL: auto */
+    bool no_cache;        /* --no-cache */
+    double tune;          /* --tune, seconds; less than 0: not given */
+    struct tuner *tuner;  /* of this command, for all its models; made by cli_tune */
+    const struct strmap
+        *replay; /* algorithm_key -> the algorithm that an earlier run took (pass/algorithm/algorithm.h); NULL */
 };
 
 enum {

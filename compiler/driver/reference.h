@@ -1,6 +1,6 @@
 /* reference.h: compiled code against the operators' reference implementations, node by node. */
-#ifndef RNC_CLI_REFERENCE_H
-#define RNC_CLI_REFERENCE_H
+#ifndef RNC_DRIVER_REFERENCE_H
+#define RNC_DRIVER_REFERENCE_H
 
 #include "driver/session.h"
 #include "op/eval.h"

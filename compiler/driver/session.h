@@ -1,6 +1,6 @@
 /* session.h: a loaded model with threads, memory and weights, as run, verify and bench need it. */
-#ifndef RNC_CLI_SESSION_H
-#define RNC_CLI_SESSION_H
+#ifndef RNC_DRIVER_SESSION_H
+#define RNC_DRIVER_SESSION_H
 
 #include "cli/cli.h"
 

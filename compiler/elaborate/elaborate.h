@@ -1,7 +1,7 @@
 /* build.h: a checked spec becomes IR (STAGE_RAW): inputs, targets, parameters with torchvision-like names, layers,
    losses. */
-#ifndef RNC_BUILD_BUILD_H
-#define RNC_BUILD_BUILD_H
+#ifndef RNC_ELABORATE_ELABORATE_H
+#define RNC_ELABORATE_ELABORATE_H
 
 #include "ir/graph.h"
 #include "spec/spec.h"

@@ -1,6 +1,6 @@
 /* build_parts.h: what the files of build/ share. */
-#ifndef RNC_BUILD_PARTS_H
-#define RNC_BUILD_PARTS_H
+#ifndef RNC_ELABORATE_PARTS_H
+#define RNC_ELABORATE_PARTS_H
 
 #include "elaborate/elaborate.h"
 #include "spec/ast.h"

@@ -1,4 +1,4 @@
-/* graph.h: the IR. A function is a flat list of nodes; each node applies one operator (op/op.h) to values and
+/* graph.h: the IR. A function is a flat list of nodes; each node applies one operator (ir/op.h) to values and
    defines values. The same structure carries a network from the spec's layers to the planned step: first plain
    logical operators (ir-raw), at the end fused operators on blocked layouts with memory offsets.
 
@@ -24,14 +24,14 @@ enum layout {
                           A stem's image in bf16 has v = C, fewer than the lanes: its pixels lie side by side */
     LAYOUT_WEIGHT,     /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
                           Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
-                          weights are widened to a dense block-diagonal first: see gen/conv.h.
+                          weights are widened to a dense block-diagonal first: see gen/conv/conv.h.
                           bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd,
                           pairs run along a row of taps: [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the
                           last number stands second in its pair, beside a zero */
     LAYOUT_WEIGHT_T,   /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
     LAYOUT_DEPTHWISE,  /* [C/v][KH][KW][v] */
     LAYOUT_WINOGRAD,   /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o]
-                          (runtime/winograd.h) */
+                          (runtime/rt/winograd.h) */
     LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */
     LAYOUT_WINOGRAD_S, /* for a forward convolution of stride 2: as LAYOUT_WINOGRAD, by other points */
 };
@@ -90,7 +90,7 @@ struct value {
     int64_t init_fan;    /* the fan used by init */
     const char *layer;   /* the spec's layer path or label whose output this is, or NULL */
     struct span span;
-    /* filled by pass/plan.c */
+    /* filled by pass/memory/plan.c */
     enum space space;
     size_t offset;       /* bytes into the space; for INPUT and OUTPUT the index */
     struct value *alias; /* shares the storage of this value (views, in-place), or NULL */
@@ -151,7 +151,8 @@ struct node {
     const char *layer;         /* "layer1.0.conv1", or NULL */
     struct span span;
     bool prepare; /* runs once when weights are loaded, not in the step (BN folding, packing) */
-    bool again;   /* computes once more, for the backward pass, what the forward pass did not keep (pass/recompute.c) */
+    bool again;   /* computes once more, for the backward pass, what the forward pass did not keep
+                     (pass/memory/recompute.c) */
     struct node *prev, *next;
     int index; /* position in the list; graph_number sets it */
 };
@@ -182,9 +183,9 @@ struct graph {
     int noutputs, cap_outputs;
     struct graph_update *updates;
     int nupdates, cap_updates;
-    size_t saved_bytes; /* what the backward pass reads of the forward pass, side by side: counted by pass/recompute.c
-                           before it changes that */
-    /* filled by pass/plan.c */
+    size_t saved_bytes; /* what the backward pass reads of the forward pass, side by side: counted by
+                           pass/memory/recompute.c before it changes that */
+    /* filled by pass/memory/plan.c */
     size_t arena_bytes, state_bytes, lower_bound_bytes;
 };
 
@@ -194,7 +195,7 @@ struct value *graph_arg(struct graph *g, enum value_kind kind, const char *name,
 struct value *graph_find(const struct graph *g, const char *name); /* by name, or NULL */
 
 /* A node before BEFORE (NULL: at the end) with the operator's default attributes and NOUT results whose types are
-   unset until op_infer (op/op.h). Results are named after LAYER where that is free, else by number. */
+   unset until op_infer (ir/op.h). Results are named after LAYER where that is free, else by number. */
 struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op, struct value *const *in, int nin,
                         int nout);
 void graph_remove(struct graph *g, struct node *n);                    /* its results must have no users */

@@ -1,8 +1,8 @@
 /* op.h: the operators. One row (struct op_def) in its family's file is all there is to an operator: the YAML keys, the
    IR text, the verifier, the help, the JSON schema, the gradient, the reference and the operator tests all read this
    table. compiler/README.md, "Operators", lists every one with its operands. */
-#ifndef RNC_OP_OP_H
-#define RNC_OP_OP_H
+#ifndef RNC_IR_OP_H
+#define RNC_IR_OP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,13 +17,13 @@ enum op_class {
 /* Which file of gen/ computes it. */
 enum kernel_family {
     KERNEL_NONE,      /* a view: shares its input's storage; or removed before gen */
-    KERNEL_POINTWISE, /* one scalar expression per element: gen/pointwise.c */
-    KERNEL_CONV,      /* conv2d, conv2d_dgrad, conv_transpose2d, dense, dense_dgrad: gen/conv.c */
-    KERNEL_WGRAD,     /* conv2d_wgrad, dense_wgrad: gen/wgrad.c */
-    KERNEL_REDUCE,    /* per-channel sums: gen/reduce.c */
-    KERNEL_POOL,      /* gen/pool.c */
-    KERNEL_SOFTMAX,   /* softmax and the losses: gen/softmax.c */
-    KERNEL_MOVE,      /* concat, slice, pad, resize, subsample, repack: gen/move.c */
+    KERNEL_POINTWISE, /* one scalar expression per element: gen/pointwise/pointwise.c */
+    KERNEL_CONV,      /* conv2d, conv2d_dgrad, conv_transpose2d, dense, dense_dgrad: gen/conv/conv.c */
+    KERNEL_WGRAD,     /* conv2d_wgrad, dense_wgrad: gen/wgrad/wgrad.c */
+    KERNEL_REDUCE,    /* per-channel sums: gen/reduce/reduce.c */
+    KERNEL_POOL,      /* gen/pool/pool.c */
+    KERNEL_SOFTMAX,   /* softmax and the losses: gen/softmax/softmax.c */
+    KERNEL_MOVE,      /* concat, slice, pad, resize, subsample, repack: gen/move/move.c */
     KERNEL_PREPARE,   /* evaluated by the runtime when weights are loaded: bn_fold */
 };
 
@@ -45,7 +45,7 @@ enum operand_kind {
     OPERAND_PARAM,
     OPERAND_BUFFER,
     OPERAND_TARGET,
-    OPERAND_PART, /* further channels of the first operand (op/parts.h): from passes only, a spec cannot give it */
+    OPERAND_PART, /* further channels of the first operand (kernel/parts.h): from passes only, a spec cannot give it */
 };
 struct op_operand {
     const char *name;
@@ -71,7 +71,7 @@ struct op_error {
 };
 bool op_fail(struct op_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* returns false */
 
-/* Run-time scalars, as in runtime/abi.h's struct rnc_run; threads that a reference may use (0: the caller's alone):
+/* Run-time scalars, as in runtime/rt/abi.h's struct rnc_run; threads that a reference may use (0: the caller's alone):
    never of any influence on bits. */
 struct ref_run {
     int64_t n;
@@ -146,7 +146,7 @@ struct op_def {
     int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
                       and those of pooling */
     bool inplace;  /* result 0 may overwrite an input of the same size that dies here */
-    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv.h); all of
+    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all of
                       KERNEL_POINTWISE do */
     void (*ref)(struct ref_call *c); /* naive, double accumulators, written independently of the kernel */
     const struct op_test *tests;

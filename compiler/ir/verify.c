@@ -1,5 +1,6 @@
-/* verify.c: what every pass may rely on, checked. The test of the memory plan is written independently of pass/plan.c:
-   it recomputes lifetimes from the list and compares byte ranges, knowing nothing of how the offsets were found. */
+/* verify.c: what every pass may rely on, checked. The test of the memory plan is written independently of
+   pass/memory/plan.c: it recomputes lifetimes from the list and compares byte ranges, knowing nothing of how the
+   offsets were found. */
 #include "ir/verify.h"
 
 #include <stdarg.h>

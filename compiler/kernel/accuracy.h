@@ -8,8 +8,8 @@
    beyond which Winograd's sums do not go on (WINOGRAD_SUM): direct (1 tap)  0.05 0.10 0.14 0.20      F(2) 0.14 0.22
    0.32 0.42      F(4) 0.40 0.63 0.86 1.2 F(5) 0.76 1.2 1.8 2.4         F(6) 1.8 2.6 3.6 5.0 Where features are as
    correlated as a first layer's of few colours, it is up to a quarter more. */
-#ifndef RNC_OP_ACCURACY_H
-#define RNC_OP_ACCURACY_H
+#ifndef RNC_KERNEL_ACCURACY_H
+#define RNC_KERNEL_ACCURACY_H
 
 #include <math.h>
 #include <stdint.h>

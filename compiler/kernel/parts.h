@@ -1,7 +1,8 @@
 /* parts.h: images whose channels lie in several values, one after the other: what a convolution reads instead of a
-   concat's result (pass/concat.c). Further parts are operands of the kind OPERAND_PART; part 0 is the operand x. */
-#ifndef RNC_OP_PARTS_H
-#define RNC_OP_PARTS_H
+   concat's result (pass/optimise/concat.c). Further parts are operands of the kind OPERAND_PART; part 0 is the operand
+   x. */
+#ifndef RNC_KERNEL_PARTS_H
+#define RNC_KERNEL_PARTS_H
 
 #include "ir/op.h"
 

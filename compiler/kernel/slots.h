@@ -8,8 +8,8 @@
    reduce   (channel_sum, bn_stats, bn_grad): slots of 3 vectors of round_up(C, lanes) floats.
    wgrad    (conv2d_wgrad, dense_wgrad): slots of one whole dw, both channel dimensions rounded up to lanes.
    losses   64 floats for the scalar results' partial sums (2 each), then 4 floats for each sample. */
-#ifndef RNC_OP_SLOTS_H
-#define RNC_OP_SLOTS_H
+#ifndef RNC_KERNEL_SLOTS_H
+#define RNC_KERNEL_SLOTS_H
 
 #include <stddef.h>
 #include <stdint.h>

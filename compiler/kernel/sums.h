@@ -4,8 +4,8 @@
 
    A slot holds, for each channel block, sums_vectors vectors of v floats: [slot][vector][blocks][v]. Kernels of several
    phases (strided gradients) have sums_slots / phases slots for each. */
-#ifndef RNC_OP_SUMS_H
-#define RNC_OP_SUMS_H
+#ifndef RNC_KERNEL_SUMS_H
+#define RNC_KERNEL_SUMS_H
 
 #include "ir/op.h"
 

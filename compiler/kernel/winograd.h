@@ -1,7 +1,7 @@
 /* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the operators' workspace callbacks
    and gen/ must agree, and since neither the code nor its bits may depend on the machine's threads. */
-#ifndef RNC_OP_WINOGRAD_H
-#define RNC_OP_WINOGRAD_H
+#ifndef RNC_KERNEL_WINOGRAD_H
+#define RNC_KERNEL_WINOGRAD_H
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* winograd_wgrad.h: how the gradient by the weights of a 3×3 convolution is cut up where F(m×m, 3×3) computes it
-   (gen/winograd_wgrad.c has the formula): from shapes alone, as in op/winograd.h, and for the same reasons.
+   (gen/winograd/winograd_wgrad.c has the formula): from shapes alone, as in kernel/winograd.h, and for the same
+   reasons.
 
    A piece owns ig input blocks × og output blocks of dw (or of a slot, where the tiles are shared out too). Fused, it
    walks over its blocks of tiles, transforms both operands into its worker's scratch, and adds (m+2)² products to sums
@@ -7,8 +8,8 @@
    cache. Transforming an operand again for two groups of the other's channels costs no more than writing it to memory
    and reading it back; for many of them it does. Split, both are transformed once, into the workspace, and a piece goes
    point by point over its blocks of tiles. */
-#ifndef RNC_OP_WINOGRAD_WGRAD_H
-#define RNC_OP_WINOGRAD_WGRAD_H
+#ifndef RNC_KERNEL_WINOGRAD_WGRAD_H
+#define RNC_KERNEL_WINOGRAD_WGRAD_H
 
 #include "base/checked.h"
 #include "ir/graph.h"

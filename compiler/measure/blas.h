@@ -1,8 +1,8 @@
 /* blas.h: convolution as im2col and one matrix product through OpenBLAS: the classical way (Chellapilla et al. 2006),
    kept as the baseline that `rnc bench --baseline` measures the generated kernels against. OpenBLAS is loaded when it
    is first asked for, with one thread. */
-#ifndef RNC_GEN_BLAS_H
-#define RNC_GEN_BLAS_H
+#ifndef RNC_MEASURE_BLAS_H
+#define RNC_MEASURE_BLAS_H
 
 #include <stdint.h>
 #include "base/diag.h"

@@ -2,8 +2,8 @@
    of costs for the pass `algorithm` beside its analytic model; only the nodes' attribute `algorithm` comes of it, which
    stands in the graph's text. One thread is measured, whatever the machine has: how many threads there will be is never
    an input. */
-#ifndef RNC_GEN_TUNER_H
-#define RNC_GEN_TUNER_H
+#ifndef RNC_MEASURE_TUNER_H
+#define RNC_MEASURE_TUNER_H
 
 #include "gen/module/cache.h"
 #include "pass/pass.h"
@@ -19,7 +19,7 @@ struct tuner_machine {
     void (*release)(void *ctx, void *code);
     void *ctx;
 };
-extern const struct tuner_machine tuner_host; /* gen/tuner_run.c */
+extern const struct tuner_machine tuner_host; /* measure/tuner_run.c */
 /* Can this process run T's code? */
 bool tuner_runs(const struct target *t);
 
@@ -44,7 +44,7 @@ struct algorithm_cost tuner_cost(struct tuner *t);
 struct tuner_stats tuner_stats(const struct tuner *t);
 
 /* ---- the tables: what was learnt, a text file for each kind of CPU and target, beside the compiled models
-   (gen/tuner_table.c) */
+   (measure/tuner_table.c) */
 
 /* Seconds by key and name of the algorithm. */
 struct tuner_table {

@@ -28,7 +28,7 @@ enum { WINOGRAD_AUTO = 0, WINOGRAD_OFF = 1 };
 
 struct pass_context;
 /* What it costs to compute a node by one of its algorithms, for the pass `algorithm`: the analytic model, unless
-   another source (the tuner, gen/tuner.h) is given here. */
+   another source (the tuner, measure/tuner.h) is given here. */
 struct algorithm_cost {
     /* In any unit that is the same for all algorithms of a node; less than 0: not known, and then the model decides
        that node. */

@@ -53,7 +53,7 @@ struct interval *plan_intervals(const struct graph *g, struct arena *a);
 bool plan_trial(const struct graph *g, struct pass_context *c, bool prologues, size_t *arena, size_t *state);
 
 /* May READER, a pointwise node or a convolution with a body, compute its operand V by itself as the pointwise node DEF
-   does (pass/inline.c)? */
+   does (pass/optimise/inline.c)? */
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);
 /* Gives a pointwise node without a body its own: the operator as the only instruction. */
 void inline_give_body(struct graph *g, struct node *n);
@@ -65,7 +65,7 @@ bool prologue_fits(const struct node *reader, int k, const struct node *def);
 void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def);
 
 /* The caller's image that X is a rounded copy of, by a node of its own; or NULL. Its few channels may be read as bf16
-   pixels that lie side by side (pass/stem.c). */
+   pixels that lie side by side (pass/optimise/stem.c). */
 struct value *stem_image(const struct value *x);
 /* May N, a convolution or a weight gradient, read IMAGE so on target T: in pairs of neighbours? */
 bool stem_takes_pairs(const struct node *n, const struct value *image, const struct target *t);
@@ -78,7 +78,7 @@ bool plan_reads_ahead(const struct node *n, int operand);
 /* One storage seen in two shapes. */
 bool plan_is_view(const struct node *n);
 
-/* Packing of intervals into the least height (pass/pack.c). */
+/* Packing of intervals into the least height (pass/memory/pack.c). */
 struct item {
     size_t bytes, offset;
     int first, last;

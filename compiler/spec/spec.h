@@ -94,8 +94,8 @@ struct spec {
     int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const enum metric_kind *metrics;
     int nmetrics;
-    double accuracy; /* `accuracy:`, the largest rms error relative to double of a layer's algorithm (op/accuracy.h); 0:
-                        exact */
+    double accuracy;       /* `accuracy:`, the largest rms error relative to double of a layer's algorithm
+                              (kernel/accuracy.h); 0:       exact */
     enum spec_dtype dtype; /* `dtype:`, how activations and their gradients are stored */
     struct spec_train train;
     struct ast *ast;

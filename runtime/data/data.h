@@ -1,7 +1,7 @@
 /* data.h: labelled images, from wherever they lie. A data set is either in memory (IDX, CIFAR-10, the digits) or a list
    of image files (class folders; images with masks), which are decoded when they are needed. */
-#ifndef RNC_RUNTIME_DATA_H
-#define RNC_RUNTIME_DATA_H
+#ifndef RNC_RUNTIME_DATA_DATA_H
+#define RNC_RUNTIME_DATA_DATA_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ bool rnc_data_measure(const struct rnc_dataset *d, int64_t channels, double *mea
 /* Names of the classes for a list of N: those of the data set, or numbers. */
 const char *rnc_data_class(const struct rnc_data *d, int64_t k, char *number, size_t size);
 
-/* runtime/digits.c: the gzip'ed IDX files of tests/data/digits, inside the binary. */
+/* runtime/data/digits.c: the gzip'ed IDX files of tests/data/digits, inside the binary. */
 struct rnc_embedded {
     const unsigned char *data;
     size_t bytes;

@@ -1,7 +1,7 @@
 /* data_parts.h: internal to data*.c: the readers of each kind of data. Each fills one data set and, where it knows
    them, D's classes. */
-#ifndef RNC_RUNTIME_DATA_PARTS_H
-#define RNC_RUNTIME_DATA_PARTS_H
+#ifndef RNC_RUNTIME_DATA_DATA_PARTS_H
+#define RNC_RUNTIME_DATA_DATA_PARTS_H
 
 #include "runtime/data/data.h"
 

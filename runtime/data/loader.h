@@ -1,7 +1,7 @@
 /* loader.h: batches for a model: order, augmentation, normalisation, on a thread of its own that prepares the next
    batch while the step runs. What a sample looks like depends on (seed, epoch, its index) only. */
-#ifndef RNC_RUNTIME_LOADER_H
-#define RNC_RUNTIME_LOADER_H
+#ifndef RNC_RUNTIME_DATA_LOADER_H
+#define RNC_RUNTIME_DATA_LOADER_H
 
 #include "runtime/data/data.h"
 #include "runtime/rt/status.h"

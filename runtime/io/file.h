@@ -1,6 +1,6 @@
 /* file.h: whole files, read at once or written so that nobody ever sees half of one. */
-#ifndef RNC_RUNTIME_FILE_H
-#define RNC_RUNTIME_FILE_H
+#ifndef RNC_RUNTIME_IO_FILE_H
+#define RNC_RUNTIME_IO_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* image.h: PNG and JPEG files, and resizing. */
-#ifndef RNC_RUNTIME_IMAGE_H
-#define RNC_RUNTIME_IMAGE_H
+#ifndef RNC_RUNTIME_IO_IMAGE_H
+#define RNC_RUNTIME_IO_IMAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* npy.h: NumPy's .npy arrays, versions 1 to 3, in C order. */
-#ifndef RNC_RUNTIME_NPY_H
-#define RNC_RUNTIME_NPY_H
+#ifndef RNC_RUNTIME_IO_NPY_H
+#define RNC_RUNTIME_IO_NPY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* safetensors.h: reading and writing .safetensors files. A file is checked whole before anything is taken from it: the
    header's size, JSON without duplicate keys, types, shapes, and data that fills the file without holes or overlaps. */
-#ifndef RNC_RUNTIME_SAFETENSORS_H
-#define RNC_RUNTIME_SAFETENSORS_H
+#ifndef RNC_RUNTIME_IO_SAFETENSORS_H
+#define RNC_RUNTIME_IO_SAFETENSORS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +60,7 @@ bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor
 bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
                      int64_t *out, struct rnc_status *s);
 
-/* ---- writing: create, put the data of every tensor in order, commit (atomic; see runtime/file.h) */
+/* ---- writing: create, put the data of every tensor in order, commit (atomic; see runtime/io/file.h) */
 struct rnc_st_writer;
 struct rnc_st_writer *rnc_st_create(const char *path, const struct rnc_st_tensor *tensors, size_t ntensors,
                                     const struct rnc_st_meta *meta, size_t nmeta, struct rnc_status *s);

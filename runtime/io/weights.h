@@ -1,6 +1,6 @@
 /* weights.h: between the state of an instance and safetensors files. */
-#ifndef RNC_RUNTIME_WEIGHTS_H
-#define RNC_RUNTIME_WEIGHTS_H
+#ifndef RNC_RUNTIME_IO_WEIGHTS_H
+#define RNC_RUNTIME_IO_WEIGHTS_H
 
 #include "runtime/rt/exec.h"
 #include "runtime/io/safetensors.h"

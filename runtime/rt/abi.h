@@ -2,12 +2,12 @@
    time.
 
    A compiled model is constant data: a table of steps, each a kernel with its arguments, and a table of tensors. The
-   runtime (runtime/exec.h, or any other caller) owns all memory: a state block (parameters and buffers, packed), an
+   runtime (runtime/rt/exec.h, or any other caller) owns all memory: a state block (parameters and buffers, packed), an
    arena (every intermediate, planned at compile time), one scratch block for each worker. Running the table allocates
    nothing. Thread-safety: a model is read-only and may be shared; a state block, an arena and scratch belong to one run
    at a time. */
-#ifndef RNC_RUNTIME_ABI_H
-#define RNC_RUNTIME_ABI_H
+#ifndef RNC_RUNTIME_RT_ABI_H
+#define RNC_RUNTIME_RT_ABI_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -87,7 +87,7 @@ struct rnc_tensor {
                         the index */
 };
 
-/* What is computed from named tensors when weights are loaded (rnc_prepare in runtime/pack.h). */
+/* What is computed from named tensors when weights are loaded (rnc_prepare in runtime/rt/pack.h). */
 enum rnc_prepare_kind {
     RNC_PREPARE_PACK,    /* in[0] -> out[0]: another layout of the same tensor */
     RNC_PREPARE_BN_FOLD, /* in: weight, bias (or -1), bn weight, bn bias, mean, var -> out: folded weight, folded bias.

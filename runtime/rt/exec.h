@@ -1,6 +1,6 @@
 /* exec.h: a compiled model with its memory. */
-#ifndef RNC_RUNTIME_EXEC_H
-#define RNC_RUNTIME_EXEC_H
+#ifndef RNC_RUNTIME_RT_EXEC_H
+#define RNC_RUNTIME_RT_EXEC_H
 
 #include "abi.h"
 #include "status.h"

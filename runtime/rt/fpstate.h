@@ -1,7 +1,7 @@
 /* fpstate.h: flush-to-zero for kernels, and the caller's floating-point state back afterwards. Denormals would cost a
    hundred cycles each; flushing them in every thread also keeps the results equal on any number of threads. */
-#ifndef RNC_RUNTIME_FPSTATE_H
-#define RNC_RUNTIME_FPSTATE_H
+#ifndef RNC_RUNTIME_RT_FPSTATE_H
+#define RNC_RUNTIME_RT_FPSTATE_H
 
 #include <stdint.h>
 #if defined __x86_64__

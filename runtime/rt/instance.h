@@ -1,6 +1,6 @@
 /* instance.h: what exec.c and load.c share; private to the runtime. */
-#ifndef RNC_RUNTIME_INSTANCE_H
-#define RNC_RUNTIME_INSTANCE_H
+#ifndef RNC_RUNTIME_RT_INSTANCE_H
+#define RNC_RUNTIME_RT_INSTANCE_H
 
 #include <stdbool.h>
 

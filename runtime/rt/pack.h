@@ -1,6 +1,6 @@
 /* pack.h: between plain row-major tensors and the packed layouts of a compiled model. */
-#ifndef RNC_RUNTIME_PACK_H
-#define RNC_RUNTIME_PACK_H
+#ifndef RNC_RUNTIME_RT_PACK_H
+#define RNC_RUNTIME_RT_PACK_H
 
 #include "abi.h"
 

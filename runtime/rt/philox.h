@@ -1,8 +1,8 @@
 /* philox.h: Philox4x32-10, a counter-based random number generator (Salmon, Moraes, Dror, Shaw: "Parallel Random
    Numbers: As Easy as 1, 2, 3", SC 2011). A number is a function of (key, counter) and nothing else, so that it never
    depends on threads or order. */
-#ifndef RNC_RUNTIME_PHILOX_H
-#define RNC_RUNTIME_PHILOX_H
+#ifndef RNC_RUNTIME_RT_PHILOX_H
+#define RNC_RUNTIME_RT_PHILOX_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* pool.h: a persistent pool of threads. Workers sleep on a futex-like condition after a short spin; each sets
    flush-to-zero. The caller takes part as worker 0, and its floating-point state is restored. */
-#ifndef RNC_RUNTIME_POOL_H
-#define RNC_RUNTIME_POOL_H
+#ifndef RNC_RUNTIME_RT_POOL_H
+#define RNC_RUNTIME_RT_POOL_H
 
 #include "abi.h"
 #include "status.h"

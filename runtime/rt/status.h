@@ -1,6 +1,6 @@
 /* status.h: how the runtime reports failure: a code and one sentence. */
-#ifndef RNC_RUNTIME_STATUS_H
-#define RNC_RUNTIME_STATUS_H
+#ifndef RNC_RUNTIME_RT_STATUS_H
+#define RNC_RUNTIME_RT_STATUS_H
 
 #include <stdbool.h>
 

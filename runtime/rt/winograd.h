@@ -11,8 +11,8 @@
 /* Of stride 2, one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples meet two taps, F(4, 2), whose
    points are ±3/8, ±5/4, ∞; the odd ones meet one: they are their own points, all with the weight g1. So a tile of 2m +
    1 = 9 samples has 9 points and m + 2 = 6 different weights: the pairs, the odd samples, ∞. */
-#ifndef RNC_RUNTIME_WINOGRAD_H
-#define RNC_RUNTIME_WINOGRAD_H
+#ifndef RNC_RUNTIME_RT_WINOGRAD_H
+#define RNC_RUNTIME_RT_WINOGRAD_H
 
 enum { RNC_WINOGRAD_MAX = 9 }; /* the largest tile */
 

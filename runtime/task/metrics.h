@@ -1,6 +1,6 @@
 /* metrics.h: how good the predictions are, from the network's output on the host. */
-#ifndef RNC_RUNTIME_METRICS_H
-#define RNC_RUNTIME_METRICS_H
+#ifndef RNC_RUNTIME_TASK_METRICS_H
+#define RNC_RUNTIME_TASK_METRICS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* checkpoint.h: the state of a training run in one safetensors file: weights, optimizer state, and as text in
    __metadata__ everything else that an exact continuation needs. */
-#ifndef RNC_RUNTIME_CHECKPOINT_H
-#define RNC_RUNTIME_CHECKPOINT_H
+#ifndef RNC_RUNTIME_TRAIN_CHECKPOINT_H
+#define RNC_RUNTIME_TRAIN_CHECKPOINT_H
 
 #include "runtime/rt/exec.h"
 #include "runtime/io/safetensors.h"

@@ -1,6 +1,6 @@
 /* history.h: the course of a training run: log.csv, steps.csv, and the pictures of them. */
-#ifndef RNC_RUNTIME_HISTORY_H
-#define RNC_RUNTIME_HISTORY_H
+#ifndef RNC_RUNTIME_TRAIN_HISTORY_H
+#define RNC_RUNTIME_TRAIN_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ bool rnc_history_save(const struct rnc_history *h, const char *dir, struct rnc_s
    is then shorter. */
 void rnc_history_load(struct rnc_history *h, const char *dir, int64_t epochs, int64_t steps);
 
-/* runtime/curves.c: loss and metric by epoch, loss by step, as DIR/curves.png and DIR/curves.svg. */
+/* runtime/train/curves.c: loss and metric by epoch, loss by step, as DIR/curves.png and DIR/curves.svg. */
 bool rnc_curves_draw(const struct rnc_history *h, const char *dir, const char *title, struct rnc_status *s);
 
 #endif

@@ -1,6 +1,6 @@
 /* train.h: the training loop. It prints nothing: what happens is told to a callback. */
-#ifndef RNC_RUNTIME_TRAIN_H
-#define RNC_RUNTIME_TRAIN_H
+#ifndef RNC_RUNTIME_TRAIN_TRAIN_H
+#define RNC_RUNTIME_TRAIN_TRAIN_H
 
 #include "runtime/data/data.h"
 #include "runtime/rt/exec.h"

@@ -1,10 +1,9 @@
 /* test_shapes.c: the convolutions at awkward sizes: each algorithm × each direction × each family of shapes against the
    references.
 
-       build/tests/shapes/test_shapes [NAME]…     -v names every case (TEST_ERRORS=1: and its error); --cpu=x86-64-v3
-   compiles for 8 lanes build/tests/shapes/test_shapes 3x3/dgrad   the cases whose name begins so; a whole name runs
-   that case alone
-
+       build/tests/shapes/test_shapes [NAME]…     -v names every case (with TEST_ERRORS=1 its error, too);
+                                                  --cpu=x86-64-v3 compiles for 8 lanes
+       build/tests/shapes/test_shapes 3x3/dgrad   the cases whose name begins so; a whole name runs that case alone
        RNC_SHAPES=all                             every combination of sizes (some thousands a family)
 
    A name is FAMILY/DIRECTION/ALGORITHM/IxO@HxW*N, behind a colon how images are stored where that is not f32:

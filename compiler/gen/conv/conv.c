@@ -1,4 +1,5 @@
-/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces (gen/conv.h).
+/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces
+   (gen/conv/conv.h).
  */
 #include "gen/conv/conv.h"
 

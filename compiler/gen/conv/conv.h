@@ -5,8 +5,8 @@
 
    with the taps' offsets dy, dx in arithmetic progression. A strided dgrad falls into stride² phases (y0, x0), each
    such a sum over the taps that hit it. */
-#ifndef RNC_GEN_CONV_H
-#define RNC_GEN_CONV_H
+#ifndef RNC_GEN_CONV_CONV_H
+#define RNC_GEN_CONV_CONV_H
 
 #include "gen/module/lower.h"
 #include "kernel/parts.h"
@@ -20,7 +20,7 @@ struct conv_view conv_view_of(const struct type *t);
 static inline enum dtype conv_view_dtype(const struct conv_view *view) { return (enum dtype)view->dtype; }
 
 /* What is read, where it lies in several values: COUNT, the first channel block of each, elements between its samples
-   (gen/parts.h). */
+   (gen/conv/parts.h). */
 struct conv_parts {
     int64_t count, first[MAX_PARTS], n[MAX_PARTS];
 };
@@ -101,7 +101,8 @@ struct conv_run {
    broadcast: each product of the other vector then reads its weights from memory. (Three and four vectors, whose tiles
    have fewer pixels, are slower than two so.) */
 bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels);
-/* Returns the number of runs, or -1 when the shape would need more code than that (gen/grouped.h takes it then). */
+/* Returns the number of runs, or -1 when the shape would need more code than that (gen/conv/grouped.h takes it then).
+ */
 int conv_runs(const struct conv_params *p, struct conv_run *runs);
 
 /* wgrad.c: out[i] = Σ slots in order, FLOATS elements, slots STRIDE floats apart. */

@@ -11,8 +11,8 @@ struct grouped_params {
     int64_t ih, iw, oh, ow, ic, oc, groups;
     int64_t stride[2], pad[2], dilation[2], kernel[2];
     int64_t weight_layout, wv, wiv; /* enum layout; block sizes */
-    int64_t
-        weight_dtype; /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side (gen/conv.h) */
+    int64_t weight_dtype;           /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side
+                                       (gen/conv/conv.h) */
     int64_t transposed, v;
     struct gen_body body;
 };

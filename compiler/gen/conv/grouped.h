@@ -2,8 +2,8 @@
    that are no multiple of the vector (4 channels a group, say), whose weights stay plain [O, I/groups, KH, KW], and
    kernels or dilations so wide that every tile of a row would need code of its own. One output at a time, any geometry,
    any layout of the weights. */
-#ifndef RNC_GEN_GROUPED_H
-#define RNC_GEN_GROUPED_H
+#ifndef RNC_GEN_CONV_GROUPED_H
+#define RNC_GEN_CONV_GROUPED_H
 
 #include "gen/module/lower.h"
 

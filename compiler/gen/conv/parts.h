@@ -1,7 +1,7 @@
 /* parts.h: the image that a convolution or its weight gradient reads may lie in several values, each with some of its
-   channel blocks (op/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
-#ifndef RNC_GEN_PARTS_H
-#define RNC_GEN_PARTS_H
+   channel blocks (kernel/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
+#ifndef RNC_GEN_CONV_PARTS_H
+#define RNC_GEN_CONV_PARTS_H
 
 #include <llvm-c/Types.h>
 #include "gen/conv/conv.h"

@@ -3,8 +3,8 @@
    parameters give the same code, on any thread. No optimisation passes run after it (except instruction selection), so
    what is written here is what executes: hoist by hand, keep accumulators in SSA values, fold constants into addresses.
  */
-#ifndef RNC_GEN_EMIT_H
-#define RNC_GEN_EMIT_H
+#ifndef RNC_GEN_EMIT_EMIT_H
+#define RNC_GEN_EMIT_EMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

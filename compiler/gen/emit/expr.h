@@ -1,6 +1,6 @@
 /* expr.h: the scalar expressions of pointwise operators (struct op_def .expr) as vector code. */
-#ifndef RNC_GEN_EXPR_H
-#define RNC_GEN_EXPR_H
+#ifndef RNC_GEN_EMIT_EXPR_H
+#define RNC_GEN_EMIT_EXPR_H
 
 #include "gen/emit/emit.h"
 
@@ -52,7 +52,8 @@ void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, c
 /* Lanes that are zero in every operand come out as zero: no LANES needed. */
 bool body_keeps_zero(const struct gen_body *b);
 
-/* Vector math used by the expressions (gen/vmath.c): relative error at most 2 ulp (exp, log), 4 ulp (tanh, erf). On vf.
+/* Vector math used by the expressions (gen/emit/vmath.c): relative error at most 2 ulp (exp, log), 4 ulp (tanh, erf).
+   On vf.
  */
 V e_exp(struct emit *e, V x);
 V e_log(struct emit *e, V x);

@@ -1,7 +1,7 @@
 /* lanes.h: moving floats across the lanes of vectors: what the blocked layout needs where memory runs along another
    dimension. */
-#ifndef RNC_GEN_LANES_H
-#define RNC_GEN_LANES_H
+#ifndef RNC_GEN_EMIT_LANES_H
+#define RNC_GEN_EMIT_LANES_H
 
 #include "gen/emit/emit.h"
 

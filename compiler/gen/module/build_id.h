@@ -1,6 +1,6 @@
 /* build_id.h: which rnc and which LLVM these are, to the bit. */
-#ifndef RNC_GEN_BUILD_ID_H
-#define RNC_GEN_BUILD_ID_H
+#ifndef RNC_GEN_MODULE_BUILD_ID_H
+#define RNC_GEN_MODULE_BUILD_ID_H
 
 #include <stdbool.h>
 #include "base/buf.h"

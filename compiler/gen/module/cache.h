@@ -1,7 +1,7 @@
 /* cache.h: compiled models in a folder, each in a file named by the hash of all that its code depends on. What is kept
    here is never needed: whatever cannot be read or written is compiled instead, so nothing in here fails a command. */
-#ifndef RNC_GEN_CACHE_H
-#define RNC_GEN_CACHE_H
+#ifndef RNC_GEN_MODULE_CACHE_H
+#define RNC_GEN_MODULE_CACHE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ const void *cache_get(struct cache *c, const struct cache_key *key, size_t *size
    folder holds at most MAX_BYTES. Any number of processes may do so at once. */
 void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes);
 
-/* Small files of other kinds beside the entries, by NAME (gen/tuner.h). The content, in the arena and followed by a
+/* Small files of other kinds beside the entries, by NAME (measure/tuner.h). The content, in the arena and followed by a
    NUL; NULL when there is no such file, or others may write to it. */
 const char *cache_read(struct cache *c, const char *name, size_t *size);
 /* Written aside, synced and renamed: readers see all of it or what was there before. */

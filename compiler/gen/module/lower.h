@@ -1,8 +1,8 @@
 /* lower.h: planned nodes become steps and kernels. Phase one (serial) walks the graph: each family's lower_* decides
    blocking and partition, and adds steps that name kernels by (emit function, parameter block). Equal pairs are one
    kernel. Phase two (parallel) emits and compiles the kernels. */
-#ifndef RNC_GEN_LOWER_H
-#define RNC_GEN_LOWER_H
+#ifndef RNC_GEN_MODULE_LOWER_H
+#define RNC_GEN_MODULE_LOWER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,7 +49,7 @@ void lower_pool(struct lower *lo, const struct node *n);
 void lower_softmax(struct lower *lo, const struct node *n);
 void lower_move(struct lower *lo, const struct node *n);
 
-/* ---- bodies: pointwise operators on values in registers (gen/expr.c) */
+/* ---- bodies: pointwise operators on values in registers (gen/emit/expr.c) */
 /* How an operand of a body lies: addressed at the same element as the anchor's result, by channel, or as one number. An
    optional operand that is absent reads as zero. */
 enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_ABSENT };

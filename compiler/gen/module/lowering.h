@@ -1,7 +1,7 @@
 /* lowering.h: the state of phase one, shared by lower.c (which fills it) and module.c and tables.c (which compile and
    write it out). */
-#ifndef RNC_GEN_LOWERING_H
-#define RNC_GEN_LOWERING_H
+#ifndef RNC_GEN_MODULE_LOWERING_H
+#define RNC_GEN_MODULE_LOWERING_H
 
 #include <llvm-c/Core.h>
 #include "gen/module/lower.h"

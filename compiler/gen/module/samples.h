@@ -1,6 +1,6 @@
 /* samples.h: which values hold one row for each sample, of which only the first n count. */
-#ifndef RNC_GEN_SAMPLES_H
-#define RNC_GEN_SAMPLES_H
+#ifndef RNC_GEN_MODULE_SAMPLES_H
+#define RNC_GEN_MODULE_SAMPLES_H
 
 #include "ir/graph.h"
 

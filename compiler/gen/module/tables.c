@@ -1,4 +1,4 @@
-/* tables.c: the tables of a compiled model (runtime/abi.h) as constant data in an LLVM module, so that the JIT and
+/* tables.c: the tables of a compiled model (runtime/rt/abi.h) as constant data in an LLVM module, so that the JIT and
    object files share one path. Every struct is built field by field in the order of the C declaration; LLVM lays it out
    by the same rules. */
 #include <assert.h>

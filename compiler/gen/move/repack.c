@@ -1,4 +1,4 @@
-/* repack.c: changes of layout. Every layout is affine in five indices (runtime/pack.c has the same rules):
+/* repack.c: changes of layout. Every layout is affine in five indices (runtime/rt/pack.c has the same rules):
 
        outer o (the sample; of weights the block of v outputs), block b0 of v second-dimension channels, and inside
        a1 (output in the block; weights only), b1 (channel in the block), r (pixel or tap)
@@ -232,7 +232,7 @@ static struct form form_of(const struct type *t, const struct shape *s)
     case LAYOUT_DEPTHWISE: return (struct form){r * v, 0, {1, 0, v}};
     case LAYOUT_WINOGRAD:
     case LAYOUT_WINOGRAD_T:
-    case LAYOUT_WINOGRAD_S: break; /* no rearrangement: gen/winograd_weights.c */
+    case LAYOUT_WINOGRAD_S: break; /* no rearrangement: gen/winograd/winograd_weights.c */
     }
     return (struct form){0};
 }

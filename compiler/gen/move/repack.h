@@ -1,6 +1,6 @@
 /* repack.h: the same value in another layout. */
-#ifndef RNC_GEN_REPACK_H
-#define RNC_GEN_REPACK_H
+#ifndef RNC_GEN_MOVE_REPACK_H
+#define RNC_GEN_MOVE_REPACK_H
 
 #include "gen/module/lower.h"
 

@@ -1,7 +1,7 @@
 /* reduce.c: sums for each channel over samples and pixels: channel_sum, bn_stats, bn_grad.
    Step one: piece (slot, channel block) reduces the samples slot, slot + slots, … below n and leaves up to three
-   vectors in the workspace (op/slots.h). Step two: piece (channel block) combines the slots in order. Which sums are
-   added to which depends on shapes and n alone. */
+   vectors in the workspace (kernel/slots.h). Step two: piece (channel block) combines the slots in order. Which sums
+   are added to which depends on shapes and n alone. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"

@@ -1,13 +1,13 @@
 /* sums.h: per-channel sums of what a kernel has in registers: the sums at the end of a body (struct gen_sum). While a
    tile of pixels goes through the body, its terms are added up in registers; at the tile's end they join the piece's
    sums, on the stack; at the piece's end those go to a slot of the workspace, and a last step merges the slots in order
-   (op/sums.h). So neither a pass over the values nor its traffic is left of batch normalisation's statistics and
+   (kernel/sums.h). So neither a pass over the values nor its traffic is left of batch normalisation's statistics and
    gradients.
 
    Variances are never E[x²] − E[x]²: a tile's values are taken from its first pixel's, which is within a few deviations
    of the mean, and (count, mean, M2) of tiles, pieces and slots are merged (Chan, Golub and LeVeque 1983). */
-#ifndef RNC_GEN_SUMS_H
-#define RNC_GEN_SUMS_H
+#ifndef RNC_GEN_REDUCE_SUMS_H
+#define RNC_GEN_REDUCE_SUMS_H
 
 #include "gen/emit/expr.h"
 

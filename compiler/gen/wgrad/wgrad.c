@@ -1,9 +1,9 @@
 /* wgrad.c: gradients by weights. dw[o, i, kh, kw] = Σ samples, pixels  x[i, y·s + kh·d − p, …] · dy[o, y, …].
    One tap at a time: the accumulators are ci input channels × ov output vectors and live in registers over a band of
-   rows. Every piece owns a chunk of dw (or of a slot, where samples are shared out too: op/slots.h) and goes over its
-   samples once, band by band: a band of all its channels stays in the second-level cache, one of an input block and of
-   ov output vectors in the first. The slots are added up in a fixed order by a second step. Operands in bf16 have the
-   same partition and a kernel of their own (wgrad_staged.c). */
+   rows. Every piece owns a chunk of dw (or of a slot, where samples are shared out too: kernel/slots.h) and goes over
+   its samples once, band by band: a band of all its channels stays in the second-level cache, one of an input block and
+   of ov output vectors in the first. The slots are added up in a fixed order by a second step. Operands in bf16 have
+   the same partition and a kernel of their own (wgrad_staged.c). */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"

@@ -1,6 +1,6 @@
 /* wgrad.h: what the kernels of direct weight gradients share (wgrad.c, wgrad_staged.c). */
-#ifndef RNC_GEN_WGRAD_H
-#define RNC_GEN_WGRAD_H
+#ifndef RNC_GEN_WGRAD_WGRAD_H
+#define RNC_GEN_WGRAD_WGRAD_H
 
 #include "gen/conv/conv.h"
 #include "gen/emit/emit.h"

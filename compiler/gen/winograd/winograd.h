@@ -1,4 +1,4 @@
-/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/winograd.h), forward and dgrad;
+/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/rt/winograd.h), forward and dgrad;
    forward ones of stride 2, m = 4, alike: their points are more than their weights, which several points share.
 
    A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point
@@ -8,13 +8,13 @@
    with V and M in the node's workspace; a piece of the second is one point of one group of output vectors, whose
    weights stay in the first-level cache. For layers with too few blocks to go round, and for weights too large to be
    read again for every block. Where the weights come packed, as in training, the second step is one for each chunk of
-   output blocks, behind another that transforms their weights (op/winograd.h): written and read once, they would
+   output blocks, behind another that transforms their weights (kernel/winograd.h): written and read once, they would
    otherwise go to memory and back.
 
    Memory is idle while products run, so they ask in advance for what comes next: the next point's weights, a slice for
    each group of tiles; fused, also the next block's input and the lines that the output is about to be written to. */
-#ifndef RNC_GEN_WINOGRAD_H
-#define RNC_GEN_WINOGRAD_H
+#ifndef RNC_GEN_WINOGRAD_WINOGRAD_H
+#define RNC_GEN_WINOGRAD_WINOGRAD_H
 
 #include <llvm-c/Types.h>
 #include "gen/conv/conv.h"
@@ -28,7 +28,7 @@ struct winograd_params {
     int64_t icb, ocb, ic, oc;
     int64_t tiles_y, tiles_x; /* of an image */
     int64_t block, row;       /* tiles of a block; of a vector in V and M */
-    int64_t cut_y, cut_x;     /* op/winograd.h */
+    int64_t cut_y, cut_x;     /* kernel/winograd.h */
     int64_t piece;            /* INPUT, OUTPUT: tiles of a piece */
     int64_t ov, tw,
         wide; /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */

@@ -1,8 +1,8 @@
 /* winograd_pre.h: operands of Winograd's kernels behind a prologue (struct node .pre): a tile goes through it once,
    into a buffer, from which the transforms read. Outside the image the buffer is zero, whatever the prologue makes of
    zeros. */
-#ifndef RNC_GEN_WINOGRAD_PRE_H
-#define RNC_GEN_WINOGRAD_PRE_H
+#ifndef RNC_GEN_WINOGRAD_WINOGRAD_PRE_H
+#define RNC_GEN_WINOGRAD_WINOGRAD_PRE_H
 
 #include "gen/conv/conv.h"
 #include "gen/emit/expr.h"

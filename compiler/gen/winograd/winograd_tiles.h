@@ -1,7 +1,8 @@
-/* winograd_tiles.h: the tiles of a batch in the order of their kinds (struct winograd_kinds, op/winograd.h), as code.
+/* winograd_tiles.h: the tiles of a batch in the order of their kinds (struct winograd_kinds, kernel/winograd.h), as
+   code.
  */
-#ifndef RNC_GEN_WINOGRAD_TILES_H
-#define RNC_GEN_WINOGRAD_TILES_H
+#ifndef RNC_GEN_WINOGRAD_WINOGRAD_TILES_H
+#define RNC_GEN_WINOGRAD_WINOGRAD_TILES_H
 
 #include "gen/emit/emit.h"
 

@@ -1,5 +1,5 @@
 /* winograd_weights.c: the one-dimensional transforms as vector code, and the step that transforms weights while they
-   are trained (those of inference are transformed by runtime/pack.c when they are loaded). */
+   are trained (those of inference are transformed by runtime/rt/pack.c when they are loaded). */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"

@@ -1,10 +1,10 @@
 /* winograd_wgrad.h: the gradient by the weights of a 3×3 convolution of stride 1, by F(m×m, 3×3) transposed.
 
-   The forward convolution of one tile is Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (runtime/winograd.h). It is linear in g, so the
-   gradient by g is its transpose applied to dY: dg = Gᵀ [Σ tiles (Bᵀ d B) ⊙ (A dY Aᵀ)] G. For each of the (m+2)² points
-   the sum over tiles, for all pairs of channels, is a matrix product. */
-#ifndef RNC_GEN_WINOGRAD_WGRAD_H
-#define RNC_GEN_WINOGRAD_WGRAD_H
+   The forward convolution of one tile is Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A (runtime/rt/winograd.h). It is linear in g, so
+   the gradient by g is its transpose applied to dY: dg = Gᵀ [Σ tiles (Bᵀ d B) ⊙ (A dY Aᵀ)] G. For each of the (m+2)²
+   points the sum over tiles, for all pairs of channels, is a matrix product. */
+#ifndef RNC_GEN_WINOGRAD_WINOGRAD_WGRAD_H
+#define RNC_GEN_WINOGRAD_WINOGRAD_WGRAD_H
 
 #include "gen/conv/conv.h"
 
@@ -18,7 +18,7 @@ struct winograd_wgrad_params {
     int64_t ih, iw, oh, ow, pad_top, pad_left;
     int64_t m, tiles_y, tiles_x, cut_y, cut_x;
     int64_t ic, oc; /* channels; 0 where there is no prologue */
-    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots, stored; /* op/winograd_wgrad.h */
+    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots, stored; /* kernel/winograd_wgrad.h */
     int64_t slot_floats;
     int64_t phase;           /* enum winograd_wgrad_phase */
     struct conv_parts parts; /* of x */

@@ -1,7 +1,7 @@
 /* algorithm.h: what may compute a convolution, and what it costs. An operator that can be computed in several ways has
    an attribute "algorithm", whose choices are its algorithms; number 0 is the direct one, which is always possible. */
-#ifndef RNC_PASS_ALGORITHM_H
-#define RNC_PASS_ALGORITHM_H
+#ifndef RNC_PASS_ALGORITHM_ALGORITHM_H
+#define RNC_PASS_ALGORITHM_ALGORITHM_H
 
 #include "pass/pass.h"
 
@@ -10,7 +10,7 @@ int algorithm_count(const struct node *n);
 const char *algorithm_name(const struct node *n, int algorithm);
 /* Winograd's output tile m; 0: direct. */
 int algorithm_tile(const struct node *n, int algorithm);
-/* The rms error relative to a double reference to be expected of N (op/accuracy.h). */
+/* The rms error relative to a double reference to be expected of N (kernel/accuracy.h). */
 double algorithm_error(const struct node *n, int algorithm);
 /* Can ALGORITHM compute N, by the operator's own rule for its shapes and attributes, and by the target's lanes? Before
    layouts. */

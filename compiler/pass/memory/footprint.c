@@ -245,8 +245,8 @@ static bool order_nodes(struct footprint *m)
     return true;
 }
 
-/* Bytes of results that overwrite an operand in its last read, as pass/plan.c shares storage; LEFT is that after the
-   reads. */
+/* Bytes of results that overwrite an operand in its last read, as pass/memory/plan.c shares storage; LEFT is that after
+   the reads. */
 static size_t taken_over(const struct footprint *m, const struct node *n, const int *reads)
 {
     size_t sum = 0;

@@ -1,7 +1,7 @@
 /* footprint.h: what a training step takes when some nodes of its forward pass are made again for the backward pass: a
-   model of the memory for pass/recompute.c, and the graph that goes with it. */
-#ifndef RNC_PASS_FOOTPRINT_H
-#define RNC_PASS_FOOTPRINT_H
+   model of the memory for pass/memory/recompute.c, and the graph that goes with it. */
+#ifndef RNC_PASS_MEMORY_FOOTPRINT_H
+#define RNC_PASS_MEMORY_FOOTPRINT_H
 
 #include "pass/passes.h"
 
@@ -47,8 +47,8 @@ bool footprint_init(struct footprint *m, struct graph *g);
 static inline int footprint_root(const struct footprint *m, const struct value *v) { return m->root[v->id]; }
 /* Nothing but reading and writing: made again without a thought for the arithmetic. */
 bool footprint_is_cheap(const struct node *n);
-/* The caller's image in bf16 (pass/stem.c): made again unless the peak does not care, as the caller's own lies there
-   all the time. */
+/* The caller's image in bf16 (pass/optimise/stem.c): made again unless the peak does not care, as the caller's own lies
+   there all the time. */
 bool footprint_is_image_copy(const struct node *n);
 /* Bytes of arena that N's results take. */
 size_t footprint_made(const struct footprint *m, const struct node *n);

@@ -21,7 +21,7 @@ struct schedule {
 };
 
 /* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as
-   pass/plan.c does */
+   pass/memory/plan.c does */
 
 static void collect_reads(struct schedule *s, struct node *n, int *count)
 {

@@ -9,7 +9,7 @@
    the maximum of what is rounded, so pooling alone may compute it.)
 
    The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for
-   each group of the other operand's channels (op/winograd_wgrad.h). */
+   each group of the other operand's channels (kernel/winograd_wgrad.h). */
 #include "pass/memory/footprint.h"
 
 #include "ir/op.h"

@@ -1,8 +1,8 @@
 /* sums.c: batch normalisation's statistics and gradients, and gradients of biases, are sums over pixels and samples of
    a value that some kernel makes: that kernel takes them on the way, while the value is in its registers. So bn_stats,
    bn_grad and channel_sum become the last instructions of the body of the convolution or the pointwise node that makes
-   their operand (gen/sums.h). The pass comes late, when it is known what is made again and in which order: what is
-   summed beside the value must have been there before it. */
+   their operand (gen/reduce/sums.h). The pass comes late, when it is known what is made again and in which order: what
+   is summed beside the value must have been there before it. */
 #include "pass/passes.h"
 
 #include <string.h>
