@@ -2,18 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "measure/blas.h"
 #include "ir/op.h"
+#include "runtime/rt/clock.h"
 
 enum { RUNS = 3 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static struct blas_conv conv_of(const struct node *n)
 {
@@ -46,9 +39,9 @@ static double conv_ms(const struct blas *b, const struct blas_conv *p)
     float *y = random_floats(p->n * p->o * p->oh * p->ow), *columns = random_floats(blas_conv_columns(p));
     double best = -1;
     for (int i = 0; x && w && y && columns && i <= RUNS; i++) {
-        double t0 = now_ms();
+        double t0 = rnc_clock_ms();
         blas_conv2d(b, p, x, w, y, columns);
-        double t = now_ms() - t0;
+        double t = rnc_clock_ms() - t0;
         if (i && (best < 0 || t < best)) best = t; /* the first run touches the pages */
     }
     free(x);

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "base/checked.h"
 #include "cli/baseline.h"
 #include "cli/cli.h"
@@ -15,6 +14,7 @@
 #include "cli/rss.h"
 #include "gen/module/rest.h"
 #include "ir/op.h"
+#include "runtime/rt/clock.h"
 #include "runtime/rt/pack.h"
 
 static const char *opt_mode = "infer", *opt_weights, *opt_check = "quick";
@@ -53,13 +53,6 @@ struct job {
         size_t idle, run, whole;
     } rss; /* before the model was opened; the largest in the runs; in all, loading and compiling too */
 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* ---- noise */
 
@@ -116,17 +109,17 @@ static bool was_calm(const struct job *j, double waited, double ms)
 static void measure_peak(struct job *j, const struct gen_peak *peak)
 {
     for (int i = 0; i < PEAKS_A_ROUND && j->npeaks < MAX_PEAKS; i++) {
-        double waited = waited_ms(), start = now_ms(), gflops = gen_peak_measure(peak, &j->session.par, 0.0015);
+        double waited = waited_ms(), start = rnc_clock_ms(), gflops = gen_peak_measure(peak, &j->session.par, 0.0015);
         if (gflops > j->best_peak) j->best_peak = gflops;
-        if (was_calm(j, waited, now_ms() - start)) j->peaks[j->npeaks++] = gflops;
+        if (was_calm(j, waited, rnc_clock_ms() - start)) j->peaks[j->npeaks++] = gflops;
     }
 }
 
 static bool timed_run(struct job *j)
 {
-    double waited = waited_ms(), start = now_ms();
+    double waited = waited_ms(), start = rnc_clock_ms();
     bool ok = execute(j, NULL);
-    double ms = now_ms() - start;
+    double ms = rnc_clock_ms() - start;
     if (!ok || j->runs.count == MAX_RUNS) return ok;
     j->runs.ms[j->runs.count] = ms;
     j->runs.calm[j->runs.count++] = was_calm(j, waited, ms);
@@ -136,18 +129,18 @@ static bool timed_run(struct job *j)
 /* Peak and runs alternate, so that both see the same machine. */
 static bool measure(struct job *j, const struct gen_peak *peak)
 {
-    double end = now_ms() + opt_seconds * 1e3;
+    double end = rnc_clock_ms() + opt_seconds * 1e3;
     j->runs.ms = ARENA_ARRAY(j->c->arena, double, MAX_RUNS);
     j->runs.calm = ARENA_ARRAY(j->c->arena, bool, MAX_RUNS);
     if (!execute(j, NULL) || !execute(j, NULL)) return false;
     j->rss.whole = rss_peak();
     rss_peak_reset();
-    while (j->runs.count < MIN_RUNS || now_ms() < end) {
+    while (j->runs.count < MIN_RUNS || rnc_clock_ms() < end) {
         measure_peak(j, peak);
-        double until = now_ms() + 50;
+        double until = rnc_clock_ms() + 50;
         do {
             if (!timed_run(j)) return false;
-        } while (now_ms() < until && j->runs.count < MAX_RUNS);
+        } while (rnc_clock_ms() < until && j->runs.count < MAX_RUNS);
         if (j->runs.count == MAX_RUNS) break;
     }
     return true;

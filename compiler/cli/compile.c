@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/choices.h"
 #include "cli/cli.h"
@@ -14,6 +13,7 @@
 #include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
+#include "runtime/rt/clock.h"
 
 extern char **environ;
 
@@ -240,13 +240,6 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 
 /* ---- the command */
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static bool check_options(struct cli *c)
 {
     bool known = !opt_emit;
@@ -296,11 +289,11 @@ static bool generate(struct cli *c, struct built *b, struct buf *text)
     if (emitting("llvm")) go.llvm = text;
     if (emitting("asm")) go.assembly = text;
     if (!cli_cache(c, &go)) return false;
-    double start = now_ms();
+    double start = rnc_clock_ms();
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;
     if (for_this_process() && !program_load(b->program, c->diags)) return false;
-    b->compile_ms = now_ms() - start;
+    b->compile_ms = rnc_clock_ms() - start;
     return true;
 }
 

@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "driver/session.h"
+#include "runtime/rt/clock.h"
 #include "runtime/task/metrics.h"
 
 static const char *opt_data, *opt_weights, *opt_normalize;
@@ -28,16 +28,9 @@ struct evaluation {
     double seconds;
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void on_progress(void *ctx, int64_t done, int64_t batches)
 {
-    double *drawn = ctx, now = seconds();
+    double *drawn = ctx, now = rnc_clock_seconds();
     if (now - *drawn < 0.1 && done < batches) return;
     *drawn = now;
     fprintf(stderr, "\r\033[K%s%3lld %%%s", done < batches ? "evaluating " : "", (long long)(100 * done / batches),
@@ -55,10 +48,10 @@ static bool evaluate(struct evaluation *e)
     struct rnc_loader *l = rnc_loader_new(&e->loader, &s);
     bool ok =
         l && rnc_find_ports(e->built.model, &p, &s) && rnc_tally_begin(&e->tally, &p.scores->type, e->model.ignore, &s);
-    double began = seconds();
+    double began = rnc_clock_seconds();
     ok = ok &&
          rnc_evaluate(e->session.instance, l, &e->tally, NULL, isatty(STDERR_FILENO) ? on_progress : NULL, &drawn, &s);
-    e->seconds = seconds() - began;
+    e->seconds = rnc_clock_seconds() - began;
     rnc_loader_free(l);
     return ok || session_fail(e->c, &s);
 }

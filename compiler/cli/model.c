@@ -1,18 +1,11 @@
 /* model.c: spec -> graph -> passes -> native code, as every command does it. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "elaborate/elaborate.h"
 #include "cli/cli.h"
 #include "kernel/accuracy.h"
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
+#include "runtime/rt/clock.h"
 
 static struct train_options train_options(const struct spec_optimizer *o, const struct model_options *m)
 {
@@ -80,10 +73,10 @@ static bool run_passes(struct cli *c, const struct model_options *o, struct buil
     pc.dtype = b->spec->dtype == SPEC_BF16 ? DT_BF16 : DT_F32;
     pc.accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT;
     if (!cli_tune(c, &b->target, &pc)) return false;
-    double start = now_ms();
+    double start = rnc_clock_ms();
     bool ok = pass_run(b->graph, &pc, pipeline);
     cli_tuned(c, o->report);
-    b->pass_ms = now_ms() - start;
+    b->pass_ms = rnc_clock_ms() - start;
     return ok;
 }
 
@@ -91,7 +84,7 @@ bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, s
 {
     *b = (struct built){0};
     if (!cli_target(c, &b->target)) return false;
-    double start = now_ms();
+    double start = rnc_clock_ms();
     b->spec = spec_load(c->arena, c->diags, spec, &c->spec);
     if (!b->spec) return false;
     int64_t batch = o->batch ? o->batch : c->batch ? c->batch : o->mode == MODEL_INFER ? 1 : b->spec->train.batch;
@@ -100,7 +93,7 @@ bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, s
     b->graph = build_graph(c->arena, c->diags, b->spec, &bo);
     if (!b->graph) return false;
     b->raw = graph_clone(c->arena, b->graph);
-    b->parse_ms = now_ms() - start;
+    b->parse_ms = rnc_clock_ms() - start;
     return run_passes(c, o, b);
 }
 
@@ -114,13 +107,13 @@ static int compile_threads(const struct cli *c)
 bool cli_build(struct cli *c, const char *spec, const struct model_options *o, struct built *b)
 {
     if (!cli_graph(c, spec, o, b) || !cli_target_runs_here(c, &b->target)) return false;
-    double start = now_ms();
+    double start = rnc_clock_ms();
     struct gen_options go = {.target = b->target, .threads = compile_threads(c)};
     if (!cli_cache(c, &go)) return false;
     b->program = gen_compile(b->graph, &go, c->diags);
     if (!b->program) return false;
     b->model = program_load(b->program, c->diags);
-    b->compile_ms = now_ms() - start;
+    b->compile_ms = rnc_clock_ms() - start;
     if (b->model) return true;
     cli_built_free(b);
     return false;

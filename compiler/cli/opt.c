@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "cli/cli.h"
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "runtime/rt/clock.h"
 
 static const char *opt_passes = "", *opt_cpu, *opt_update = "none", *opt_dtype = "f32";
 static bool opt_list, opt_report, opt_time;
@@ -60,13 +60,6 @@ static bool set_update(struct cli *c, struct train_options *t)
     return true;
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 /* One pass at a time, so that each can be timed. */
 static bool run_passes(struct cli *c, struct graph *g, struct pass_context *pc)
 {
@@ -75,11 +68,11 @@ static bool run_passes(struct cli *c, struct graph *g, struct pass_context *pc)
         struct buf line;
         buf_init(&line, c->arena);
         pc->report = &line;
-        double start = now_ms();
+        double start = rnc_clock_ms();
         if (!pass_run(g, pc, arena_strndup(c->arena, p, n))) return false;
         if (opt_time && line.len) line.data[--line.len] = '\0';
         if (opt_report || opt_time) fputs(line.data, stderr);
-        if (opt_time && line.len) fprintf(stderr, " (%.1f ms)\n", now_ms() - start);
+        if (opt_time && line.len) fprintf(stderr, " (%.1f ms)\n", rnc_clock_ms() - start);
         p += n + (p[n] == ',');
     }
     return true;

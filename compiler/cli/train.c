@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/buf.h"
 #include "cli/cli.h"
@@ -14,6 +13,7 @@
 #include "driver/session.h"
 #include "gen/module/rest.h"
 #include "pass/algorithm/algorithm.h"
+#include "runtime/rt/clock.h"
 #include "runtime/rt/philox.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/train/train.h"
@@ -51,13 +51,6 @@ struct display {
     unsigned metrics;
 };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void eta_text(double s, char *out, size_t size)
 {
     long left = s < 359999.0 ? (long)(s + 0.5) : 359999;
@@ -69,7 +62,7 @@ static void draw_bar(struct display *d, const struct rnc_progress *p)
 {
     char bar[BAR * 4 + 1] = "", eta[32];
     bool last = p->batch == p->batches;
-    double now = seconds();
+    double now = rnc_clock_seconds();
     if (!last && now - d->drawn < 0.1) return;
     d->drawn = now;
     int64_t full = p->batches ? BAR * p->batch / p->batches : 0;

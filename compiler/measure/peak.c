@@ -4,10 +4,10 @@
    same pool as what it is compared with. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "gen/emit/emit.h"
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
+#include "runtime/rt/clock.h"
 
 enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24, STREAMS = 8, CHUNK = 4096 /* floats */ };
 
@@ -112,23 +112,16 @@ static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
     p->kernel(NULL, &run, scratch, begin, end);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds)
 {
     int64_t pieces = (par ? par->workers : 1) * PIECES, done = 0;
     void *self = (void *)(uintptr_t)p;
-    double start = now(), elapsed;
+    double start = rnc_clock_seconds(), elapsed;
     do {
         if (par) par->run(par->self, pieces, run_pieces, self);
         else run_pieces(self, 0, pieces, 0);
         done += pieces;
-        elapsed = now() - start;
+        elapsed = rnc_clock_seconds() - start;
     } while (elapsed < seconds);
     return (double)done * p->flops / elapsed * 1e-9;
 }
@@ -172,7 +165,7 @@ double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par,
                        .to = (char *)buffer + half,
                        .shares = par ? par->workers : 1};
     int64_t all = (int64_t)(half / (CHUNK * sizeof(float)));
-    double rate[SAMPLES], start = now(), last = start;
+    double rate[SAMPLES], start = rnc_clock_seconds(), last = start;
     int n = 0;
     if (all == 0) return 0;
     s.chunks = all < WINDOW ? all : WINDOW;
@@ -181,7 +174,7 @@ double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par,
          s.first = s.first + 2 * s.chunks <= all ? s.first + s.chunks : 0) {
         if (par) par->run(par->self, s.shares, run_stream, &s);
         else run_stream(&s, 0, s.shares, 0);
-        double at = now(), took = at - last;
+        double at = rnc_clock_seconds(), took = at - last;
         rate[n++] = took > 0 ? (double)(s.chunks * CHUNK * s.times) * sizeof(float) * (copy ? 2 : 1) / took * 1e-9 : 0;
         last = at;
     }

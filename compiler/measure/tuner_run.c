@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include "base/checked.h"
 #include "gen/gen.h"
+#include "runtime/rt/clock.h"
 
 enum { MOST_BUFFERS = 8, FIRST_CHUNKS = 64, ALIGN = 4096 };
 
@@ -21,21 +21,14 @@ struct code {
     double whole;  /* seconds of the last run, all steps; 0: none yet */
 };
 
-static double read_clock(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double clock_now(void *ctx)
 {
     (void)ctx;
-    return read_clock(CLOCK_MONOTONIC);
+    return rnc_clock_seconds();
 }
 
 /* What a candidate took: without the time in which other programs had this processor. */
-static double worked(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+static double worked(void) { return rnc_clock_thread_seconds(); }
 
 bool tuner_runs(const struct target *t)
 {

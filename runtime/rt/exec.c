@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 #if defined __aarch64__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
+#include "runtime/rt/clock.h"
 #include "runtime/rt/fpstate.h"
 #include "runtime/rt/pack.h"
 #include "runtime/rt/instance.h"
@@ -323,22 +323,15 @@ static void run_step(const struct rnc_instance *i, uint32_t index, const struct 
     else i->par.run(i->par.self, count, run_pieces, &j);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void run_steps(const struct rnc_instance *i, const struct rnc_run *run, const struct rnc_observer *o)
 {
     const struct rnc_model *m = i->model;
-    double began = o ? seconds() : 0.0;
+    double began = o ? rnc_clock_seconds() : 0.0;
     for (uint32_t k = 0; k < m->nsteps; k++) {
         run_step(i, k, run);
         if (!o || (k + 1 < m->nsteps && m->steps[k + 1].node == m->steps[k].node)) continue;
-        o->after_node(o->ctx, m->steps[k].node, seconds() - began);
-        began = seconds();
+        o->after_node(o->ctx, m->steps[k].node, rnc_clock_seconds() - began);
+        began = rnc_clock_seconds();
     }
 }
 

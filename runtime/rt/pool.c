@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "runtime/rt/clock.h"
 #include "runtime/rt/fpstate.h"
 
 enum { LINE = 64, MAX_THREADS = 4096, SPIN_NS = 20000 };
@@ -57,13 +57,6 @@ static inline void relax(void)
 #elif defined __aarch64__
     __asm__ volatile("yield");
 #endif
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* Half of what is left of the segment, at least one piece; false when nothing is. */
@@ -117,13 +110,13 @@ static void leave(struct rnc_pool *p)
 static bool wait_for_work(struct rnc_pool *p, uint64_t *seen)
 {
     if (p->spin_ns > 0) {
-        int64_t until = now_ns() + p->spin_ns;
+        int64_t until = rnc_clock_ns() + p->spin_ns;
         do {
             for (int k = 0; k < 16; k++) {
                 if (try_enter(p, seen)) return true;
                 relax();
             }
-        } while (!atomic_load_explicit(&p->stop, memory_order_relaxed) && now_ns() < until);
+        } while (!atomic_load_explicit(&p->stop, memory_order_relaxed) && rnc_clock_ns() < until);
     }
     bool entered = false;
     pthread_mutex_lock(&p->lock);
@@ -151,13 +144,13 @@ static bool nobody_inside(struct rnc_pool *p) { return (atomic_load(&p->state) &
 static void wait_for_workers(struct rnc_pool *p)
 {
     if (p->spin_ns > 0) {
-        int64_t until = now_ns() + p->spin_ns;
+        int64_t until = rnc_clock_ns() + p->spin_ns;
         do {
             for (int k = 0; k < 16; k++) {
                 if (nobody_inside(p)) return;
                 relax();
             }
-        } while (now_ns() < until);
+        } while (rnc_clock_ns() < until);
     }
     if (nobody_inside(p)) return;
     pthread_mutex_lock(&p->lock);

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/train/checkpoint.h"
 #include "runtime/data/data_parts.h"
 #include "runtime/io/file.h"
 #include "runtime/io/weights.h"
+#include "runtime/rt/clock.h"
 
 struct trainer {
     const struct rnc_train_config *c;
@@ -30,13 +30,6 @@ struct trainer {
     int64_t epoch_images; /* trained on since epoch_began */
     double lr;
 };
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_epoch, int64_t total)
 {
@@ -230,7 +223,7 @@ static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t
                  const struct rnc_epoch_row *row, bool best)
 {
     if (!t->c->progress) return;
-    double spent = seconds() - t->epoch_began, rate = spent > 0.0 ? (double)t->epoch_images / spent : 0.0;
+    double spent = rnc_clock_seconds() - t->epoch_began, rate = spent > 0.0 ? (double)t->epoch_images / spent : 0.0;
     if (event != RNC_EVENT_STEP) rate = t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0;
     int64_t per_epoch = t->c->data->train.count, left_epochs = t->c->epochs - t->at.epoch;
     double left = (double)(left_epochs * per_epoch - t->at.batch * t->c->train->batch);
@@ -288,7 +281,7 @@ static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc
 static bool train_epoch(struct trainer *t, struct rnc_status *s)
 {
     t->epoch_images = 0;
-    t->epoch_began = seconds();
+    t->epoch_began = rnc_clock_seconds();
     rnc_loader_start(t->loader, t->at.epoch, t->at.batch);
     while (!stopping(t)) {
         struct rnc_batch b;
@@ -297,7 +290,7 @@ static bool train_epoch(struct trainer *t, struct rnc_status *s)
         if (!train_batch(t, &b, s)) return false;
         tell(t, RNC_EVENT_STEP, t->at.batch, t->history.steps_per_epoch, NULL, false);
     }
-    t->epoch_seconds = seconds() - t->epoch_began;
+    t->epoch_seconds = rnc_clock_seconds() - t->epoch_began;
     return true;
 }
 
@@ -309,11 +302,11 @@ static void validation_progress(void *ctx, int64_t done, int64_t batches)
 
 static bool validate(struct trainer *t, struct rnc_status *s)
 {
-    double began = seconds();
+    double began = rnc_clock_seconds();
     rnc_tally_reset(&t->val_tally);
     bool ok = rnc_weights_copy(t->train, t->infer, s) &&
               rnc_evaluate(t->infer, t->val_loader, &t->val_tally, t->c->stop, validation_progress, t, s);
-    t->val_seconds = seconds() - began;
+    t->val_seconds = rnc_clock_seconds() - began;
     return ok;
 }
 
@@ -367,7 +360,7 @@ static bool run_epochs(struct trainer *t, struct rnc_status *s)
 bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s)
 {
     struct trainer t = {.c = c, .r = r};
-    double began = seconds();
+    double began = rnc_clock_seconds();
     *r = (struct rnc_train_result){0};
     if (details) *details = NULL;
     bool ok = open_trainer(&t, details, s) && run_epochs(&t, s);
@@ -375,7 +368,7 @@ bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, cha
     r->step = t.at.step;
     r->best = t.at.best;
     r->best_epoch = t.at.best_epoch;
-    r->seconds = seconds() - began;
+    r->seconds = rnc_clock_seconds() - began;
     close_trainer(&t);
     return ok;
 }

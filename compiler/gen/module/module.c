@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
@@ -23,6 +22,7 @@
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
 #include "ir/text.h"
+#include "runtime/rt/clock.h"
 
 enum { KERNELS_PER_MODULE = 6, MAX_COMPILE_THREADS = 64 };
 
@@ -33,13 +33,6 @@ struct program {
     int nobjects;
     LLVMOrcLLJITRef jit;
 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* ---- targets */
 
@@ -293,21 +286,21 @@ static void write_text(struct job *j, LLVMTargetMachineRef tm, struct emit *e)
 static void make_module(struct job *j, int index, LLVMTargetMachineRef tm)
 {
     struct emit e = {0};
-    double t0 = now_ms();
+    double t0 = rnc_clock_ms();
     open_module(&e, j->lo, tm);
     int from = index * j->per_module, to = from + j->per_module;
     if (to > j->lo->nkernels) to = j->lo->nkernels;
     if (from < to) emit_kernels(&e, j->lo, from, to);
     if (index == j->nmodules - 1) tables_emit(j->lo, e.cx, e.mod, j->model);
     check_module(&e);
-    double t1 = now_ms();
+    double t1 = rnc_clock_ms();
     if (j->o->llvm || j->o->assembly) write_text(j, tm, &e);
     char *error = NULL;
     if (LLVMTargetMachineEmitToMemoryBuffer(tm, e.mod, LLVMObjectFile, &error, &j->objects[index])) {
         j->objects[index] = NULL;
         job_fail(j, error);
     }
-    double t2 = now_ms();
+    double t2 = rnc_clock_ms();
     close_module(&e);
     pthread_mutex_lock(&j->lock);
     j->emit_ms += t1 - t0;
@@ -528,7 +521,7 @@ static void drop_objects(struct program *p)
 
 const struct rnc_model *program_load(struct program *p, struct diags *d)
 {
-    double t0 = now_ms();
+    double t0 = rnc_clock_ms();
     if (!p->jit && !orc_ok(LLVMOrcCreateLLJIT(&p->jit, NULL), d, "start its linker")) return NULL;
     LLVMOrcJITDylibRef lib = LLVMOrcLLJITGetMainJITDylib(p->jit);
     for (int i = 0; i < p->nobjects; i++) {
@@ -540,7 +533,7 @@ const struct rnc_model *program_load(struct program *p, struct diags *d)
     LLVMOrcExecutorAddress address = 0;
     if (!orc_ok(LLVMOrcLLJITLookup(p->jit, &address, p->symbol), d, "link the generated code")) return NULL;
     drop_objects(p); /* the linked code is all that is needed now */
-    p->stats.link_ms = now_ms() - t0;
+    p->stats.link_ms = rnc_clock_ms() - t0;
     return (const struct rnc_model *)(uintptr_t)address;
 }
 
