@@ -7,47 +7,35 @@
 
 /* ---- kinds */
 
-/* In the order of the table. */
-static const char *const kinds[] = {"convolution", "dgrad",     "wgrad",  "batch norm", "pointwise", "pool",
-                                    "loss",        "recompute", "update", "repack",     "other"};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+static const char *const kinds[WORK_KINDS] = {
+    [WORK_CONVOLUTION] = "convolution",
+    [WORK_DGRAD] = "dgrad",
+    [WORK_WGRAD] = "wgrad",
+    [WORK_BATCH_NORM] = "batch norm",
+    [WORK_POINTWISE] = "pointwise",
+    [WORK_POOL] = "pool",
+    [WORK_LOSS] = "loss",
+    [WORK_RECOMPUTE] = "recompute",
+    [WORK_UPDATE] = "update",
+    [WORK_REPACK] = "repack",
+    [WORK_OTHER] = "other",
+};
 
-static bool begins(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
-
-static bool ends(const char *s, const char *with)
-{
-    size_t n = strlen(s), k = strlen(with);
-    return n >= k && strcmp(s + n - k, with) == 0;
-}
+/* Of the table's row number K. */
+static const char *kind_at(int k) { return kinds[(WORK_OTHER + 1 + k) % WORK_KINDS]; }
 
 /* The operator that says what a node is: its anchor, or the first of a body that has none. */
 static const struct op_def *leading_op(const struct node *n)
 {
-    bool bare = n->body && n->body->ninsn > 0 && strcmp(n->op->name, "pointwise") == 0;
-    return bare ? n->body->insn[0].op : n->op;
+    return n->op->bare && n->body->ninsn > 0 ? n->body->insn[0].op : n->op;
 }
 
 const char *layer_kind(const struct node *n, const char *phase)
 {
-    const struct op_def *op = leading_op(n);
-    if (n->again) return "recompute";
-    bool backward =
-        strcmp(phase, "backward") == 0; /* a transposed convolution's dgrad is a convolution, and the other way round */
-    if (begins(op->name, "bn_") || begins(op->name, "batch_norm")) return "batch norm";
-    if (ends(op->name, "_update")) return "update";
-    if (strcmp(op->name, "repack") == 0) return "repack";
-    switch (op->family) {
-    case KERNEL_CONV: return backward ? "dgrad" : "convolution";
-    case KERNEL_WGRAD: return "wgrad";
-    case KERNEL_POINTWISE: return "pointwise";
-    case KERNEL_POOL: return "pool";
-    case KERNEL_SOFTMAX: return "loss";
-    case KERNEL_NONE:
-    case KERNEL_REDUCE:
-    case KERNEL_MOVE:
-    case KERNEL_PREPARE: break;
-    }
-    return op->class_ == OP_LOSS ? "loss" : "other";
+    enum op_work work = n->again ? WORK_RECOMPUTE : leading_op(n)->work;
+    bool backward = strcmp(phase, op_phase_name(PHASE_BACKWARD)) == 0;
+    if (work == WORK_CONVOLUTION && backward) work = WORK_DGRAD; /* a transposed convolution's */
+    return kinds[work];
 }
 
 void layers_explain(struct layers *l, const struct graph *g, const struct rnc_model *m)
@@ -156,9 +144,9 @@ void layers_print_kinds(const struct layers *l)
                                    ">of peak", ">moved", ">GB/s", ">memory-bound", NULL};
     struct format_table *t = format_table_new(l->arena, columns);
     struct sum all = sum_of(l, NULL);
-    for (int k = 0; k < KINDS; k++) {
-        struct sum s = sum_of(l, kinds[k]);
-        if (s.nodes) print_kind(l, t, kinds[k], &s, all.ms);
+    for (int k = 0; k < WORK_KINDS; k++) {
+        struct sum s = sum_of(l, kind_at(k));
+        if (s.nodes) print_kind(l, t, kind_at(k), &s, all.ms);
     }
     format_table_rule(t);
     print_kind(l, t, "all", &all, all.ms);
@@ -205,10 +193,10 @@ json_t *layers_kinds_json(const struct layers *l)
 {
     json_t *rows = json_array();
     double total = sum_of(l, NULL).ms;
-    for (int k = 0; k < KINDS; k++) {
-        struct sum s = sum_of(l, kinds[k]);
+    for (int k = 0; k < WORK_KINDS; k++) {
+        struct sum s = sum_of(l, kind_at(k));
         if (!s.nodes) continue;
-        json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", kinds[k],
+        json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", kind_at(k),
                                               "nodes", s.nodes, "ms", s.ms, "percent", percent(s.ms, total), "gflops",
                                               rate(s.flops, s.ms), "executed_gflops", rate(s.executed, s.ms),
                                               "percent_of_peak", percent(rate(s.executed, s.ms), l->peak), "bytes",

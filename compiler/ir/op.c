@@ -82,6 +82,12 @@ int op_attr_index(const struct op_def *op, const char *name)
     return -1;
 }
 
+const char *op_phase_name(enum op_phase p)
+{
+    static const char *const names[] = {"forward", "backward", "update", "prepare"};
+    return names[p];
+}
+
 int op_algorithm_tile(const struct op_def *op, int64_t algorithm)
 {
     static const char winograd[] = "winograd";

@@ -27,6 +27,32 @@ enum kernel_family {
     KERNEL_PREPARE,   /* evaluated by the runtime when weights are loaded: bn_fold */
 };
 
+/* In which part of a training step an operator stands, as reports say it. A node whose operator is of the forward pass
+   belongs to the backward pass where it reads what that computes: conv2d is the gradient of conv_transpose2d, too. */
+enum op_phase {
+    PHASE_FORWARD,
+    PHASE_BACKWARD, /* gradients */
+    PHASE_UPDATE,   /* new states: parameters, the optimizer's, running statistics */
+    PHASE_PREPARE,  /* no part of the step: when weights are loaded */
+};
+const char *op_phase_name(enum op_phase p);
+
+/* What kind of work reports count it as; in the order of their tables, where "other" is the last. */
+enum op_work {
+    WORK_OTHER,
+    WORK_CONVOLUTION,
+    WORK_DGRAD, /* a convolution's gradient by its input */
+    WORK_WGRAD, /* and by its weight */
+    WORK_BATCH_NORM,
+    WORK_POINTWISE,
+    WORK_POOL,
+    WORK_LOSS,
+    WORK_RECOMPUTE, /* no operator's: what a node of any kind computes again */
+    WORK_UPDATE,
+    WORK_REPACK,
+    WORK_KINDS
+};
+
 /* An attribute: a YAML key of the layer and/or an attribute of the IR node. */
 struct op_attr {
     const char *name;
@@ -119,6 +145,9 @@ struct op_def {
     const char *help; /* one line */
     enum op_class class_;
     enum kernel_family family;
+    enum op_phase phase;
+    enum op_work work;
+    bool bare; /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
     bool variadic; /* the last operand repeats */

@@ -439,12 +439,10 @@ static bool parse_bodies(struct parser *p, struct draft *t)
     return true;
 }
 
-static bool is_bare_pointwise(const struct op_def *op) { return !strcmp(op->name, "pointwise"); }
-
 /* Operands, body and number of results fit the operator. */
 static bool check_draft(struct parser *p, struct draft *t)
 {
-    bool bare = is_bare_pointwise(t->op);
+    bool bare = t->op->bare;
     if (bare && (!t->body || t->nanchor != 0))
         return FAIL(p, t->op_at, "pointwise needs a body, and all its operands after '|'");
     if (!bare && t->nanchor >= 0 && !t->reading) return FAIL(p, t->op_at, "operands after '|' need a body");

@@ -52,6 +52,7 @@ static const struct op_test tests_dropout[] = {
 const struct op_def op_dropout_rows[] = {
     {.name = "dropout",
      .help = "zeroes elements at random while training; the others are divided by 1 - p",
+     .work = WORK_POINTWISE,
      .class_ = OP_LAYER,
      .family = KERNEL_POINTWISE,
      .operands = operand_x,

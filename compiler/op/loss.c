@@ -270,8 +270,8 @@ extern const struct op_def op_loss_rows[];
 extern const int op_loss_nrows;
 
 #define ROW(o, a, t)                                                                                           \
-    .family = KERNEL_SOFTMAX, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, .nattr = COUNT(a), \
-    .workspace = workspace, .tests = t, .ntests = COUNT(t)
+    .family = KERNEL_SOFTMAX, .work = WORK_LOSS, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, \
+    .nattr = COUNT(a), .workspace = workspace, .tests = t, .ntests = COUNT(t)
 
 const struct op_def op_loss_rows[] = {
     {.name = "softmax_cross_entropy",
@@ -297,6 +297,7 @@ const struct op_def op_loss_rows[] = {
      .ref = ref_squared},
     {.name = "softmax_cross_entropy_grad",
      .help = "gradient of softmax_cross_entropy by the logits",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
      .infer = cross_entropy_grad_infer,
@@ -304,6 +305,7 @@ const struct op_def op_loss_rows[] = {
      .inplace = true},
     {.name = "binary_cross_entropy_grad",
      .help = "gradient of binary_cross_entropy by the prediction",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(pair_operands, binary_attrs, binary_tests),
      .infer = binary_grad_infer,
@@ -311,6 +313,7 @@ const struct op_def op_loss_rows[] = {
      .inplace = true},
     {.name = "mean_squared_error_grad",
      .help = "gradient of mean_squared_error by the prediction",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(pair_operands, squared_attrs, squared_tests),
      .infer = squared_grad_infer,

@@ -218,12 +218,12 @@ static const struct op_test tests_dy_x_gelu[] = {
 
 /* ---- rows */
 
-#define UNARY(T)                                                                                         \
-    .family = KERNEL_POINTWISE, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, \
-    .inplace = true, .tests = T, .ntests = COUNT_OF(T)
-#define BINARY(O, T)                                                                                               \
-    .family = KERNEL_POINTWISE, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .inplace = true, \
-    .tests = T, .ntests = COUNT_OF(T)
+#define UNARY(T)                                                                                           \
+    .family = KERNEL_POINTWISE, .work = WORK_POINTWISE, .operands = operand_x, .noperands = 1, .nouts = 1, \
+    .infer = infer_unary, .inplace = true, .tests = T, .ntests = COUNT_OF(T)
+#define BINARY(O, T)                                                                               \
+    .family = KERNEL_POINTWISE, .work = WORK_POINTWISE, .operands = O, .noperands = 2, .nouts = 1, \
+    .infer = infer_binary, .inplace = true, .tests = T, .ntests = COUNT_OF(T)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 
 /* max(0, x), not max(x, 0): the second operand is the one that passes a NaN on. */
@@ -310,6 +310,7 @@ const struct op_def op_pointwise_rows[] = {
 
     {.name = "relu_grad",
      .help = "gradient of relu, from its result",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y),
      .expr = "select(y > 0, dy, 0)",
@@ -317,6 +318,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_relu_grad},
     {.name = "relu6_grad",
      .help = "gradient of relu6, from its result",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y_wide),
      .expr = "select(y > 0, select(y < 6, dy, 0), 0)",
@@ -324,6 +326,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_relu6_grad},
     {.name = "leaky_relu_grad",
      .help = "gradient of leaky_relu, from its result",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y_slope),
      ATTRS(attrs_slope),
@@ -332,6 +335,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_leaky_relu_grad},
     {.name = "sigmoid_grad",
      .help = "gradient of sigmoid, from its result",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y),
      .expr = "dy * (1 - y) * y",
@@ -339,6 +343,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_sigmoid_grad},
     {.name = "tanh_grad",
      .help = "gradient of tanh, from its result",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y),
      .expr = "dy * (1 - y * y)",
@@ -346,6 +351,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_tanh_grad},
     {.name = "silu_grad",
      .help = "gradient of silu, from its input",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_x, tests_dy_x),
      .expr = "dy / (1 + exp(-x)) * (1 + x * (1 - " EXPR_SIGMOID "))",
@@ -353,6 +359,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_silu_grad},
     {.name = "gelu_grad",
      .help = "gradient of gelu, from its input",
+     .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_x, tests_dy_x_gelu),
      ATTRS(attrs_gelu),
@@ -366,6 +373,8 @@ const struct op_def op_pointwise_rows[] = {
 
     {.name = "pointwise",
      .help = "a body of pointwise operators on its own",
+     .bare = true,
+     .work = WORK_POINTWISE,
      .class_ = OP_INTERNAL,
      .family = KERNEL_POINTWISE,
      .nouts = 1,

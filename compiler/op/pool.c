@@ -378,9 +378,9 @@ static const struct op_test tests_global_grad[] = {
 
 /* ---- rows */
 
-#define POOL(C, F)                                                                                            \
-    .class_ = C, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
-    .ntests = COUNT_OF(tests_##F)
+#define POOL(C, F)                                                                                           \
+    .class_ = C, .work = WORK_POOL, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, \
+    .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
@@ -409,6 +409,7 @@ const struct op_def op_pool_rows[] = {
      .grad = grad_global},
     {.name = "max_pool_index",
      .help = "max_pool, and where in each window the maximum was",
+     .work = WORK_POOL,
      .class_ = OP_INTERNAL,
      .family = KERNEL_POOL,
      .bf16 = true,
@@ -423,18 +424,21 @@ const struct op_def op_pool_rows[] = {
      .prologues = 1},
     {.name = "max_pool_grad",
      .help = "gradient of max_pool",
+     .phase = PHASE_BACKWARD,
      POOL(OP_INTERNAL, max_grad),
      ATTRS(attrs_max_grad),
      OPERANDS(operands_dy_index),
      .nouts = 1},
     {.name = "avg_pool_grad",
      .help = "gradient of avg_pool",
+     .phase = PHASE_BACKWARD,
      POOL(OP_INTERNAL, avg_grad),
      ATTRS(attrs_avg_grad),
      OPERANDS(operand_dy),
      .nouts = 1},
     {.name = "global_avg_pool_grad",
      .help = "gradient of global_avg_pool",
+     .phase = PHASE_BACKWARD,
      POOL(OP_INTERNAL, global_grad),
      ATTRS(attrs_size),
      OPERANDS(operand_dy),

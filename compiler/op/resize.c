@@ -155,6 +155,10 @@ static const struct op_test tests_resize_grad[] = {
 
 const struct op_def op_resize_rows[] = {
     {.name = "resize", .help = "scales an image", MOVE(OP_LAYER, resize), .operands = operand_x, .grad = grad_resize},
-    {.name = "resize_grad", .help = "gradient of resize", MOVE(OP_INTERNAL, resize_grad), .operands = operand_dy},
+    {.name = "resize_grad",
+     .help = "gradient of resize",
+     .phase = PHASE_BACKWARD,
+     MOVE(OP_INTERNAL, resize_grad),
+     .operands = operand_dy},
 };
 const int op_resize_nrows = COUNT_OF(op_resize_rows);

@@ -73,9 +73,9 @@ static const struct op_test tests_softmax_grad[] = {
     {"dy=3,17,13,1 y=3,17,13,1", 1e-6},
 };
 
-#define SOFTMAX(C, F)                                                                                          \
-    .class_ = C, .family = KERNEL_SOFTMAX, .nouts = 1, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
-    .ntests = COUNT_OF(tests_##F)
+#define SOFTMAX(C, F)                                                                                         \
+    .class_ = C, .work = WORK_LOSS, .family = KERNEL_SOFTMAX, .nouts = 1, .infer = infer_##F, .ref = ref_##F, \
+    .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_softmax_rows[] = {
     {.name = "softmax",
@@ -86,6 +86,7 @@ const struct op_def op_softmax_rows[] = {
      .grad = grad_softmax},
     {.name = "softmax_grad",
      .help = "gradient of softmax, from its result",
+     .phase = PHASE_BACKWARD,
      SOFTMAX(OP_INTERNAL, softmax_grad),
      .operands = operands_dy_y,
      .noperands = 2},

@@ -35,7 +35,7 @@ static void check_row(const struct op_def *op)
 {
     assert_non_null(op->help);
     assert_true(op->nouts >= 1 && op->nouts <= MAX_OUTS);
-    assert_true(op->noperands >= 1 || strcmp(op->name, "pointwise") == 0);
+    assert_true(op->noperands >= 1 || op->bare);
     if (op->expr) assert_int_equal(op->family, KERNEL_POINTWISE);
     if (op->class_ != OP_INTERNAL) assert_non_null(op->infer);
     for (int i = 0; i < op->nattr; i++) check_attr(op, i);
@@ -49,6 +49,50 @@ static void every_row_is_complete(void **state)
     (void)state;
     for (const struct op_def *const *op = op_all(); *op; op++) check_row(*op);
 }
+
+/* ---- traits: none contradicts what else the row says */
+
+static bool is_called(const struct op_def *op, const char *ending)
+{
+    size_t n = strlen(op->name), k = strlen(ending);
+    return n >= k && strcmp(op->name + n - k, ending) == 0;
+}
+
+/* Gradients are named so; what a spec can say is of the forward pass. */
+static void check_phase(const struct op_def *op)
+{
+    assert_non_null(op_phase_name(op->phase));
+    if (op->class_ != OP_INTERNAL) assert_int_equal(op->phase, PHASE_FORWARD);
+    if (is_called(op, "_grad") || is_called(op, "_dgrad") || is_called(op, "_wgrad"))
+        assert_int_equal(op->phase, PHASE_BACKWARD);
+    if (is_called(op, "_update")) assert_int_equal(op->phase, PHASE_UPDATE);
+    assert_int_equal(op->phase == PHASE_PREPARE, op->family == KERNEL_PREPARE);
+}
+
+static void check_work(const struct op_def *op)
+{
+    assert_true(op->work >= 0 && op->work < WORK_KINDS && op->work != WORK_RECOMPUTE);
+    assert_int_equal(op->work == WORK_WGRAD, op->family == KERNEL_WGRAD);
+    assert_int_equal(op->work == WORK_CONVOLUTION || op->work == WORK_DGRAD, op->family == KERNEL_CONV);
+    if (op->work == WORK_DGRAD || op->work == WORK_WGRAD) assert_int_equal(op->phase, PHASE_BACKWARD);
+    if (op->work == WORK_UPDATE) assert_int_equal(op->phase, PHASE_UPDATE);
+    if (op->class_ == OP_LOSS) assert_int_equal(op->work, WORK_LOSS);
+}
+
+static void traits_are_consistent(void **state)
+{
+    (void)state;
+    int bare = 0;
+    for (const struct op_def *const *op = op_all(); *op; op++) {
+        check_phase(*op);
+        check_work(*op);
+        bare += (*op)->bare;
+        if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family == KERNEL_POINTWISE);
+    }
+    assert_int_equal(bare, 1);
+}
+
+/* ---- */
 
 /* A default that is within the range prints and reads back as itself. */
 static void defaults_round_trip(void **state)
@@ -283,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_found_by_its_name),
         cmocka_unit_test(every_row_is_complete),
+        cmocka_unit_test(traits_are_consistent),
         cmocka_unit_test(defaults_round_trip),
         cmocka_unit_test(attributes_as_text),
         cmocka_unit_test(floats_print_as_short_as_they_can),

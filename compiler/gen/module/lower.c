@@ -109,26 +109,16 @@ const struct graph *lower_graph(const struct lower *lo) { return lo->graph; }
 
 /* ---- what reports say of a node */
 
-static bool op_is(const struct op_def *op, const char *part) { return strstr(op->name, part) != NULL; }
-
-static bool is_update_op(const struct op_def *op) { return op_is(op, "_update") || op_is(op, "bn_running"); }
-static bool is_backward_op(const struct op_def *op)
+static enum op_phase phase_of(const struct lower *lo, const struct node *n)
 {
-    return op_is(op, "grad") || op_is(op, "bn_dx") || op_is(op, "channel_sum");
-}
-
-static const char *phase_of(const struct lower *lo, const struct node *n)
-{
-    bool update = is_update_op(n->op), backward = is_backward_op(n->op);
-    for (int i = 0; n->body && i < n->body->ninsn; i++) {
-        update |= is_update_op(n->body->insn[i].op);
-        backward |= is_backward_op(n->body->insn[i].op);
-    }
-    if (update) return "update";
-    for (int i = 0; i < n->nin && !backward; i++)
-        if (n->in[i] && n->in[i]->def && n->in[i]->kind == VALUE_NODE && !n->in[i]->def->prepare)
-            backward = strcmp(lo->nodes[lo->node_of[n->in[i]->def->index]].phase, "backward") == 0;
-    return backward ? "backward" : "forward";
+    enum op_phase phase = n->op->phase;
+    for (int i = 0; n->body && i < n->body->ninsn; i++)
+        if (n->body->insn[i].op->phase > phase) phase = n->body->insn[i].op->phase;
+    for (int i = 0; i < n->nin && phase == PHASE_FORWARD; i++)
+        if (n->in[i] && n->in[i]->def && !n->in[i]->def->prepare &&
+            lo->nodes[lo->node_of[n->in[i]->def->index]].phase == PHASE_BACKWARD)
+            phase = PHASE_BACKWARD;
+    return phase;
 }
 
 static const char *op_text(struct arena *a, const struct node *n)

@@ -5,6 +5,7 @@
 
 #include <llvm-c/Core.h>
 #include "gen/module/lower.h"
+#include "ir/op.h"
 #include "pass/pass.h"
 
 struct lower_kernel {
@@ -30,7 +31,8 @@ struct lower_step_row {
 };
 struct lower_node {
     const struct node *node;
-    const char *name, *op, *phase, *algorithm;
+    const char *name, *op, *algorithm;
+    enum op_phase phase;
     int64_t flops, executed, bytes;
 };
 

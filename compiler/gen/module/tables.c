@@ -216,9 +216,9 @@ static C nodes_table(struct tables *t)
         C out[4];
         for (int k = 0; k < 4; k++) out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
         rows[i] = structure(t,
-                            (C[]){text(t, r->name), text(t, r->op), text(t, r->phase), text(t, r->algorithm),
-                                  c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed), c64(t, (uint64_t)r->bytes),
-                                  LLVMConstArray2(t->i32, out, 4)},
+                            (C[]){text(t, r->name), text(t, r->op), text(t, op_phase_name(r->phase)),
+                                  text(t, r->algorithm), c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed),
+                                  c64(t, (uint64_t)r->bytes), LLVMConstArray2(t->i32, out, 4)},
                             8);
     }
     return array(t, rows, lo->nnodes);

@@ -7,7 +7,7 @@
 struct value *stem_image(const struct value *x)
 {
     const struct node *n = x ? x->def : NULL;
-    bool copies = node_is(n, "pointwise") && n->nin == 1 && n->nout == 1 && n->body && n->body->ninsn == 0;
+    bool copies = n && n->op->bare && n->nin == 1 && n->nout == 1 && n->body && n->body->ninsn == 0;
     if (!copies || x->type.dtype != DT_BF16 || n->in[0]->kind != VALUE_INPUT || n->in[0]->type.dtype != DT_F32)
         return NULL;
     return n->in[0];
