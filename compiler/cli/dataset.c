@@ -6,6 +6,7 @@
 #include <string.h>
 #include "elaborate/elaborate.h"
 #include "driver/session.h"
+#include "runtime/recipe/augment.h"
 #include "spec/train.h"
 
 static const struct span nowhere = {NULL, 0, 0, 0};
@@ -135,28 +136,18 @@ bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data
 
 /* ---- the loader */
 
-struct rnc_loader_config dataset_loader(struct cli *c, const struct dataset_model *m, bool train)
+struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train)
 {
-    static const enum rnc_augment_kind kinds[] = {[AUGMENT_FLIP] = RNC_AUGMENT_FLIP,
-                                                  [AUGMENT_CROP] = RNC_AUGMENT_CROP,
-                                                  [AUGMENT_RANDOM_RESIZED_CROP] = RNC_AUGMENT_RESIZED_CROP};
     const struct spec_train *t = &m->spec->train;
-    struct rnc_augment *list = ARENA_ARRAY(c->arena, struct rnc_augment, t->naugment + 1);
-    struct rnc_loader_config l = {
-        .channels = m->channels, .height = m->height, .width = m->width, .nclasses = m->classes, .ignore = m->ignore};
-    for (int i = 0; i < t->naugment; i++) {
-        const struct spec_augment *a = &t->augment[i];
-        list[i] = (struct rnc_augment){.kind = kinds[a->kind],
-                                       .horizontal = a->horizontal,
-                                       .vertical = a->vertical,
-                                       .pad = a->pad,
-                                       .scale_min = a->scale_min,
-                                       .scale_max = a->scale_max};
-        if (a->kind == AUGMENT_RANDOM_RESIZED_CROP) l.centre_crop = true;
-    }
-    l.augment = list;
-    l.naugment = train ? t->naugment : 0;
-    l.shuffle = train;
+    struct rnc_loader_config l = {.channels = m->channels,
+                                  .height = m->height,
+                                  .width = m->width,
+                                  .nclasses = m->classes,
+                                  .ignore = m->ignore,
+                                  .augment = t->augment,
+                                  .naugment = train ? t->naugment : 0,
+                                  .shuffle = train,
+                                  .centre_crop = rnc_augment_resizes(t->augment, t->naugment)};
     for (int i = 0; i < 4; i++) l.std[i] = 1.0;
     return l;
 }
@@ -190,7 +181,7 @@ static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_con
 
 static bool from_name(struct cli *c, const char *name, struct rnc_loader_config *l)
 {
-    struct spec_data n = {0};
+    struct rnc_normalize n = {0};
     struct diag *d;
     if (strcmp(name, "none") == 0) return true;
     if (!train_normalize_named(name, &n)) {
@@ -203,8 +194,8 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
         diag_note(d, "one of %snone", list.data);
         return false;
     }
-    if (n.nchannels != l->channels) {
-        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, n.nchannels,
+    if (n.n != l->channels) {
+        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, (int)n.n,
                    (long long)l->channels);
         return false;
     }
@@ -216,7 +207,7 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
 bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
                        const struct rnc_data *data, struct rnc_loader_config *l, const char **from)
 {
-    const struct spec_data *d = &m->spec->train.data;
+    const struct rnc_normalize *d = &m->spec->train.data.normalize;
     struct rnc_status s = {0};
     if (name) {
         *from = name;
@@ -226,7 +217,7 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
         *from = "as in training";
         return true;
     }
-    if (d->nchannels == l->channels) {
+    if (d->n == l->channels) {
         memcpy(l->mean, d->mean, sizeof d->mean);
         memcpy(l->std, d->std, sizeof d->std);
         *from = "by the spec";

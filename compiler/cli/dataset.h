@@ -22,7 +22,7 @@ bool dataset_model(struct cli *c, const char *spec, struct dataset_model *m);
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d);
 
 /* The loader's configuration, normalisation excepted: shapes, classes, and with TRAIN the spec's augmentation. */
-struct rnc_loader_config dataset_loader(struct cli *c, const struct dataset_model *m, bool train);
+struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train);
 
 /* How pixels are normalised, from the first of: --normalize NAME, the weights' metadata (F may be NULL), the spec, DATA
    (may be NULL) measured. *FROM becomes words that say which. */

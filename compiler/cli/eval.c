@@ -96,7 +96,7 @@ static bool eval(struct evaluation *e, const char *spec)
     if (!dataset_model(e->c, spec, &e->model)) return false;
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return session_fail(e->c, &s);
-    e->loader = dataset_loader(e->c, &e->model, false);
+    e->loader = dataset_loader(&e->model, false);
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
               dataset_normalise(e->c, &e->model, opt_normalize, f, &e->data, &e->loader, &e->normalised);
     rnc_st_close(f);

@@ -110,7 +110,7 @@ static bool prepare(struct prediction *p, const char *spec)
     if (!dataset_model(p->c, spec, &p->model)) return false;
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return session_fail(p->c, &s);
-    p->loader = dataset_loader(p->c, &p->model, false);
+    p->loader = dataset_loader(&p->model, false);
     p->classes = dataset_classes(p->c, &p->model, f, NULL);
     bool ok = dataset_normalise(p->c, &p->model, opt_normalize, f, NULL, &p->loader, &from);
     rnc_st_close(f);

@@ -122,8 +122,8 @@ static struct rnc_schedule schedule_of(const struct spec_train *t)
                                  .lr = opt_lr >= 0.0 ? opt_lr : t->optimizer.lr,
                                  .warmup_epochs = t->schedule.warmup_epochs,
                                  .gamma = t->schedule.gamma,
-                                 .milestones = t->schedule.milestones,
-                                 .nmilestones = t->schedule.nmilestones};
+                                 .milestones = t->schedule.milestones.v,
+                                 .nmilestones = (int)t->schedule.milestones.n};
 }
 
 static unsigned metrics_of(const struct spec *s)
@@ -328,7 +328,7 @@ static bool train(struct training *t, const char *spec)
         return false;
     }
     if (!dataset_open(t->c, &t->model, opt_data, false, &t->data)) return false;
-    struct rnc_loader_config loader = dataset_loader(t->c, &t->model, true);
+    struct rnc_loader_config loader = dataset_loader(&t->model, true);
     if (opt_no_augment) loader.naugment = 0;
     loader.shuffle = !opt_no_shuffle;
     bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) &&

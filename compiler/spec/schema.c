@@ -1,6 +1,7 @@
 /* schema.c: rnc schema: the language as a JSON Schema (draft 2020-12), from the operators' and the train section's
    tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
 #include <string.h>
+#include "runtime/recipe/augment.h"
 #include "spec/ast.h"
 #include "spec/train.h"
 
@@ -143,7 +144,7 @@ static void put_ops(struct buf *out, enum op_class class_, const char **comma)
 
 /* ---- the train section */
 
-static void put_field(struct buf *out, const char **comma, const struct field *f)
+static void put_field(struct buf *out, const char **comma, const struct rnc_field *f)
 {
     static const char *const defs[] = {"integer", "number", "boolean", "text", "range", "numbers", "normalize"};
     key(out, comma, f->name);
@@ -152,23 +153,24 @@ static void put_field(struct buf *out, const char **comma, const struct field *f
     buf_printf(out, "\"$ref\": \"#/$defs/%s\"}", defs[f->type]);
 }
 
-static void put_variants(struct buf *out, const struct variants *v)
+static void put_kind(struct buf *out, const struct rnc_kind *kind)
 {
     buf_puts(out, "{\"anyOf\": [{\"enum\": [");
-    for (int i = 0; i < v->nrows; i++) {
+    for (int i = 0; i < kind->n; i++) {
         if (i) buf_puts(out, ", ");
-        quote(out, v->rows[i].name);
+        quote(out, rnc_kind_row(kind, i)->name);
     }
     buf_puts(out, "]}, {\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 1, \"additionalProperties\": "
                   "false, \"properties\": {");
     const char *comma = "";
-    for (int i = 0; i < v->nrows; i++) {
+    for (int i = 0; i < kind->n; i++) {
+        const struct rnc_row *row = rnc_kind_row(kind, i);
         const char *inner = "";
-        key(out, &comma, v->rows[i].name);
+        key(out, &comma, row->name);
         buf_putc(out, '{');
-        described(out, v->rows[i].help);
+        described(out, row->help);
         buf_puts(out, "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {");
-        for (int k = 0; k < v->rows[i].nfields; k++) put_field(out, &inner, &v->rows[i].fields[k]);
+        for (int k = 0; k < row->nfields; k++) put_field(out, &inner, &row->fields[k]);
         buf_puts(out, "}}");
     }
     buf_puts(out, "}}]}");
@@ -180,14 +182,14 @@ static void put_train(struct buf *out)
     buf_puts(out, "{\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {");
     for (int i = 0; i < train_nfields; i++) put_field(out, &comma, &train_fields[i]);
     key(out, &comma, "data");
-    put_variants(out, &train_data);
+    put_kind(out, &train_data);
     key(out, &comma, "optimizer");
-    put_variants(out, &train_optimizer);
+    put_kind(out, &train_optimizer);
     key(out, &comma, "schedule");
-    put_variants(out, &train_schedule);
+    put_kind(out, &train_schedule);
     key(out, &comma, "augment");
     buf_puts(out, "{\"type\": [\"array\", \"null\"], \"items\": ");
-    put_variants(out, &train_augment);
+    put_kind(out, &rnc_augmentations);
     buf_puts(out, "}}}");
 }
 

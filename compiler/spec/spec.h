@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/diag.h"
+#include "runtime/recipe/recipe.h"
 
 struct override {
     const char *name, *value;
@@ -39,9 +40,8 @@ struct spec_optimizer {
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_LINEAR };
 struct spec_schedule {
     enum schedule_kind kind;
-    double warmup_epochs, gamma; /* gamma: step's factor */
-    const double *milestones;
-    int nmilestones; /* step's epochs */
+    double warmup_epochs, gamma;   /* gamma: step's factor */
+    struct rnc_numbers milestones; /* step's epochs */
 };
 enum data_format { DATA_NONE, DATA_IDX, DATA_CIFAR10, DATA_IMAGE_FOLDER, DATA_DIGITS };
 struct spec_data {
@@ -49,17 +49,7 @@ struct spec_data {
     struct span span;
     const char *train, *val; /* a folder or file; relative to the working directory */
     const char *train_images, *train_labels, *val_images, *val_labels; /* idx */
-    int nchannels;
-    double mean[4], std[4]; /* normalize: (x/255 − mean)/std per channel; nchannels 0: x/255 only */
-};
-enum augment_kind { AUGMENT_FLIP, AUGMENT_CROP, AUGMENT_RANDOM_RESIZED_CROP };
-struct spec_augment {
-    enum augment_kind kind;
-    bool horizontal, vertical; /* flip */
-    int64_t pad;               /* crop: zero-pad by this much, then a random window of the input's size */
-    int64_t size;
-    double scale_min, scale_max;
-    struct span span;
+    struct rnc_normalize normalize;                                    /* not given: x/255 only */
 };
 enum metric_kind { METRIC_ACCURACY, METRIC_TOP5, METRIC_PIXEL_ACCURACY, METRIC_MIOU, METRIC_DICE };
 
@@ -68,7 +58,7 @@ struct spec_train {
     int64_t batch, epochs;
     struct spec_optimizer optimizer;
     struct spec_schedule schedule;
-    const struct spec_augment *augment;
+    const struct rnc_choice *augment; /* in their order */
     int naugment;
 };
 

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "runtime/io/image.h"
-#include "runtime/rt/philox.h"
+#include "runtime/recipe/augment.h"
 
-/* What a random number is for; the high counter word is epoch · TAGS + tag. */
-enum { TAG_ORDER, TAG_WINDOW, TAG_SHIFT, TAG_FLIP, TAGS = 64, WINDOW_TRIES = 10 };
+/* The share of a file's sides that is seen in evaluation after training on parts of it. */
+static const double CENTRE = 0.875;
 
 struct slot {
     float *images;
@@ -25,8 +25,7 @@ struct rnc_loader {
     int64_t nbatches, label_size; /* labels of a sample */
     float table[4][256];          /* byte -> normalised, by channel */
     int64_t *order;
-    uint8_t *planes[2]; /* a sample on its way: [C, H, W] */
-    int32_t *mask[2];   /* and its labels: [H, W] */
+    struct rnc_picture picture; /* a sample on its way */
     int64_t epoch;
     pthread_t thread;
     bool started;
@@ -39,116 +38,7 @@ struct rnc_loader {
     struct rnc_status failure;
 };
 
-/* ---- geometry: which part of the picture is seen, and how */
-
-struct geometry {
-    double x, y, w, h; /* window on the source, in its pixels */
-    bool whole;        /* the source as it is, no resizing */
-    int64_t dx, dy;    /* crop's shift */
-    bool hflip, vflip;
-};
-
-static struct rnc_philox draw(const struct rnc_loader_config *c, int64_t epoch, int64_t sample, int tag, int more)
-{
-    return rnc_philox(c->seed, (uint64_t)sample | (uint64_t)more << 56, (uint64_t)epoch * TAGS + (uint64_t)tag);
-}
-
-/* torchvision's RandomResizedCrop: a window of random area and shape; after ten misses the largest central one. */
-static void random_window(const struct rnc_loader_config *c, const struct rnc_augment *a, int64_t epoch, int64_t sample,
-                          double width, double height, struct geometry *g)
-{
-    for (int k = 0; k < WINDOW_TRIES; k++) {
-        struct rnc_philox r = draw(c, epoch, sample, TAG_WINDOW, k);
-        double area = width * height * (a->scale_min + (a->scale_max - a->scale_min) * rnc_unit(r.word[0]));
-        double ratio = exp((2.0 * rnc_unit(r.word[1]) - 1.0) * log(4.0 / 3.0));
-        double w = sqrt(area * ratio), h = sqrt(area / ratio);
-        if (w > width || h > height) continue;
-        *g = (struct geometry){
-            .x = (width - w) * rnc_unit(r.word[2]), .y = (height - h) * rnc_unit(r.word[3]), .w = w, .h = h};
-        return;
-    }
-}
-
-static void central_window(const struct rnc_loader_config *c, double ratio, double width, double height,
-                           struct geometry *g)
-{
-    double sx = width / (double)c->width, sy = height / (double)c->height, scale = (sx < sy ? sx : sy) * ratio;
-    *g = (struct geometry){.w = scale * (double)c->width, .h = scale * (double)c->height};
-    g->x = (width - g->w) / 2.0;
-    g->y = (height - g->h) / 2.0;
-}
-
-/* Masks belong to whole pictures: nothing may be cut off in evaluation. */
-static void whole_window(double width, double height, struct geometry *g)
-{
-    *g = (struct geometry){.w = width, .h = height};
-}
-
-static struct geometry choose_geometry(const struct rnc_loader_config *c, int64_t epoch, int64_t sample, int64_t width,
-                                       int64_t height)
-{
-    struct geometry g;
-    if (c->data && c->data->masks) whole_window((double)width, (double)height, &g);
-    else
-        central_window(c, c->centre_crop && !(c->data && c->data->pixels) ? 0.875 : 1.0, (double)width, (double)height,
-                       &g);
-    for (int k = 0; k < c->naugment; k++) {
-        const struct rnc_augment *a = &c->augment[k];
-        if (a->kind == RNC_AUGMENT_RESIZED_CROP) random_window(c, a, epoch, sample, (double)width, (double)height, &g);
-    }
-    for (int k = 0; k < c->naugment; k++) {
-        const struct rnc_augment *a = &c->augment[k];
-        struct rnc_philox r = draw(c, epoch, sample, a->kind == RNC_AUGMENT_CROP ? TAG_SHIFT : TAG_FLIP, 0);
-        if (a->kind == RNC_AUGMENT_CROP) {
-            uint64_t range = (uint64_t)(2 * a->pad + 1);
-            g.dx = (int64_t)((uint64_t)r.word[0] * range >> 32) - a->pad;
-            g.dy = (int64_t)((uint64_t)r.word[1] * range >> 32) - a->pad;
-        } else if (a->kind == RNC_AUGMENT_FLIP) {
-            g.hflip = a->horizontal && (r.word[0] & 1);
-            g.vflip = a->vertical && (r.word[1] & 1);
-        }
-    }
-    g.whole = width == c->width && height == c->height && g.w == (double)width && g.h == (double)height;
-    return g;
-}
-
-/* Where output pixel (y, x) comes from after the shift and the flips; false: from the border. */
-static bool source_of(const struct geometry *g, int64_t height, int64_t width, int64_t y, int64_t x, int64_t *from)
-{
-    int64_t sy = (g->vflip ? height - 1 - y : y) + g->dy, sx = (g->hflip ? width - 1 - x : x) + g->dx;
-    if (sy < 0 || sy >= height || sx < 0 || sx >= width) return false;
-    *from = sy * width + sx;
-    return true;
-}
-
-static bool moves(const struct geometry *g) { return g->dx || g->dy || g->hflip || g->vflip; }
-
-static void move_plane(const struct geometry *g, int64_t height, int64_t width, const uint8_t *from, uint8_t *to)
-{
-    int64_t at;
-    for (int64_t y = 0; y < height; y++)
-        for (int64_t x = 0; x < width; x++) *to++ = source_of(g, height, width, y, x, &at) ? from[at] : 0;
-}
-
 /* ---- one sample */
-
-/* Planes [C, H, W] as an interleaved picture, which resizing wants. */
-static bool interleave(const struct rnc_dataset *d, const uint8_t *planes, struct rnc_image *m, struct rnc_status *s)
-{
-    *m = (struct rnc_image){d->width, d->height, d->channels, malloc((size_t)(d->width * d->height * d->channels))};
-    if (!m->data) return rnc_fail(s, RNC_ENV, "no memory for an image");
-    int64_t plane = d->height * d->width;
-    for (int64_t c = 0; c < d->channels; c++)
-        for (int64_t k = 0; k < plane; k++) m->data[k * d->channels + c] = planes[c * plane + k];
-    return true;
-}
-
-static bool picture_of(const struct rnc_loader *l, int64_t sample, struct rnc_image *m, struct rnc_status *s)
-{
-    const struct rnc_dataset *d = l->c.data;
-    if (d->files) return rnc_image_read(d->files[sample], l->c.channels, m, s);
-    return interleave(d, d->pixels + sample * d->channels * d->height * d->width, m, s);
-}
 
 static void normalise(const struct rnc_loader *l, const uint8_t *planes, float *out)
 {
@@ -159,61 +49,75 @@ static void normalise(const struct rnc_loader *l, const uint8_t *planes, float *
     }
 }
 
-/* Nearest pixel of the same window. */
-static bool load_mask(const struct rnc_loader *l, int64_t sample, int64_t width, int64_t height,
-                      const struct geometry *g, int64_t *labels, struct rnc_status *s)
+static void begin_picture(struct rnc_loader *l)
 {
     const struct rnc_loader_config *c = &l->c;
+    bool masks = c->data && c->data->masks, pixels = c->data && c->data->pixels;
+    struct rnc_picture *p = &l->picture;
+    p->channels = c->channels;
+    p->input_height = c->height;
+    p->input_width = c->width;
+    p->centre = masks ? 0.0 : c->centre_crop && !pixels ? CENTRE : 1.0; /* nothing of a mask is cut off */
+    p->outside = (int32_t)(c->ignore >= 0 ? c->ignore : 0);
+    p->planes = NULL;
+    p->mask = NULL;
+}
+
+static bool read_file(struct rnc_loader *l, const char *path, struct rnc_status *s)
+{
+    struct rnc_picture *p = &l->picture;
+    rnc_image_free(&p->decoded);
+    if (!rnc_image_read(path, l->c.channels, &p->decoded, s)) return false;
+    p->height = p->decoded.height;
+    p->width = p->decoded.width;
+    return true;
+}
+
+static bool read_mask(struct rnc_loader *l, const char *path, struct rnc_status *s)
+{
     struct rnc_image m;
-    const char *path = c->data->masks[sample];
+    struct rnc_picture *p = &l->picture;
     if (!rnc_image_read(path, 1, &m, s)) return false;
-    bool ok = (m.width == width && m.height == height) ||
+    bool ok = (m.width == p->width && m.height == p->height) ||
               rnc_fail(s, RNC_USER, "%s is %" PRId64 " × %" PRId64 ", its image is %" PRId64 " × %" PRId64, path,
-                       m.width, m.height, width, height);
-    for (int64_t y = 0; ok && y < c->height; y++)
-        for (int64_t x = 0; ok && x < c->width; x++) {
-            int64_t sx = (int64_t)(g->x + ((double)x + 0.5) * g->w / (double)c->width),
-                    sy = (int64_t)(g->y + ((double)y + 0.5) * g->h / (double)c->height);
-            int64_t v = m.data[(sy < height ? sy : height - 1) * width + (sx < width ? sx : width - 1)];
-            if (c->data->binary_masks) v = v == 255;
-            l->mask[0][y * c->width + x] = (int32_t)v;
-            if (v >= c->nclasses && v != c->ignore)
-                ok = rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes", path, v,
-                              c->nclasses);
-        }
+                       m.width, m.height, p->width, p->height);
+    ok = ok && rnc_picture_mask(p, m.data, l->c.data->binary_masks, s);
     rnc_image_free(&m);
-    int64_t at;
-    for (int64_t y = 0; ok && y < c->height; y++)
-        for (int64_t x = 0; x < c->width; x++)
-            *labels++ = source_of(g, c->height, c->width, y, x, &at) ? l->mask[0][at] : c->ignore >= 0 ? c->ignore : 0;
     return ok;
 }
 
-static bool load_sample(const struct rnc_loader *l, int64_t epoch, int64_t sample, float *out, int64_t *labels,
+static bool read_sample(struct rnc_loader *l, int64_t sample, struct rnc_status *s)
+{
+    const struct rnc_dataset *d = l->c.data;
+    begin_picture(l);
+    if (!d->pixels) return read_file(l, d->files[sample], s) && (!d->masks || read_mask(l, d->masks[sample], s));
+    l->picture.height = d->height;
+    l->picture.width = d->width;
+    l->picture.planes = d->pixels + sample * d->channels * d->height * d->width;
+    return true;
+}
+
+static bool take_mask(const struct rnc_loader *l, int64_t sample, int64_t *labels, struct rnc_status *s)
+{
+    const struct rnc_loader_config *c = &l->c;
+    for (int64_t k = 0; k < c->height * c->width; k++) {
+        labels[k] = l->picture.mask[k];
+        if (labels[k] >= c->nclasses && labels[k] != c->ignore)
+            return rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes",
+                            c->data->masks[sample], labels[k], c->nclasses);
+    }
+    return true;
+}
+
+static bool load_sample(struct rnc_loader *l, int64_t epoch, int64_t sample, float *out, int64_t *labels,
                         struct rnc_status *s)
 {
     const struct rnc_loader_config *c = &l->c;
-    const struct rnc_dataset *d = c->data;
-    const uint8_t *planes = d->pixels ? d->pixels + sample * d->channels * d->height * d->width : NULL;
-    struct geometry g = choose_geometry(c, epoch, sample, d->width, d->height);
-    struct rnc_image m = {.width = d->width, .height = d->height};
-    if (!planes || !g.whole) {
-        if (!picture_of(l, sample, &m, s)) return false;
-        g = choose_geometry(c, epoch, sample, m.width, m.height);
-        bool ok = rnc_image_resize(&m, g.x, g.y, g.w, g.h, c->height, c->width, l->planes[0], s);
-        rnc_image_free(&m);
-        if (!ok) return false;
-        planes = l->planes[0];
-    }
-    if (moves(&g)) {
-        int64_t plane = c->height * c->width;
-        for (int64_t k = 0; k < c->channels; k++)
-            move_plane(&g, c->height, c->width, planes + k * plane, l->planes[1] + k * plane);
-        planes = l->planes[1];
-    }
-    normalise(l, planes, out);
-    if (d->masks) return load_mask(l, sample, m.width, m.height, &g, labels, s);
-    *labels = d->labels[sample];
+    if (!read_sample(l, sample, s) || !rnc_augment(c->augment, c->naugment, c->seed, epoch, sample, &l->picture, s))
+        return false;
+    normalise(l, l->picture.planes, out);
+    if (c->data->masks) return take_mask(l, sample, labels, s);
+    *labels = c->data->labels[sample];
     return true;
 }
 
@@ -289,7 +193,7 @@ static void make_order(struct rnc_loader *l)
     int64_t n = l->c.data->count;
     for (int64_t k = 0; k < n; k++) l->order[k] = k;
     for (int64_t k = n - 1; l->c.shuffle && k > 0; k--) {
-        struct rnc_philox r = draw(&l->c, l->epoch, k, TAG_ORDER, 0);
+        struct rnc_philox r = rnc_draw(&(struct rnc_draw){.seed = l->c.seed, .epoch = l->epoch, .sample = k}, 0);
         uint64_t word = (uint64_t)r.word[0] << 32 | r.word[1];
         int64_t other = (int64_t)((unsigned __int128)word * (uint64_t)(k + 1) >> 64), x = l->order[k];
         l->order[k] = l->order[other];
@@ -321,6 +225,10 @@ static bool check_config(const struct rnc_loader_config *c, struct rnc_status *s
     const struct rnc_dataset *d = c->data;
     if (c->channels < 1 || c->channels > 4)
         return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected", c->channels);
+    for (int k = 0; k < c->naugment; k++) {
+        const struct rnc_choice *a = &c->augment[k];
+        if (a->row->check && !a->row->check(a->settings, c->height, c->width, s)) return false;
+    }
     if (!d) return true;
     if (d->files && c->channels != 1 && c->channels != 3)
         return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, those of %s can have 1 or 3",
@@ -345,17 +253,14 @@ static void fill_tables(struct rnc_loader *l)
 
 static bool allocate(struct rnc_loader *l, struct rnc_status *s)
 {
-    size_t plane = (size_t)(l->c.height * l->c.width), image = plane * (size_t)l->c.channels,
-           batch = (size_t)l->c.batch;
+    size_t image = (size_t)(l->c.channels * l->c.height * l->c.width), batch = (size_t)l->c.batch;
     bool ok = true;
     for (int k = 0; k < 2; k++) {
         struct slot *t = &l->slot[k];
         t->images = malloc(batch * image * sizeof *t->images);
         t->labels = malloc(batch * (size_t)l->label_size * sizeof *t->labels);
         t->index = malloc(batch * sizeof *t->index);
-        l->planes[k] = malloc(image);
-        l->mask[k] = malloc(plane * sizeof *l->mask[k]);
-        ok = ok && t->images && t->labels && t->index && l->planes[k] && l->mask[k];
+        ok = ok && t->images && t->labels && t->index;
     }
     if (l->c.data) l->order = malloc((size_t)l->c.data->count * sizeof *l->order + 1);
     return (ok && (l->order || !l->c.data)) ||
@@ -408,9 +313,8 @@ void rnc_loader_free(struct rnc_loader *l)
         free(l->slot[k].images);
         free(l->slot[k].labels);
         free(l->slot[k].index);
-        free(l->planes[k]);
-        free(l->mask[k]);
     }
+    rnc_picture_free(&l->picture);
     free(l->order);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->changed);
@@ -424,15 +328,10 @@ bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float
     one.data = NULL;
     one.naugment = 0;
     struct rnc_loader *l = loader_bare(&one, s);
-    struct rnc_image m;
     if (!l) return false;
-    bool ok = rnc_image_read(path, c->channels, &m, s);
-    if (ok) {
-        struct geometry g = choose_geometry(&one, 0, 0, m.width, m.height);
-        ok = rnc_image_resize(&m, g.x, g.y, g.w, g.h, c->height, c->width, l->planes[0], s);
-        rnc_image_free(&m);
-    }
-    if (ok) normalise(l, l->planes[0], out);
+    begin_picture(l);
+    bool ok = read_file(l, path, s) && rnc_picture_fit(&l->picture, s);
+    if (ok) normalise(l, l->picture.planes, out);
     rnc_loader_free(l);
     return ok;
 }

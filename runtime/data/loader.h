@@ -4,22 +4,15 @@
 #define RNC_RUNTIME_DATA_LOADER_H
 
 #include "runtime/data/data.h"
+#include "runtime/recipe/recipe.h"
 #include "runtime/rt/status.h"
-
-enum rnc_augment_kind { RNC_AUGMENT_FLIP, RNC_AUGMENT_CROP, RNC_AUGMENT_RESIZED_CROP };
-struct rnc_augment {
-    enum rnc_augment_kind kind;
-    bool horizontal, vertical;   /* flip: each with probability 1/2 */
-    int64_t pad;                 /* crop: zeros on every side, then a random window of the input's size */
-    double scale_min, scale_max; /* random_resized_crop: part of the area; sides 3/4 … 4/3 */
-};
 
 struct rnc_loader_config {
     const struct rnc_dataset *data;
     int64_t batch, channels, height, width; /* the model's input */
     double mean[4], std[4];
-    const struct rnc_augment *augment;
-    int naugment; /* none in evaluation */
+    const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
+    int naugment;                     /* none in evaluation */
     bool shuffle;
     bool centre_crop; /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that
                          fits */

@@ -24,8 +24,8 @@ struct trainer {
     struct rnc_tally tally, val_tally;
     struct rnc_history history;
     struct rnc_checkpoint at; /* where the run is */
-    char order[256];
-    char *last, *best; /* paths */
+    char *order;              /* how samples come, in words */
+    char *last, *best;        /* paths */
     double epoch_began, epoch_seconds, val_seconds;
     int64_t epoch_images; /* trained on since epoch_began */
     double lr;
@@ -75,19 +75,21 @@ static bool keep_old(const char *path, struct rnc_status *s)
     return ok;
 }
 
-static void describe_order(struct trainer *t)
+static void write_order(void *to, const char *text, size_t size) { fwrite(text, 1, size, to); }
+
+/* "shuffled, crop: {pad: 2}" */
+static bool describe_order(struct trainer *t, struct rnc_status *s)
 {
     const struct rnc_loader_config *l = &t->c->loader;
-    size_t n = (size_t)snprintf(t->order, sizeof t->order, "%s", l->shuffle ? "shuffled" : "in order");
-    for (int k = 0; k < l->naugment && n < sizeof t->order; k++) {
-        const struct rnc_augment *a = &l->augment[k];
-        char *to = t->order + n;
-        size_t room = sizeof t->order - n;
-        if (a->kind == RNC_AUGMENT_FLIP)
-            n += (size_t)snprintf(to, room, ", flip%s%s", a->horizontal ? " h" : "", a->vertical ? " v" : "");
-        else if (a->kind == RNC_AUGMENT_CROP) n += (size_t)snprintf(to, room, ", crop %lld", (long long)a->pad);
-        else n += (size_t)snprintf(to, room, ", resized crop %g-%g", a->scale_min, a->scale_max);
+    size_t size;
+    FILE *f = open_memstream(&t->order, &size);
+    if (!f) return rnc_fail(s, RNC_ENV, "no memory to start training");
+    fputs(l->shuffle ? "shuffled" : "in order", f);
+    for (int k = 0; k < l->naugment; k++) {
+        fputs(", ", f);
+        rnc_choice_print(&l->augment[k], (struct rnc_sink){write_order, f});
     }
+    return fclose(f) == 0 || rnc_fail(s, RNC_ENV, "no memory to start training");
 }
 
 static bool open_loaders(struct trainer *t, struct rnc_status *s)
@@ -165,8 +167,8 @@ static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s
     if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
     if (t->c->resume && access(t->last, F_OK) != 0)
         return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
-    describe_order(t);
-    if (!probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
+    if (!describe_order(t, s) || !probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s))
+        return false;
     choose_metrics(t);
     return open_position(t, s);
 }
@@ -181,6 +183,7 @@ static void close_trainer(struct trainer *t)
     rnc_tally_free(&t->tally);
     rnc_tally_free(&t->val_tally);
     rnc_history_free(&t->history);
+    free(t->order);
     free(t->last);
     free(t->best);
 }

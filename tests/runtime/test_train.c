@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "runtime/rt/pool.h"
+#include "runtime/recipe/augment.h"
 #include "runtime/train/train.h"
 #include "support.h"
 
@@ -148,7 +149,7 @@ static struct rnc_data data;
 static struct rnc_pool *pool;
 static struct rnc_parallel par;
 static volatile int stop;
-static const struct rnc_augment augment[] = {{.kind = RNC_AUGMENT_CROP, .pad = 1}};
+static struct rnc_choice augment[1];
 
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
@@ -266,7 +267,7 @@ static void resuming_refuses_another_run(void **state)
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the spec");
     c.spec_hash = 77;
     c.loader.naugment = 0;
-    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "'shuffled, crop 1' and is now 'shuffled'");
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "'shuffled, crop: {pad: 1}' and is now 'shuffled'");
     c.loader.naugment = 1;
     train_model.lanes = 8;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the vector length");
@@ -435,6 +436,7 @@ static int set_up(void **state)
 {
     (void)state;
     scratch_make();
+    augment[0] = choose(&rnc_augmentations, "crop", "pad", 1);
     pool = rnc_pool_new(2, &s);
     par = rnc_pool_parallel(pool);
     return rnc_data_open(&data, &(struct rnc_data_source){0}, &s) ? 0 : -1;

@@ -1,0 +1,133 @@
+/* picture.c: windows of pictures, and room for what becomes of them. */
+#include "runtime/recipe/picture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool no_memory(struct rnc_status *s) { return rnc_fail(s, RNC_ENV, "no memory for an image"); }
+
+void rnc_picture_free(struct rnc_picture *p)
+{
+    for (int k = 0; k < 2; k++) {
+        free(p->plane_room[k].data);
+        free(p->mask_room[k].data);
+    }
+    rnc_image_free(&p->decoded);
+    *p = (struct rnc_picture){0};
+}
+
+/* COUNT elements of SIZE bytes in the one of two rooms that does not hold NOW; NULL when memory is out. */
+static void *room_beside(struct rnc_room rooms[2], const void *now, int64_t count, size_t size)
+{
+    struct rnc_room *r = &rooms[now && now == rooms[0].data];
+    size_t bytes = (size_t)count * size;
+    if (r->data && r->size >= bytes) return r->data;
+    free(r->data);
+    r->data = malloc(bytes ? bytes : 1);
+    r->size = r->data ? bytes : 0;
+    return r->data;
+}
+
+bool rnc_picture_mask(struct rnc_picture *p, const uint8_t *labels, bool binary, struct rnc_status *s)
+{
+    int64_t plane = p->height * p->width;
+    int32_t *to = room_beside(p->mask_room, p->mask, plane, sizeof *to);
+    if (!to) return no_memory(s);
+    for (int64_t k = 0; k < plane; k++) to[k] = binary ? labels[k] == 255 : labels[k];
+    p->mask = to;
+    return true;
+}
+
+static bool new_canvas(struct rnc_picture *p, int64_t height, int64_t width, struct rnc_canvas *c, struct rnc_status *s)
+{
+    *c = (struct rnc_canvas){.height = height, .width = width};
+    c->planes = room_beside(p->plane_room, p->planes, p->channels * height * width, sizeof *c->planes);
+    if (p->mask) c->mask = room_beside(p->mask_room, p->mask, height * width, sizeof *c->mask);
+    return (c->planes && (c->mask || !p->mask)) || no_memory(s);
+}
+
+void rnc_picture_set(struct rnc_picture *p, const struct rnc_canvas *c)
+{
+    rnc_image_free(&p->decoded);
+    p->planes = c->planes;
+    if (p->mask) p->mask = c->mask;
+    p->height = c->height;
+    p->width = c->width;
+}
+
+/* ---- from pixels side by side to planes, and back */
+
+static bool interleave(const struct rnc_picture *p, struct rnc_image *m, struct rnc_status *s)
+{
+    int64_t plane = p->height * p->width;
+    *m = (struct rnc_image){p->width, p->height, p->channels, malloc((size_t)(plane * p->channels))};
+    if (!m->data) return no_memory(s);
+    for (int64_t c = 0; c < p->channels; c++)
+        for (int64_t k = 0; k < plane; k++) m->data[k * p->channels + c] = p->planes[c * plane + k];
+    return true;
+}
+
+/* The mask stays where it is. */
+static bool separate(struct rnc_picture *p, struct rnc_status *s)
+{
+    int64_t plane = p->height * p->width;
+    uint8_t *to = room_beside(p->plane_room, p->planes, p->channels * plane, 1);
+    if (!to) return no_memory(s);
+    for (int64_t c = 0; c < p->channels; c++)
+        for (int64_t k = 0; k < plane; k++) to[c * plane + k] = p->decoded.data[k * p->channels + c];
+    rnc_image_free(&p->decoded);
+    p->planes = to;
+    return true;
+}
+
+bool rnc_picture_canvas(struct rnc_picture *p, int64_t height, int64_t width, struct rnc_canvas *c,
+                        struct rnc_status *s)
+{
+    return (p->planes || separate(p, s)) && new_canvas(p, height, width, c, s);
+}
+
+/* ---- windows */
+
+struct rnc_window rnc_picture_centre(const struct rnc_picture *p)
+{
+    double width = (double)p->width, height = (double)p->height;
+    if (p->centre == 0) return (struct rnc_window){.w = width, .h = height};
+    double sx = width / (double)p->input_width, sy = height / (double)p->input_height,
+           scale = (sx < sy ? sx : sy) * p->centre;
+    struct rnc_window w = {.w = scale * (double)p->input_width, .h = scale * (double)p->input_height};
+    w.x = (width - w.w) / 2.0;
+    w.y = (height - w.h) / 2.0;
+    return w;
+}
+
+static void resize_mask(const struct rnc_picture *p, struct rnc_window w, const struct rnc_canvas *c)
+{
+    int32_t *to = c->mask;
+    for (int64_t y = 0; y < c->height; y++)
+        for (int64_t x = 0; x < c->width; x++) {
+            int64_t sx = (int64_t)(w.x + ((double)x + 0.5) * w.w / (double)c->width),
+                    sy = (int64_t)(w.y + ((double)y + 0.5) * w.h / (double)c->height);
+            *to++ = p->mask[(sy < p->height ? sy : p->height - 1) * p->width + (sx < p->width ? sx : p->width - 1)];
+        }
+}
+
+bool rnc_picture_resize(struct rnc_picture *p, struct rnc_window w, int64_t height, int64_t width, struct rnc_status *s)
+{
+    struct rnc_canvas c;
+    struct rnc_image own = {0}, *from = p->planes ? &own : &p->decoded;
+    if (!new_canvas(p, height, width, &c, s) || (p->planes && !interleave(p, &own, s))) return false;
+    bool ok = rnc_image_resize(from, w.x, w.y, w.w, w.h, height, width, c.planes, s);
+    rnc_image_free(&own);
+    if (!ok) return false;
+    if (p->mask) resize_mask(p, w, &c);
+    rnc_picture_set(p, &c);
+    return true;
+}
+
+bool rnc_picture_fit(struct rnc_picture *p, struct rnc_status *s)
+{
+    struct rnc_window w = rnc_picture_centre(p);
+    bool fits = p->height == p->input_height && p->width == p->input_width && w.w == (double)p->width &&
+                w.h == (double)p->height;
+    return (fits && p->planes) || rnc_picture_resize(p, w, p->input_height, p->input_width, s);
+}

@@ -1,0 +1,115 @@
+/* recipe.c: finding rows, and choices as text. */
+#include "runtime/recipe/recipe.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct rnc_row *rnc_kind_row(const struct rnc_kind *k, int i)
+{
+    return (const struct rnc_row *)(const void *)((const char *)k->rows + (size_t)i * k->stride);
+}
+
+const struct rnc_row *rnc_kind_find(const struct rnc_kind *k, const char *name)
+{
+    for (int i = 0; i < k->n; i++)
+        if (strcmp(rnc_kind_row(k, i)->name, name) == 0) return rnc_kind_row(k, i);
+    return NULL;
+}
+
+static void put(struct rnc_sink to, const char *text) { to.write(to.ctx, text, strlen(text)); }
+
+void rnc_number_text(double x, char out[RNC_NUMBER_TEXT])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, RNC_NUMBER_TEXT, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) return;
+    }
+}
+
+void rnc_quoted(const char *text, struct rnc_sink to)
+{
+    put(to, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') put(to, "\\");
+        if (*text == '\n') put(to, "\\n");
+        else if (*text == '\t') put(to, "\\t");
+        else if (*text == '\r') put(to, "\\r");
+        else to.write(to.ctx, text, 1);
+    }
+    put(to, "\"");
+}
+
+static void put_number(struct rnc_sink to, double x)
+{
+    char text[RNC_NUMBER_TEXT];
+    rnc_number_text(x, text);
+    put(to, text);
+}
+
+static void put_numbers(struct rnc_sink to, const double *v, int64_t n)
+{
+    put(to, "[");
+    for (int64_t i = 0; i < n; i++) {
+        if (i) put(to, ", ");
+        put_number(to, v[i]);
+    }
+    put(to, "]");
+}
+
+/* Has the field a value? Numbers and truth values always have. */
+static bool is_given(const struct rnc_field *f, const void *settings)
+{
+    const void *at = (const char *)settings + f->offset;
+    if (f->type == RNC_FIELD_TEXT) return *(const char *const *)at != NULL;
+    if (f->type == RNC_FIELD_NUMBERS) return ((const struct rnc_numbers *)at)->n > 0;
+    if (f->type == RNC_FIELD_NORMALIZE) return ((const struct rnc_normalize *)at)->n > 0;
+    return true;
+}
+
+static void put_normalize(struct rnc_sink to, const struct rnc_normalize *n)
+{
+    put(to, "{mean: ");
+    put_numbers(to, n->mean, n->n);
+    put(to, ", std: ");
+    put_numbers(to, n->std, n->n);
+    put(to, "}");
+}
+
+void rnc_field_print(const struct rnc_field *f, const void *settings, struct rnc_sink to)
+{
+    const void *at = (const char *)settings + f->offset;
+    char text[32];
+    const struct rnc_numbers *list = at;
+    const struct rnc_range *range = at;
+    switch (f->type) {
+    case RNC_FIELD_INT:
+        snprintf(text, sizeof text, "%" PRId64, *(const int64_t *)at);
+        put(to, text);
+        break;
+    case RNC_FIELD_NUMBER: put_number(to, *(const double *)at); break;
+    case RNC_FIELD_BOOL: put(to, *(const bool *)at ? "true" : "false"); break;
+    case RNC_FIELD_TEXT: rnc_quoted(*(const char *const *)at, to); break;
+    case RNC_FIELD_RANGE: put_numbers(to, (double[]){range->min, range->max}, 2); break;
+    case RNC_FIELD_NUMBERS: put_numbers(to, list->v, list->n); break;
+    case RNC_FIELD_NORMALIZE: put_normalize(to, at); break;
+    }
+}
+
+void rnc_choice_print(const struct rnc_choice *c, struct rnc_sink to)
+{
+    const char *comma = "";
+    put(to, c->row->name);
+    put(to, ": {");
+    for (int k = 0; k < c->row->nfields; k++) {
+        const struct rnc_field *f = &c->row->fields[k];
+        if (!is_given(f, c->settings)) continue;
+        put(to, comma);
+        put(to, f->name);
+        put(to, ": ");
+        rnc_field_print(f, c->settings, to);
+        comma = ", ";
+    }
+    put(to, "}");
+}
