@@ -135,7 +135,7 @@ struct eval *reference_eval(struct cli *c, const struct graph *g, const struct s
         if (!v || v->kind == VALUE_NODE || t->role == RNC_ROLE_OUTPUT) continue;
         int64_t count = rnc_elements(&t->type);
         if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) {
-            set_argument(e, v, o->in[t->offset], count / m->batch * o->n);
+            set_argument(e, v, o->in[t->offset], t->type.batched ? count / t->type.dim[0] * o->n : count);
             continue;
         }
         struct arena *scratch = arena_new();

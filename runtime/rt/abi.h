@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define RNC_ABI_VERSION 1u
+#define RNC_ABI_VERSION 2u
 
 /* Run-time scalars. The field order is known to generated code. */
 struct rnc_run {
@@ -60,7 +60,10 @@ enum rnc_layout {
 }; /* as enum layout in ir/graph.h */
 
 struct rnc_type {
-    uint8_t dtype, layout, rank, v, iv, pad[3];
+    uint8_t dtype, layout, rank, v, iv;
+    uint8_t batched; /* 1: dim[0] is the batch N, a row for each sample, of which the first run.n are real */
+    uint8_t bounded; /* bit d: dim[d] is an upper bound, how many there are is known when it runs (boxes) */
+    uint8_t pad;
     int64_t dim[4];
 };
 

@@ -405,7 +405,7 @@ bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, s
     if (is_patched(&v->place)) { /* the caller's buffers hold the n real samples only */
         struct rnc_type f = rnc_instance_plain_type(&t);
         memset(plain, 0, rnc_plain_bytes(&f));
-        if (t.rank > 0 && t.dim[0] == i->model->batch) t.dim[0] = i->n;
+        if (t.batched) t.dim[0] = i->n;
         from = v->place.space == RNC_INPUT ? i->inputs[v->place.index] : i->outputs[v->place.index];
         if (from) from += v->place.offset;
     }

@@ -57,7 +57,8 @@ struct rnc_observer {
    each; OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. */
 bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
                  const struct rnc_observer *observer, struct rnc_status *s);
-/* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. */
+/* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. What is the caller's
+   (an output) has n samples: the rows past them are zero. */
 bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, struct rnc_status *s);
 
 const struct rnc_model *rnc_instance_model(const struct rnc_instance *i);

@@ -98,7 +98,7 @@ static void *plain_new(struct arena *a, const struct rnc_type *t, const double *
 static int64_t real_elements(const struct comparing *c, const struct rnc_type *t)
 {
     int64_t count = rnc_elements(t);
-    return t->rank > 0 && t->dim[0] == c->model->batch ? count / c->model->batch * c->run->n : count;
+    return t->batched ? count / t->dim[0] * c->run->n : count;
 }
 
 /* What may be added to a relative error of E by rounding both sides to bf16, whose numbers lie 2^-8 to 2^-7 apart: an
@@ -251,7 +251,7 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
         struct rnc_type t = v->type;
         if (t.layout == RNC_PLAIN || t.layout > RNC_DEPTHWISE || (t.dtype != RNC_F32 && t.dtype != RNC_BF16))
             continue; /* transformed weights have no plain elements */
-        if (t.layout == RNC_BLOCKED && t.rank >= 2) t.dim[0] = c->run->n;
+        if (t.batched) t.dim[0] = c->run->n;
         size_t bytes = rnc_packed_bytes(&t), count = bytes / (t.dtype == RNC_BF16 ? 2 : 4);
         void *plain = malloc(rnc_plain_bytes(&t)), *packed = malloc(bytes), *here = malloc(bytes);
         memcpy(here, place(m, &v->place), bytes);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
+#include "gen/module/samples.h"
 
 struct tables {
     LLVMContextRef cx;
@@ -48,7 +49,8 @@ static C array(struct tables *t, C *rows, int n)
     return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
 }
 
-static C type_row(struct tables *t, const struct type *ty)
+/* BATCHED: holds a row for each sample. */
+static C type_row(struct tables *t, const struct type *ty, bool batched)
 {
     static const int dtypes[] = {[DT_F32] = RNC_F32, [DT_BF16] = RNC_BF16, [DT_U8] = RNC_U8, [DT_I64] = RNC_I64};
     static const int layouts[] = {
@@ -60,7 +62,7 @@ static C type_row(struct tables *t, const struct type *ty)
                   c8(t, ty->rank),
                   c8(t, ty->v),
                   c8(t, ty->iv),
-                  c8(t, 0),
+                  c8(t, batched),
                   c8(t, 0),
                   c8(t, 0)};
     C dims[4];
@@ -105,14 +107,13 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
     return array(t, rows, lo->nsteps);
 }
 
-static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, const struct type *ty,
-                    uint64_t offset)
+static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, C type, uint64_t offset)
 {
     C pad[6];
     for (int i = 0; i < 6; i++) pad[i] = c8(t, 0);
     return structure(t,
                      (C[]){text(t, name), c8(t, role), c8(t, init), LLVMConstArray2(t->i8, pad, 6),
-                           c64(t, (uint64_t)fan), type_row(t, ty), c64(t, offset)},
+                           c64(t, (uint64_t)fan), type, c64(t, offset)},
                      7);
 }
 
@@ -134,13 +135,15 @@ static C tensors_table(struct tables *t)
         if (v->kind == VALUE_NODE) continue;
         uint64_t offset = v->space == SPACE_NONE ? RNC_NOT_STORED : v->offset;
         t->tensor_value[t->ntensors] = v;
-        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, &v->type, offset);
+        C type = type_row(t, &v->type, samples_of(g, v));
+        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, type, offset);
     }
     for (int i = 0; i < g->noutputs; i++) {
         struct type plain = g->outputs[i].value->type;
         plain.layout = LAYOUT_PLAIN;
         plain.v = plain.iv = 0;
-        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, &plain, (uint64_t)i);
+        C type = type_row(t, &plain, samples_of(g, g->outputs[i].value));
+        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, type, (uint64_t)i);
     }
     return array(t, rows, t->ntensors);
 }
@@ -166,7 +169,7 @@ static C prepares_table(struct tables *t, int *count)
         for (int i = 0; i < 6; i++) in[i] = c32(t, i < node->nin ? tensor_index(t, node->in[i]) : -1);
         for (int i = 0; i < 2; i++) {
             const struct value *v = node->out[i < node->nout ? i : 0];
-            out[i] = structure(t, (C[]){type_row(t, &v->type), c64(t, value_storage(v)->offset)}, 2);
+            out[i] = structure(t, (C[]){type_row(t, &v->type, false), c64(t, value_storage(v)->offset)}, 2);
         }
         rows[n++] =
             structure(t,
@@ -200,7 +203,7 @@ static C values_table(struct tables *t, int *count)
                             (C[]){c32(t, spaces[s->space]), c32(t, indexed ? (int64_t)s->offset : 0),
                                   c64(t, indexed ? 0 : s->offset)},
                             3);
-        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type), place}, 3);
+        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type, samples_of(g, v)), place}, 3);
         t->value_row[i] = n++;
     }
     *count = n;
