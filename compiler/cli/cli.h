@@ -95,6 +95,7 @@ enum model_mode {
 struct model_options {
     enum model_mode mode;
     int64_t batch;
+    bool losses; /* MODEL_INFER: also targets, and the losses as an output; the other modes have them */
     bool input_grads;
     const char *const *dump;
     int ndump;

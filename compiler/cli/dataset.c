@@ -13,44 +13,74 @@ static const struct span nowhere = {NULL, 0, 0, 0};
 
 /* ---- the model's outside */
 
-static bool find_classes(struct cli *c, const struct spec *s, struct dataset_model *m)
+static struct rnc_port port_of(const struct spec_tensor *t, bool target)
 {
-    struct build_options o = {.batch = 1, .losses = false};
-    struct graph *g = build_graph(c->arena, c->diags, s, &o);
-    if (!g) return false;
+    bool labels = target && t->type != TARGET_TENSOR;
+    struct rnc_port p = {.name = t->name,
+                         .target = target,
+                         .dtype = labels ? RNC_I64 : RNC_F32,
+                         .rank = target && t->type == TARGET_CLASS ? 0 : t->rank,
+                         .ignore = labels ? t->ignore : -1};
+    memcpy(p.dim, t->dim, sizeof p.dim);
+    return p;
+}
+
+static const struct type *output_type(const struct graph *g, const char *label)
+{
+    for (int i = 0; i < g->noutputs; i++)
+        if (!strcmp(g->outputs[i].label, label)) return &g->outputs[i].value->type;
+    return NULL;
+}
+
+/* Of a spec without targets, which can still be evaluated: labels for its first output. */
+static bool implied_target(const struct graph *g, struct rnc_port *p)
+{
     const struct type *t = g->noutputs ? &g->outputs[0].value->type : NULL;
-    if (!t || (t->rank != 2 && t->rank != 4)) {
-        struct diag *d = diag_error(c->diags, nowhere, "%s: its first output is no scores of classes", s->name);
-        diag_note(d, "[N, classes] or [N, classes, H, W] was expected");
-        return false;
-    }
-    m->classes = t->dim[1];
-    m->map = t->rank == 4;
+    if (!t || (t->rank != 2 && t->rank != 4)) return false;
+    *p = (struct rnc_port){.name = "label", .target = true, .dtype = RNC_I64, .rank = t->rank - 2, .ignore = -1};
+    for (int i = 0; i < p->rank; i++) p->dim[i] = t->dim[i + 2];
     return true;
+}
+
+/* The ports; each target with the output that a loss compares with it or, where no loss does, the first one. */
+static void find_ports(struct cli *c, const struct spec *s, const struct graph *g, struct dataset_model *m)
+{
+    struct rnc_port *ports = ARENA_ARRAY(c->arena, struct rnc_port, s->ninputs + s->ntargets + 1);
+    struct rnc_pair *pairs = ARENA_ARRAY(c->arena, struct rnc_pair, s->ntargets + 1);
+    struct rnc_problem *p = &m->problem;
+    for (int i = 0; i < s->ninputs; i++) ports[p->nports++] = port_of(&s->inputs[i], false);
+    for (int i = 0; i < s->ntargets; i++) ports[p->nports++] = port_of(&s->targets[i], true);
+    if (s->ntargets == 0 && implied_target(g, &ports[p->nports])) p->nports++;
+    for (int i = s->ninputs; i < p->nports; i++) {
+        const char *output = i - s->ninputs < s->ntargets ? s->targets[i - s->ninputs].output : NULL;
+        if (!output && ports[i].dtype == RNC_I64 && g->noutputs) output = g->outputs[0].label;
+        if (ports[i].dtype == RNC_I64) ports[i].classes = session_classes(g, ports[i].name, NULL);
+        const struct type *t = output ? output_type(g, output) : NULL;
+        if (ports[i].dtype == RNC_I64 && !ports[i].classes && t && t->rank >= 2) ports[i].classes = t->dim[1];
+        if (output) pairs[p->npairs++] = (struct rnc_pair){output, ports[i].name};
+    }
+    p->ports = ports;
+    p->pairs = pairs;
+    p->task = rnc_task_of(ports, p->nports);
 }
 
 bool dataset_model(struct cli *c, const char *path, struct dataset_model *m)
 {
-    *m = (struct dataset_model){.ignore = -1};
+    *m = (struct dataset_model){0};
     struct spec *s = spec_load(c->arena, c->diags, path, &c->spec);
     if (!s) return false;
     m->spec = s;
-    if (s->ninputs != 1 || s->inputs[0].rank != 3) {
-        diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere,
-                   "%s: one input of images, shape [C, H, W], was expected", s->name);
-        return false;
-    }
-    if (s->ntargets > 1 || (s->ntargets == 1 && s->targets[0].type == TARGET_TENSOR)) {
-        struct diag *d = diag_error(c->diags, s->targets[s->ntargets - 1].span,
-                                    "%s: one target of type class or class_map was expected", s->name);
-        diag_note(d, "`rnc run --train` computes losses and gradients for any targets, from arrays");
-        return false;
-    }
-    m->channels = s->inputs[0].dim[0];
-    m->height = s->inputs[0].dim[1];
-    m->width = s->inputs[0].dim[2];
-    if (s->ntargets) m->ignore = s->targets[0].ignore;
-    return find_classes(c, s, m);
+    struct build_options o = {.batch = 1, .losses = s->nlosses > 0};
+    struct graph *g = build_graph(c->arena, c->diags, s, &o);
+    if (!g) return false;
+    find_ports(c, s, g, m);
+    for (int i = 0; i < s->nmetrics; i++) m->metrics |= rnc_task_metric(m->problem.task, s->metrics[i]->name);
+    const struct rnc_port *image = rnc_only_port(m->problem.ports, m->problem.nports, false);
+    const struct rnc_port *labels = rnc_only_port(m->problem.ports, m->problem.nports, true);
+    m->image = image && image->rank == 3 ? image : NULL;
+    m->labels = labels && labels->dtype == RNC_I64 ? labels : NULL;
+    m->classes = m->labels ? m->labels->classes : 0;
+    return true;
 }
 
 /* ---- data */
@@ -69,19 +99,35 @@ static void suggest(struct buf *fit, struct diag *d, const struct spec *s, const
     else diag_note(d, "the spec has no parameter '%s' to set to %lld", name, (long long)value);
 }
 
+/* Data of images with labels, or masks: has the model such an input and such a target? */
+static bool check_ports(struct cli *c, const struct dataset_model *m, const struct rnc_data *d)
+{
+    const struct spec *s = m->spec;
+    if (m->image && m->labels) return true;
+    struct diag *e =
+        m->image ? diag_error(c->diags, s->ntargets ? s->targets[s->ntargets - 1].span : nowhere,
+                              "%s: one target of type class or class_map was expected for %s", s->name, d->description)
+                 : diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere,
+                              "%s: one input of images, shape [C, H, W], was expected for %s", s->name, d->description);
+    diag_note(e, "`rnc run --train` computes losses and gradients for any targets, from arrays");
+    return false;
+}
+
 static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
 {
+    if (!check_ports(c, m, d)) return false;
     const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
-    bool sizes = p->pixels && (p->height != m->height || p->width != m->width),
-         channels = p->pixels && p->channels != m->channels;
+    const int64_t *in = m->image->dim;
+    bool map = m->labels->rank == 2, sizes = p->pixels && (p->height != in[1] || p->width != in[2]),
+         channels = p->pixels && p->channels != in[0];
     bool classes = p->masks ? d->nclasses > m->classes : d->nclasses != m->classes;
-    if (!sizes && !channels && !classes && (p->masks != NULL) == m->map) return true;
+    if (!sizes && !channels && !classes && (p->masks != NULL) == map) return true;
     struct diag *e = diag_error(c->diags, nowhere, "%s does not fit %s", m->spec->name, d->description);
-    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)m->channels,
-              (long long)m->height, (long long)m->width, (long long)m->classes);
-    if ((p->masks != NULL) != m->map) {
-        diag_note(e, m->map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected"
-                            : "the data are masks, the model predicts one class for each image");
+    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)in[0], (long long)in[1],
+              (long long)in[2], (long long)m->classes);
+    if ((p->masks != NULL) != map) {
+        diag_note(e, map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected"
+                         : "the data are masks, the model predicts one class for each image");
         return false;
     }
     struct buf fit;
@@ -139,15 +185,19 @@ bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data
 struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train)
 {
     const struct spec_train *t = &m->spec->train;
-    struct rnc_loader_config l = {.channels = m->channels,
-                                  .height = m->height,
-                                  .width = m->width,
+    struct rnc_loader_config l = {.ports = m->problem.ports,
+                                  .nports = m->problem.nports,
                                   .nclasses = m->classes,
-                                  .ignore = m->ignore,
+                                  .ignore = m->labels ? m->labels->ignore : -1,
                                   .augment = t->augment,
                                   .naugment = train ? t->naugment : 0,
                                   .shuffle = train,
                                   .centre_crop = rnc_augment_resizes(t->augment, t->naugment)};
+    if (m->image) {
+        l.channels = m->image->dim[0];
+        l.height = m->image->dim[1];
+        l.width = m->image->dim[2];
+    }
     for (int i = 0; i < 4; i++) l.std[i] = 1.0;
     return l;
 }

@@ -7,12 +7,16 @@
 #include "runtime/data/data.h"
 #include "runtime/data/loader.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/task/task.h"
 
 /* The outside of a model, known before anything is compiled. */
 struct dataset_model {
     const struct spec *spec;
-    int64_t channels, height, width, classes, ignore;
-    bool map; /* a class for each pixel */
+    struct rnc_problem problem;    /* its inputs and targets, what is compared, the task */
+    unsigned metrics;              /* that the spec asks for, as of rnc_task_metric */
+    const struct rnc_port *image;  /* the only input, of images; NULL: it has others */
+    const struct rnc_port *labels; /* the only target, of labels; NULL: it has others */
+    int64_t classes;               /* of the labels */
 };
 bool dataset_model(struct cli *c, const char *spec, struct dataset_model *m);
 

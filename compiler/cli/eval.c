@@ -8,7 +8,7 @@
 #include "cli/dataset.h"
 #include "driver/session.h"
 #include "runtime/rt/clock.h"
-#include "runtime/task/metrics.h"
+#include "runtime/task/task.h"
 
 static const char *opt_data, *opt_weights, *opt_normalize;
 
@@ -41,13 +41,11 @@ static void on_progress(void *ctx, int64_t done, int64_t batches)
 static bool evaluate(struct evaluation *e)
 {
     struct rnc_status s = {0};
-    struct rnc_ports p;
     double drawn = 0.0;
     e->loader.data = &e->data.val;
     e->loader.batch = e->built.model->batch;
     struct rnc_loader *l = rnc_loader_new(&e->loader, &s);
-    bool ok =
-        l && rnc_find_ports(e->built.model, &p, &s) && rnc_tally_begin(&e->tally, &p.scores->type, e->model.ignore, &s);
+    bool ok = l && rnc_tally_begin(&e->tally, &e->model.problem, e->built.model, &s);
     double began = rnc_clock_seconds();
     ok = ok &&
          rnc_evaluate(e->session.instance, l, &e->tally, NULL, isatty(STDERR_FILENO) ? on_progress : NULL, &drawn, &s);
@@ -60,12 +58,13 @@ static void print_json(const struct evaluation *e)
 {
     double loss = rnc_tally_loss(&e->tally);
     json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description,
-                          "weights", opt_weights, "images", (json_int_t)e->tally.samples, "images_per_s",
-                          (double)e->tally.samples / e->seconds, "normalised", e->normalised);
+                          "weights", opt_weights, e->data.unit, (json_int_t)e->tally.samples,
+                          arena_printf(e->c->arena, "%s_per_s", e->data.unit), (double)e->tally.samples / e->seconds,
+                          "normalised", e->normalised);
     json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
-    for (int m = 0; m < RNC_METRICS; m++) {
-        double v = rnc_tally_metric(&e->tally, (enum rnc_metric)m);
-        if (!isnan(v)) json_object_set_new(j, rnc_metric_name((enum rnc_metric)m), json_real(v));
+    for (int m = 0; m < e->tally.task->nmetrics; m++) {
+        double v = rnc_tally_metric(&e->tally, m);
+        if (!isnan(v)) json_object_set_new(j, e->tally.task->metrics[m].name, json_real(v));
     }
     json_dumpf(j, stdout, JSON_INDENT(2));
     printf("\n");
@@ -75,12 +74,15 @@ static void print_json(const struct evaluation *e)
 static void print_text(const struct evaluation *e)
 {
     printf("%s on %s\npixels normalised %s\n", e->built.model->name, e->data.description, e->normalised);
-    for (int m = 0; m < RNC_METRICS; m++) {
-        double v = rnc_tally_metric(&e->tally, (enum rnc_metric)m);
-        if (!isnan(v)) printf("%-15s %6.2f %%\n", rnc_metric_name((enum rnc_metric)m), 100.0 * v);
+    for (int m = 0; m < e->tally.task->nmetrics; m++) {
+        const struct rnc_metric *row = &e->tally.task->metrics[m];
+        double v = rnc_tally_metric(&e->tally, m);
+        if (isnan(v) || row->loss) continue;
+        if (row->fraction) printf("%-15s %6.2f %%\n", row->name, 100.0 * v);
+        else printf("%-15s %8.4g\n", row->name, v);
     }
-    printf("%-15s %8.4f\n%lld images in %.2f s, %.0f images/s\n", "loss", rnc_tally_loss(&e->tally),
-           (long long)e->tally.samples, e->seconds, (double)e->tally.samples / e->seconds);
+    printf("%-15s %8.4f\n%lld %s in %.2f s, %.0f %s/s\n", "loss", rnc_tally_loss(&e->tally),
+           (long long)e->tally.samples, e->data.unit, e->seconds, (double)e->tally.samples / e->seconds, e->data.unit);
 }
 
 static bool eval(struct evaluation *e, const char *spec)
@@ -100,7 +102,9 @@ static bool eval(struct evaluation *e, const char *spec)
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
               dataset_normalise(e->c, &e->model, opt_normalize, f, &e->data, &e->loader, &e->normalised);
     rnc_st_close(f);
-    struct model_options o = {.mode = MODEL_INFER, .batch = e->c->batch ? e->c->batch : DEFAULT_BATCH};
+    struct model_options o = {.mode = MODEL_INFER,
+                              .batch = e->c->batch ? e->c->batch : DEFAULT_BATCH,
+                              .losses = e->model.problem.task->losses};
     ok = ok && cli_build(e->c, spec, &o, &e->built) &&
          session_open(e->c, e->built.model, opt_weights, 0, &e->session) && evaluate(e);
     if (ok && e->c->json) print_json(e);

@@ -88,7 +88,8 @@ bool cli_graph(struct cli *c, const char *spec, const struct model_options *o, s
     b->spec = spec_load(c->arena, c->diags, spec, &c->spec);
     if (!b->spec) return false;
     int64_t batch = o->batch ? o->batch : c->batch ? c->batch : o->mode == MODEL_INFER ? 1 : b->spec->train.batch;
-    struct build_options bo = {.batch = batch, .losses = o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump};
+    struct build_options bo = {
+        .batch = batch, .losses = o->losses || o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump};
     cli_dtype_note(c, b->spec, &b->target);
     b->graph = build_graph(c->arena, c->diags, b->spec, &bo);
     if (!b->graph) return false;

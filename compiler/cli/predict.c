@@ -8,7 +8,7 @@
 #include "cli/dataset.h"
 #include "driver/session.h"
 #include "runtime/io/image.h"
-#include "runtime/task/metrics.h"
+#include "runtime/task/task.h"
 
 static const char *opt_weights, *opt_normalize;
 static int64_t opt_top = 5;
@@ -22,63 +22,32 @@ struct prediction {
     const char *const *classes;
     struct built built;
     struct session session;
-    struct rnc_ports ports;
+    struct rnc_tally tally; /* where the outputs are; nothing is added up */
     struct rnc_outputs outputs;
     float *pixels;
     json_t *list;
 };
 
-struct guess {
-    int64_t index;
-    double share;
-};
-
-static int by_share(const void *a, const void *b)
+/* A class by its name, an element as "logit[2]". */
+static const char *label_of(struct prediction *p, const struct rnc_finding *f)
 {
-    const struct guess *x = a, *y = b;
-    if (x->share != y->share) return x->share > y->share ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
+    if (p->model.problem.task->fraction) return p->classes[f->index];
+    return arena_printf(p->c->arena, "%s[%lld]", f->output, (long long)f->index);
 }
 
-/* Softmax over the scores, the likeliest first. */
-static struct guess *rank_classes(struct arena *a, const float *score, int64_t n)
+static void show(struct prediction *p, const char *path, const struct rnc_finding *f, int64_t n)
 {
-    struct guess *g = ARENA_ARRAY(a, struct guess, n);
-    double top = (double)score[0], sum = 0.0;
-    for (int64_t i = 1; i < n; i++) top = fmax(top, (double)score[i]);
-    for (int64_t i = 0; i < n; i++) sum += exp((double)score[i] - top);
-    for (int64_t i = 0; i < n; i++) g[i] = (struct guess){i, exp((double)score[i] - top) / sum};
-    qsort(g, (size_t)n, sizeof *g, by_share);
-    return g;
-}
-
-/* For class maps: the share of the pixels that each class got. */
-static struct guess *rank_pixels(struct arena *a, const float *score, int64_t n, int64_t pixels)
-{
-    struct guess *g = ARENA_ARRAY(a, struct guess, n);
-    for (int64_t i = 0; i < n; i++) g[i].index = i;
-    for (int64_t p = 0; p < pixels; p++) {
-        int64_t best = 0;
-        for (int64_t i = 1; i < n; i++)
-            if (score[i * pixels + p] > score[best * pixels + p]) best = i;
-        g[best].share += 1.0 / (double)pixels;
-    }
-    qsort(g, (size_t)n, sizeof *g, by_share);
-    return g;
-}
-
-static void show(struct prediction *p, const char *path, const struct guess *g)
-{
-    int64_t n = opt_top < p->model.classes ? opt_top : p->model.classes;
+    const struct rnc_task *task = p->model.problem.task;
     json_t *tops = p->list ? json_array() : NULL;
     if (!p->list) printf("%s\n", path);
     for (int64_t k = 0; k < n; k++) {
-        const char *name = p->classes[g[k].index];
+        const char *name = label_of(p, &f[k]);
         if (p->list)
-            json_array_append_new(tops, json_pack("{s:s, s:I, s:f}", "class", name, "index", (json_int_t)g[k].index,
-                                                  p->model.map ? "share" : "probability",
-                                                  isfinite(g[k].share) ? g[k].share : 0.0));
-        else printf("  %6.2f %%  %s\n", 100.0 * g[k].share, name);
+            json_array_append_new(tops, json_pack("{s:s, s:I, s:f}", task->fraction ? "class" : "element", name,
+                                                  "index", (json_int_t)f[k].index, task->finding,
+                                                  isfinite(f[k].value) ? f[k].value : 0.0));
+        else if (task->fraction) printf("  %6.2f %%  %s\n", 100.0 * f[k].value, name);
+        else printf("  %12.6g  %s\n", f[k].value, name);
     }
     if (p->list) json_array_append_new(p->list, json_pack("{s:s, s:o}", "image", path, "top", tops));
 }
@@ -90,12 +59,20 @@ static bool predict_one(struct prediction *p, const char *path)
               rnc_execute(p->session.instance, &(struct rnc_run){.n = 1}, (const void *const[]){p->pixels},
                           p->outputs.buffer, NULL, &s);
     if (!ok) return session_fail(p->c, &s);
-    const struct rnc_type *t = &p->ports.scores->type;
-    const float *score = p->outputs.buffer[p->ports.scores->offset];
-    show(p, path,
-         p->model.map ? rank_pixels(p->c->arena, score, t->dim[1], t->dim[2] * t->dim[3])
-                      : rank_classes(p->c->arena, score, t->dim[1]));
+    int64_t room = p->model.labels && p->model.classes < opt_top ? p->model.classes : opt_top;
+    struct rnc_finding *f = ARENA_ARRAY(p->c->arena, struct rnc_finding, room);
+    show(p, path, f, p->model.problem.task->predict(&p->tally, p->outputs.buffer, f, room));
     return true;
+}
+
+/* The image is the only input. */
+static bool check_input(struct prediction *p)
+{
+    const struct spec *s = p->model.spec;
+    if (p->model.image) return true;
+    diag_error(p->c->diags, s->ninputs ? s->inputs[0].span : nowhere,
+               "%s: one input of images, shape [C, H, W], was expected", s->name);
+    return false;
 }
 
 static bool prepare(struct prediction *p, const char *spec)
@@ -107,7 +84,7 @@ static bool prepare(struct prediction *p, const char *spec)
         diag_note(d, "--weights FILE: a checkpoint such as out/best.safetensors");
         return false;
     }
-    if (!dataset_model(p->c, spec, &p->model)) return false;
+    if (!dataset_model(p->c, spec, &p->model) || !check_input(p)) return false;
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return session_fail(p->c, &s);
     p->loader = dataset_loader(&p->model, false);
@@ -118,8 +95,9 @@ static bool prepare(struct prediction *p, const char *spec)
     if (!ok || !cli_build(p->c, spec, &o, &p->built) ||
         !session_open(p->c, p->built.model, opt_weights, 0, &p->session))
         return false;
-    ok = rnc_find_ports(p->built.model, &p->ports, &s) && rnc_outputs_new(p->built.model, &p->outputs, &s);
-    p->pixels = ARENA_ARRAY(p->c->arena, float, p->model.channels * p->model.height * p->model.width);
+    ok = rnc_tally_begin(&p->tally, &p->model.problem, p->built.model, &s) &&
+         rnc_outputs_new(p->built.model, &p->outputs, &s);
+    p->pixels = ARENA_ARRAY(p->c->arena, float, rnc_port_elements(p->model.image));
     return ok || session_fail(p->c, &s);
 }
 
@@ -137,6 +115,7 @@ static int run(struct cli *c, int argc, char **argv)
     }
     json_decref(p.list);
     rnc_outputs_free(&p.outputs);
+    rnc_tally_free(&p.tally);
     session_close(&p.session);
     cli_built_free(&p.built);
     return cli_finish(c);

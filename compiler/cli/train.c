@@ -48,7 +48,9 @@ struct display {
     bool bar;     /* a terminal: one line, redrawn */
     double drawn; /* when */
     bool titled;
+    const struct rnc_task *task;
     unsigned metrics;
+    const char *unit; /* "images" */
 };
 
 static void eta_text(double s, char *out, size_t size)
@@ -70,12 +72,20 @@ static void draw_bar(struct display *d, const struct rnc_progress *p)
     eta_text(p->eta_s, eta, sizeof eta);
     if (p->event == RNC_EVENT_VALIDATION)
         fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s  validation", (long long)p->epoch, (long long)p->epochs, bar);
-    else
-        fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s %3lld %%  loss %.4f  %.2f %%  %.0f images/s  ETA %s",
-                (long long)p->epoch, (long long)p->epochs, bar,
-                (long long)(p->batches ? 100 * p->batch / p->batches : 0), p->loss, 100.0 * p->metric, p->images_per_s,
-                eta);
+    else {
+        fprintf(stderr, "\r\033[Kepoch %lld/%lld  %s %3lld %%  loss %.4f", (long long)p->epoch, (long long)p->epochs,
+                bar, (long long)(p->batches ? 100 * p->batch / p->batches : 0), p->loss);
+        if (p->primary->fraction) fprintf(stderr, "  %.2f %%", 100.0 * p->metric);
+        fprintf(stderr, "  %.0f %s/s  ETA %s", p->images_per_s, d->unit, eta);
+    }
     fflush(stderr);
+}
+
+/* "accuracy 93.10 %", "mean_squared_error 0.0123" */
+static void print_metric(const struct rnc_metric *m, double v)
+{
+    if (m->fraction) printf("%s %.2f %%", m->name, 100.0 * v);
+    else printf("%s %.4g", m->name, v);
 }
 
 static void print_row(struct display *d, const struct rnc_progress *p)
@@ -83,12 +93,19 @@ static void print_row(struct display *d, const struct rnc_progress *p)
     const struct rnc_epoch_row *r = p->row;
     if (d->bar) fprintf(stderr, "\r\033[K");
     if (d->c->json) return;
-    printf("epoch %lld/%lld  loss %.4f  %s %.2f %%  |  validation: loss %.4f", (long long)p->epoch,
-           (long long)p->epochs, r->train_loss, rnc_metric_name(p->primary), 100.0 * r->train_metric, r->val_loss);
-    for (int m = 0; m < RNC_METRICS; m++)
-        if (!isnan(r->val[m]) && (m != RNC_METRIC_TOP5 || (d->metrics >> m & 1)))
-            printf("  %s %.2f %%", rnc_metric_name((enum rnc_metric)m), 100.0 * r->val[m]);
-    printf("  |  %.0f images/s  %.1f s%s\n", r->images_per_s, r->seconds, p->best ? "  (best)" : "");
+    printf("epoch %lld/%lld  loss %.4f", (long long)p->epoch, (long long)p->epochs, r->train_loss);
+    if (!p->primary->loss) {
+        printf("  ");
+        print_metric(p->primary, r->train_metric);
+    }
+    printf("  |  validation: loss %.4f", r->val_loss);
+    for (int m = 0; m < d->task->nmetrics; m++) {
+        const struct rnc_metric *row = &d->task->metrics[m];
+        if (row->loss || isnan(r->val[m]) || (row->on_request && !(d->metrics >> m & 1))) continue;
+        printf("  ");
+        print_metric(row, r->val[m]);
+    }
+    printf("  |  %.0f %s/s  %.1f s%s\n", r->images_per_s, d->unit, r->seconds, p->best ? "  (best)" : "");
     fflush(stdout);
 }
 
@@ -124,18 +141,6 @@ static struct rnc_schedule schedule_of(const struct spec_train *t)
                                  .gamma = t->schedule.gamma,
                                  .milestones = t->schedule.milestones.v,
                                  .nmilestones = (int)t->schedule.milestones.n};
-}
-
-static unsigned metrics_of(const struct spec *s)
-{
-    static const enum rnc_metric metric[] = {[METRIC_ACCURACY] = RNC_METRIC_ACCURACY,
-                                             [METRIC_TOP5] = RNC_METRIC_TOP5,
-                                             [METRIC_PIXEL_ACCURACY] = RNC_METRIC_PIXEL_ACCURACY,
-                                             [METRIC_MIOU] = RNC_METRIC_MIOU,
-                                             [METRIC_DICE] = RNC_METRIC_DICE};
-    unsigned bits = 0;
-    for (int i = 0; i < s->nmetrics; i++) bits |= 1u << metric[s->metrics[i]];
-    return bits;
 }
 
 /* The spec with everything written out: two runs with equal hashes train the same network in the same way. */
@@ -191,7 +196,9 @@ static bool compile(struct training *t, const char *spec)
     if (opt_resume) replay_choices(t);
     struct model_options o = {.mode = MODEL_TRAIN};
     if (!cli_build(t->c, spec, &o, &t->train)) return false;
-    o = (struct model_options){.mode = MODEL_INFER, .batch = t->train.model->batch};
+    o = (struct model_options){.mode = MODEL_INFER,
+                               .batch = t->train.model->batch,
+                               .losses = t->model.problem.task->losses};
     if (!cli_build(t->c, spec, &o, &t->infer)) return false;
     gen_rest();
     struct rnc_status s = {0};
@@ -225,10 +232,10 @@ static void put_real(json_t *j, const char *key, double v)
 static void print_json(struct training *t, const struct rnc_train_config *k, const struct rnc_train_result *r)
 {
     const struct rnc_epoch_row *e = &r->last;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "model", t->train.model->name, "data",
-                          t->data.description, "out", k->out, "epochs", (json_int_t)r->epochs, "steps",
-                          (json_int_t)r->step, "stopped", (int)r->stopped, "metric", rnc_metric_name(r->primary),
-                          "best_epoch", (json_int_t)r->best_epoch);
+    json_t *j =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "model", t->train.model->name, "data",
+                  t->data.description, "out", k->out, "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->step,
+                  "stopped", (int)r->stopped, "metric", r->primary->name, "best_epoch", (json_int_t)r->best_epoch);
     put_real(j, "best", r->best_epoch ? r->best : NAN);
     put_real(j, "seconds", r->seconds);
     if (e->epoch) {
@@ -237,9 +244,9 @@ static void print_json(struct training *t, const struct rnc_train_config *k, con
         put_real(j, "images_per_s", e->images_per_s);
         put_real(j, "val_loss", e->val_loss);
     }
-    for (int m = 0; m < RNC_METRICS && e->epoch; m++) {
+    for (int m = 0; m < t->model.problem.task->nmetrics && e->epoch; m++) {
         char key[64];
-        snprintf(key, sizeof key, "val_%s", rnc_metric_name((enum rnc_metric)m));
+        snprintf(key, sizeof key, "val_%s", t->model.problem.task->metrics[m].name);
         if (!isnan(e->val[m])) put_real(j, key, e->val[m]);
     }
     json_dumpf(j, stdout, JSON_INDENT(2));
@@ -257,9 +264,12 @@ static void print_end(struct training *t, const struct rnc_train_config *k, cons
     if (r->stopped)
         printf("stopped in epoch %lld, after step %lld; `--resume` goes on from %s/last.safetensors\n",
                (long long)r->epochs + 1, (long long)r->step, k->out);
-    if (r->best_epoch)
-        printf("best %s %.2f %% in epoch %lld; %s/: last.safetensors, best.safetensors, log.csv, curves.png\n",
-               rnc_metric_name(r->primary), 100.0 * r->best, (long long)r->best_epoch, k->out);
+    if (r->best_epoch) {
+        printf("best ");
+        print_metric(r->primary, r->best);
+        printf(" in epoch %lld; %s/: last.safetensors, best.safetensors, log.csv, curves.png\n",
+               (long long)r->best_epoch, k->out);
+    }
 }
 
 static bool report_failure(struct training *t, const struct rnc_status *s, char *details)
@@ -281,6 +291,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     char *details;
     struct rnc_train_config k = {.train = t->train.model,
                                  .infer = t->infer.model,
+                                 .problem = &t->model.problem,
                                  .par = &t->par,
                                  .exec_flags = session_flags(),
                                  .data = &t->data,
@@ -291,7 +302,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .out = opt_out,
                                  .resume = opt_resume,
                                  .init = opt_init,
-                                 .metrics = metrics_of(t->train.spec),
+                                 .metrics = t->model.metrics,
                                  .meta = t->meta,
                                  .stop = &stop_flag,
                                  .progress = on_progress,
@@ -302,7 +313,9 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     t->meta[k.nmeta++] = (struct rnc_st_meta){dtype_key, spec_dtypes[t->train.spec->dtype]};
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"),
                            t->data.description);
+    t->display.task = k.problem->task;
     t->display.metrics = k.metrics;
+    t->display.unit = t->data.unit;
     print_start(t, &k, normalised);
     catch_signals();
     if (!rnc_train(&k, &r, &details, &s)) return report_failure(t, &s, details);

@@ -245,7 +245,7 @@ static void print_tail(struct printer *p)
     if (p->spec->nmetrics) {
         buf_puts(p->out, "metrics: [");
         for (int i = 0; i < p->spec->nmetrics; i++)
-            buf_printf(p->out, "%s%s", i ? ", " : "", train_metric_names[p->spec->metrics[i]]);
+            buf_printf(p->out, "%s%s", i ? ", " : "", p->spec->metrics[i]->name);
         buf_puts(p->out, "]\n");
     }
     if (p->spec->accuracy > 0)

@@ -480,6 +480,20 @@ static struct ast *new_ast(struct arena *a)
     return ast;
 }
 
+/* Of each target the first output that a loss compares with it. */
+static void pair_targets(struct spec_file *f, struct spec *s)
+{
+    struct spec_tensor *t = ARENA_ARRAY(f->arena, struct spec_tensor, s->ntargets + 1);
+    if (s->ntargets) memcpy(t, s->targets, (size_t)s->ntargets * sizeof *t);
+    for (int i = 0; i < f->ast->nlosses; i++) {
+        const struct flat_loss *l = &f->ast->losses[i];
+        for (int k = 0; k < f->ast->noutputs && !t[l->target].output; k++)
+            if (f->ast->outputs[k].ref == l->from) t[l->target].output = f->ast->outputs[k].label;
+    }
+    s->targets = t;
+    s->nlosses = f->ast->nlosses;
+}
+
 struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)
 {
     const struct source *src = file_find(a, d, path, NULL, (struct span){0});
@@ -504,6 +518,7 @@ struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *pat
     if (ast->full) return NULL;
     list_params(f, s);
     prune(f);
+    pair_targets(f, s);
     if (diags_errors(d) == before) warn_unused(f);
     return s;
 }

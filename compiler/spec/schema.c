@@ -331,9 +331,9 @@ void spec_schema(struct buf *out)
 {
     buf_puts(out, head);
     buf_puts(out, "    \"metrics\": {\"type\": [\"array\", \"null\"], \"items\": {\"enum\": [");
-    for (int i = 0; i < train_nmetrics; i++) {
+    for (int i = 0; rnc_metric_at(i); i++) {
         if (i) buf_puts(out, ", ");
-        quote(out, train_metric_names[i]);
+        quote(out, rnc_metric_at(i)->name);
     }
     buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], "
                   "\"description\": \"the largest error of a layer's algorithm: "

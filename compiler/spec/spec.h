@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "runtime/recipe/recipe.h"
+#include "runtime/task/metric.h"
 
 struct override {
     const char *name, *value;
@@ -27,8 +28,9 @@ struct spec_tensor {                                                /* an input 
     struct span span;
     enum target_type type; /* targets only */
     int rank;
-    int64_t dim[3]; /* without N: inputs [C, H, W]; TARGET_TENSOR as given */
-    int64_t ignore; /* class maps and classes: the label that counts for nothing; -1 none */
+    int64_t dim[3];     /* without N: inputs [C, H, W]; TARGET_TENSOR as given */
+    int64_t ignore;     /* class maps and classes: the label that counts for nothing; -1 none */
+    const char *output; /* targets: the output that a loss compares with it; NULL: none */
 };
 
 enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
@@ -51,7 +53,6 @@ struct spec_data {
     const char *train_images, *train_labels, *val_images, *val_labels; /* idx */
     struct rnc_normalize normalize;                                    /* not given: x/255 only */
 };
-enum metric_kind { METRIC_ACCURACY, METRIC_TOP5, METRIC_PIXEL_ACCURACY, METRIC_MIOU, METRIC_DICE };
 
 struct spec_train {
     struct spec_data data;
@@ -80,9 +81,10 @@ struct spec {
     int ninputs;
     const struct spec_tensor *targets;
     int ntargets;
+    int nlosses;
     const char *const *classes;
     int nclasses; /* optional `classes:` list of names at the top level; NULL */
-    const enum metric_kind *metrics;
+    const struct rnc_metric *const *metrics;
     int nmetrics;
     double accuracy;       /* `accuracy:`, the largest rms error relative to double of a layer's algorithm
                               (kernel/accuracy.h); 0:       exact */

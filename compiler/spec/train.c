@@ -142,9 +142,6 @@ static const struct variant datas[] = {
 };
 const struct rnc_kind train_data = {.name = "data", RNC_ROWS(datas)};
 
-const char *const train_metric_names[] = {"accuracy", "top5", "pixel_accuracy", "miou", "dice"}; /* enum metric_kind */
-const int train_nmetrics = COUNT(train_metric_names);
-
 static const struct rnc_normalize normalizations[] = {
     {3, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
     {3, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}},
@@ -393,6 +390,15 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     if (augment) parse_augment(&s, augment, out);
 }
 
+static void no_metric(struct spec_file *f, struct span at, const char *name)
+{
+    int n = 0;
+    while (rnc_metric_at(n)) n++;
+    const char **names = ARENA_ARRAY(f->arena, const char *, n + 1);
+    for (int i = 0; i < n; i++) names[i] = rnc_metric_at(i)->name;
+    file_suggest(f, file_error(f, at, "there is no metric '%s'", name), name, "metrics", names, (size_t)n);
+}
+
 void train_metrics(struct spec_file *f, const struct tree *t, struct spec *s)
 {
     if (!t || tree_empty(t)) return;
@@ -401,18 +407,15 @@ void train_metrics(struct spec_file *f, const struct tree *t, struct spec *s)
         file_error(f, t->span, "metrics is a list, not %s", tree_words(f->arena, t));
         return;
     }
-    enum metric_kind *kinds = ARENA_ARRAY(f->arena, enum metric_kind, t->count + 1);
+    const struct rnc_metric **list = ARENA_ARRAY(f->arena, const struct rnc_metric *, t->count + 1);
     for (int i = 0; i < t->count; i++) {
         struct ast_value v;
         if (!value_eval(&scope, t->items[i], AST_TEXT, &v)) continue;
-        int k = 0;
-        while (k < train_nmetrics && strcmp(train_metric_names[k], v.s) != 0) k++;
-        if (k < train_nmetrics) kinds[s->nmetrics++] = (enum metric_kind)k;
-        else
-            file_suggest(f, file_error(f, t->items[i]->span, "there is no metric '%s'", v.s), v.s, "metrics",
-                         train_metric_names, (size_t)train_nmetrics);
+        const struct rnc_metric *m = rnc_metric_named(v.s);
+        if (m) list[s->nmetrics++] = m;
+        else no_metric(f, t->items[i]->span, v.s);
     }
-    s->metrics = kinds;
+    s->metrics = list;
 }
 
 /* ---- printing */

@@ -8,8 +8,8 @@
 extern const struct rnc_kind train_data, train_optimizer, train_schedule;
 extern const struct rnc_field train_fields[]; /* batch, epochs */
 extern const int train_nfields;
-extern const char *const train_metric_names[], *const train_normalize_names[];
-extern const int train_nmetrics, train_nnormalize;
+extern const char *const train_normalize_names[];
+extern const int train_nnormalize;
 /* Sets *N by a name of train_normalize_names; false when it is none. */
 bool train_normalize_named(const char *name, struct rnc_normalize *n);
 

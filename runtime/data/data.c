@@ -400,7 +400,7 @@ static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, stru
 
 bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s)
 {
-    *d = (struct rnc_data){0};
+    *d = (struct rnc_data){.unit = "images"};
     if (!open_parts(d, source, s) || !same_sizes(d, s)) return false;
     if (d->val.count == 0 && source->whole) {
         d->val = d->train;

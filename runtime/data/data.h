@@ -32,6 +32,7 @@ struct rnc_data {
     struct rnc_dataset train, val;
     int64_t nclasses;
     char **classes;        /* names, nclasses of them, or NULL */
+    const char *unit;      /* what a sample is: "images" */
     char description[384]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
     char identity[160]; /* the same data have the same, wherever they lie: counts, sizes, and a hash of pixels (or names
                            of files) and labels */

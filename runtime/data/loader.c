@@ -17,6 +17,7 @@ static const double CENTRE = 0.875;
 struct slot {
     float *images;
     int64_t *labels, *index, n;
+    struct rnc_named named[2]; /* both by their ports' names */
     bool full;
 };
 
@@ -178,7 +179,7 @@ bool rnc_loader_next(struct rnc_loader *l, struct rnc_batch *b, struct rnc_statu
         struct slot *slot = &l->slot[l->consume & 1];
         while (!slot->full && l->failure.code == RNC_OK) pthread_cond_wait(&l->changed, &l->lock);
         if (slot->full) {
-            *b = (struct rnc_batch){slot->n, slot->images, slot->labels, slot->index};
+            *b = (struct rnc_batch){slot->n, slot->index, slot->named, 2};
             l->held = true;
             l->consume++;
         } else ok = rnc_fail(s, l->failure.code, "%s", l->failure.message);
@@ -230,6 +231,9 @@ static bool check_config(const struct rnc_loader_config *c, struct rnc_status *s
         if (a->row->check && !a->row->check(a->settings, c->height, c->width, s)) return false;
     }
     if (!d) return true;
+    if (!rnc_only_port(c->ports, c->nports, false) || !rnc_only_port(c->ports, c->nports, true))
+        return rnc_fail(s, RNC_USER, "%s has images with one label or mask each; the model has other inputs or targets",
+                        d->name);
     if (d->files && c->channels != 1 && c->channels != 3)
         return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, those of %s can have 1 or 3",
                         c->channels, d->name);
@@ -261,6 +265,11 @@ static bool allocate(struct rnc_loader *l, struct rnc_status *s)
         t->labels = malloc(batch * (size_t)l->label_size * sizeof *t->labels);
         t->index = malloc(batch * sizeof *t->index);
         ok = ok && t->images && t->labels && t->index;
+    }
+    for (int k = 0; l->c.data && k < 2; k++) {
+        struct slot *t = &l->slot[k];
+        t->named[0] = (struct rnc_named){rnc_only_port(l->c.ports, l->c.nports, false)->name, t->images};
+        t->named[1] = (struct rnc_named){rnc_only_port(l->c.ports, l->c.nports, true)->name, t->labels};
     }
     if (l->c.data) l->order = malloc((size_t)l->c.data->count * sizeof *l->order + 1);
     return (ok && (l->order || !l->c.data)) ||

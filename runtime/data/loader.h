@@ -3,12 +3,15 @@
 #ifndef RNC_RUNTIME_DATA_LOADER_H
 #define RNC_RUNTIME_DATA_LOADER_H
 
+#include "runtime/data/batch.h"
 #include "runtime/data/data.h"
 #include "runtime/recipe/recipe.h"
 #include "runtime/rt/status.h"
 
 struct rnc_loader_config {
     const struct rnc_dataset *data;
+    const struct rnc_port *ports; /* what a batch has: one input of images, one target of labels */
+    int nports;
     int64_t batch, channels, height, width; /* the model's input */
     double mean[4], std[4];
     const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
@@ -19,13 +22,6 @@ struct rnc_loader_config {
     uint64_t seed;
     int64_t nclasses; /* labels must be below; masks: also `ignore` */
     int64_t ignore;
-};
-
-struct rnc_batch {
-    int64_t n;             /* 0: the epoch is over */
-    const float *images;   /* [n, C, H, W] */
-    const int64_t *labels; /* [n] or, with masks, [n, H, W] */
-    const int64_t *index;  /* [n]: which samples */
 };
 
 struct rnc_loader;

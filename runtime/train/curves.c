@@ -1,4 +1,5 @@
-/* curves.c: what a run looked like, drawn by cairo: the loss on the left, the metric on the right, epochs across. */
+/* curves.c: what a run looked like, drawn by cairo: the loss on the left, the metric on the right where
+   it is not the loss itself, epochs across. */
 #include <cairo-svg.h>
 #include <cairo.h>
 #include <math.h>
@@ -245,6 +246,14 @@ static double bottom_of_steps(const struct series *s)
     return low;
 }
 
+/* "pixel_accuracy" -> "Pixel accuracy" */
+static void title_of(const char *name, char *out, size_t size)
+{
+    snprintf(out, size, "%c%s", name[0] - 'a' + 'A', name + 1);
+    for (char *u = strchr(out, '_'); u; u = strchr(out, '_')) *u = ' ';
+}
+
+/* Of a metric between 0 and 1. */
 static void metric_panel(struct panel *p, const struct lines *l, const char *name)
 {
     char title[64];
@@ -259,8 +268,7 @@ static void metric_panel(struct panel *p, const struct lines *l, const char *nam
     p->y1 = low > high || high + margin > 1.0 ? 1.0 : high + margin;
     if (p->y1 - p->y0 < 0.02) p->y0 = p->y1 - 0.02;
     p->percent = true;
-    snprintf(title, sizeof title, "%c%s", name[0] - 'a' + 'A', name + 1);
-    for (char *u = strchr(title, '_'); u; u = strchr(title, '_')) *u = ' ';
+    title_of(name, title, sizeof title);
     draw_axes(p, title, "epoch");
     draw_line(p, &l->metrics, pale, 0.8, false);
     draw_line(p, training, blue, 2.0, !steps);
@@ -285,10 +293,11 @@ static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l,
     cairo_paint(c);
     set(c, ink);
     text_at(c, 64, 38, 0.0, 18, true, title);
-    struct panel left = {.c = c, .x = 64, .y = 98, .w = 500, .h = HEIGHT - 160, .x1 = end};
+    const struct rnc_metric *metric = &h->task->metrics[h->primary];
+    struct panel left = {.c = c, .x = 64, .y = 98, .w = metric->loss ? 1096 : 500, .h = HEIGHT - 160, .x1 = end};
     struct panel right = {.c = c, .x = 660, .y = 98, .w = 500, .h = HEIGHT - 160, .x1 = end};
     loss_panel(&left, l);
-    metric_panel(&right, l, rnc_metric_name(h->primary));
+    if (!metric->loss) metric_panel(&right, l, metric->name);
 }
 
 /* ---- the files */

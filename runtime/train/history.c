@@ -64,18 +64,31 @@ static bool print(struct rnc_file *f, struct rnc_status *s, const char *fmt, ...
     return rnc_file_write(f, line, n < LINE ? (size_t)n : LINE - 1, s);
 }
 
+static const struct rnc_metric *primary_of(const struct rnc_history *h) { return &h->task->metrics[h->primary]; }
+
+/* The loss has its columns already. */
+static bool is_column(const struct rnc_history *h, int m) { return (h->metrics >> m & 1) && !h->task->metrics[m].loss; }
+
+static bool write_epoch_names(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
+{
+    bool ok = print(f, s, "epoch,step,lr,train_loss");
+    if (ok && !primary_of(h)->loss) ok = print(f, s, ",train_%s", primary_of(h)->name);
+    ok = ok && print(f, s, ",val_loss");
+    for (int m = 0; ok && m < h->task->nmetrics; m++)
+        if (is_column(h, m)) ok = print(f, s, ",val_%s", h->task->metrics[m].name);
+    return ok && print(f, s, ",%s_per_s,seconds\n", h->unit);
+}
+
 static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
 {
-    bool ok = print(f, s, "epoch,step,lr,train_loss,train_%s,val_loss", rnc_metric_name(h->primary));
-    for (int m = 0; ok && m < RNC_METRICS; m++)
-        if (h->metrics >> m & 1) ok = print(f, s, ",val_%s", rnc_metric_name((enum rnc_metric)m));
-    ok = ok && print(f, s, ",images_per_s,seconds\n");
+    bool ok = write_epoch_names(h, f, s);
     for (size_t k = 0; ok && k < h->nepochs; k++) {
         const struct rnc_epoch_row *r = &h->epoch[k];
-        ok = print(f, s, "%lld,%lld,%.9g,%.9g,%.6f,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss,
-                   r->train_metric, r->val_loss);
-        for (int m = 0; ok && m < RNC_METRICS; m++)
-            if (h->metrics >> m & 1) ok = print(f, s, ",%.6f", r->val[m]);
+        ok = print(f, s, "%lld,%lld,%.9g,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss);
+        if (ok && !primary_of(h)->loss) ok = print(f, s, ",%.6f", r->train_metric);
+        ok = ok && print(f, s, ",%.9g", r->val_loss);
+        for (int m = 0; ok && m < h->task->nmetrics; m++)
+            if (is_column(h, m)) ok = print(f, s, h->task->metrics[m].fraction ? ",%.6f" : ",%.9g", r->val[m]);
         ok = ok && print(f, s, ",%.1f,%.2f\n", r->images_per_s, r->seconds);
     }
     return ok;
@@ -83,10 +96,14 @@ static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct
 
 static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
 {
-    bool ok = print(f, s, "step,lr,loss,%s\n", rnc_metric_name(h->primary));
-    for (size_t k = 0; ok && k < h->nsteps; k++)
-        ok = print(f, s, "%lld,%.9g,%.9g,%.9g\n", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss,
-                   (double)h->step[k].metric);
+    bool metric = !primary_of(h)->loss, ok = print(f, s, "step,lr,loss");
+    if (ok && metric) ok = print(f, s, ",%s", primary_of(h)->name);
+    ok = ok && print(f, s, "\n");
+    for (size_t k = 0; ok && k < h->nsteps; k++) {
+        ok = print(f, s, "%lld,%.9g,%.9g", (long long)h->step[k].step, h->step[k].lr, (double)h->step[k].loss);
+        if (ok && metric) ok = print(f, s, ",%.9g", (double)h->step[k].metric);
+        ok = ok && print(f, s, "\n");
+    }
     return ok;
 }
 
@@ -123,15 +140,16 @@ static bool number(char **p, double *out)
 static bool parse_epoch(const struct rnc_history *h, char *line, struct rnc_epoch_row *r)
 {
     double epoch, step;
-    *r = (struct rnc_epoch_row){0};
-    if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss) ||
-        !number(&line, &r->train_metric) || !number(&line, &r->val_loss))
+    *r = (struct rnc_epoch_row){.train_metric = NAN};
+    if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss))
         return false;
+    if (!primary_of(h)->loss && !number(&line, &r->train_metric)) return false;
+    if (!number(&line, &r->val_loss)) return false;
     r->epoch = (int64_t)epoch;
     r->step = (int64_t)step;
-    for (int m = 0; m < RNC_METRICS; m++) {
-        r->val[m] = NAN;
-        if ((h->metrics >> m & 1) && !number(&line, &r->val[m])) return false;
+    for (int m = 0; m < h->task->nmetrics; m++) {
+        r->val[m] = h->task->metrics[m].loss ? r->val_loss : NAN;
+        if (is_column(h, m) && !number(&line, &r->val[m])) return false;
     }
     return number(&line, &r->images_per_s) && number(&line, &r->seconds);
 }
@@ -163,10 +181,9 @@ static void load_steps(struct rnc_history *h, char *text, int64_t steps)
     char *rest = text;
     strsep(&rest, "\n");
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        double step, lr, loss, metric;
-        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || !number(&line, &metric) ||
-            step > (double)steps)
-            return;
+        double step, lr, loss, metric = NAN;
+        if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || step > (double)steps) return;
+        if (!primary_of(h)->loss && !number(&line, &metric)) return;
         if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored))
             return;
     }

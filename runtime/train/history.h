@@ -6,12 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/task/metrics.h"
+#include "runtime/task/task.h"
 #include "runtime/rt/status.h"
 
 struct rnc_epoch_row {
-    int64_t epoch, step;                                             /* from 1; step: the last of the epoch */
-    double lr, train_loss, train_metric, val_loss, val[RNC_METRICS]; /* NaN: does not apply */
+    int64_t epoch, step;                           /* from 1; step: the last of the epoch */
+    double lr, train_loss, train_metric, val_loss; /* NaN: does not apply */
+    double val[RNC_MAX_METRICS];                   /* by the task's table */
     double images_per_s, seconds;
 };
 struct rnc_step_row {
@@ -25,8 +26,10 @@ struct rnc_history {
     size_t nepochs, cap_epochs;
     struct rnc_step_row *step;
     size_t nsteps, cap_steps;
-    unsigned metrics;        /* bit m: metric m is a column */
-    enum rnc_metric primary; /* what train_metric is, and what the picture shows */
+    const struct rnc_task *task;
+    const char *unit; /* what a sample is: "images" */
+    unsigned metrics; /* bit m: the task's metric m is a column */
+    int primary;      /* what train_metric is, and what the picture shows */
     int64_t steps_per_epoch;
 };
 bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s);

@@ -19,7 +19,7 @@ struct trainer {
     struct rnc_train_result *r;
     struct rnc_instance *train, *infer;
     struct rnc_loader *loader, *val_loader;
-    struct rnc_ports ports;
+    const void **in; /* of the training step, by index */
     struct rnc_outputs outputs;
     struct rnc_tally tally, val_tally;
     struct rnc_history history;
@@ -96,6 +96,8 @@ static bool open_loaders(struct trainer *t, struct rnc_status *s)
 {
     struct rnc_loader_config l = t->c->loader;
     l.data = &t->c->data->train;
+    l.ports = t->c->problem->ports;
+    l.nports = t->c->problem->nports;
     l.batch = t->c->train->batch;
     l.seed = t->c->seed;
     t->loader = rnc_loader_new(&l, s);
@@ -110,30 +112,29 @@ static bool open_loaders(struct trainer *t, struct rnc_status *s)
 static bool open_models(struct trainer *t, char **details, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
-    struct rnc_ports infer;
-    if (!rnc_find_ports(c->train, &t->ports, s) || !rnc_find_ports(c->infer, &infer, s)) return false;
-    if (!t->ports.target || !t->ports.loss)
-        return rnc_fail(s, RNC_USER, "model %s has no target or no loss to train on", c->train->name);
+    if (!rnc_tally_begin(&t->tally, c->problem, c->train, s) ||
+        !rnc_tally_begin(&t->val_tally, c->problem, c->infer, s))
+        return false;
+    t->tally.quick = true;
+    if (!t->tally.loss) return rnc_fail(s, RNC_USER, "model %s has no loss to train on", c->train->name);
+    t->in = calloc((size_t)c->train->ninputs + 1, sizeof *t->in);
+    if (!t->in) return rnc_fail(s, RNC_ENV, "no memory to train %s", c->train->name);
     t->train = rnc_open(c->train, c->par, c->exec_flags, s);
     t->infer = t->train ? rnc_open(c->infer, c->par, c->exec_flags, s) : NULL;
     if (!t->infer || !rnc_initialize(t->train, c->seed, s) || !rnc_outputs_new(c->train, &t->outputs, s)) return false;
-    if (c->init && !c->resume && !rnc_weights_load(t->train, c->init, 0, details, s)) return false;
-    t->tally.quick = true;
-    return rnc_tally_begin(&t->tally, &t->ports.scores->type, c->loader.ignore, s) &&
-           rnc_tally_begin(&t->val_tally, &infer.scores->type, c->loader.ignore, s);
+    return !c->init || c->resume || rnc_weights_load(t->train, c->init, 0, details, s);
 }
 
 static void choose_metrics(struct trainer *t)
 {
-    bool map = t->tally.confusion != NULL;
+    const struct rnc_task *task = t->c->problem->task;
     struct rnc_history *h = &t->history;
-    h->primary = map ? RNC_METRIC_PIXEL_ACCURACY : RNC_METRIC_ACCURACY;
-    unsigned fit = map ? 1u << RNC_METRIC_PIXEL_ACCURACY | 1u << RNC_METRIC_MIOU | 1u << RNC_METRIC_DICE
-                       : 1u << RNC_METRIC_ACCURACY | 1u << RNC_METRIC_TOP5;
-    h->metrics = (t->c->metrics & fit) | 1u << h->primary;
-    if (map && (h->metrics >> RNC_METRIC_MIOU & 1)) h->primary = RNC_METRIC_MIOU;
+    h->task = task;
+    h->unit = t->c->data->unit;
+    h->primary = rnc_task_primary(task, t->c->metrics);
+    h->metrics = t->c->metrics | 1u;
     h->steps_per_epoch = rnc_loader_batches(t->loader);
-    t->r->primary = h->primary;
+    t->r->primary = &task->metrics[h->primary];
 }
 
 /* Where the run begins: at the start, or where the checkpoint says. */
@@ -153,6 +154,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
     t->tally.counted = t->at.counted;
     t->tally.right = t->at.right;
     t->tally.samples = t->at.samples;
+    t->tally.loss_sum = t->at.loss_sum;
     t->r->resumed_epoch = t->at.epoch;
     t->r->resumed_step = t->at.step;
     rnc_history_load(&t->history, c->out, t->at.epoch, t->at.step);
@@ -184,6 +186,7 @@ static void close_trainer(struct trainer *t)
     rnc_tally_free(&t->val_tally);
     rnc_history_free(&t->history);
     free(t->order);
+    free(t->in);
     free(t->last);
     free(t->best);
 }
@@ -195,6 +198,7 @@ static bool save_last(struct trainer *t, struct rnc_status *s)
     t->at.counted = t->tally.counted;
     t->at.right = t->tally.right;
     t->at.samples = t->tally.samples;
+    t->at.loss_sum = t->tally.loss_sum;
     return rnc_checkpoint_save(t->train, &t->at, true, t->c->meta, t->c->nmeta, t->last, s);
 }
 
@@ -237,9 +241,9 @@ static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t
                              .batches = batches,
                              .step = t->at.step,
                              .lr = t->lr,
-                             .loss = t->tally.samples ? t->at.loss_sum / (double)t->tally.samples : NAN,
+                             .loss = t->tally.samples ? t->tally.loss_sum / (double)t->tally.samples : NAN,
                              .metric = rnc_tally_metric(&t->tally, t->history.primary),
-                             .primary = t->history.primary,
+                             .primary = t->r->primary,
                              .images_per_s = rate,
                              .row = row,
                              .best = best};
@@ -261,21 +265,18 @@ static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc
 {
     const struct rnc_train_config *c = t->c;
     int64_t per_epoch = t->history.steps_per_epoch;
-    const void *in[2] = {NULL, NULL};
-    in[t->ports.image->offset] = b->images;
-    in[t->ports.target->offset] = b->labels;
     t->lr = rnc_schedule_lr(&c->schedule, t->at.step, per_epoch, per_epoch * c->epochs);
     struct rnc_run run = {.n = b->n, .step = t->at.step + 1, .seed = c->seed, .lr = t->lr};
-    if (!rnc_execute(t->train, &run, in, t->outputs.buffer, NULL, s)) return false;
-    float loss = *(const float *)t->outputs.buffer[t->ports.loss->offset];
+    if (!rnc_batch_bind(c->train, b, t->in, s) || !rnc_execute(t->train, &run, t->in, t->outputs.buffer, NULL, s))
+        return false;
+    float loss = *(const float *)t->outputs.buffer[t->tally.loss->offset];
     if (!isfinite(loss)) return diverged(t, (double)loss, s);
     t->at.step++;
     t->at.batch++;
-    t->at.loss_sum += (double)loss * (double)b->n;
     t->epoch_images += b->n;
     int64_t right = t->tally.right, counted = t->tally.counted;
-    rnc_tally_add(&t->tally, t->outputs.buffer[t->ports.scores->offset], b->labels, b->n);
-    bool has = t->history.primary != RNC_METRIC_MIOU && t->tally.counted > counted;
+    rnc_tally_add(&t->tally, t->outputs.buffer, b);
+    bool has = t->history.primary == 0 && t->tally.counted > counted;
     float metric = has ? (float)(t->tally.right - right) / (float)(t->tally.counted - counted) : NAN;
     return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, t->lr, loss, metric}, s);
 }
@@ -318,22 +319,21 @@ static bool finish_epoch(struct trainer *t, struct rnc_status *s)
     struct rnc_epoch_row row = {.epoch = t->at.epoch + 1,
                                 .step = t->at.step,
                                 .lr = t->lr,
-                                .train_loss = t->at.loss_sum / (double)t->tally.samples,
+                                .train_loss = t->tally.loss_sum / (double)t->tally.samples,
                                 .train_metric = rnc_tally_metric(&t->tally, t->history.primary),
                                 .val_loss = rnc_tally_loss(&t->val_tally),
                                 .images_per_s =
                                     t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0,
                                 .seconds = t->epoch_seconds + t->val_seconds};
-    for (int m = 0; m < RNC_METRICS; m++) row.val[m] = rnc_tally_metric(&t->val_tally, (enum rnc_metric)m);
+    for (int m = 0; m < t->history.task->nmetrics; m++) row.val[m] = rnc_tally_metric(&t->val_tally, m);
     if (!rnc_history_add_epoch(&t->history, &row, s)) return false;
     t->r->last = row;
     double reached = row.val[t->history.primary];
-    bool best = t->at.best_epoch == 0 || reached > t->at.best;
+    bool best = t->at.best_epoch == 0 || rnc_metric_better(t->r->primary, reached, t->at.best);
     if (best) t->at.best = reached, t->at.best_epoch = row.epoch;
     tell(t, RNC_EVENT_EPOCH, 0, 0, &row, best);
     t->at.epoch++;
     t->at.batch = 0;
-    t->at.loss_sum = 0.0;
     rnc_tally_reset(&t->tally);
     return save_all(t, best, s);
 }

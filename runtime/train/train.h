@@ -6,7 +6,7 @@
 #include "runtime/rt/exec.h"
 #include "runtime/train/history.h"
 #include "runtime/data/loader.h"
-#include "runtime/task/metrics.h"
+#include "runtime/task/task.h"
 #include "runtime/io/safetensors.h"
 
 enum rnc_schedule_kind { RNC_SCHEDULE_CONSTANT, RNC_SCHEDULE_COSINE, RNC_SCHEDULE_STEP, RNC_SCHEDULE_LINEAR };
@@ -25,19 +25,21 @@ struct rnc_progress {
     int64_t epoch, epochs;  /* the one in progress, from 1 */
     int64_t batch, batches; /* done, of this epoch or of the validation */
     int64_t step;
-    double lr, loss, metric;         /* means over this epoch so far */
-    enum rnc_metric primary;         /* what metric is */
-    double images_per_s, eta_s;      /* eta: to the end of the run, validation included once it was measured */
-    const struct rnc_epoch_row *row; /* RNC_EVENT_EPOCH */
+    double lr, loss, metric;          /* means over this epoch so far */
+    const struct rnc_metric *primary; /* what metric is */
+    double images_per_s, eta_s;       /* eta: to the end of the run, validation included once it was measured */
+    const struct rnc_epoch_row *row;  /* RNC_EVENT_EPOCH */
     bool best;
 };
 
 struct rnc_train_config {
-    const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch */
+    const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch, with the losses where the
+                                              task needs them */
+    const struct rnc_problem *problem;
     const struct rnc_parallel *par;
     unsigned exec_flags;
     const struct rnc_data *data;
-    struct rnc_loader_config loader; /* its data and batch are set here; shuffle and augment for training */
+    struct rnc_loader_config loader; /* its data, ports and batch are set here; shuffle and augment for training */
     struct rnc_schedule schedule;
     int64_t epochs;
     uint64_t seed, spec_hash;
@@ -45,7 +47,7 @@ struct rnc_train_config {
     bool resume;       /* from OUT/last.safetensors */
     const char *init;  /* weights to start from, or NULL */
     const char *title; /* of the picture */
-    unsigned metrics;  /* bits of enum rnc_metric that the log has; 0: accuracy, or pixel accuracy for maps */
+    unsigned metrics;  /* that the spec asks for, bits as of rnc_task_metric */
     const struct rnc_st_meta *meta;
     size_t nmeta;             /* goes into every checkpoint */
     const volatile int *stop; /* becomes nonzero: finish the step, write a checkpoint, return */
@@ -57,7 +59,7 @@ struct rnc_train_result {
     int64_t epochs, step; /* finished, in all */
     int64_t resumed_epoch, resumed_step;
     bool stopped; /* by *stop */
-    enum rnc_metric primary;
+    const struct rnc_metric *primary;
     double best;
     int64_t best_epoch;
     struct rnc_epoch_row last;

@@ -151,10 +151,24 @@ static struct rnc_parallel par;
 static volatile int stop;
 static struct rnc_choice augment[1];
 
+/* What the hand-made model is fed with, and what is compared. */
+static const struct rnc_port ports[] = {
+    {.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
+    {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
+static const struct rnc_pair pairs[] = {{"logits", "label"}};
+static const struct rnc_problem problem = {.ports = ports, .nports = 2, .pairs = pairs, .npairs = 1};
+static struct rnc_problem found; /* with its task */
+
+/* A metric's place in the task's table. */
+static int at(const char *metric) { return __builtin_ctz(rnc_task_metric(found.task, metric)); }
+
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
+    found = problem;
+    found.task = rnc_task_of(ports, 2);
     struct rnc_train_config c = {.train = &train_model,
                                  .infer = &infer_model,
+                                 .problem = &found,
                                  .par = &par,
                                  .data = &data,
                                  .epochs = epochs,
@@ -163,9 +177,11 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
                                  .out = out,
                                  .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25},
                                  .title = "by hand",
-                                 .metrics = 1u << RNC_METRIC_TOP5,
+                                 .metrics = rnc_task_metric(found.task, "top5"),
                                  .stop = &stop,
-                                 .loader = {.channels = 1,
+                                 .loader = {.ports = ports,
+                                            .nports = 2,
+                                            .channels = 1,
                                             .height = 20,
                                             .width = 20,
                                             .nclasses = CLASSES,
@@ -200,7 +216,8 @@ static void learns(void **state)
     struct rnc_train_config c = config(in_scratch("learns"), 3);
     run(&c, &r);
     assert_true(r.best > 0.85 && r.best_epoch >= 1 && r.epochs == 3 && r.step == 3 * 63 && !r.stopped);
-    assert_true(r.last.val[RNC_METRIC_TOP5] > r.last.val[RNC_METRIC_ACCURACY] && isnan(r.last.val[RNC_METRIC_MIOU]));
+    assert_true(r.last.val[at("top5")] > r.last.val[at("accuracy")]);
+    assert_string_equal(r.primary->name, "accuracy");
     static const char *const files[] = {"learns/last.safetensors", "learns/best.safetensors", "learns/log.csv",
                                         "learns/steps.csv",        "learns/curves.png",       "learns/curves.svg"};
     for (int k = 0; k < 6; k++) assert_true(file_exists(in_scratch(files[k])));
@@ -370,26 +387,60 @@ static void schedules(void **state)
     assert_true(fabs(rnc_schedule_lr(&k, 5, 10, 10) - 1.0) < 1e-12);
 }
 
+/* The metric NAME of the model with the output OUT of TYPE beside LABELS of N samples. */
+static double measure(const char *name, struct rnc_type type, const float *out, struct rnc_port target,
+                      const void *truth, int64_t n)
+{
+    const struct rnc_tensor output = {.name = "out", .role = RNC_ROLE_OUTPUT, .type = type};
+    const struct rnc_model m = {.name = "measured", .tensors = &output, .ntensors = 1, .noutputs = 1};
+    const struct rnc_pair pair = {"out", target.name};
+    const struct rnc_problem p = {rnc_task_of(&target, 1), &target, 1, &pair, 1};
+    const struct rnc_named named = {target.name, truth};
+    struct rnc_tally t;
+    void *buffers[] = {(void *)(uintptr_t)out};
+    assert_true(rnc_tally_begin(&t, &p, &m, &s));
+    rnc_tally_add(&t, buffers, &(struct rnc_batch){.n = n, .tensors = &named, .ntensors = 1});
+    int k = 0;
+    while (k < p.task->nmetrics && strcmp(p.task->metrics[k].name, name) != 0) k++;
+    double v = k < p.task->nmetrics ? rnc_tally_metric(&t, k) : rnc_tally_loss(&t);
+    rnc_tally_free(&t);
+    return v;
+}
+
 static void metrics(void **state)
 {
     (void)state;
-    struct rnc_tally t;
     struct rnc_type map = {.rank = 4, .dim = {1, 2, 1, 4}}, flat = {.rank = 2, .dim = {2, 6}};
+    struct rnc_port mask = {.name = "mask", .target = true, .dtype = RNC_I64, .rank = 2, .dim = {1, 4}, .ignore = 255};
     const float scores[8] = {1, 1, 0, 0, 0, 0, 1, 1}; /* predicted: 0 0 1 1 */
     const int64_t truth[4] = {0, 1, 1, 255}, labels[2] = {0, 5};
-    assert_true(rnc_tally_begin(&t, &map, 255, &s));
-    rnc_tally_add(&t, scores, truth, 1);
-    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_PIXEL_ACCURACY) - 2.0 / 3) < 1e-12 &&
-                fabs(rnc_tally_metric(&t, RNC_METRIC_MIOU) - 0.5) < 1e-12);
-    assert_true(fabs(rnc_tally_metric(&t, RNC_METRIC_DICE) - 2.0 / 3) < 1e-12 &&
-                isnan(rnc_tally_metric(&t, RNC_METRIC_ACCURACY)));
-    rnc_tally_free(&t);
+    assert_true(fabs(measure("pixel_accuracy", map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
+    assert_true(fabs(measure("miou", map, scores, mask, truth, 1) - 0.5) < 1e-12);
+    assert_true(fabs(measure("dice", map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
     const float logits[12] = {6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1};
-    assert_true(rnc_tally_begin(&t, &flat, -1, &s));
-    rnc_tally_add(&t, logits, labels, 2);
-    assert_true(rnc_tally_metric(&t, RNC_METRIC_ACCURACY) == 0.5 && rnc_tally_metric(&t, RNC_METRIC_TOP5) == 0.5);
-    assert_true(fabs(rnc_tally_loss(&t) - (0.4561933 + 5.4561933) / 2) < 1e-6);
-    rnc_tally_free(&t);
+    assert_true(measure("accuracy", flat, logits, ports[1], labels, 2) == 0.5);
+    assert_true(measure("top5", flat, logits, ports[1], labels, 2) == 0.5);
+    assert_true(fabs(measure("loss", flat, logits, ports[1], labels, 2) - (0.4561933 + 5.4561933) / 2) < 1e-6);
+    struct rnc_port tensor = {.name = "y", .target = true, .rank = 1, .dim = {6}, .ignore = -1};
+    const float y[12] = {6, 5, 4, 3, 2, 3, 6, 5, 4, 3, 2, 4}; /* off by 2 and by 3 */
+    assert_true(fabs(measure("mean_squared_error", flat, logits, tensor, y, 2) - 13.0 / 12) < 1e-12);
+    assert_true(fabs(measure("mean_absolute_error", flat, logits, tensor, y, 2) - 5.0 / 12) < 1e-12);
+}
+
+/* Each has a name of its own, and a task has no more than a log has room for. */
+static void tasks(void **state)
+{
+    (void)state;
+    for (int k = 0; rnc_metric_at(k); k++) assert_ptr_equal(rnc_metric_named(rnc_metric_at(k)->name), rnc_metric_at(k));
+    for (int k = 0; rnc_tasks[k]; k++) {
+        assert_in_range(rnc_tasks[k]->nmetrics, 1, RNC_MAX_METRICS);
+        assert_int_equal(rnc_task_primary(rnc_tasks[k], 0), 0);
+    }
+    assert_null(rnc_metric_named("no_such_metric"));
+    const struct rnc_task *map = rnc_metric_named("miou") ? rnc_tasks[1] : NULL;
+    assert_string_equal(map->metrics[rnc_task_primary(map, rnc_task_metric(map, "miou"))].name, "miou");
+    assert_true(rnc_metric_better(rnc_metric_named("loss"), 1.0, 2.0));
+    assert_true(rnc_metric_better(rnc_metric_named("accuracy"), 2.0, 1.0));
 }
 
 /* Every sample once an epoch, in another order each time, and the same from any first batch on. */
@@ -414,9 +465,9 @@ static void loader_orders(void **state)
             for (int64_t k = 0; k < b.n; k++) {
                 seen[b.index[k]]++;
                 moved += b.index[k] != count + k;
-                assert_int_equal(b.labels[k], data.train.labels[b.index[k]]);
+                assert_int_equal(((const int64_t *)rnc_batch_find(&b, "label"))[k], data.train.labels[b.index[k]]);
             }
-            if (epoch == 1 && count == 40 * N) memcpy(kept[0], b.images, sizeof kept[0]);
+            if (epoch == 1 && count == 40 * N) memcpy(kept[0], rnc_batch_find(&b, "image"), sizeof kept[0]);
             count += b.n;
         }
         assert_int_equal(count, 4000);
@@ -425,7 +476,7 @@ static void loader_orders(void **state)
     assert_true(moved > 7900 && first[0] != first[1]);
     rnc_loader_start(l, 1, 40);
     assert_true(rnc_loader_next(l, &b, &s));
-    memcpy(kept[1], b.images, sizeof kept[1]);
+    memcpy(kept[1], rnc_batch_find(&b, "image"), sizeof kept[1]);
     assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
     rnc_loader_free(l);
     c.height = 28;
@@ -456,6 +507,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedules),
         cmocka_unit_test(metrics),
+        cmocka_unit_test(tasks),
         cmocka_unit_test(loader_orders),
         cmocka_unit_test(learns),
         cmocka_unit_test(resumes_exactly),
