@@ -202,17 +202,16 @@ static int64_t real_elements(const struct walk *w, const struct value *v)
    terms times the product of the operands' rms is what a sum of random signs would come to. */
 static double natural_size(struct walk *w, const struct node *n, const struct value *out)
 {
-    if (n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE && n->op->family != KERNEL_CONV) return 0;
+    if (!n->op->family->cancels) return 0;
     double size = sqrt((double)type_elements(&out->type)), terms = 1;
     int anchors = node_anchors(n);
     for (int i = 0; i < anchors && i < 2; i++) {
         const struct value *v = n->in[i];
-        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family == KERNEL_REDUCE && i > 0))
-            continue;
+        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family->sums && i > 0)) continue;
         int64_t count = real_elements(w, v);
         if (count <= 0) continue;
         size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
-        if (i == 0) terms = (double)count / (double)(n->op->family == KERNEL_CONV ? count : type_elements(&out->type));
+        if (i == 0) terms = (double)count / (double)(n->op->family->over_samples ? type_elements(&out->type) : count);
     }
     return size * sqrt(fmax(terms, 1));
 }
@@ -348,10 +347,7 @@ static void after_node(void *ctx, uint32_t node, double seconds)
 
 /* ---- the walk */
 
-static bool same_family(const struct node *n)
-{
-    return n->op->family != KERNEL_WGRAD && n->op->family != KERNEL_REDUCE;
-}
+static bool same_family(const struct node *n) { return !n->op->family->over_samples; }
 
 static void mark_batched(struct walk *w, const struct graph *g)
 {

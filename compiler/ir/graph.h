@@ -128,8 +128,8 @@ struct body_insn {
     struct body_ref arg[MAX_BODY_ARGS];
     const char *layer; /* where it came from, for reports and dropout keys */
 };
-/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute (family
-   KERNEL_REDUCE: channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
+/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute
+   (ir/family.h, sums: channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
 struct body {
     int ninsn;
     struct body_insn insn[MAX_BODY];

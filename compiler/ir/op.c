@@ -361,7 +361,8 @@ static bool check_arity(const struct op_def *op, int nin, struct value *const *i
     return true;
 }
 
-bool op_bf16(const struct op_def *op) { return op->bf16 || op->family == KERNEL_POINTWISE; }
+enum op_work op_work_of(const struct op_def *op) { return op->work ? op->work : op->family->work; }
+bool op_bf16(const struct op_def *op) { return op->bf16 || op->family->elementwise; }
 
 /* T as a shape rule sees it. */
 static struct type computed(const struct type *t)
@@ -437,7 +438,7 @@ static bool check_body(const struct node *n, const struct body *b, bool pre, int
     }
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];
-        if (in->op->family != KERNEL_POINTWISE && in->op->family != KERNEL_NONE && in->op->family != KERNEL_REDUCE)
+        if (!in->op->family->elementwise && !in->op->family->sums)
             return op_fail(e, "%s is neither pointwise nor a sum and can't stand in a body", in->op->name);
         for (int k = 0; k < in->narg; k++)
             if (!check_ref(n, b, nacc, i, &in->arg[k], e)) return false;
@@ -462,7 +463,7 @@ static bool check_pre(const struct node *n, struct op_error *e)
 int body_sums(const struct body *b)
 {
     int count = 0;
-    while (count < b->ninsn && b->insn[b->ninsn - 1 - count].op->family == KERNEL_REDUCE) count++;
+    while (count < b->ninsn && b->insn[b->ninsn - 1 - count].op->family->sums) count++;
     return count;
 }
 
@@ -480,7 +481,7 @@ static bool ref_type(const struct node *n, const struct body_ref *r, const struc
     *out = r->source == BODY_ACC ? acc[r->index] : r->source == BODY_OPERAND ? n->in[r->index]->type : *full;
     if (r->source != BODY_INSN && r->source != BODY_SECOND) return true;
     const struct body_insn *b = &n->body->insn[r->index];
-    if (b->op->family != KERNEL_REDUCE) return true;
+    if (!b->op->family->sums) return true;
     struct type in[MAX_BODY_ARGS], sums[MAX_OUTS];
     for (int k = 0; k < b->narg; k++)
         if (!ref_type(n, &b->arg[k], acc, full, &in[k], e)) return false;
@@ -526,8 +527,8 @@ bool op_takes_pre(const struct node *n, int k)
 {
     if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1))
         return false;
-    if (n->op->family == KERNEL_POOL) return true;
-    if (n->op->family == KERNEL_WGRAD) return winograd_wgrad_tile(n) > 0;
+    if (op_attr_index(n->op, "algorithm") < 0) return true;
+    if (n->op->family->over_samples) return winograd_wgrad_tile(n) > 0;
     return op_tile(n) && node_ints(n, "stride")[0] == 1;
 }
 

@@ -6,25 +6,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "ir/family.h"
 #include "ir/graph.h"
 
 enum op_class {
     OP_LAYER,    /* may stand in a spec's list of layers */
     OP_LOSS,     /* may stand in a spec's list of losses */
     OP_INTERNAL, /* made by passes only */
-};
-
-/* Which file of gen/ computes it. */
-enum kernel_family {
-    KERNEL_NONE,      /* a view: shares its input's storage; or removed before gen */
-    KERNEL_POINTWISE, /* one scalar expression per element: gen/pointwise/pointwise.c */
-    KERNEL_CONV,      /* conv2d, conv2d_dgrad, conv_transpose2d, dense, dense_dgrad: gen/conv/conv.c */
-    KERNEL_WGRAD,     /* conv2d_wgrad, dense_wgrad: gen/wgrad/wgrad.c */
-    KERNEL_REDUCE,    /* per-channel sums: gen/reduce/reduce.c */
-    KERNEL_POOL,      /* gen/pool/pool.c */
-    KERNEL_SOFTMAX,   /* softmax and the losses: gen/softmax/softmax.c */
-    KERNEL_MOVE,      /* concat, slice, pad, resize, subsample, repack: gen/move/move.c */
-    KERNEL_PREPARE,   /* evaluated by the runtime when weights are loaded: bn_fold */
 };
 
 /* In which part of a training step an operator stands, as reports say it. A node whose operator is of the forward pass
@@ -36,22 +24,6 @@ enum op_phase {
     PHASE_PREPARE,  /* no part of the step: when weights are loaded */
 };
 const char *op_phase_name(enum op_phase p);
-
-/* What kind of work reports count it as; in the order of their tables, where "other" is the last. */
-enum op_work {
-    WORK_OTHER,
-    WORK_CONVOLUTION,
-    WORK_DGRAD, /* a convolution's gradient by its input */
-    WORK_WGRAD, /* and by its weight */
-    WORK_BATCH_NORM,
-    WORK_POINTWISE,
-    WORK_POOL,
-    WORK_LOSS,
-    WORK_RECOMPUTE, /* no operator's: what a node of any kind computes again */
-    WORK_UPDATE,
-    WORK_REPACK,
-    WORK_KINDS
-};
 
 /* An attribute: a YAML key of the layer and/or an attribute of the IR node. */
 struct op_attr {
@@ -144,10 +116,10 @@ struct op_def {
     const char *name;
     const char *help; /* one line */
     enum op_class class_;
-    enum kernel_family family;
+    const struct kernel_family *family;
     enum op_phase phase;
-    enum op_work work;
-    bool bare; /* computes nothing but a body, which takes all operands: `pointwise` */
+    enum op_work work; /* where it is not what its family says: op_work_of */
+    bool bare;         /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
     bool variadic; /* the last operand repeats */
@@ -161,7 +133,7 @@ struct op_def {
     bool (*infer)(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e);
     void (*grad)(struct grad_call *g);     /* NULL: not differentiable (or zero: targets) */
     int64_t (*macs)(const struct node *n); /* multiply-adds; NULL: none worth counting */
-    /* KERNEL_POINTWISE: one scalar expression over the operands' names, the attributes' names, and n (run-time
+    /* Elementwise families: one scalar expression over the operands' names, the attributes' names, and n (run-time
        samples), lr, step:
        + - * / unary -, comparison < <= > >= ==, select(cond, a, b), min, max, abs, exp, log, tanh, erf, sqrt, pow.
        Subexpressions of per-channel and scalar operands alone are computed once per channel block. Several results:
@@ -175,8 +147,8 @@ struct op_def {
     int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
                       and those of pooling */
     bool inplace;  /* result 0 may overwrite an input of the same size that dies here */
-    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all of
-                      KERNEL_POINTWISE do */
+    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all
+                      elementwise ones do */
     void (*ref)(struct ref_call *c); /* naive, double accumulators, written independently of the kernel */
     const struct op_test *tests;
     int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
@@ -196,6 +168,7 @@ bool op_infer(struct node *n, struct op_error *e);
 /* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a
    result of rank 4 that is declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);
+enum op_work op_work_of(const struct op_def *op); /* of a report: the row's, else its family's */
 /* A body's sums, which stand last in it; and how many of its results are not theirs. */
 int body_sums(const struct body *b);
 int body_elementwise(const struct body *b);

@@ -373,8 +373,7 @@ static bool parse_insn(struct parser *p, const struct draft *t, struct names *na
     struct body_insn *insn = &t->reading->insn[names->count];
     insn->op = parse_op(p);
     if (!insn->op) return false;
-    bool fits = insn->op->family == KERNEL_REDUCE ||
-                (insn->op->family == KERNEL_POINTWISE && insn->op->nouts == 1 && insn->op->expr);
+    bool fits = insn->op->family->sums || (insn->op->family->elementwise && insn->op->nouts == 1 && insn->op->expr);
     if (!fits)
         return FAIL(p, begin, "a body holds pointwise operators with one result, then per-channel sums; %s is neither",
                     insn->op->name);
@@ -446,7 +445,7 @@ static bool check_draft(struct parser *p, struct draft *t)
     if (bare && (!t->body || t->nanchor != 0))
         return FAIL(p, t->op_at, "pointwise needs a body, and all its operands after '|'");
     if (!bare && t->nanchor >= 0 && !t->reading) return FAIL(p, t->op_at, "operands after '|' need a body");
-    if (!bare && t->body && t->op->family != KERNEL_CONV) return FAIL(p, t->op_at, "%s takes no body", t->op->name);
+    if (!bare && t->body && !t->op->family->takes_body) return FAIL(p, t->op_at, "%s takes no body", t->op->name);
     int nanchor = t->nanchor < 0 ? t->nin : t->nanchor;
     const char *problem = bare ? NULL : verify_arity(p->arena, t->op, nanchor, t->in);
     if (problem) return FAIL(p, t->op_at, "%s", problem);

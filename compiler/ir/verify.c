@@ -142,11 +142,11 @@ static bool verify_order(struct verifier *w)
 static bool verify_insn(struct verifier *w, const struct node *n, const struct body *body, int k)
 {
     const struct body_insn *b = &body->insn[k];
-    bool sums = b->op->family == KERNEL_REDUCE, last = k == body->ninsn - 1;
-    if (!sums && (b->op->family != KERNEL_POINTWISE || b->op->nouts != 1))
+    bool sums = b->op->family->sums, last = k == body->ninsn - 1;
+    if (!sums && (!b->op->family->elementwise || b->op->nouts != 1))
         return wrong(w, n, "%s cannot stand in a body", b->op->name);
     if (sums && body != n->body) return wrong(w, n, "t%d: a prologue has no sums", k);
-    if (sums && !last && body->insn[k + 1].op->family != KERNEL_REDUCE)
+    if (sums && !last && !body->insn[k + 1].op->family->sums)
         return wrong(w, n, "t%d: sums stand behind all other operators of a body", k);
     if (b->narg != b->op->noperands) return wrong(w, n, "t%d: %s takes %d operands", k, b->op->name, b->op->noperands);
     return true;
@@ -278,7 +278,7 @@ static bool verify_parts(struct verifier *w, const struct node *n)
             return wrong(w, n, "the part %%%s ends inside a block of channels", part[i]->name);
     }
     bool whole = channels < 0 || n->attr[channels].type != ATTR_PAIR || n->attr[channels].v[0] % w->g->lanes == 0;
-    return whole || n->op->family != KERNEL_CONV || wrong(w, n, "its channels begin inside a block");
+    return whole || !n->op->family->takes_body || wrong(w, n, "its channels begin inside a block");
 }
 
 /* Pixels whose few channels lie side by side are a stem's, all of them in bf16: it multiplies pairs. */
@@ -291,7 +291,7 @@ static bool verify_pixels(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i] || !is_pixels(w, n->in[i])) continue;
-        bool conv = !strcmp(n->op->name, "conv2d"), stem = i == 0 && (conv || n->op->family == KERNEL_WGRAD);
+        bool conv = !strcmp(n->op->name, "conv2d"), stem = i == 0 && (conv || n->op->family->result == LAID_WEIGHTS);
         const struct type *x = &n->in[i]->type, *weight = conv ? &n->in[1]->type : &n->out[0]->type;
         if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
             return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16",
@@ -361,13 +361,13 @@ static bool verify_layout(struct verifier *w, const struct node *n)
 {
     if (n->prepare || !strcmp(n->op->name, "repack")) return true;
     if (!verify_pixels(w, n)) return false;
-    if (n->op->family == KERNEL_CONV || n->op->family == KERNEL_WGRAD)
+    if (n->op->family->operand[0] == LAID_IMAGE)
         if (!verify_parts(w, n)) return false;
-    if (n->op->family == KERNEL_CONV) {
+    if (n->op->family->operand[1] == LAID_WEIGHTS) {
         if (!verify_conv_layout(w, n)) return false;
         return !n->body || verify_elementwise(w, n, n->nanchor);
     }
-    if (n->op->family == KERNEL_POINTWISE) return verify_elementwise(w, n, 0);
+    if (n->op->family->elementwise) return verify_elementwise(w, n, 0);
     if (is_view(n->op)) {
         bool same = n->in[0]->type.layout == n->out[0]->type.layout &&
                     type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
@@ -390,7 +390,7 @@ static bool verify_borders(struct verifier *w)
     for (int i = 0; i < g->nupdates; i++) {
         const struct value *v = g->updates[i].value;
         bool own = v->def && !v->def->prepare && !use[v->id] &&
-                   (v->def->op->family == KERNEL_POINTWISE || !strcmp(v->def->op->name, "repack"));
+                   (v->def->op->family->elementwise || !strcmp(v->def->op->name, "repack"));
         if (!own)
             return wrong(w, v->def, "the new value of %%%s cannot be written over the old one",
                          g->updates[i].state->name);

@@ -27,7 +27,7 @@ static int64_t winograd_slots(const struct node *n, int lanes)
 int64_t sums_slots(const struct node *n, int lanes)
 {
     int64_t batch = n->out[0]->type.dim[0], phases = 1;
-    if (n->op->family != KERNEL_CONV) return batch;
+    if (!n->op->family->takes_body) return batch;
     if (op_tile(n)) return winograd_slots(n, lanes);
     bool forward = !strcmp(n->op->name, "conv2d");
     if (!forward) phases = node_ints(n, "stride")[0] * node_ints(n, "stride")[1];

@@ -269,9 +269,9 @@ static const struct op_operand pair_operands[] = {{"x", OPERAND_VALUE, false}, {
 extern const struct op_def op_loss_rows[];
 extern const int op_loss_nrows;
 
-#define ROW(o, a, t)                                                                                           \
-    .family = KERNEL_SOFTMAX, .work = WORK_LOSS, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, \
-    .nattr = COUNT(a), .workspace = workspace, .tests = t, .ntests = COUNT(t)
+#define ROW(o, a, t)                                                                                         \
+    .family = &family_loss, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, .nattr = COUNT(a), \
+    .workspace = workspace, .tests = t, .ntests = COUNT(t)
 
 const struct op_def op_loss_rows[] = {
     {.name = "softmax_cross_entropy",

@@ -218,12 +218,12 @@ static const struct op_test tests_dy_x_gelu[] = {
 
 /* ---- rows */
 
-#define UNARY(T)                                                                                           \
-    .family = KERNEL_POINTWISE, .work = WORK_POINTWISE, .operands = operand_x, .noperands = 1, .nouts = 1, \
-    .infer = infer_unary, .inplace = true, .tests = T, .ntests = COUNT_OF(T)
-#define BINARY(O, T)                                                                               \
-    .family = KERNEL_POINTWISE, .work = WORK_POINTWISE, .operands = O, .noperands = 2, .nouts = 1, \
-    .infer = infer_binary, .inplace = true, .tests = T, .ntests = COUNT_OF(T)
+#define UNARY(T)                                                                                          \
+    .family = &family_pointwise, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, \
+    .inplace = true, .tests = T, .ntests = COUNT_OF(T)
+#define BINARY(O, T)                                                                                                \
+    .family = &family_pointwise, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .inplace = true, \
+    .tests = T, .ntests = COUNT_OF(T)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 
 /* max(0, x), not max(x, 0): the second operand is the one that passes a NaN on. */
@@ -374,9 +374,8 @@ const struct op_def op_pointwise_rows[] = {
     {.name = "pointwise",
      .help = "a body of pointwise operators on its own",
      .bare = true,
-     .work = WORK_POINTWISE,
      .class_ = OP_INTERNAL,
-     .family = KERNEL_POINTWISE,
+     .family = &family_pointwise,
      .nouts = 1,
      .inplace = true},
 };

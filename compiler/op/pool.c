@@ -378,9 +378,9 @@ static const struct op_test tests_global_grad[] = {
 
 /* ---- rows */
 
-#define POOL(C, F)                                                                                           \
-    .class_ = C, .work = WORK_POOL, .family = KERNEL_POOL, .bf16 = true, .infer = infer_##F, .ref = ref_##F, \
-    .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define POOL(C, F)                                                                                             \
+    .class_ = C, .family = &family_pool, .bf16 = true, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
+    .ntests = COUNT_OF(tests_##F)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
@@ -409,9 +409,8 @@ const struct op_def op_pool_rows[] = {
      .grad = grad_global},
     {.name = "max_pool_index",
      .help = "max_pool, and where in each window the maximum was",
-     .work = WORK_POOL,
      .class_ = OP_INTERNAL,
-     .family = KERNEL_POOL,
+     .family = &family_pool,
      .bf16 = true,
      .infer = infer_max_index,
      .ref = ref_max,

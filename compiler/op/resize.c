@@ -148,9 +148,9 @@ static const struct op_test tests_resize_grad[] = {
     {"dy=1,3,21,11 size=9,49", 1e-5},
 };
 
-#define MOVE(C, F)                                                                                    \
-    .class_ = C, .family = KERNEL_MOVE, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, \
-    .attrs = attrs_##F, .nattr = COUNT_OF(attrs_##F), .ref = ref_##F, .tests = tests_##F,             \
+#define MOVE(C, F)                                                                                     \
+    .class_ = C, .family = &family_move, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, \
+    .attrs = attrs_##F, .nattr = COUNT_OF(attrs_##F), .ref = ref_##F, .tests = tests_##F,              \
     .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_resize_rows[] = {

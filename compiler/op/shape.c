@@ -433,8 +433,8 @@ static const struct op_test tests_repack[] = {{"x=2,3,7,7", 1e-6}, {"x=3,17", 1e
 
 /* ---- rows */
 
-#define MOVE(C, F)                                                                          \
-    .class_ = C, .family = KERNEL_MOVE, .nouts = 1, .infer = infer_##F, .tests = tests_##F, \
+#define MOVE(C, F)                                                                           \
+    .class_ = C, .family = &family_move, .nouts = 1, .infer = infer_##F, .tests = tests_##F, \
     .ntests = COUNT_OF(tests_##F)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)

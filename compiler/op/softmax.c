@@ -73,9 +73,9 @@ static const struct op_test tests_softmax_grad[] = {
     {"dy=3,17,13,1 y=3,17,13,1", 1e-6},
 };
 
-#define SOFTMAX(C, F)                                                                                         \
-    .class_ = C, .work = WORK_LOSS, .family = KERNEL_SOFTMAX, .nouts = 1, .infer = infer_##F, .ref = ref_##F, \
-    .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
+#define SOFTMAX(C, F)                                                                                           \
+    .class_ = C, .family = &family_softmax, .nouts = 1, .infer = infer_##F, .ref = ref_##F, .tests = tests_##F, \
+    .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_softmax_rows[] = {
     {.name = "softmax",

@@ -211,7 +211,7 @@ static int narrow_results(struct opcase *c)
     int count = 0;
     for (int i = 0; i < c->node->nout; i++) {
         struct value *v = c->node->out[i];
-        if (!is_image(v) || c->op->family == KERNEL_WGRAD) continue;
+        if (!is_image(v) || c->op->family->result == LAID_WEIGHTS) continue;
         struct value *y = copy_of(c->graph, NULL, v);
         v->type.dtype = DT_BF16;
         c->graph->outputs[i].value = y;
@@ -225,7 +225,7 @@ bool opcase_narrow(struct opcase *c, enum opcase_mode mode)
     bool first = is_image(c->node->in[0]) && c->node->in[0]->kind == VALUE_INPUT;
     if (!has_batch(c->op) || (mode == OPCASE_FROM_F32 && !first)) return false;
     int operands = narrow_operands(c, mode != OPCASE_FROM_F32), results = mode == OPCASE_TO_F32 ? 0 : narrow_results(c);
-    bool further = c->node->nout > 0 && is_image(c->node->out[0]) && c->op->family != KERNEL_WGRAD;
+    bool further = c->node->nout > 0 && is_image(c->node->out[0]) && c->op->family->result != LAID_WEIGHTS;
     c->bf16 = true;
     return mode == OPCASE_TO_F32 ? operands > 0 && further : operands + results > 0;
 }

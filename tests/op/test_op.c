@@ -117,7 +117,7 @@ static void test_row(struct testing *t, const struct row *r)
     const char *text = r->test->text, *error = test_reference(a, r->op, text);
     report(t, r, "reference", error);
     if (!error && r->op->grad) report(t, r, "gradient", gradient_check(a, r->op, text));
-    if (!error && r->op->family != KERNEL_NONE && r->op->family != KERNEL_PREPARE)
+    if (!error && r->op->phase != PHASE_PREPARE)
         report(t, r, "compiled", test_compiled(t, a, opcase_new(a, r->op, text), r->test));
     for (int mode = 0; mode < OPCASE_MODES && !error && op_bf16(r->op); mode++) {
         static const char *const kinds[] = {"compiled, bf16", "compiled, bf16 from f32", "compiled, bf16 to f32"};

@@ -36,7 +36,8 @@ static void check_row(const struct op_def *op)
     assert_non_null(op->help);
     assert_true(op->nouts >= 1 && op->nouts <= MAX_OUTS);
     assert_true(op->noperands >= 1 || op->bare);
-    if (op->expr) assert_int_equal(op->family, KERNEL_POINTWISE);
+    assert_non_null(op->family);
+    if (op->expr) assert_true(op->family->elementwise);
     if (op->class_ != OP_INTERNAL) assert_non_null(op->infer);
     for (int i = 0; i < op->nattr; i++) check_attr(op, i);
     if (op->noperands == 0) return;
@@ -66,17 +67,18 @@ static void check_phase(const struct op_def *op)
     if (is_called(op, "_grad") || is_called(op, "_dgrad") || is_called(op, "_wgrad"))
         assert_int_equal(op->phase, PHASE_BACKWARD);
     if (is_called(op, "_update")) assert_int_equal(op->phase, PHASE_UPDATE);
-    assert_int_equal(op->phase == PHASE_PREPARE, op->family == KERNEL_PREPARE);
+    assert_int_equal(op->phase == PHASE_PREPARE, strcmp(op->family->name, "prepare") == 0);
 }
 
 static void check_work(const struct op_def *op)
 {
-    assert_true(op->work >= 0 && op->work < WORK_KINDS && op->work != WORK_RECOMPUTE);
-    assert_int_equal(op->work == WORK_WGRAD, op->family == KERNEL_WGRAD);
-    assert_int_equal(op->work == WORK_CONVOLUTION || op->work == WORK_DGRAD, op->family == KERNEL_CONV);
-    if (op->work == WORK_DGRAD || op->work == WORK_WGRAD) assert_int_equal(op->phase, PHASE_BACKWARD);
-    if (op->work == WORK_UPDATE) assert_int_equal(op->phase, PHASE_UPDATE);
-    if (op->class_ == OP_LOSS) assert_int_equal(op->work, WORK_LOSS);
+    const enum op_work work = op_work_of(op);
+    assert_true(work >= 0 && work < WORK_KINDS && work != WORK_RECOMPUTE);
+    assert_int_equal(work == WORK_WGRAD, op->family->result == LAID_WEIGHTS);
+    assert_int_equal(work == WORK_CONVOLUTION, op->family->takes_body);
+    if (work == WORK_WGRAD) assert_int_equal(op->phase, PHASE_BACKWARD);
+    if (work == WORK_UPDATE) assert_int_equal(op->phase, PHASE_UPDATE);
+    if (op->class_ == OP_LOSS) assert_int_equal(work, WORK_LOSS);
 }
 
 static void traits_are_consistent(void **state)
@@ -87,7 +89,7 @@ static void traits_are_consistent(void **state)
         check_phase(*op);
         check_work(*op);
         bare += (*op)->bare;
-        if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family == KERNEL_POINTWISE);
+        if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family->elementwise);
     }
     assert_int_equal(bare, 1);
 }

@@ -225,7 +225,7 @@ static void check_in_place(const struct graph *g, const struct node *n)
         for (int i = 0; i < n->nin; i++) {
             const struct value *x = n->in[i];
             if (!x || views(n->out[r]) || !same_bytes(x, n->out[r])) continue;
-            const bool elementwise = n->op->family == KERNEL_POINTWISE || i >= n->nanchor || n->op->inplace;
+            const bool elementwise = n->op->family->elementwise || i >= n->nanchor || n->op->inplace;
             if (!elementwise || x->offset != n->out[r]->offset || !type_equal(&x->type, &n->out[r]->type))
                 fail_msg("%s: %s writes %%%s over its operand %%%s", g->name, n->op->name, n->out[r]->name, x->name);
         }

@@ -178,7 +178,7 @@ int conv_body_args(const struct node *n, struct lower_arg *args, int count)
 
 int64_t conv_first_block(const struct node *n)
 {
-    int k = n->op->family == KERNEL_CONV ? op_attr_index(n->op, "channels") : -1;
+    int k = op_attr_index(n->op, "channels");
     return k < 0 ? 0 : n->attr[k].v[0] / n->out[0]->type.v;
 }
 

@@ -669,16 +669,14 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
     const struct type *result = &n->out[0]->type;
     gb->nout = n->body ? n->body->nout : n->nout < n->op->nouts ? n->nout : n->op->nouts; /* not the workspace */
     for (int k = 0; k < gb->nout; k++) gb->dtype[k] = (uint8_t)n->out[k]->type.dtype;
-    gb->noperands = n->body                             ? n->nin - n->nanchor
-                    : n->op->family == KERNEL_POINTWISE ? n->nin
-                                                        : n->nin - node_anchors(n);
+    gb->noperands = n->body ? n->nin - n->nanchor : n->op->family->elementwise ? n->nin : n->nin - node_anchors(n);
     assert(gb->noperands <= (int)(sizeof gb->operand / sizeof gb->operand[0]));
     if (n->body) {
         gb->nacc = n->op->nouts;
         set_body(gb, n, n->body, result);
         gb->nsums = body_sums(n->body);
         for (int k = 0; k < gb->nsums; k++) gb->sum[k] = sum_of(&n->body->insn[gb->ninsn + k], n->nanchor);
-    } else if (n->op->family == KERNEL_POINTWISE) {
+    } else if (n->op->family->elementwise) {
         init_bare(gb, n);
         for (int k = 0; k < gb->noperands; k++) gb->operand[k] = operand_of(result, n->in[k]);
     } else {

@@ -157,21 +157,6 @@ static void add_node(struct lower *lo, const struct node *n)
     r->bytes = node_bytes(n);
 }
 
-static void lower_node(struct lower *lo, const struct node *n)
-{
-    switch (n->op->family) {
-    case KERNEL_NONE:
-    case KERNEL_PREPARE: break;
-    case KERNEL_POINTWISE: lower_pointwise(lo, n); break;
-    case KERNEL_CONV: lower_conv(lo, n); break;
-    case KERNEL_WGRAD: lower_wgrad(lo, n); break;
-    case KERNEL_REDUCE: lower_reduce(lo, n); break;
-    case KERNEL_POOL: lower_pool(lo, n); break;
-    case KERNEL_SOFTMAX: lower_softmax(lo, n); break;
-    case KERNEL_MOVE: lower_move(lo, n); break;
-    }
-}
-
 void lower_graph_nodes(struct lower *lo)
 {
     int last = 0;
@@ -181,7 +166,7 @@ void lower_graph_nodes(struct lower *lo)
     {
         if (n->prepare) continue;
         add_node(lo, n);
-        lower_node(lo, n);
+        lower_by_family(lo, n);
         struct lower_node *r = &lo->nodes[lo->nnodes - 1];
         if (r->executed < 0) r->executed = r->flops;
     }

@@ -53,6 +53,8 @@ struct lower {
     size_t scratch_bytes;
 };
 
+/* family.c: adds the steps of one node. */
+void lower_by_family(struct lower *lo, const struct node *n);
 /* Lowers every node of the step; graph_number must have run. */
 void lower_graph_nodes(struct lower *lo);
 

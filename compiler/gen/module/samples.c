@@ -9,9 +9,8 @@ bool samples_of(const struct graph *g, const struct value *v)
     if (v->kind != VALUE_NODE || v->type.rank < 2 || v->type.layout == LAYOUT_WEIGHT ||
         v->type.layout == LAYOUT_WEIGHT_T)
         return false;
-    if (v->type.layout == LAYOUT_DEPTHWISE || v->def->op->family == KERNEL_WGRAD) return false;
-    enum kernel_family f = v->def->op->family;
-    bool same = f == KERNEL_POINTWISE || f == KERNEL_MOVE || f == KERNEL_NONE ||
-                f == KERNEL_PREPARE; /* as what it was made from */
+    if (v->type.layout == LAYOUT_DEPTHWISE || v->def->op->family->result == LAID_WEIGHTS) return false;
+    const struct kernel_family *f = v->def->op->family;
+    bool same = f->elementwise || f->rearranges || v->def->op->phase == PHASE_PREPARE; /* as what it was made from */
     return !same || v->def->nin == 0 || !v->def->in[0] || v->def->in[0]->type.rank < 2 || samples_of(g, v->def->in[0]);
 }

@@ -315,9 +315,9 @@ static void layout_node(struct laying *l, struct node *n)
 {
     if (n->prepare || node_is(n, "repack")) return;
     if (node_is(n, "flatten") || node_is(n, "unflatten")) layout_view(l, n);
-    else if (n->op->family == KERNEL_CONV) layout_conv(l, n);
-    else if (n->op->family == KERNEL_WGRAD) layout_wgrad(l, n);
-    else if (n->op->family == KERNEL_POINTWISE) layout_pointwise(l, n);
+    else if (n->op->family->operand[1] == LAID_WEIGHTS) layout_conv(l, n);
+    else if (n->op->family->result == LAID_WEIGHTS) layout_wgrad(l, n);
+    else if (n->op->family->result == LAID_ALIKE) layout_pointwise(l, n);
     else layout_other(l, n);
 }
 
@@ -340,7 +340,7 @@ static void layout_update(struct laying *l, int k)
 {
     struct graph_update *u = &l->g->updates[k];
     struct value *v = u->value;
-    bool own = v->kind == VALUE_NODE && !v->def->prepare && v->def->op->family == KERNEL_POINTWISE;
+    bool own = v->kind == VALUE_NODE && !v->def->prepare && v->def->op->family->elementwise;
     for (int i = 0; i < k && own; i++) own = l->g->updates[i].value != v;
     if (own && !l->fixed[u->state->id]) u->state->type = v->type;
     l->fixed[u->state->id] = true;

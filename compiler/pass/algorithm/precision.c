@@ -22,8 +22,8 @@ static void mark_weights(struct precision *p)
     for (int i = 0; i < p->g->nvalues; i++) p->fixed[i] = p->g->values[i]->kind != VALUE_NODE;
     GRAPH_EACH(p->g, n)
     {
-        bool weights = n->prepare || n->op->family == KERNEL_WGRAD,
-             rearranges = n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE;
+        bool weights = n->prepare || n->op->family->result == LAID_WEIGHTS,
+             rearranges = n->op->family->elementwise || n->op->family->rearranges;
         for (int i = 0; i < n->nin && rearranges; i++) {
             const struct value *v = n->in[i];
             weights |= v && v->type.rank == 4 && p->fixed[v->id] && v->kind != VALUE_INPUT && v->kind != VALUE_TARGET;

@@ -47,11 +47,7 @@ static int mark_forward(const struct graph *g, struct node *const *node, bool *f
     return last;
 }
 
-bool footprint_is_cheap(const struct node *n)
-{
-    return n->op->family == KERNEL_POINTWISE || n->op->family == KERNEL_MOVE || n->op->family == KERNEL_POOL ||
-           n->op->family == KERNEL_NONE;
-}
+bool footprint_is_cheap(const struct node *n) { return n->op->family->remake == REMAKE_CHEAP; }
 
 /* Weights in another layout are never kept for a second making. */
 static bool is_weight_copy(const struct node *n)
@@ -74,7 +70,7 @@ static void forbid(struct footprint *m)
         if (g->updates[i].value->def) m->forward[g->updates[i].value->def->index] = false;
     for (int i = 0; i < m->count; i++) {
         struct node *n = m->node[i];
-        if (n->prepare || n->again || (!footprint_is_cheap(n) && n->op->family != KERNEL_CONV)) m->forward[i] = false;
+        if (n->prepare || n->again || n->op->family->remake == REMAKE_NEVER) m->forward[i] = false;
         m->again[i] = m->forward[i] && (is_weight_copy(n) || footprint_is_image_copy(n));
     }
 }
@@ -85,7 +81,7 @@ static void mark_inlined(struct footprint *m)
     struct uses u = uses_of(m->g, m->arena);
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->node[i];
-        if (!m->forward[i] || n->op->family != KERNEL_POINTWISE || n->nout != 1) continue;
+        if (!m->forward[i] || !n->op->family->elementwise || n->nout != 1) continue;
         const struct value *v = n->out[0];
         int readers = 0, fitting = 0;
         for (int k = u.start[v->id]; k < u.start[v->id + 1]; k++) {
@@ -250,7 +246,7 @@ static bool order_nodes(struct footprint *m)
 static size_t taken_over(const struct footprint *m, const struct node *n, const int *reads)
 {
     size_t sum = 0;
-    int taken[MAX_OUTS], ntaken = 0, anchors = n->op->family == KERNEL_CONV ? n->nanchor : 0;
+    int taken[MAX_OUTS], ntaken = 0, anchors = n->op->family->takes_body ? n->nanchor : 0;
     for (int r = 0; r < n->nout; r++) {
         size_t bytes = m->bytes[n->out[r]->id];
         for (int i = 0, k = 0; bytes && i < n->nin; i++) {

@@ -116,8 +116,8 @@ bool plan_reads_ahead(const struct node *n, int operand)
 
 int plan_elementwise_from(const struct node *n)
 {
-    if (n->op->family == KERNEL_POINTWISE) return 0;
-    if (n->op->family == KERNEL_CONV && n->body) return n->nanchor;
+    if (n->op->family->elementwise) return 0;
+    if (n->op->family->takes_body && n->body) return n->nanchor;
     return n->op->inplace ? 0 : n->nin;
 }
 

@@ -22,7 +22,7 @@ static int64_t executed_macs(const struct node *n)
 {
     int64_t macs = op_macs(n), m = op_tile(n);
     if (!m || !macs) return macs;
-    const int64_t *y = (n->op->family == KERNEL_WGRAD ? n->in[1] : n->out[0])->type.dim;
+    const int64_t *y = (n->op->family->over_samples ? n->in[1] : n->out[0])->type.dim;
     return macs / (9 * y[2] * y[3]) * div_up(y[2], m) * div_up(y[3], m) * (m + 2) * (m + 2);
 }
 

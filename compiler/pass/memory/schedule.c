@@ -94,7 +94,7 @@ static size_t taken_over(const struct schedule *s, const struct node *n, const i
             int id = s->root[n->in[i]->id];
             bool free = left[id] == 1 && s->bytes[id] == bytes;
             for (int k = 0; k < ntaken; k++) free = free && taken[k] != id;
-            for (int k = 0; k < n->nanchor && n->op->family == KERNEL_CONV; k++)
+            for (int k = 0; k < n->nanchor && n->op->family->takes_body; k++)
                 free = free && (!n->in[k] || s->root[n->in[k]->id] != id);
             if (!free) continue;
             taken[ntaken++] = id;

@@ -18,7 +18,7 @@ static void body_add(struct body *b, const struct node *n, const struct body_ref
 /* An operator that a body can hold: an expression with one result. */
 static bool is_pointwise(const struct node *n)
 {
-    if (n->op->family != KERNEL_POINTWISE || !n->op->expr || n->op->nouts != 1 || n->body || n->prepare) return false;
+    if (!n->op->family->elementwise || !n->op->expr || n->op->nouts != 1 || n->body || n->prepare) return false;
     if (n->nin != n->op->noperands || n->nin > MAX_BODY_ARGS) return false;
     for (int i = 0; i < n->nin; i++)
         if (!n->in[i] || n->in[i]->type.dtype != DT_F32) return false;
@@ -187,7 +187,7 @@ static void fuse_anchors(struct graph *g, int *convs, int *taken)
     struct uses uses = uses_of(g, g->arena);
     for (struct node *n = g->last, *prev; n; n = prev) {
         prev = n->prev;
-        if (n->op->family != KERNEL_CONV || n->body || n->prepare) continue;
+        if (!n->op->family->takes_body || n->body || n->prepare) continue;
         struct anchor a = {.g = g, .node = n};
         take_bias(&a);
         int before = a.body.ninsn;

@@ -9,7 +9,7 @@
 /* Instructions that N is or has; 0: it is none that a body can take in. */
 static int instructions(const struct node *n)
 {
-    if (n->op->family != KERNEL_POINTWISE || n->prepare || n->nin > MAX_OPERANDS) return 0;
+    if (!n->op->family->elementwise || n->prepare || n->nin > MAX_OPERANDS) return 0;
     for (int i = 0; i < n->nin; i++)
         if (!n->in[i] || (n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)) return 0;
     if (n->body) return n->body->ninsn;
@@ -32,7 +32,7 @@ static bool read_ahead(const struct node *n, const struct value *v)
 
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def)
 {
-    bool conv = reader->op->family == KERNEL_CONV && reader->body;
+    bool conv = reader->op->family->takes_body && reader->body;
     int own = conv ? reader->body->ninsn : instructions(reader), more = instructions(def),
         anchors = conv ? reader->nanchor : 0;
     if (!own || !more || own + more > MAX_BODY || def->nout != 1 || reader->prepare) return false;
@@ -101,7 +101,7 @@ static struct body *renumbered(struct graph *g, const struct body *b, const stru
 void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def,
                  struct value *const *def_in)
 {
-    bool conv = reader->op->family == KERNEL_CONV;
+    bool conv = reader->op->family->takes_body;
     int anchors = conv ? reader->nanchor : 0, count = anchors;
     struct value *in[MAX_OPERANDS * 2 + 4];
     struct body_ref operand[MAX_OPERANDS * 2 + 4];

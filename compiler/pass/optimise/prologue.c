@@ -33,7 +33,7 @@ static int full_operands(const struct node *n)
 /* How often reader N transforms operand K. */
 static double times_read(const struct graph *g, const struct node *n, int k)
 {
-    if (n->op->family != KERNEL_WGRAD) return 1;
+    if (!n->op->family->over_samples) return 1;
     struct type x = parts_type(n);
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, winograd_wgrad_tile(n), g->lanes);
     return p.split ? 1 : (double)(k ? p.igroups : p.ogroups);
@@ -42,8 +42,8 @@ static double times_read(const struct graph *g, const struct node *n, int k)
 /* How often a pixel is read: of a tile's window for each of its own, of a window for each step. */
 static double overlap(const struct node *n, int k)
 {
-    if (k >= node_anchors(n) || (n->op->family == KERNEL_WGRAD && k == 1)) return 1;
-    if (n->op->family == KERNEL_POOL) {
+    if (k >= node_anchors(n) || (n->op->family->over_samples && k == 1)) return 1;
+    if (n->op->family == &family_pool) {
         struct pool_window w = pool_window_of(n->op, n->attr);
         return (double)(w.kernel[0] * w.kernel[1]) / (double)(w.stride[0] * w.stride[1]);
     }
@@ -54,7 +54,7 @@ static double overlap(const struct node *n, int k)
 static bool reader_fits(const struct use *u, const struct node *def)
 {
     if (u->index < node_anchors(u->node)) return prologue_fits(u->node, u->index, def);
-    return u->node->op->family == KERNEL_CONV && inline_fits(u->node, def->out[0], def);
+    return u->node->op->family->takes_body && inline_fits(u->node, def->out[0], def);
 }
 
 /* Cycles for each vector of the value that are saved. */
@@ -129,7 +129,7 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
     size_t peak = least > 1 ? peak_of(g) : SIZE_MAX;
     GRAPH_EACH_SAFE(g, n)
     {
-        bool pointwise = n->op->family == KERNEL_POINTWISE && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
+        bool pointwise = n->op->family->elementwise && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
         if (!pointwise || full_operands(n) < least || full_operands(n) > most) continue;
         if (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) continue;
         if (!is_candidate(g, &u, n)) continue;

@@ -15,16 +15,15 @@ enum { MOST = 2 /* sums of a body */ };
 static bool gives_sums(const struct node *n, const struct value *v)
 {
     if (!n || n->prepare || n->again || v->type.rank != 4 || v->type.layout != LAYOUT_BLOCKED) return false;
-    if (n->op->family == KERNEL_CONV) return !n->body || body_elementwise(n->body) == 1;
-    return n->op->family == KERNEL_POINTWISE &&
-           (n->body || (n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands));
+    if (n->op->family->takes_body) return !n->body || body_elementwise(n->body) == 1;
+    return n->op->family->elementwise && (n->body || (n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands));
 }
 
 /* A body of its own for a node that has none: a convolution's hands its result on. */
 static void give_body(struct graph *g, struct node *n)
 {
     if (n->body) return;
-    if (n->op->family == KERNEL_POINTWISE) {
+    if (n->op->family->elementwise) {
         inline_give_body(g, n);
         return;
     }
@@ -44,7 +43,7 @@ static bool ref_to(const struct node *n, struct value *v, struct value **in, int
             return true;
         }
     if (!n->body && n->out[0] == v) return true; /* give_body will say how */
-    int from = n->op->family == KERNEL_CONV ? n->nanchor : 0, at = from;
+    int from = n->op->family->takes_body ? n->nanchor : 0, at = from;
     while (at < *nin && in[at] != v) at++;
     if (at == *nin) {
         if (*nin - from == MAX_OPERANDS) return false;
@@ -111,10 +110,10 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     graph_number(g);
     GRAPH_EACH_SAFE(g, n)
     {
-        if (n->op->family != KERNEL_REDUCE || n->prepare || !node_workspace(n)) continue;
+        if (!n->op->family->sums || n->prepare || !node_workspace(n)) continue;
         struct node *def = n->in[0]->def;
         if (!gives_sums(def, n->in[0]) || !take(g, def, n)) left++;
-        else if (def->op->family == KERNEL_CONV) convs++;
+        else if (def->op->family->takes_body) convs++;
         else others++;
     }
     buf_printf(summary, "%d taken by convolutions, %d by pointwise nodes, %d by passes of their own", convs, others,

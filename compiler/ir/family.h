@@ -1,0 +1,68 @@
+/* family.h: the form of a row of the table of kernel families (kernel/family.c): what computes an operator, and what
+   the passes may ask about it. An operator's row (ir/op.h) names its family; nobody else does, they ask these traits.
+ */
+#ifndef RNC_IR_FAMILY_H
+#define RNC_IR_FAMILY_H
+
+#include <stdbool.h>
+
+/* What kind of work reports count a node as; in the order of their tables, where "other" is the last. */
+enum op_work {
+    WORK_OTHER,
+    WORK_CONVOLUTION,
+    WORK_DGRAD, /* a convolution in the backward pass */
+    WORK_WGRAD, /* its gradient by the weight */
+    WORK_BATCH_NORM,
+    WORK_POINTWISE,
+    WORK_POOL,
+    WORK_LOSS,
+    WORK_RECOMPUTE, /* no operator's: what a node of any kind computes again */
+    WORK_UPDATE,
+    WORK_REPACK,
+    WORK_KINDS
+};
+
+/* May a node be computed again in the backward pass, instead of being kept? */
+enum remake {
+    REMAKE_NEVER,
+    REMAKE_COSTLY, /* sums of products: where the memory must be had */
+    REMAKE_CHEAP,  /* little more than reading the operands */
+};
+
+/* How the kernels want an operand to lie, and how their result lies. */
+enum family_layout {
+    LAID_BLOCKED, /* channels in blocks of the target's lanes */
+    LAID_ALIKE,   /* like the others of the same shape, whatever that is: element by element */
+    LAID_IMAGE,   /* blocked, or the few channels of a graph's input as a stem reads them */
+    LAID_WEIGHTS, /* packed as the node's algorithm wants them */
+};
+
+struct kernel_family {
+    const char *name;
+    enum op_work work; /* how a report names its nodes, unless an operator's row says otherwise (op_work_of) */
+    /* Each element of a result comes from the same element of the operands, or from [C] or [] ones. */
+    bool elementwise;
+    bool sums;         /* per-channel sums over pixels and samples: they may stand last in a body */
+    bool takes_body;   /* applies a body to its results while they are in registers */
+    bool rearranges;   /* moves elements and computes none */
+    bool cancels;      /* its results are sums of many terms, whose sizes measure a rounding error */
+    bool over_samples; /* its results are sums over the samples, so that none of them holds samples */
+    enum remake remake;
+    enum family_layout operand[2], result; /* of operand 0, of 1 (further ones are blocked); of all results */
+};
+
+/* All families, NULL-terminated. */
+extern const struct kernel_family *const family_all[];
+
+/* For operators' rows. */
+extern const struct kernel_family family_pointwise, /* one scalar expression per element */
+    family_conv,                                    /* conv2d, conv2d_dgrad, conv_transpose2d, dense, dense_dgrad */
+    family_wgrad,                                   /* conv2d_wgrad, dense_wgrad */
+    family_reduce,                                  /* per-channel sums */
+    family_pool,                                    /* windows of an image */
+    family_softmax,                                 /* softmax and its gradient */
+    family_loss,                                    /* losses and their gradients */
+    family_move,                                    /* concat, slice, pad, resize, subsample, repack */
+    family_prepare;                                 /* evaluated by the runtime when weights are loaded: bn_fold */
+
+#endif
