@@ -5,7 +5,12 @@
    runtime (runtime/rt/exec.h, or any other caller) owns all memory: a state block (parameters and buffers, packed), an
    arena (every intermediate, planned at compile time), one scratch block for each worker. Running the table allocates
    nothing. Thread-safety: a model is read-only and may be shared; a state block, an arena and scratch belong to one run
-   at a time. */
+   at a time.
+
+   How it grows. The first fields of struct rnc_model, up to `sizes`, never move: any runtime can tell from them what it
+   has before it. `sizes` says how large each struct is, and a runtime refuses sizes that are not its own. Fields called
+   `reserved` are zero: a later version can give them a meaning without a new ABI, as zero will mean "as before"; a
+   runtime that does not know the meaning refuses what is not zero. */
 #ifndef RNC_RUNTIME_RT_ABI_H
 #define RNC_RUNTIME_RT_ABI_H
 
@@ -24,6 +29,8 @@ struct rnc_run {
     int64_t step; /* training step, from 1 */
     uint64_t seed;
     double lr;
+    const int64_t *index; /* NULL, and the caller leaves it so; in a REGION with an index: sample k of this run is
+                             sample index[k] of the run around it */
 };
 
 /* Computes pieces [begin, end) of a step. ARGS: the step's argument pointers. SCRATCH: this worker's block, 64-byte
@@ -37,14 +44,30 @@ struct rnc_arg {
     uint64_t offset; /* bytes; for CONST the address itself */
 };
 
+enum rnc_step_kind {
+    RNC_STEP_KERNEL,
+    RNC_STEP_REGION, /* the `nested` steps behind it run only if its condition holds, on a batch of their own size */
+    RNC_STEP_COLLECTIVE, /* a sum over processes: reserved, no runtime runs it yet */
+};
+/* A REGION's arguments: i64 in memory, made by steps before it; each may be RNC_NULL. */
+enum rnc_region_arg {
+    RNC_REGION_CONDITION, /* one number: 0 skips the nested steps; absent: not 0 */
+    RNC_REGION_COUNT,     /* one number, 0 … n of the run around it: the nested steps' n; 0 skips them; absent: n */
+    RNC_REGION_INDEX,     /* [count], ascending: which samples of the run around it; absent: the first count */
+    RNC_REGION_ARGS
+};
+enum { RNC_MAX_NESTING = 8 }; /* regions in regions */
+
 struct rnc_step {
-    rnc_kernel *kernel;
+    rnc_kernel *kernel; /* KERNEL; else NULL */
     const struct rnc_arg *args;
+    int64_t pieces; /* a fixed partition: never a function of the thread count */
+    uint32_t kind;  /* enum rnc_step_kind */
     uint32_t nargs;
     uint32_t per_sample; /* 1: the step has run.n * pieces pieces; 0: pieces */
-    int64_t pieces;      /* a fixed partition: never a function of the thread count */
     uint32_t node;       /* index into model->nodes */
-    uint32_t reserved;
+    uint32_t nested;     /* REGION: how many of the steps that follow are inside, those of inner regions too */
+    uint32_t reserved[3];
 };
 
 enum rnc_dtype { RNC_F32, RNC_BF16, RNC_U8, RNC_I64 };
@@ -59,12 +82,14 @@ enum rnc_layout {
     RNC_WINOGRAD_S
 }; /* as enum layout in ir/graph.h */
 
+enum { RNC_MAX_RANK = 6 }; /* room: today's layouts have ranks up to 4 */
 struct rnc_type {
     uint8_t dtype, layout, rank, v, iv;
     uint8_t batched; /* 1: dim[0] is the batch N, a row for each sample, of which the first run.n are real */
     uint8_t bounded; /* bit d: dim[d] is an upper bound, how many there are is known when it runs (boxes) */
-    uint8_t pad;
-    int64_t dim[4];
+    uint8_t reserved;
+    int64_t dim[RNC_MAX_RANK];
+    uint64_t reserved_scales[2]; /* where an integer type's scales and zero points will be found */
 };
 
 enum rnc_role {
@@ -83,7 +108,7 @@ enum rnc_init { RNC_INIT_ZEROS, RNC_INIT_ONES, RNC_INIT_KAIMING_NORMAL, RNC_INIT
 struct rnc_tensor {
     const char *name; /* "layer1.0.conv1.weight", "image", "logits", "optim.momentum.fc.weight" */
     uint8_t role, init;
-    uint8_t pad[6];
+    uint8_t reserved[6];
     int64_t init_fan;
     struct rnc_type type; /* as stored (state), or plain (inputs, targets, outputs) */
     uint64_t offset; /* state: bytes into the state block, or RNC_NOT_STORED (only prepared forms are); inputs, outputs:
@@ -107,6 +132,7 @@ struct rnc_prepare {
     struct rnc_prepared out[2];
     uint32_t axis;
     double eps;
+    uint64_t reserved[2];
 };
 
 /* For reports: what each node of the compiled graph is. */
@@ -119,6 +145,8 @@ struct rnc_node {
     int64_t executed_flops;
     int64_t bytes;  /* read and written, at least */
     int32_t out[4]; /* indices into model->values of its results, -1 */
+    int32_t region; /* the node of the region that it is in, -1 */
+    uint32_t reserved[3];
 };
 /* An intermediate, for layer-by-layer checks; only valid right after its node ran. */
 struct rnc_value {
@@ -127,9 +155,15 @@ struct rnc_value {
     struct rnc_arg place;
 };
 
+/* The bytes of each struct above and of struct rnc_model. */
+struct rnc_sizes {
+    uint32_t model, step, arg, type, tensor, prepare, node, value;
+};
+
 struct rnc_model {
     uint32_t abi;   /* RNC_ABI_VERSION */
     uint32_t train; /* 1: one call is a training step */
+    struct rnc_sizes sizes;
     const char *name;
     const char *cpu;       /* what it was compiled for */
     uint32_t cpu_features; /* enum target_feature bits it needs */
@@ -148,7 +182,14 @@ struct rnc_model {
     uint32_t ninputs; /* input buffers: inputs and targets */
     uint32_t noutputs;
     uint64_t state_bytes, arena_bytes, lower_bound_bytes, scratch_bytes;
+    uint64_t reserved[8];
 };
+
+#define RNC_SIZES                                                                                                    \
+    {                                                                                                                \
+        sizeof(struct rnc_model), sizeof(struct rnc_step), sizeof(struct rnc_arg), sizeof(struct rnc_type),          \
+            sizeof(struct rnc_tensor), sizeof(struct rnc_prepare), sizeof(struct rnc_node), sizeof(struct rnc_value) \
+    }
 
 /* Runs fn(ctx, begin, end, worker) over [0, count) in fixed pieces, on any number of threads; returns when all are
    done. */

@@ -8,10 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#if defined __aarch64__
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
 
 #include "runtime/rt/clock.h"
 #include "runtime/rt/fpstate.h"
@@ -120,70 +116,6 @@ static bool block_intact(const struct block *b)
 
 /* ---- opening */
 
-/* The bits of enum target_feature in compiler/base/target.h. */
-enum { CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AVX512_BF16 = 4, CPU_NEON = 8 };
-
-static uint32_t cpu_features(void)
-{
-    uint32_t bits = 0;
-#if defined __x86_64__
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= CPU_AVX2;
-    if ((bits & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        bits |= CPU_AVX512;
-    if ((bits & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= CPU_AVX512_BF16;
-#elif defined __aarch64__
-    if (getauxval(AT_HWCAP) & HWCAP_ASIMD) bits |= CPU_NEON;
-#endif
-    return bits;
-}
-
-static bool check_machine(const struct rnc_model *m, struct rnc_status *s)
-{
-    static const char *const names[] = {"AVX2 and FMA", "AVX-512 (F, BW, CD, DQ, VL)", "AVX-512 BF16", "NEON"};
-    if (m->abi != RNC_ABI_VERSION)
-        return rnc_fail(
-            s, RNC_ENV,
-            "the model was compiled for ABI version %u of rnc's runtime, this is version %u: compile it again", m->abi,
-            RNC_ABI_VERSION);
-    uint32_t missing = m->cpu_features & ~cpu_features();
-    for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
-        if (missing >> k & 1)
-            return rnc_fail(s, RNC_ENV,
-                            "model %s was compiled for %s and needs %s, which this CPU does not have: compile it with "
-                            "another --cpu",
-                            m->name, m->cpu, names[k]);
-    return missing == 0 ||
-           rnc_fail(s, RNC_ENV, "model %s was compiled for %s, which this runtime does not know", m->name, m->cpu);
-}
-
-static bool is_state(const struct rnc_tensor *t) { return t->role <= RNC_ROLE_OPTIM; }
-
-static bool check_tables(const struct rnc_model *m, struct rnc_status *s)
-{
-    for (uint32_t k = 0; k < m->ntensors; k++) {
-        const struct rnc_tensor *t = &m->tensors[k];
-        size_t bytes = rnc_packed_bytes(&t->type);
-        if (!is_state(t) || t->offset == RNC_NOT_STORED) continue;
-        if (bytes > m->state_bytes || t->offset > m->state_bytes - bytes)
-            return rnc_fail(s, RNC_ENV, "model %s is damaged: tensor %s lies outside the state block", m->name,
-                            t->name);
-    }
-    for (uint32_t k = 0; k < m->nsteps; k++)
-        for (uint32_t a = 0; a < m->steps[k].nargs; a++) {
-            const struct rnc_arg *arg = &m->steps[k].args[a];
-            bool bad = arg->space > RNC_NULL || (arg->space == RNC_ARENA && arg->offset > m->arena_bytes) ||
-                       (arg->space == RNC_STATE && arg->offset > m->state_bytes) ||
-                       (arg->space == RNC_INPUT && arg->index >= m->ninputs) ||
-                       (arg->space == RNC_OUTPUT && arg->index >= m->noutputs);
-            if (bad)
-                return rnc_fail(s, RNC_ENV, "model %s is damaged: step %u, argument %u lies outside its space", m->name,
-                                k, a);
-        }
-    return true;
-}
-
 static bool is_patched(const struct rnc_arg *a) { return a->space == RNC_INPUT || a->space == RNC_OUTPUT; }
 
 static bool allocate_tables(struct rnc_instance *i, struct rnc_status *s)
@@ -238,7 +170,7 @@ static bool open_into(struct rnc_instance *i, struct rnc_status *s)
 {
     const struct rnc_model *m = i->model;
     bool check = i->flags & RNC_EXEC_CHECK;
-    if (!check_machine(m, s) || !check_tables(m, s)) return false;
+    if (!rnc_model_check(m, s)) return false;
     size_t workers = i->par.run ? (size_t)i->par.workers : 1;
     i->scratch_stride = round_to((size_t)m->scratch_bytes, SCRATCH_ALIGN);
     struct block *const blocks[] = {&i->arena, &i->scratch, &i->state};
@@ -313,7 +245,7 @@ static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
     j->kernel(j->args, j->run, j->i->scratch.data + (size_t)worker * j->i->scratch_stride, begin, end);
 }
 
-static void run_step(const struct rnc_instance *i, uint32_t index, const struct rnc_run *run)
+static void run_kernel(const struct rnc_instance *i, uint32_t index, const struct rnc_run *run)
 {
     const struct rnc_step *step = &i->model->steps[index];
     struct job j = {i, run, step->kernel, i->args[index]};
@@ -323,16 +255,58 @@ static void run_step(const struct rnc_instance *i, uint32_t index, const struct 
     else i->par.run(i->par.self, count, run_pieces, &j);
 }
 
-static void run_steps(const struct rnc_instance *i, const struct rnc_run *run, const struct rnc_observer *o)
+/* A run in progress. */
+struct runner {
+    const struct rnc_instance *i;
+    const struct rnc_observer *observer; /* or NULL */
+    double began;
+    struct rnc_status *status;
+};
+
+/* The samples of a REGION are in range and in order: what its gather reads and its scatter writes is the batch's. */
+static bool check_region(const struct runner *r, const struct rnc_step *step, int64_t count, const int64_t *index,
+                         const struct rnc_run *around)
 {
-    const struct rnc_model *m = i->model;
-    double began = o ? rnc_clock_seconds() : 0.0;
-    for (uint32_t k = 0; k < m->nsteps; k++) {
-        run_step(i, k, run);
-        if (!o || (k + 1 < m->nsteps && m->steps[k + 1].node == m->steps[k].node)) continue;
-        o->after_node(o->ctx, m->steps[k].node, rnc_clock_seconds() - began);
-        began = rnc_clock_seconds();
+    const char *model = r->i->model->name, *node = r->i->model->nodes[step->node].name;
+    if (count < 0 || count > around->n)
+        return rnc_fail(r->status, RNC_ENV, "model %s: region %s has %lld samples of a batch of %lld", model, node,
+                        (long long)count, (long long)around->n);
+    for (int64_t k = 0; index && k < count; k++)
+        if (index[k] <= (k ? index[k - 1] : -1) || index[k] >= around->n)
+            return rnc_fail(r->status, RNC_ENV, "model %s: region %s has sample %lld at place %lld of a batch of %lld",
+                            model, node, (long long)index[k], (long long)k, (long long)around->n);
+    return true;
+}
+
+static bool run_steps(struct runner *r, uint32_t begin, uint32_t end, const struct rnc_run *run);
+
+static bool run_region(struct runner *r, uint32_t index, const struct rnc_run *around)
+{
+    const struct rnc_step *step = &r->i->model->steps[index];
+    const int64_t *const *args = (const int64_t *const *)r->i->args[index];
+    const int64_t *condition = args[RNC_REGION_CONDITION], *count = args[RNC_REGION_COUNT];
+    struct rnc_run run = *around;
+    if (count) run.n = *count;
+    run.index = args[RNC_REGION_INDEX];
+    if (!check_region(r, step, run.n, run.index, around)) return false;
+    bool skip = run.n == 0 || (condition && *condition == 0);
+    return skip || run_steps(r, index + 1, index + 1 + step->nested, &run);
+}
+
+/* Steps [begin, end), all on one level. */
+static bool run_steps(struct runner *r, uint32_t begin, uint32_t end, const struct rnc_run *run)
+{
+    const struct rnc_step *steps = r->i->model->steps;
+    for (uint32_t k = begin, next; k < end; k = next) {
+        bool region = steps[k].kind == RNC_STEP_REGION;
+        next = k + 1 + (region ? steps[k].nested : 0);
+        if (!region) run_kernel(r->i, k, run);
+        else if (!run_region(r, k, run)) return false;
+        if (!r->observer || (next < end && steps[next].node == steps[k].node)) continue;
+        r->observer->after_node(r->observer->ctx, steps[k].node, rnc_clock_seconds() - r->began);
+        r->began = rnc_clock_seconds();
     }
+    return true;
 }
 
 static bool patch_pointers(struct rnc_instance *i, const void *const *inputs, void *const *outputs,
@@ -389,9 +363,13 @@ bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *
         memset(i->arena.data, 0xff, i->arena.bytes);
         memset(i->scratch.data, 0xff, i->scratch.bytes);
     }
+    struct rnc_run whole = *run;
+    whole.index = NULL;
+    struct runner r = {i, observer, observer ? rnc_clock_seconds() : 0.0, s};
     uint64_t fp = rnc_fp_enter();
-    run_steps(i, run, observer);
+    bool ok = run_steps(&r, 0, m->nsteps, &whole);
     rnc_fp_leave(fp);
+    if (!ok) return false;
     if (m->train) count_step(i);
     return !(i->flags & RNC_EXEC_CHECK) || check_canaries(i, s);
 }

@@ -13,8 +13,9 @@ enum rnc_exec_flags {
     RNC_EXEC_KEEP = 2,  /* also keeps the plain form of tensors that the kernels read in others only, for rnc_get */
 };
 
-/* Checks the CPU and the ABI version; allocates state (zeroed), arena and scratch once, with huge pages asked for and
-   touched. PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance. */
+/* Checks the CPU, the ABI version and the tables; allocates state (zeroed), arena and scratch once, with huge pages
+   asked for and touched. PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance.
+ */
 struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags,
                               struct rnc_status *s);
 void rnc_close(struct rnc_instance *i);
@@ -48,7 +49,8 @@ struct rnc_memory {
 };
 struct rnc_memory rnc_instance_memory(const struct rnc_instance *i);
 
-/* Observes a run: called after each node with its index, seconds since the node began. */
+/* Observes a run: called after each node that ran with its index, seconds since the node began. A region comes after
+   the nodes in it; its seconds are those that none of them has. */
 struct rnc_observer {
     void (*after_node)(void *ctx, uint32_t node, double seconds);
     void *ctx;

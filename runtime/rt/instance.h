@@ -1,4 +1,4 @@
-/* instance.h: what exec.c and load.c share; private to the runtime. */
+/* instance.h: what check.c, exec.c and load.c share; private to the runtime. */
 #ifndef RNC_RUNTIME_RT_INSTANCE_H
 #define RNC_RUNTIME_RT_INSTANCE_H
 
@@ -40,6 +40,8 @@ struct rnc_instance {
     int64_t n;
 };
 
+/* Is M a model for this runtime and this CPU, and are its tables sound? (check.c) */
+bool rnc_model_check(const struct rnc_model *m, struct rnc_status *s);
 /* The user's plain form of a tensor: row-major, fp32 where the stored one is bf16. */
 struct rnc_type rnc_instance_plain_type(const struct rnc_type *t);
 bool rnc_instance_unpack(const struct rnc_type *t, const void *packed, void *plain, struct rnc_status *s);

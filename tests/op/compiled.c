@@ -275,7 +275,7 @@ static void run_checking_lanes(struct comparing *c, const void *state, const voi
     const struct rnc_model *m = c->model;
     struct result discard = result_new(c);
     struct machine box = {.inputs = inputs, .outputs = output_buffers(c, &discard)};
-    struct rnc_run run = {c->run->n, c->run->step, c->run->seed, c->run->lr};
+    struct rnc_run run = {.n = c->run->n, .step = c->run->step, .seed = c->run->seed, .lr = c->run->lr};
     size_t sizes[] = {m->arena_bytes, m->state_bytes, m->scratch_bytes};
     char **blocks[] = {&box.arena, &box.state, &box.scratch};
     for (int k = 0; k < 3; k++) {
@@ -324,7 +324,7 @@ static struct result execute(struct comparing *c, int threads)
         size_t bytes;
         run_checking_lanes(c, rnc_state(i, &bytes), inputs);
     }
-    struct rnc_run run = {c->run->n, c->run->step, c->run->seed, c->run->lr};
+    struct rnc_run run = {.n = c->run->n, .step = c->run->step, .seed = c->run->seed, .lr = c->run->lr};
     struct rnc_observer watch = {watch_values, c};
     bool watching = threads == 1 && c->plan->value_tolerance > 0;
     ok = ok && rnc_execute(i, &run, inputs, output_buffers(c, &r), watching ? &watch : NULL, &s);

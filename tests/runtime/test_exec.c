@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,9 +150,10 @@ static const float constant_one = 1.0f;
 static struct rnc_arg scale_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, 0}, {RNC_ARENA, 0, 0}};
 static struct rnc_arg bias_args[] = {{RNC_ARENA, 0, 0}, {RNC_STATE, 0, 64}, {RNC_OUTPUT, 0, 0}, {RNC_CONST, 0, 0}};
 static const struct rnc_arg update_args[] = {{RNC_STATE, 0, 0}};
-static const struct rnc_step steps[] = {{scale_kernel, scale_args, 3, 1, 1, 0, 0},
-                                        {bias_kernel, bias_args, 4, 1, 1, 1, 0},
-                                        {update_kernel, update_args, 1, 0, 1, 2, 0}};
+static const struct rnc_step steps[] = {
+    {.kernel = scale_kernel, .args = scale_args, .nargs = 3, .per_sample = 1, .pieces = 1},
+    {.kernel = bias_kernel, .args = bias_args, .nargs = 4, .per_sample = 1, .pieces = 1, .node = 1},
+    {.kernel = update_kernel, .args = update_args, .nargs = 1, .pieces = 1, .node = 2}};
 static const struct rnc_tensor tensors[] = {
     {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0},
     {"b", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 4, {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {F}}, 64},
@@ -163,6 +165,7 @@ static const struct rnc_node nodes[] = {{.name = "scale", .op = "mul"},
                                         {.name = "update", .op = "sgd"}};
 static const struct rnc_value values[] = {{"scaled", {.rank = 2, .dim = {N, F}}, {RNC_ARENA, 0, 0}}};
 static struct rnc_model model = {.abi = RNC_ABI_VERSION,
+                                 .sizes = RNC_SIZES,
                                  .train = 1,
                                  .name = "hand",
                                  .cpu = "any",
@@ -264,7 +267,8 @@ static void refuses(void **state)
     struct rnc_model m = model;
     m.abi = 99;
     assert_null(rnc_open(&m, NULL, 0, &s));
-    assert_non_null(strstr(s.message, "ABI version 99"));
+    assert_string_equal(s.message, "the model was compiled for ABI version 99 of rnc's runtime, this is version 2: "
+                                   "compile it again");
     s.code = RNC_OK;
     m = model;
 #if defined __x86_64__
@@ -292,6 +296,159 @@ static void refuses(void **state)
     rnc_close(i);
 }
 
+static void expect_refusal(const struct rnc_model *m, const char *sentence)
+{
+    struct rnc_status s = {0};
+    assert_null(rnc_open(m, NULL, 0, &s));
+    assert_int_equal(s.code, RNC_ENV);
+    if (!strstr(s.message, sentence)) fail_msg("no '%s' in: %s", sentence, s.message);
+}
+
+/* Tables of another size, a field of a later version, a step of a reserved kind. */
+static void refuses_other_tables(void **state)
+{
+    (void)state;
+    struct rnc_model m = model;
+    m.sizes.tensor += 8;
+    char sentence[100];
+    snprintf(sentence, sizeof sentence, "%zu bytes for a tensor, this runtime's have %zu", sizeof tensors[0] + 8,
+             sizeof tensors[0]);
+    expect_refusal(&m, sentence);
+    m = model;
+    m.reserved[3] = 1;
+    expect_refusal(&m, "newer rnc and uses a field of its model");
+    m = model;
+    struct rnc_value v = values[0];
+    v.type.reserved_scales[1] = 1;
+    m.values = &v;
+    expect_refusal(&m, "a field of its types");
+    struct rnc_step step = steps[0];
+    m = model;
+    m.steps = &step;
+    m.nsteps = 1;
+    step.kind = RNC_STEP_COLLECTIVE;
+    expect_refusal(&m, "a sum over processes (step 0, kind COLLECTIVE)");
+    step.kind = RNC_STEP_COLLECTIVE + 1;
+    expect_refusal(&m, "a field of its steps");
+    step.kind = RNC_STEP_REGION;
+    step.nargs = 2;
+    expect_refusal(&m, "step 0 is not well formed");
+    step.nargs = RNC_REGION_ARGS;
+    step.nested = 1;
+    expect_refusal(&m, "step 0 is not well formed");
+    step.kind = RNC_STEP_KERNEL;
+    step.nested = 0;
+    step.kernel = NULL;
+    expect_refusal(&m, "step 0 is not well formed");
+}
+
+/* ---- regions by hand: count and index stand in the input; inside, rows of x are doubled and sent back to y. */
+
+enum { PLACES = 2 + N }; /* condition, count, index */
+
+static void gather_double_scatter(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin,
+                                  int64_t end)
+{
+    const float *x = args[0];
+    float *y = args[1];
+    (void)scratch;
+    for (int64_t k = begin; k < end; k++) y[run->index ? run->index[k] : k] += 2 * x[run->index ? run->index[k] : k];
+}
+
+static void zero_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+{
+    float *y = args[0];
+    (void)run, (void)scratch;
+    for (int64_t k = begin; k < end; k++) y[k] = 0;
+}
+
+static const struct rnc_arg zero_args[] = {{RNC_OUTPUT, 0, 0}};
+static const struct rnc_arg region_args[] = {{RNC_INPUT, 1, 0}, {RNC_INPUT, 1, 8}, {RNC_INPUT, 1, 16}};
+static const struct rnc_arg first_args[] = {{RNC_NULL, 0, 0}, {RNC_INPUT, 2, 0}, {RNC_NULL, 0, 0}};
+static const struct rnc_arg double_args[] = {{RNC_INPUT, 0, 0}, {RNC_OUTPUT, 0, 0}};
+/* zero; region { double; region { double } }; double */
+static const struct rnc_step region_steps[] = {
+    {.kernel = zero_kernel, .args = zero_args, .nargs = 1, .per_sample = 1, .pieces = 1},
+    {.kind = RNC_STEP_REGION, .args = region_args, .nargs = RNC_REGION_ARGS, .nested = 3, .node = 1},
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 2},
+    {.kind = RNC_STEP_REGION, .args = first_args, .nargs = RNC_REGION_ARGS, .nested = 1, .node = 3},
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 4},
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 5}};
+static const struct rnc_node region_nodes[] = {{.name = "zero"},  {.name = "outer"}, {.name = "a"},
+                                               {.name = "inner"}, {.name = "b"},     {.name = "c"}};
+static const struct rnc_model region_model = {.abi = RNC_ABI_VERSION,
+                                              .sizes = RNC_SIZES,
+                                              .name = "regions",
+                                              .cpu = "any",
+                                              .batch = N,
+                                              .steps = region_steps,
+                                              .nsteps = 6,
+                                              .nodes = region_nodes,
+                                              .nnodes = 6,
+                                              .ninputs = 3,
+                                              .noutputs = 1,
+                                              .arena_bytes = 64};
+
+static bool run_regions(const int64_t *where, int64_t inner, float *y, const struct rnc_observer *o,
+                        struct rnc_status *s)
+{
+    float x[N];
+    for (int k = 0; k < N; k++) x[k] = (float)(k + 1);
+    struct rnc_instance *i = rnc_open(&region_model, NULL, RNC_EXEC_CHECK, s);
+    bool ok = i && rnc_execute(i, &(struct rnc_run){.n = 6}, (const void *const[]){x, where, &inner},
+                               (void *const[]){y}, o, s);
+    rnc_close(i);
+    return ok;
+}
+
+static void note_node(void *ctx, uint32_t node, double seconds)
+{
+    char *text = ctx;
+    assert_true(seconds >= 0);
+    text[strlen(text)] = (char)('0' + node);
+}
+
+/* WHERE: condition, count, index; INNER: samples of the inner region; ORDER: the nodes that the observer sees. */
+static void expect_regions(const int64_t *where, int64_t inner, const float *want, const char *order)
+{
+    struct rnc_status s = {0};
+    char seen[16] = {0};
+    float y[N];
+    struct rnc_observer o = {note_node, seen};
+    assert_true(run_regions(where, inner, y, &o, &s));
+    assert_string_equal(seen, order);
+    for (int k = 0; k < 6; k++) assert_true(y[k] == want[k]);
+}
+
+static void runs_regions(void **state)
+{
+    (void)state;
+    /* every sample gets 2 x at the end; 1, 3 and 4 in the outer region too, the first ones in the inner one */
+    expect_regions((const int64_t[PLACES]){1, 3, 1, 3, 4}, 0, (const float[]){2, 8, 6, 16, 20, 12}, "02315");
+    expect_regions((const int64_t[PLACES]){1, 3, 1, 3, 4}, 2, (const float[]){4, 12, 6, 16, 20, 12}, "024315");
+    expect_regions((const int64_t[PLACES]){0, 3, 1, 3, 4}, 2, (const float[]){2, 4, 6, 8, 10, 12}, "015");
+    expect_regions((const int64_t[PLACES]){1, 0}, 2, (const float[]){2, 4, 6, 8, 10, 12}, "015");
+    expect_regions((const int64_t[PLACES]){1, 6, 0, 1, 2, 3, 4, 5}, 0, (const float[]){4, 8, 12, 16, 20, 24}, "02315");
+}
+
+static void expect_bad_region(const int64_t *where, int64_t inner, const char *sentence)
+{
+    struct rnc_status s = {0};
+    float y[N];
+    assert_false(run_regions(where, inner, y, NULL, &s));
+    if (!strstr(s.message, sentence)) fail_msg("no '%s' in: %s", sentence, s.message);
+}
+
+static void refuses_samples_that_are_not_there(void **state)
+{
+    (void)state;
+    expect_bad_region((const int64_t[PLACES]){1, 7}, 0, "region outer has 7 samples of a batch of 6");
+    expect_bad_region((const int64_t[PLACES]){1, -1}, 0, "-1 samples");
+    expect_bad_region((const int64_t[PLACES]){1, 2, 1, 6}, 0, "sample 6 at place 1 of a batch of 6");
+    expect_bad_region((const int64_t[PLACES]){1, 2, 1, 1}, 0, "sample 1 at place 1");
+    expect_bad_region((const int64_t[PLACES]){1, 2, 1, 3}, 3, "region inner has 3 samples of a batch of 2");
+}
+
 /* The same name gives the same values, whatever else the model has; the spread is that of He et al. 2015. */
 static void initialisation_is_keyed_by_name(void **state)
 {
@@ -302,6 +459,7 @@ static void initialisation_is_keyed_by_name(void **state)
         {"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0},
         {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4}};
     struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                          .sizes = RNC_SIZES,
                           .name = "init",
                           .cpu = "any",
                           .batch = 1,
@@ -340,6 +498,7 @@ static const struct rnc_prepare fold_prepare = {.kind = RNC_PREPARE_BN_FOLD,
                                                 .out = {{{.rank = 4, .dim = {2, 1, 1, 2}}, 0},
                                                         {{.rank = 1, .dim = {2}}, 16}}};
 static const struct rnc_model fold_model = {.abi = RNC_ABI_VERSION,
+                                            .sizes = RNC_SIZES,
                                             .name = "fold",
                                             .cpu = "any",
                                             .batch = 1,
@@ -452,6 +611,7 @@ static void loads_by_slabs(void **state)
                                 .in = {0, -1, -1, -1, -1, -1},
                                 .out = {{types[k], 0}, {types[k], 0}}};
         struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                              .sizes = RNC_SIZES,
                               .name = "slabs",
                               .cpu = "any",
                               .batch = 1,
@@ -527,6 +687,9 @@ int main(void)
         cmocka_unit_test(runs_a_model),
         cmocka_unit_test(observes_and_reads_values),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(refuses_other_tables),
+        cmocka_unit_test(runs_regions),
+        cmocka_unit_test(refuses_samples_that_are_not_there),
         cmocka_unit_test(initialisation_is_keyed_by_name),
         cmocka_unit_test(folds_batch_norm),
         cmocka_unit_test(keeps_what_it_is_told_to),

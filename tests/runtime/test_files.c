@@ -263,6 +263,7 @@ static void weights_by_name(void **state)
         {"bn1.count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 64},
         {"optim.m.conv1.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 0, {.rank = 1, .dim = {2}}, 72}};
     static const struct rnc_model m = {.abi = RNC_ABI_VERSION,
+                                       .sizes = RNC_SIZES,
                                        .name = "net",
                                        .cpu = "any",
                                        .batch = 1,

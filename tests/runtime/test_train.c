@@ -95,10 +95,12 @@ static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0},     {RNC_STATE, 0
 static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 1, 0}};
 static const struct rnc_arg update_args[] = {
     {RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
-static const struct rnc_step infer_steps[] = {{infer_kernel, infer_args, 4, 1, 1, 0, 0}};
-static const struct rnc_step train_steps[] = {{train_kernel, train_args, 7, 1, 1, 0, 0},
-                                              {loss_kernel, loss_args, 2, 0, 1, 0, 0},
-                                              {update_kernel, update_args, 5, 0, CLASSES, 0, 0}};
+static const struct rnc_step infer_steps[] = {
+    {.kernel = infer_kernel, .args = infer_args, .nargs = 4, .per_sample = 1, .pieces = 1}};
+static const struct rnc_step train_steps[] = {
+    {.kernel = train_kernel, .args = train_args, .nargs = 7, .per_sample = 1, .pieces = 1},
+    {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .pieces = 1},
+    {.kernel = update_kernel, .args = update_args, .nargs = 5, .pieces = CLASSES}};
 static const struct rnc_tensor tensors[] = {
     {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W},
     {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B},
@@ -111,6 +113,7 @@ static const struct rnc_tensor tensors[] = {
     {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1}};
 static struct rnc_node nodes[] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
 static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
+                                             .sizes = RNC_SIZES,
                                              .name = "hand",
                                              .cpu = "any",
                                              .lanes = 1,
@@ -126,6 +129,7 @@ static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
                                              .state_bytes = STATE,
                                              .arena_bytes = 64};
 static struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
+                                       .sizes = RNC_SIZES,
                                        .train = 1,
                                        .name = "hand",
                                        .cpu = "any",

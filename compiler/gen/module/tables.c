@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <llvm-c/Target.h>
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
 #include "gen/module/samples.h"
@@ -42,10 +43,19 @@ static C text(struct tables *t, const char *s)
 
 static C structure(struct tables *t, C *fields, unsigned n) { return LLVMConstStructInContext(t->cx, fields, n, 0); }
 
-/* A pointer to an array of equal structs; a null pointer for none. */
-static C array(struct tables *t, C *rows, int n)
+/* A reserved field. */
+static C zeros(LLVMTypeRef type, unsigned n) { return LLVMConstNull(LLVMArrayType2(type, n)); }
+
+static size_t bytes_of(const struct tables *t, C constant)
+{
+    return LLVMABISizeOfType(LLVMGetModuleDataLayout(t->mod), LLVMTypeOf(constant));
+}
+
+/* A pointer to an array of equal structs of BYTES, as the runtime has them; a null pointer for none. */
+static C array(struct tables *t, C *rows, int n, size_t bytes)
 {
     if (n == 0) return LLVMConstNull(t->ptr);
+    assert(bytes_of(t, rows[0]) == bytes);
     return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
 }
 
@@ -57,20 +67,19 @@ static C type_row(struct tables *t, const struct type *ty, bool batched)
         [LAYOUT_PLAIN] = RNC_PLAIN,           [LAYOUT_BLOCKED] = RNC_BLOCKED,      [LAYOUT_WEIGHT] = RNC_WEIGHT,
         [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T,     [LAYOUT_DEPTHWISE] = RNC_DEPTHWISE,  [LAYOUT_WINOGRAD] = RNC_WINOGRAD,
         [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T, [LAYOUT_WINOGRAD_S] = RNC_WINOGRAD_S};
-    C bytes[8] = {c8(t, dtypes[ty->dtype]),
+    C dims[RNC_MAX_RANK];
+    for (int i = 0; i < RNC_MAX_RANK; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
+    C fields[] = {c8(t, dtypes[ty->dtype]),
                   c8(t, layouts[ty->layout]),
                   c8(t, ty->rank),
                   c8(t, ty->v),
                   c8(t, ty->iv),
                   c8(t, batched),
                   c8(t, 0),
-                  c8(t, 0)};
-    C dims[4];
-    for (int i = 0; i < 4; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
-    C fields[9];
-    memcpy(fields, bytes, sizeof bytes);
-    fields[8] = LLVMConstArray2(t->i64, dims, 4);
-    return structure(t, fields, 9);
+                  c8(t, 0),
+                  LLVMConstArray2(t->i64, dims, RNC_MAX_RANK),
+                  zeros(t->i64, 2)};
+    return structure(t, fields, sizeof fields / sizeof *fields);
 }
 
 static C place_row(struct tables *t, const struct lower_place *p, C *consts)
@@ -100,21 +109,19 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
         C kernel = LLVMGetNamedFunction(t->mod, symbol);
         if (!kernel) kernel = LLVMAddFunction(t->mod, symbol, kernel_type);
         rows[i] = structure(t,
-                            (C[]){kernel, array(t, places, s->nargs), c32(t, s->nargs), c32(t, s->per_sample),
-                                  c64(t, (uint64_t)s->pieces), c32(t, s->node), c32(t, 0)},
-                            7);
+                            (C[]){kernel, array(t, places, s->nargs, sizeof(struct rnc_arg)),
+                                  c64(t, (uint64_t)s->pieces), c32(t, RNC_STEP_KERNEL), c32(t, s->nargs),
+                                  c32(t, s->per_sample), c32(t, s->node), c32(t, 0), zeros(t->i32, 3)},
+                            9);
     }
-    return array(t, rows, lo->nsteps);
+    return array(t, rows, lo->nsteps, sizeof(struct rnc_step));
 }
 
 static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, C type, uint64_t offset)
 {
-    C pad[6];
-    for (int i = 0; i < 6; i++) pad[i] = c8(t, 0);
-    return structure(t,
-                     (C[]){text(t, name), c8(t, role), c8(t, init), LLVMConstArray2(t->i8, pad, 6),
-                           c64(t, (uint64_t)fan), type, c64(t, offset)},
-                     7);
+    return structure(
+        t, (C[]){text(t, name), c8(t, role), c8(t, init), zeros(t->i8, 6), c64(t, (uint64_t)fan), type, c64(t, offset)},
+        7);
 }
 
 static const int roles[] = {
@@ -145,7 +152,7 @@ static C tensors_table(struct tables *t)
         C type = type_row(t, &plain, samples_of(g, g->outputs[i].value));
         rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, type, (uint64_t)i);
     }
-    return array(t, rows, t->ntensors);
+    return array(t, rows, t->ntensors, sizeof(struct rnc_tensor));
 }
 
 static int tensor_index(const struct tables *t, const struct value *v)
@@ -175,11 +182,11 @@ static C prepares_table(struct tables *t, int *count)
             structure(t,
                       (C[]){c32(t, fold ? RNC_PREPARE_BN_FOLD : RNC_PREPARE_PACK), LLVMConstArray2(t->i32, in, 6),
                             LLVMConstArray2(LLVMTypeOf(out[0]), out, 2), c32(t, fold ? node_int(node, "axis") : 0),
-                            LLVMConstReal(t->f64, fold ? node_float(node, "eps") : 0)},
-                      5);
+                            LLVMConstReal(t->f64, fold ? node_float(node, "eps") : 0), zeros(t->i64, 2)},
+                      6);
     }
     *count = n;
-    return array(t, rows, n);
+    return array(t, rows, n, sizeof(struct rnc_prepare));
 }
 
 static C values_table(struct tables *t, int *count)
@@ -207,7 +214,7 @@ static C values_table(struct tables *t, int *count)
         t->value_row[i] = n++;
     }
     *count = n;
-    return array(t, rows, n);
+    return array(t, rows, n, sizeof(struct rnc_value));
 }
 
 static C nodes_table(struct tables *t)
@@ -218,13 +225,14 @@ static C nodes_table(struct tables *t)
         const struct lower_node *r = &lo->nodes[i];
         C out[4];
         for (int k = 0; k < 4; k++) out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
-        rows[i] = structure(t,
-                            (C[]){text(t, r->name), text(t, r->op), text(t, op_phase_name(r->phase)),
-                                  text(t, r->algorithm), c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed),
-                                  c64(t, (uint64_t)r->bytes), LLVMConstArray2(t->i32, out, 4)},
-                            8);
+        rows[i] =
+            structure(t,
+                      (C[]){text(t, r->name), text(t, r->op), text(t, op_phase_name(r->phase)), text(t, r->algorithm),
+                            c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed), c64(t, (uint64_t)r->bytes),
+                            LLVMConstArray2(t->i32, out, 4), c32(t, -1), zeros(t->i32, 3)},
+                      10);
     }
-    return array(t, rows, lo->nnodes);
+    return array(t, rows, lo->nnodes, sizeof(struct rnc_node));
 }
 
 static int count_inputs(const struct graph *g)
@@ -232,6 +240,17 @@ static int count_inputs(const struct graph *g)
     int n = 0;
     for (int i = 0; i < g->nvalues; i++) n += g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
     return n;
+}
+
+/* What the runtime compares with its own (the order of struct rnc_sizes). */
+static C sizes_row(struct tables *t)
+{
+    static const struct rnc_sizes s = RNC_SIZES;
+    const uint32_t bytes[] = {s.model, s.step, s.arg, s.type, s.tensor, s.prepare, s.node, s.value};
+    C fields[sizeof bytes / sizeof *bytes];
+    _Static_assert(sizeof bytes == sizeof s, "a field of struct rnc_sizes is missing");
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) fields[i] = c32(t, bytes[i]);
+    return structure(t, fields, sizeof bytes / sizeof *bytes);
 }
 
 void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model)
@@ -251,6 +270,7 @@ void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, c
     C fields[] = {
         c32(t, RNC_ABI_VERSION),
         c32(t, g->train),
+        sizes_row(t),
         text(t, g->name),
         text(t, lo->target->name),
         c32(t, lo->target->feature_bits & FEATURES_CHECKED),
@@ -272,8 +292,10 @@ void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, c
         c64(t, g->arena_bytes),
         c64(t, g->lower_bound_bytes),
         c64(t, lo->scratch_bytes),
+        zeros(t->i64, 8),
     };
     C init = structure(t, fields, sizeof fields / sizeof *fields);
+    assert(bytes_of(t, init) == sizeof(struct rnc_model));
     C m = LLVMAddGlobal(mod, LLVMTypeOf(init), model);
     LLVMSetInitializer(m, init);
     LLVMSetGlobalConstant(m, 1);
