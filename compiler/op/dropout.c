@@ -1,6 +1,7 @@
 /* dropout.c: dropout (Srivastava et al. 2014), scaled while training, so that inference leaves it out. */
+#include "op/dropout.h"
+
 #include "op/common.h"
-#include "op/philox.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 
@@ -14,7 +15,7 @@ static const struct op_attr attrs_dropout[] = {
     {.name = "key",
      .def = {.type = ATTR_TEXT},
      .ir_only = true,
-     .help = "the layer's path: what its random numbers depend on, see op/philox.h"},
+     .help = "the layer's path: what its random numbers depend on, see op/dropout.h"},
 };
 
 static bool infer_dropout(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
@@ -33,12 +34,12 @@ static void grad_dropout(struct grad_call *g)
 static void ref_dropout(struct ref_call *c)
 {
     const struct type *t = c->in[0].type;
-    double p = ref_float(c, "p"), scale = philox_scale(p);
-    uint64_t threshold = philox_threshold(p);
+    double p = ref_float(c, "p"), scale = dropout_scale(p);
+    uint64_t threshold = dropout_threshold(p);
     const char *key = c->attr[op_attr_index(c->op, "key")].s;
     int64_t count = common_samples(c, t) * t->dim[1] * common_pixels(t);
     for (int64_t i = 0; i < count; i++) {
-        bool kept = philox_word(c->run.seed, key, c->run.step, i) >= threshold;
+        bool kept = dropout_word(c->run.seed, key, c->run.step, i) >= threshold;
         c->out[0].data[i] = kept ? c->in[0].data[i] * scale : 0;
     }
 }

@@ -1,4 +1,4 @@
-/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/philox.h says which). A piece is one block of v
+/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/dropout.h says which). A piece is one block of v
    channels of one sample. */
 #include "gen/pointwise/dropout.h"
 
@@ -6,7 +6,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
-#include "op/philox.h"
+#include "op/dropout.h"
 
 /* args: table {channel blocks, vectors in a piece, C}, x, y */
 struct dropout_params {
@@ -43,10 +43,10 @@ static V xor3(struct emit *e, V a, V b, V c) { return LLVMBuildXor(e->b, LLVMBui
 /* KEYS: the ten rounds' keys, two scalars (i32) each. */
 static void philox(struct emit *e, V *c, const V *keys)
 {
-    for (int r = 0; r < PHILOX_ROUNDS; r++) {
+    for (int r = 0; r < RNC_PHILOX_ROUNDS; r++) {
         V ah, al, bh, bl;
-        multiply(e, c[0], PHILOX_M0, &ah, &al);
-        multiply(e, c[2], PHILOX_M1, &bh, &bl);
+        multiply(e, c[0], RNC_PHILOX_M0, &ah, &al);
+        multiply(e, c[2], RNC_PHILOX_M1, &bh, &bl);
         c[0] = xor3(e, bh, c[1], broadcast(e, keys[2 * r], e->vi32));
         c[1] = bl;
         c[2] = xor3(e, ah, c[3], broadcast(e, keys[2 * r + 1], e->vi32));
@@ -59,8 +59,8 @@ static void round_keys(struct emit *e, uint64_t hash, V *keys)
     V q = LLVMBuildXor(e->b, e_run_seed(e), e_int(e, (int64_t)hash), "");
     V k[2] = {LLVMBuildTrunc(e->b, q, e->i32, ""),
               LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, q, e_int(e, 32), ""), e->i32, "")};
-    static const uint32_t step[2] = {PHILOX_W0, PHILOX_W1};
-    for (int r = 0; r < PHILOX_ROUNDS; r++)
+    static const uint32_t step[2] = {RNC_PHILOX_W0, RNC_PHILOX_W1};
+    for (int r = 0; r < RNC_PHILOX_ROUNDS; r++)
         for (int i = 0; i < 2; i++)
             keys[2 * r + i] = LLVMBuildAdd(e->b, k[i], LLVMConstInt(e->i32, step[i] * (uint32_t)r, 0), "");
 }
@@ -93,7 +93,7 @@ static void emit_dropout(struct emit *e, const void *params)
 {
     const struct dropout_params *p = params;
     enum dtype from_dt = (enum dtype)p->from, to_dt = (enum dtype)p->to;
-    V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * PHILOX_ROUNDS], step = e_run_step(e);
+    V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * RNC_PHILOX_ROUNDS], step = e_run_step(e);
     V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2),
       offsets = lane_offsets(e, hw);
     struct loop piece, l;
@@ -123,9 +123,9 @@ void lower_dropout(struct lower *lo, const struct node *n)
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
     struct dropout_params p;
     memset(&p, 0, sizeof p);
-    p.hash = philox_hash(node_text(n, "key"));
-    p.threshold = philox_threshold(node_float(n, "p"));
-    p.scale = philox_scale(node_float(n, "p"));
+    p.hash = dropout_hash(node_text(n, "key"));
+    p.threshold = dropout_threshold(node_float(n, "p"));
+    p.scale = dropout_scale(node_float(n, "p"));
     p.from = (int32_t)n->in[0]->type.dtype;
     p.to = (int32_t)t->dtype;
     int64_t blocks = div_up(t->dim[1], t->v), table[] = {blocks, t->rank == 4 ? t->dim[2] * t->dim[3] : 1, t->dim[1]};
