@@ -52,3 +52,23 @@ void buf_pad(struct buf *b, size_t column, size_t line_start)
 {
     while (b->len - line_start < column) buf_putc(b, ' ');
 }
+
+void buf_dims(struct buf *b, int rank, const int64_t *dim, const char *between)
+{
+    for (int i = 0; i < rank; i++) buf_printf(b, "%s%lld", i ? between : "", (long long)dim[i]);
+}
+
+void buf_shape(struct buf *b, int rank, const int64_t *dim)
+{
+    buf_putc(b, '[');
+    buf_dims(b, rank, dim, ", ");
+    buf_putc(b, ']');
+}
+
+const char *shape_text(struct arena *a, int rank, const int64_t *dim)
+{
+    struct buf b;
+    buf_init(&b, a);
+    buf_shape(&b, rank, dim);
+    return b.data;
+}

@@ -3,6 +3,7 @@
 #define RNC_BASE_BUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "base/arena.h"
 
 struct buf {
@@ -17,5 +18,10 @@ void buf_puts(struct buf *b, const char *s);
 void buf_write(struct buf *b, const void *data, size_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_pad(struct buf *b, size_t column, size_t line_start); /* spaces until len - line_start == column */
+
+/* The numbers joined by BETWEEN: what every form of a shape is made of. */
+void buf_dims(struct buf *b, int rank, const int64_t *dim, const char *between);
+void buf_shape(struct buf *b, int rank, const int64_t *dim);           /* [3, 224, 224], as people write it */
+const char *shape_text(struct arena *a, int rank, const int64_t *dim); /* the same */
 
 #endif

@@ -31,13 +31,6 @@ static void upper(struct buf *b, const char *s)
 
 static const char *dtype_c(enum dtype dt) { return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float"; }
 
-static void shape_row(struct buf *b, const struct type *t)
-{
-    buf_putc(b, '[');
-    for (int i = 0; i < t->rank; i++) buf_printf(b, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-    buf_putc(b, ']');
-}
-
 /* "#define RNC_NET_IMAGE 0  …": a buffer's position and how many elements it has. */
 static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
                           int index)
@@ -45,7 +38,7 @@ static void header_buffer(struct buf *b, const char *prefix, const char *what, c
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
     buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
-    shape_row(b, t);
+    buf_shape(b, t->rank, t->dim);
     buf_puts(b, " */\n");
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);

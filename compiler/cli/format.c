@@ -53,7 +53,7 @@ const char *format_dims(struct arena *a, const struct type *t, int from)
 {
     struct buf b;
     buf_init(&b, a);
-    for (int i = from; i < t->rank; i++) buf_printf(&b, "%s%lld", i > from ? " × " : "", (long long)t->dim[i]);
+    buf_dims(&b, t->rank - from, t->dim + from, " × ");
     return b.len ? b.data : "1";
 }
 

@@ -109,16 +109,6 @@ static const struct rnc_tensor *tensor_named(struct job *j, const char *name, co
     return NULL;
 }
 
-static const char *shape_text(struct arena *a, int rank, const int64_t *dim)
-{
-    struct buf b;
-    buf_init(&b, a);
-    buf_putc(&b, '[');
-    for (int i = 0; i < rank; i++) buf_printf(&b, "%s%lld", i ? ", " : "", (long long)dim[i]);
-    buf_putc(&b, ']');
-    return b.data;
-}
-
 static bool to_int64(struct rnc_npy *a)
 {
     int64_t n = rnc_npy_elements(a), *wide = malloc((size_t)n * 8 + 8);

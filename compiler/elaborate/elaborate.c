@@ -68,7 +68,7 @@ static struct value *shared_param(struct builder *b, const struct flat_layer *l,
     struct value *v = graph_find(b->graph, name);
     if (!v || type_equal(&v->type, &p->type)) return v;
     struct diag *g = diag_error(b->diags, l->span, "%s is shared, but this input needs %s of it and an earlier one %s",
-                                name, trail_shape(b->arena, &p->type), trail_shape(b->arena, &v->type));
+                                name, type_sample_text(b->arena, &p->type), type_sample_text(b->arena, &v->type));
     diag_note(g, "the inputs of a shared module have the same channels");
     frame_notes(g, l->frame, l->span.src);
     return NULL;
@@ -177,7 +177,7 @@ static void check_shape(struct builder *b, const struct flat_check *c)
     for (int i = 0; same && i < c->rank; i++) same = v->type.dim[i + 1] == c->dim[i];
     if (same) return;
     struct type want = type_make(DT_F32, c->rank + 1, (int64_t[]){1, c->dim[0], c->dim[1], c->dim[2]});
-    const char *expected = trail_shape(b->arena, &want), *found = trail_shape(b->arena, &v->type);
+    const char *expected = type_sample_text(b->arena, &want), *found = type_sample_text(b->arena, &v->type);
     struct diag *g;
     if (c->spec) {
         g = diag_error(b->diags, c->span, "%s's input '%s' is %s, but it is given %s", c->spec, c->input, expected,
@@ -252,7 +252,7 @@ static struct value *build_loss(struct builder *b, const struct flat_loss *l, in
     }
     struct diag *g = diag_error(b->diags, l->span, "%s: %s", l->op->name, e.message);
     if (e.note) diag_note(g, "%s", e.note);
-    diag_note(g, "the target '%s' is %s", t->name, trail_shape(b->arena, &t->type));
+    diag_note(g, "the target '%s' is %s", t->name, type_sample_text(b->arena, &t->type));
     trail_note(b, g, "from", l->from, REF_NONE, l->span.src);
     return NULL;
 }

@@ -29,7 +29,5 @@ void trail_error(struct builder *b, const struct flat_layer *l, const struct op_
 /* Notes about REF's shape: the layers that made it, from STOP (REF_NONE: as far back as is told) on. WHAT: "left",
    "input" … */
 void trail_note(struct builder *b, struct diag *g, const char *what, int ref, int stop, const struct source *here);
-/* [64, 56, 56] without the batch. */
-const char *trail_shape(struct arena *a, const struct type *t);
 
 #endif

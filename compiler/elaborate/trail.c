@@ -8,16 +8,6 @@
 
 enum { MAX_TRAIL = 4 }; /* layers of one side that are shown */
 
-const char *trail_shape(struct arena *a, const struct type *t)
-{
-    struct buf b;
-    buf_init(&b, a);
-    buf_putc(&b, '[');
-    for (int i = t->rank > 1; i < t->rank; i++) buf_printf(&b, "%s%lld", i > 1 ? ", " : "", (long long)t->dim[i]);
-    buf_putc(&b, ']');
-    return b.data;
-}
-
 static const char *place(struct arena *a, struct span at, const struct source *here)
 {
     if (!at.src) return "";
@@ -88,13 +78,13 @@ void trail_note(struct builder *b, struct diag *g, const char *what, int ref, in
     const struct type *t = type_of(b, start);
     if (t) {
         struct span at = start < 0 ? b->spec->inputs[REF_INPUT_INDEX(start)].span : b->ast->layers[start].span;
-        buf_printf(&out, "%s %s%s", name_of(b, start), trail_shape(b->arena, t), place(b->arena, at, here));
+        buf_printf(&out, "%s %s%s", name_of(b, start), type_sample_text(b->arena, t), place(b->arena, at, here));
     }
     while (n-- > 0) {
         const struct flat_layer *l = &b->ast->layers[chain[n]];
         buf_printf(&out, "%s%s", out.len ? " → " : "", name_of(b, chain[n]));
         print_window(&out, l);
-        buf_printf(&out, " %s%s", trail_shape(b->arena, type_of(b, chain[n])), place(b->arena, l->span, here));
+        buf_printf(&out, " %s%s", type_sample_text(b->arena, type_of(b, chain[n])), place(b->arena, l->span, here));
     }
     if (out.len) diag_note(g, "%s: %s", what, out.data);
 }

@@ -92,7 +92,7 @@ const char *type_text(struct arena *a, const struct type *t)
     struct buf b;
     buf_init(&b, a);
     buf_printf(&b, "%s[", names[t->dtype]);
-    for (int i = 0; i < t->rank; i++) buf_printf(&b, "%s%lld", i ? "," : "", (long long)t->dim[i]);
+    buf_dims(&b, t->rank, t->dim, ",");
     buf_putc(&b, ']');
     switch (t->layout) {
     case LAYOUT_PLAIN: break;
@@ -105,6 +105,18 @@ const char *type_text(struct arena *a, const struct type *t)
     case LAYOUT_WINOGRAD_T: buf_printf(&b, ":winot%dx%d", t->v, t->iv); break;
     }
     return b.data;
+}
+
+const char *type_shape_text(struct arena *a, const struct type *t)
+{
+    struct type plain = type_make(t->dtype, t->rank, t->dim);
+    return type_text(a, &plain);
+}
+
+const char *type_sample_text(struct arena *a, const struct type *t)
+{
+    int batch = t->rank > 1;
+    return shape_text(a, t->rank - batch, t->dim + batch);
 }
 
 /* ---- building */

@@ -57,7 +57,9 @@ bool type_same_shape(const struct type *a, const struct type *b);  /* dtype and 
 int64_t type_elements(const struct type *t);                       /* logical; 1 for a scalar */
 size_t type_bytes(const struct type *t);                           /* physical, with the block padding */
 size_t dtype_bytes(enum dtype dt);
-const char *type_text(struct arena *a, const struct type *t); /* f32[1,64,56,56]:b16 */
+const char *type_text(struct arena *a, const struct type *t);        /* f32[1,64,56,56]:b16 */
+const char *type_shape_text(struct arena *a, const struct type *t);  /* f32[1,64,56,56] */
+const char *type_sample_text(struct arena *a, const struct type *t); /* [64, 56, 56], as a spec says it: without N */
 
 enum value_kind {
     VALUE_NODE,    /* defined by a node */

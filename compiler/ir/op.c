@@ -339,13 +339,6 @@ bool op_attr_equal(const struct attr *a, const struct attr *b)
 
 enum { MAX_IN = 256 };
 
-/* f32[1,64,56,56] without the layout, for messages. */
-static const char *shape_text(struct op_error *e, const struct type *t)
-{
-    struct type plain = type_make(t->dtype, t->rank, t->dim);
-    return type_text(e->arena, &plain);
-}
-
 static bool check_arity(const struct op_def *op, int nin, struct value *const *in, struct op_error *e)
 {
     int need = 0;
@@ -433,8 +426,8 @@ static bool check_body(const struct node *n, const struct body *b, bool pre, int
         if (!n->in[i]) return op_fail(e, "a body operand of %s is absent", n->op->name);
         if (pre ? !body_reads(b, i) : of_prologues_alone(n, i)) continue;
         if (!operand_fits(&n->in[i]->type, full))
-            return op_fail(e, "a body operand of shape %s does not go with %s", shape_text(e, &n->in[i]->type),
-                           shape_text(e, full));
+            return op_fail(e, "a body operand of shape %s does not go with %s",
+                           type_shape_text(e->arena, &n->in[i]->type), type_shape_text(e->arena, full));
     }
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];

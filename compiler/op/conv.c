@@ -218,7 +218,7 @@ static bool join_parts(const struct type *in, int nin, int first, int64_t groups
     for (int i = first; i < nin; i++) {
         const struct type *t = &in[i];
         if (!has(in, nin, i)) continue;
-        if (!rule_f32(t, 4, 4, "a part of the input", e)) return false;
+        if (!rule_value(t, RULE_IMAGE, "a part of the input", e)) return false;
         if (groups > 1) return op_fail(e, "a grouped convolution cannot read its input in parts");
         if (t->dim[0] != x->dim[0] || t->dim[2] != x->dim[2] || t->dim[3] != x->dim[3])
             return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]),
@@ -235,7 +235,7 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
     struct type joined, *x = &joined;
     struct geometry g = conv_geometry(a);
     int64_t h, wd;
-    if (!rule_f32(&in[0], 4, 4, "the input", e) || !join_parts(in, nin, 3, g.groups, x, e)) return false;
+    if (!rule_value(&in[0], RULE_IMAGE, "the input", e) || !join_parts(in, nin, 3, g.groups, x, e)) return false;
     if (!check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
     if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
@@ -266,7 +266,7 @@ static bool transpose_infer(const struct type *in, int nin, const struct attr *a
 {
     const struct type *x = &in[0], *w = &in[1];
     int64_t groups = a[A_GROUPS].i, size[2], o;
-    if (!rule_f32(x, 4, 4, "the input", e)) return false;
+    if (!rule_value(x, RULE_IMAGE, "the input", e)) return false;
     if (!divisible("input channels", x->dim[1], groups, e)) return false;
     if (!check_weight(w, x->dim[1], 0, groups, e)) return false;
     if (!mul_i64(w->dim[1], groups, &o) || o > MAX_CHANNELS) return op_fail(e, "there are too many output channels");
@@ -292,7 +292,7 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     const struct type *dy = &in[0], *w = &in[1];
     struct geometry g = grad_geometry(a);
     (void)nin;
-    if (!rule_f32(dy, 4, 4, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
+    if (!rule_value(dy, RULE_IMAGE, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
     if (!check_algorithm(a[G_ALGORITHM].i, &g, w, false, e)) return false;
     int64_t c;
@@ -313,7 +313,8 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     const struct type *dy = &in[1];
     struct type joined, *x = &joined;
     struct geometry g = grad_geometry(a);
-    if (!rule_f32(&in[0], 4, 4, "x", e) || !rule_f32(dy, 4, 4, "dy", e) || !join_parts(in, nin, 2, g.groups, x, e))
+    if (!rule_value(&in[0], RULE_IMAGE, "x", e) || !rule_value(dy, RULE_IMAGE, "dy", e) ||
+        !join_parts(in, nin, 2, g.groups, x, e))
         return false;
     if (x->dim[0] != dy->dim[0])
         return op_fail(e, "the operands have %lld and %lld samples", (long long)x->dim[0], (long long)dy->dim[0]);
@@ -340,7 +341,7 @@ static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, i
 static int conv_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
 {
     (void)nin;
-    if (!rule_f32(&in[0], 4, 4, "the input", e)) return -1;
+    if (!rule_value(&in[0], RULE_IMAGE, "the input", e)) return -1;
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){o, c / groups, kh, kw});
@@ -351,7 +352,7 @@ static int transpose_params(const struct type *in, int nin, const struct attr *a
                             struct op_error *e)
 {
     (void)nin;
-    if (!rule_f32(&in[0], 4, 4, "the input", e)) return -1;
+    if (!rule_value(&in[0], RULE_IMAGE, "the input", e)) return -1;
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){c, o / groups, kh, kw});

@@ -25,12 +25,7 @@ static const struct op_attr dense_attrs[] = {
 
 /* ---- shapes */
 
-static bool features(const struct type *x, struct op_error *e)
-{
-    if (x->rank == 2) return rule_f32(x, 2, 2, "the input", e);
-    op_fail(e, "the input must be features [N, C], not %s", rule_shape(e, x));
-    return rule_note(e, x->rank == 4 ? "put 'flatten' or 'global_avg_pool' before it" : NULL);
-}
+static bool features(const struct type *x, struct op_error *e) { return rule_value(x, RULE_FEATURES, "the input", e); }
 
 static bool weight_goes(const struct type *w, int axis, int64_t channels, struct op_error *e)
 {
@@ -58,14 +53,14 @@ static bool dense_infer(const struct type *in, int nin, const struct attr *a, st
 static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 2, 2, "dy", e) || !weight_goes(&in[1], 0, in[0].dim[1], e)) return false;
+    if (!rule_value(&in[0], RULE_FEATURES, "dy", e) || !weight_goes(&in[1], 0, in[0].dim[1], e)) return false;
     return matrix(out, in[0].dim[0], in[1].dim[1], e);
 }
 
 static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 2, 2, "x", e) || !rule_f32(&in[1], 2, 2, "dy", e)) return false;
+    if (!rule_value(&in[0], RULE_FEATURES, "x", e) || !rule_value(&in[1], RULE_FEATURES, "dy", e)) return false;
     if (in[0].dim[0] != in[1].dim[0])
         return op_fail(e, "the operands have %lld and %lld samples", (long long)in[0].dim[0], (long long)in[1].dim[0]);
     return matrix(out, in[1].dim[1], in[0].dim[1], e);

@@ -1,7 +1,7 @@
 /* dropout.c: dropout (Srivastava et al. 2014), scaled while training, so that inference leaves it out. */
 #include "op/dropout.h"
 
-#include "op/common.h"
+#include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 
@@ -22,7 +22,7 @@ static bool infer_dropout(const struct type *in, int nin, const struct attr *att
 {
     (void)nin;
     (void)attr;
-    return common_value(&in[0], "x", 2, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    return rule_value(&in[0], RULE_VALUE, "the input", e) && rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 /* The same key and step draw the same numbers, so that the gradient is dropout itself: no mask is stored. */
@@ -37,7 +37,7 @@ static void ref_dropout(struct ref_call *c)
     double p = ref_float(c, "p"), scale = dropout_scale(p);
     uint64_t threshold = dropout_threshold(p);
     const char *key = c->attr[op_attr_index(c->op, "key")].s;
-    int64_t count = common_samples(c, t) * t->dim[1] * common_pixels(t);
+    int64_t count = ref_samples(c, t) * t->dim[1] * ref_pixels(t);
     for (int64_t i = 0; i < count; i++) {
         bool kept = dropout_word(c->run.seed, key, c->run.step, i) >= threshold;
         c->out[0].data[i] = kept ? c->in[0].data[i] * scale : 0;

@@ -2,6 +2,7 @@
    that of the weighted loss by the first operand, the loss being a term of the sum that training minimises (so what
    flows into it is 1). */
 #include <math.h>
+#include <string.h>
 #include "ir/op.h"
 #include "op/rule.h"
 #include "kernel/slots.h"
@@ -41,7 +42,7 @@ static const struct op_attr squared_attrs[] = {ATTR_WEIGHT};
 static bool labels_go(const struct type *in, struct op_error *e)
 {
     const struct type *x = &in[0], *t = &in[1];
-    if (!rule_f32(x, 4, 2, "the prediction", e)) return false;
+    if (!rule_value(x, RULE_VALUE, "the prediction", e)) return false;
     if (t->dtype != DT_I64) {
         op_fail(e, "the target must be class labels (i64), not %s", rule_shape(e, t));
         return rule_note(e, "declare the target with type: class, or type: class_map for an image of labels");

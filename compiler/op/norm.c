@@ -51,7 +51,10 @@ static const struct op_attr fold_attrs[] = {
 
 /* ---- shapes */
 
-static bool image(const struct type *x, const char *what, struct op_error *e) { return rule_f32(x, 4, 2, what, e); }
+static bool image(const struct type *x, const char *what, struct op_error *e)
+{
+    return rule_value(x, RULE_VALUE, what, e);
+}
 
 /* in[first], in[first + 1] … are [C] of in[0]. */
 static bool vectors(const struct type *in, int first, int nin, const struct op_operand *names, struct op_error *e)
@@ -140,14 +143,15 @@ static bool dx_infer(const struct type *in, int nin, const struct attr *a, struc
 static bool running_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
     (void)nin, (void)a;
-    if (!rule_f32(&in[0], 1, 1, "the statistics", e) || !rule_same(&in[1], &in[0], "the batch's", e)) return false;
+    if (!rule_value(&in[0], RULE_VECTOR, "the statistics", e) || !rule_same(&in[1], &in[0], "the batch's", e))
+        return false;
     out[0] = type_make(DT_F32, 1, in[0].dim);
     return true;
 }
 
 static bool fold_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
 {
-    if (!rule_f32(&in[0], 4, 2, "w", e)) return false;
+    if (!rule_value(&in[0], RULE_VALUE, "w", e)) return false;
     int64_t c = in[0].dim[a[1].i];
     for (int i = 1; i < nin; i++)
         if (in[i].rank >= 0 && !rule_vector(&in[i], c, fold_operands[i].name, e)) return false;

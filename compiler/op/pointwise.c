@@ -3,7 +3,7 @@
    The references compute every element: a sum of two gradients of one weight has no batch dimension, and what samples
    past n hold is never read. */
 #include <math.h>
-#include "op/common.h"
+#include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 static const struct op_operand operands_ab[] = {{"a", OPERAND_VALUE, false}, {"b", OPERAND_VALUE, false}};
@@ -16,15 +16,16 @@ static bool infer_unary(const struct type *in, int nin, const struct attr *attr,
 {
     (void)nin;
     (void)attr;
-    return common_value(&in[0], "x", 0, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    return rule_value(&in[0], RULE_ANY, "the input", e) && rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 static bool infer_binary(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
     (void)nin;
     (void)attr;
-    return common_value(&in[0], "left", 0, 4, e) && common_value(&in[1], "right", 0, 4, e) &&
-           common_same_shape(&in[0], &in[1], e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    return rule_value(&in[0], RULE_ANY, "the left operand", e) &&
+           rule_value(&in[1], RULE_ANY, "the right operand", e) && rule_match(&in[0], &in[1], e) &&
+           rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 /* ---- gradients */

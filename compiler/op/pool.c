@@ -1,6 +1,6 @@
 /* pool.c: max, average and global average pooling, in PyTorch's conventions. */
 #include <math.h>
-#include "op/common.h"
+#include "op/rule.h"
 #include "op/pool.h"
 
 enum { MAX_WINDOW = 255 }; /* positions that a u8 index can name, see max_pool_index */
@@ -70,16 +70,17 @@ static bool check_axis(const struct pool_window *w, int a, int64_t size, struct 
     if (!add_i64(size, w->before[a] + w->after[a], &padded)) return op_fail(e, "the %s is too large", axis);
     if (padded >= w->kernel[a]) return true;
     op_fail(e, "kernel %lld does not fit into the padded %s %lld", (long long)w->kernel[a], axis, (long long)padded);
-    return common_note(e, "use a smaller kernel, more pad, or global_avg_pool");
+    return rule_note(e, "use a smaller kernel, more pad, or global_avg_pool");
 }
 
 /* [N, C, H', W'] of X under the window. */
 static bool pooled(const struct type *x, const struct pool_window *w, struct type *out, struct op_error *e)
 {
-    if (!common_value(x, "x", 4, 4, e) || !check_axis(w, 0, x->dim[2], e) || !check_axis(w, 1, x->dim[3], e))
+    if (!rule_value(x, RULE_IMAGE, "the input", e) || !check_axis(w, 0, x->dim[2], e) ||
+        !check_axis(w, 1, x->dim[3], e))
         return false;
     int64_t dim[] = {x->dim[0], x->dim[1], pool_windows(w, 0, x->dim[2]), pool_windows(w, 1, x->dim[3])};
-    return common_result(out, x->dtype, 4, dim, e);
+    return rule_result(out, x->dtype, 4, dim, e);
 }
 
 static bool check_positions(const struct pool_window *w, struct op_error *e)
@@ -88,7 +89,7 @@ static bool check_positions(const struct pool_window *w, struct op_error *e)
     if (mul_i64(w->kernel[0], w->kernel[1], &count) && count <= MAX_WINDOW) return true;
     op_fail(e, "a window of %lld x %lld has more than %d positions, which is as many as max pooling can tell apart",
             (long long)w->kernel[0], (long long)w->kernel[1], MAX_WINDOW);
-    return common_note(e, "pool in two layers: the maximum of maxima is the same");
+    return rule_note(e, "pool in two layers: the maximum of maxima is the same");
 }
 
 static bool infer_max(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
@@ -101,7 +102,7 @@ static bool infer_max(const struct type *in, int nin, const struct attr *attr, s
 static bool infer_max_index(const struct type *in, int nin, const struct attr *attr, struct type *out,
                             struct op_error *e)
 {
-    return infer_max(in, nin, attr, out, e) && common_result(&out[1], DT_U8, 4, out[0].dim, e);
+    return infer_max(in, nin, attr, out, e) && rule_result(&out[1], DT_U8, 4, out[0].dim, e);
 }
 
 static bool infer_avg(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
@@ -115,11 +116,10 @@ static bool infer_avg(const struct type *in, int nin, const struct attr *attr, s
 static bool unpooled(const struct type *dy, const struct pool_window *w, const int64_t *size, struct type *out,
                      struct op_error *e)
 {
-    if (!common_value(dy, "dy", 4, 4, e)) return false;
+    if (!rule_value(dy, RULE_IMAGE, "dy", e)) return false;
     int64_t dim[] = {dy->dim[0], dy->dim[1], size[0], size[1]};
     struct type x, y;
-    if (!common_result(&x, dy->dtype, 4, dim, e) || !pooled(&x, w, &y, e) || !common_same_shape(dy, &y, e))
-        return false;
+    if (!rule_result(&x, dy->dtype, 4, dim, e) || !pooled(&x, w, &y, e) || !rule_match(dy, &y, e)) return false;
     *out = x;
     return true;
 }
@@ -130,7 +130,7 @@ static bool infer_max_grad(const struct type *in, int nin, const struct attr *at
     (void)nin;
     if (in[1].dtype != DT_U8) return op_fail(e, "'index' must be positions (u8)");
     struct pool_window w = window_of(attr, false);
-    return check_positions(&w, e) && common_same_shape(&in[0], &in[1], e) &&
+    return check_positions(&w, e) && rule_match(&in[0], &in[1], e) &&
            unpooled(&in[0], &w, attr[COUNT_OF(attrs_max_grad) - 1].v, out, e);
 }
 
@@ -146,16 +146,16 @@ static bool infer_global(const struct type *in, int nin, const struct attr *attr
 {
     (void)nin;
     (void)attr;
-    return common_value(&in[0], "x", 4, 4, e) && common_result(out, in[0].dtype, 2, in[0].dim, e);
+    return rule_value(&in[0], RULE_IMAGE, "the input", e) && rule_result(out, in[0].dtype, 2, in[0].dim, e);
 }
 
 static bool infer_global_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
                               struct op_error *e)
 {
     (void)nin;
-    if (!common_value(&in[0], "dy", 2, 2, e)) return false;
+    if (!rule_value(&in[0], RULE_FEATURES, "dy", e)) return false;
     int64_t dim[] = {in[0].dim[0], in[0].dim[1], attr[0].v[0], attr[0].v[1]};
-    return common_result(out, in[0].dtype, 4, dim, e);
+    return rule_result(out, in[0].dtype, 4, dim, e);
 }
 
 /* ---- gradients */
@@ -235,7 +235,7 @@ static void ref_max(struct ref_call *c)
 {
     struct pool_window w = pool_window_of(c->op, c->attr);
     const struct type *x = c->in[0].type, *y = c->out[0].type;
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++)
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++)
         for (int64_t oh = 0; oh < y->dim[2]; oh++)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 struct cell cell = cell_at(&w, x, oh, ow);
@@ -249,7 +249,7 @@ static void ref_max(struct ref_call *c)
 static void clear(const struct ref_call *c)
 {
     const struct type *x = c->out[0].type;
-    int64_t count = common_samples(c, x) * x->dim[1] * common_pixels(x);
+    int64_t count = ref_samples(c, x) * x->dim[1] * ref_pixels(x);
     for (int64_t i = 0; i < count; i++) c->out[0].data[i] = 0;
 }
 
@@ -258,7 +258,7 @@ static void ref_max_grad(struct ref_call *c)
     struct pool_window w = pool_window_of(c->op, c->attr);
     const struct type *y = c->in[0].type, *x = c->out[0].type;
     clear(c);
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++)
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++)
         for (int64_t oh = 0; oh < y->dim[2]; oh++)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 int64_t at = (p * y->dim[2] + oh) * y->dim[3] + ow, position = (int64_t)c->in[1].data[at];
@@ -274,7 +274,7 @@ static void ref_avg(struct ref_call *c)
 {
     struct pool_window w = pool_window_of(c->op, c->attr);
     const struct type *x = c->in[0].type, *y = c->out[0].type;
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++)
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++)
         for (int64_t oh = 0; oh < y->dim[2]; oh++)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 struct cell cell = cell_at(&w, x, oh, ow);
@@ -291,7 +291,7 @@ static void ref_avg_grad(struct ref_call *c)
     struct pool_window w = pool_window_of(c->op, c->attr);
     const struct type *y = c->in[0].type, *x = c->out[0].type;
     clear(c);
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++)
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++)
         for (int64_t oh = 0; oh < y->dim[2]; oh++)
             for (int64_t ow = 0; ow < y->dim[3]; ow++) {
                 struct cell cell = cell_at(&w, x, oh, ow);
@@ -305,8 +305,8 @@ static void ref_avg_grad(struct ref_call *c)
 static void ref_global(struct ref_call *c)
 {
     const struct type *x = c->in[0].type;
-    int64_t pixels = common_pixels(x);
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++) {
+    int64_t pixels = ref_pixels(x);
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++) {
         double sum = 0;
         for (int64_t i = 0; i < pixels; i++) sum += c->in[0].data[p * pixels + i];
         c->out[0].data[p] = sum / (double)pixels;
@@ -316,8 +316,8 @@ static void ref_global(struct ref_call *c)
 static void ref_global_grad(struct ref_call *c)
 {
     const struct type *x = c->out[0].type;
-    int64_t pixels = common_pixels(x);
-    for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++)
+    int64_t pixels = ref_pixels(x);
+    for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++)
         for (int64_t i = 0; i < pixels; i++) c->out[0].data[p * pixels + i] = c->in[0].data[p] / (double)pixels;
 }
 

@@ -1,5 +1,5 @@
 /* resize.c: nearest and bilinear scaling of images. */
-#include "op/common.h"
+#include "op/rule.h"
 #include "op/resize.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
@@ -53,19 +53,19 @@ static const struct op_attr attrs_resize_grad[] = {
 static bool resized(const struct type *x, const char *name, const struct attr *attr, struct type *out,
                     struct op_error *e)
 {
-    if (!common_value(x, name, 4, 4, e)) return false;
+    if (!rule_value(x, RULE_IMAGE, name, e)) return false;
     if (attr[1].b && attr[0].i != RESIZE_BILINEAR) {
         op_fail(e, "align_corners goes with mode: bilinear only");
-        return common_note(e, "set mode: bilinear, or leave align_corners out");
+        return rule_note(e, "set mode: bilinear, or leave align_corners out");
     }
     int64_t dim[] = {x->dim[0], x->dim[1], attr[2].v[0], attr[2].v[1]};
-    return common_result(out, x->dtype, 4, dim, e);
+    return rule_result(out, x->dtype, 4, dim, e);
 }
 
 static bool infer_resize(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
     (void)nin;
-    return resized(&in[0], "x", attr, out, e);
+    return resized(&in[0], "the input", attr, out, e);
 }
 
 static bool infer_resize_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
@@ -96,7 +96,7 @@ static void ref_resize(struct ref_call *c)
     for (int64_t h = 0; h < y->dim[2]; h++)
         for (int64_t w = 0; w < y->dim[3]; w++) {
             struct resize_tap v = tap_of(c, x, y, 2, h), u = tap_of(c, x, y, 3, w);
-            for (int64_t p = 0; p < common_samples(c, x) * x->dim[1]; p++) {
+            for (int64_t p = 0; p < ref_samples(c, x) * x->dim[1]; p++) {
                 const double *low = c->in[0].data + (p * x->dim[2] + v.low) * x->dim[3],
                              *high = c->in[0].data + (p * x->dim[2] + v.high) * x->dim[3];
                 double top = (1 - u.weight) * low[u.low] + u.weight * low[u.high],
@@ -109,13 +109,13 @@ static void ref_resize(struct ref_call *c)
 static void ref_resize_grad(struct ref_call *c)
 {
     const struct type *y = c->in[0].type, *x = c->out[0].type;
-    int64_t planes = common_samples(c, x) * x->dim[1];
-    for (int64_t i = 0; i < planes * common_pixels(x); i++) c->out[0].data[i] = 0;
+    int64_t planes = ref_samples(c, x) * x->dim[1];
+    for (int64_t i = 0; i < planes * ref_pixels(x); i++) c->out[0].data[i] = 0;
     for (int64_t h = 0; h < y->dim[2]; h++)
         for (int64_t w = 0; w < y->dim[3]; w++) {
             struct resize_tap v = tap_of(c, x, y, 2, h), u = tap_of(c, x, y, 3, w);
             for (int64_t p = 0; p < planes; p++) {
-                double *dx = c->out[0].data + p * common_pixels(x),
+                double *dx = c->out[0].data + p * ref_pixels(x),
                        dy = c->in[0].data[(p * y->dim[2] + h) * y->dim[3] + w];
                 dx[v.low * x->dim[3] + u.low] += (1 - v.weight) * (1 - u.weight) * dy;
                 dx[v.low * x->dim[3] + u.high] += (1 - v.weight) * u.weight * dy;

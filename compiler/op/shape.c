@@ -1,7 +1,7 @@
 /* shape.c: operators that move elements and compute nothing: joining and cutting channels, padding, flattening,
    subsampling. */
 #include <string.h>
-#include "op/common.h"
+#include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 static const struct op_operand operand_dy[] = {{"dy", OPERAND_VALUE, false}};
@@ -104,7 +104,7 @@ static bool infer_concat(const struct type *in, int nin, const struct attr *attr
     (void)attr;
     struct type t = {.rank = 0};
     for (int i = 0; i < nin; i++) {
-        if (!common_value(&in[i], "x", 2, 4, e)) return false;
+        if (!rule_value(&in[i], RULE_VALUE, "the input", e)) return false;
         if (i == 0) {
             t = in[0];
             continue;
@@ -112,13 +112,13 @@ static bool infer_concat(const struct type *in, int nin, const struct attr *attr
         struct type same = in[i];
         same.dim[1] = t.dim[1];
         if (!type_same_dims(&same, &t)) {
-            op_fail(e, "shapes to join must agree in all but the channels: %s and %s", common_shape(e, &in[0]),
-                    common_shape(e, &in[i]));
-            return common_note(e, "pad, resize or a convolution's stride makes images fit");
+            op_fail(e, "shapes to join must agree in all but the channels: %s and %s", rule_sample(e, &in[0]),
+                    rule_sample(e, &in[i]));
+            return rule_note(e, "pad, resize or a convolution's stride makes images fit");
         }
         if (!add_i64(t.dim[1], in[i].dim[1], &t.dim[1])) return op_fail(e, "the result is too large");
     }
-    return common_result(out, t.dtype, t.rank, t.dim, e);
+    return rule_result(out, t.dtype, t.rank, t.dim, e);
 }
 
 static void grad_concat(struct grad_call *g)
@@ -135,8 +135,8 @@ static void grad_concat(struct grad_call *g)
 static void ref_concat(struct ref_call *c)
 {
     const struct type *y = c->out[0].type;
-    int64_t pixels = common_pixels(y);
-    for (int64_t n = 0; n < common_samples(c, y); n++) {
+    int64_t pixels = ref_pixels(y);
+    for (int64_t n = 0; n < ref_samples(c, y); n++) {
         double *to = c->out[0].data + n * y->dim[1] * pixels;
         for (int i = 0; i < c->nin; i++) {
             int64_t count = c->in[i].type->dim[1] * pixels;
@@ -152,22 +152,22 @@ static bool infer_flatten(const struct type *in, int nin, const struct attr *att
 {
     (void)nin;
     (void)attr;
-    if (!common_value(&in[0], "x", 2, 4, e)) return false;
+    if (!rule_value(&in[0], RULE_VALUE, "the input", e)) return false;
     int64_t dim[] = {in[0].dim[0], 1};
     for (int k = 1; k < in[0].rank; k++)
         if (!mul_i64(dim[1], in[0].dim[k], &dim[1])) return op_fail(e, "the result is too large");
-    return common_result(out, in[0].dtype, 2, dim, e);
+    return rule_result(out, in[0].dtype, 2, dim, e);
 }
 
 static bool infer_unflatten(const struct type *in, int nin, const struct attr *attr, struct type *out,
                             struct op_error *e)
 {
     (void)nin;
-    if (!common_value(&in[0], "x", 2, 2, e)) return false;
+    if (!rule_value(&in[0], RULE_FEATURES, "the input", e)) return false;
     int64_t dim[] = {in[0].dim[0], attr[0].i, attr[1].v[0], attr[1].v[1]};
-    if (!common_result(out, in[0].dtype, 4, dim, e)) return false;
+    if (!rule_result(out, in[0].dtype, 4, dim, e)) return false;
     if (dim[1] * dim[2] * dim[3] == in[0].dim[1]) return true;
-    return op_fail(e, "%lld features do not make an image of %s", (long long)in[0].dim[1], common_shape(e, out));
+    return op_fail(e, "%lld features do not make an image of %s", (long long)in[0].dim[1], rule_sample(e, out));
 }
 
 static bool infer_repack(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
@@ -175,8 +175,8 @@ static bool infer_repack(const struct type *in, int nin, const struct attr *attr
     (void)nin;
     (void)attr;
     bool positions = in[0].rank == 4 && in[0].dtype == DT_U8; /* of max_pool_index */
-    return (positions || common_value(&in[0], "x", 0, 4, e)) &&
-           common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    return (positions || rule_value(&in[0], RULE_ANY, "the input", e)) &&
+           rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 static void grad_flatten(struct grad_call *g)
@@ -214,7 +214,7 @@ static bool pad_channels(const struct attr *attr, int64_t have, int64_t out[2], 
     if (to == 0) return true;
     if (to < have) {
         op_fail(e, "channels_to: %lld is less than the %lld channels there are", (long long)to, (long long)have);
-        return common_note(e, "padding only adds channels; a 1x1 convolution reduces them");
+        return rule_note(e, "padding only adds channels; a 1x1 convolution reduces them");
     }
     out[0] = attr[3].i == 0 ? 0 : attr[3].i == 1 ? (to - have) / 2 : to - have;
     out[1] = to - have - out[0];
@@ -226,13 +226,13 @@ static bool infer_pad(const struct type *in, int nin, const struct attr *attr, s
     (void)nin;
     int64_t channels[2];
     const int64_t *size = attr[1].v;
-    if (!common_value(&in[0], "x", 2, 4, e) || !pad_channels(attr, in[0].dim[1], channels, e)) return false;
+    if (!rule_value(&in[0], RULE_VALUE, "the input", e) || !pad_channels(attr, in[0].dim[1], channels, e)) return false;
     struct type t = in[0];
     bool spatial = size[0] || size[1] || size[2] || size[3];
-    if (spatial && t.rank != 4) return op_fail(e, "size pads images only, not features %s", common_shape(e, &t));
+    if (spatial && t.rank != 4) return op_fail(e, "size pads images only, not features %s", rule_sample(e, &t));
     bool fits = add_i64(t.dim[1], channels[0] + channels[1], &t.dim[1]);
     for (int a = 0; spatial && a < 2; a++) fits = fits && add_i64(t.dim[2 + a], size[a] + size[a + 2], &t.dim[2 + a]);
-    return fits ? common_result(out, t.dtype, t.rank, t.dim, e) : op_fail(e, "the result is too large");
+    return fits ? rule_result(out, t.dtype, t.rank, t.dim, e) : op_fail(e, "the result is too large");
 }
 
 static void grad_pad(struct grad_call *g)
@@ -258,21 +258,20 @@ static void ref_pad(struct ref_call *c)
     int64_t channels[2], h = x->rank > 2 ? x->dim[2] : 1, w = x->rank > 3 ? x->dim[3] : 1;
     const int64_t *size = ref_ints(c, "size");
     pad_channels(c->attr, x->dim[1], channels, NULL);
-    for (int64_t n = 0; n < common_samples(c, x); n++) {
-        for (int64_t i = 0; i < y->dim[1] * common_pixels(y); i++)
-            c->out[0].data[n * y->dim[1] * common_pixels(y) + i] = 0;
+    for (int64_t n = 0; n < ref_samples(c, x); n++) {
+        for (int64_t i = 0; i < y->dim[1] * ref_pixels(y); i++) c->out[0].data[n * y->dim[1] * ref_pixels(y) + i] = 0;
         for (int64_t ch = 0; ch < x->dim[1]; ch++)
             for (int64_t i = 0; i < h; i++)
                 for (int64_t j = 0; j < w; j++)
-                    c->out[0].data[common_at(y, n, ch + channels[0], i + size[0], j + size[1])] =
-                        c->in[0].data[common_at(x, n, ch, i, j)];
+                    c->out[0].data[ref_at(y, n, ch + channels[0], i + size[0], j + size[1])] =
+                        c->in[0].data[ref_at(x, n, ch, i, j)];
     }
 }
 
 static bool infer_slice(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
 {
     (void)nin;
-    if (!common_value(&in[0], "x", 2, 4, e)) return false;
+    if (!rule_value(&in[0], RULE_VALUE, "the input", e)) return false;
     struct type t = in[0];
     const int64_t *c = attr[0].v, *origin = attr[1].v, *size = attr[2].v;
     if (c[1] != 0) {
@@ -285,10 +284,10 @@ static bool infer_slice(const struct type *in, int nin, const struct attr *attr,
         if (size[a] == 0 && origin[a] == 0) continue;
         if (t.rank != 4 || origin[a] < 0 || size[a] < 1 || origin[a] > t.dim[2 + a] - size[a])
             return op_fail(e, "the part [%lld, %lld] from [%lld, %lld] does not lie in %s", (long long)size[0],
-                           (long long)size[1], (long long)origin[0], (long long)origin[1], common_shape(e, &in[0]));
+                           (long long)size[1], (long long)origin[0], (long long)origin[1], rule_sample(e, &in[0]));
         t.dim[2 + a] = size[a];
     }
-    return common_result(out, t.dtype, t.rank, t.dim, e);
+    return rule_result(out, t.dtype, t.rank, t.dim, e);
 }
 
 static void grad_slice(struct grad_call *g)
@@ -312,12 +311,12 @@ static void ref_slice(struct ref_call *c)
     const struct type *x = c->in[0].type, *y = c->out[0].type;
     const int64_t *channels = ref_ints(c, "channels"), *origin = ref_ints(c, "origin");
     int64_t h = y->rank > 2 ? y->dim[2] : 1, w = y->rank > 3 ? y->dim[3] : 1;
-    for (int64_t n = 0; n < common_samples(c, x); n++)
+    for (int64_t n = 0; n < ref_samples(c, x); n++)
         for (int64_t ch = 0; ch < y->dim[1]; ch++)
             for (int64_t i = 0; i < h; i++)
                 for (int64_t j = 0; j < w; j++)
-                    c->out[0].data[common_at(y, n, ch, i, j)] =
-                        c->in[0].data[common_at(x, n, ch + channels[0], i + origin[0], j + origin[1])];
+                    c->out[0].data[ref_at(y, n, ch, i, j)] =
+                        c->in[0].data[ref_at(x, n, ch + channels[0], i + origin[0], j + origin[1])];
 }
 
 /* ---- subsample */
@@ -326,21 +325,21 @@ static bool infer_subsample(const struct type *in, int nin, const struct attr *a
                             struct op_error *e)
 {
     (void)nin;
-    if (!common_value(&in[0], "x", 4, 4, e)) return false;
+    if (!rule_value(&in[0], RULE_IMAGE, "the input", e)) return false;
     int64_t dim[] = {in[0].dim[0], in[0].dim[1], div_up(in[0].dim[2], attr[0].v[0]),
                      div_up(in[0].dim[3], attr[0].v[1])};
-    return common_result(out, in[0].dtype, 4, dim, e);
+    return rule_result(out, in[0].dtype, 4, dim, e);
 }
 
 static bool infer_subsample_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
                                  struct op_error *e)
 {
     (void)nin;
-    if (!common_value(&in[0], "dy", 4, 4, e)) return false;
+    if (!rule_value(&in[0], RULE_IMAGE, "dy", e)) return false;
     int64_t dim[] = {in[0].dim[0], in[0].dim[1], attr[1].v[0], attr[1].v[1]};
     struct type y;
-    return common_result(out, in[0].dtype, 4, dim, e) && infer_subsample(out, 1, attr, &y, e) &&
-           common_same_shape(&in[0], &y, e);
+    return rule_result(out, in[0].dtype, 4, dim, e) && infer_subsample(out, 1, attr, &y, e) &&
+           rule_match(&in[0], &y, e);
 }
 
 static void grad_subsample(struct grad_call *g)
@@ -355,25 +354,25 @@ static void ref_subsample(struct ref_call *c)
 {
     const struct type *x = c->in[0].type, *y = c->out[0].type;
     const int64_t *stride = ref_ints(c, "stride");
-    for (int64_t n = 0; n < common_samples(c, x); n++)
+    for (int64_t n = 0; n < ref_samples(c, x); n++)
         for (int64_t ch = 0; ch < y->dim[1]; ch++)
             for (int64_t h = 0; h < y->dim[2]; h++)
                 for (int64_t w = 0; w < y->dim[3]; w++)
-                    c->out[0].data[common_at(y, n, ch, h, w)] =
-                        c->in[0].data[common_at(x, n, ch, h * stride[0], w * stride[1])];
+                    c->out[0].data[ref_at(y, n, ch, h, w)] =
+                        c->in[0].data[ref_at(x, n, ch, h * stride[0], w * stride[1])];
 }
 
 static void ref_subsample_grad(struct ref_call *c)
 {
     const struct type *y = c->in[0].type, *x = c->out[0].type;
     const int64_t *stride = ref_ints(c, "stride");
-    for (int64_t n = 0; n < common_samples(c, x); n++)
+    for (int64_t n = 0; n < ref_samples(c, x); n++)
         for (int64_t ch = 0; ch < x->dim[1]; ch++)
             for (int64_t h = 0; h < x->dim[2]; h++)
                 for (int64_t w = 0; w < x->dim[3]; w++) {
                     bool kept = h % stride[0] == 0 && w % stride[1] == 0;
-                    c->out[0].data[common_at(x, n, ch, h, w)] =
-                        kept ? c->in[0].data[common_at(y, n, ch, h / stride[0], w / stride[1])] : 0;
+                    c->out[0].data[ref_at(x, n, ch, h, w)] =
+                        kept ? c->in[0].data[ref_at(y, n, ch, h / stride[0], w / stride[1])] : 0;
                 }
 }
 

@@ -1,6 +1,6 @@
 /* softmax.c: softmax over the channels of features [N, C] or of each pixel of an image. */
 #include <math.h>
-#include "op/common.h"
+#include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 static const struct op_operand operands_dy_y[] = {{"dy", OPERAND_VALUE, false}, {"y", OPERAND_VALUE, false}};
@@ -9,14 +9,14 @@ static bool infer_softmax(const struct type *in, int nin, const struct attr *att
 {
     (void)nin;
     (void)attr;
-    return common_value(&in[0], "x", 2, 4, e) && common_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+    return rule_value(&in[0], RULE_VALUE, "the input", e) && rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
 static bool infer_softmax_grad(const struct type *in, int nin, const struct attr *attr, struct type *out,
                                struct op_error *e)
 {
-    return infer_softmax(in, nin, attr, out, e) && common_value(&in[1], "y", 2, 4, e) &&
-           common_same_shape(&in[0], &in[1], e);
+    return infer_softmax(in, nin, attr, out, e) && rule_value(&in[1], RULE_VALUE, "y", e) &&
+           rule_match(&in[0], &in[1], e);
 }
 
 static void grad_softmax(struct grad_call *g)
@@ -29,8 +29,8 @@ static void grad_softmax(struct grad_call *g)
 static void ref_softmax(struct ref_call *c)
 {
     const struct type *t = c->in[0].type;
-    int64_t pixels = common_pixels(t), channels = t->dim[1];
-    for (int64_t n = 0; n < common_samples(c, t); n++)
+    int64_t pixels = ref_pixels(t), channels = t->dim[1];
+    for (int64_t n = 0; n < ref_samples(c, t); n++)
         for (int64_t i = 0; i < pixels; i++) {
             const double *x = c->in[0].data + n * channels * pixels + i;
             double *y = c->out[0].data + n * channels * pixels + i, most = x[0], sum = 0;
@@ -44,8 +44,8 @@ static void ref_softmax(struct ref_call *c)
 static void ref_softmax_grad(struct ref_call *c)
 {
     const struct type *t = c->in[0].type;
-    int64_t pixels = common_pixels(t), channels = t->dim[1];
-    for (int64_t n = 0; n < common_samples(c, t); n++)
+    int64_t pixels = ref_pixels(t), channels = t->dim[1];
+    for (int64_t n = 0; n < ref_samples(c, t); n++)
         for (int64_t i = 0; i < pixels; i++) {
             int64_t at = n * channels * pixels + i;
             const double *dy = c->in[0].data + at, *y = c->in[1].data + at;

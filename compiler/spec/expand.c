@@ -193,9 +193,8 @@ static void print_modules(struct printer *p)
 
 static void print_shape(struct buf *out, const struct spec_tensor *t)
 {
-    buf_puts(out, "shape: [");
-    for (int i = 0; i < t->rank; i++) buf_printf(out, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-    buf_putc(out, ']');
+    buf_puts(out, "shape: ");
+    buf_shape(out, t->rank, t->dim);
 }
 
 static void print_head(struct printer *p)

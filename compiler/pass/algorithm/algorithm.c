@@ -226,7 +226,8 @@ double algorithm_model_cost(const struct graph *g, const struct node *n, int alg
 
 static void print_type(struct buf *b, const struct type *t)
 {
-    for (int i = 0; i < t->rank; i++) buf_printf(b, "%s%lld", i ? "x" : " ", (long long)t->dim[i]);
+    if (t->rank > 0) buf_putc(b, ' ');
+    buf_dims(b, t->rank, t->dim, "x");
 }
 
 static void print_attributes(struct buf *b, const struct node *n)
