@@ -13,8 +13,6 @@
 #include "kernel/winograd.h"
 #include "kernel/winograd_wgrad.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
 enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
 
 #define ATTR_STRIDE(who)                                                                                          \
@@ -410,14 +408,14 @@ static void conv_grad(struct grad_call *g)
 static void transpose_grad(struct grad_call *g)
 {
     struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_CHANNELS + 1], c[COUNT(conv_attrs)];
+    struct attr a[G_CHANNELS + 1], c[COUNT_OF(conv_attrs)];
     bias_grad(g);
     if (g->need[1]) {
         grad_attrs(g->node->attr, &w->type.dim[2], a);
         g->dx[1] = built(g, "conv2d_wgrad", g->dy[0], x, a);
     }
     if (g->need[0]) {
-        for (int i = 0; i < COUNT(conv_attrs); i++)
+        for (int i = 0; i < COUNT_OF(conv_attrs); i++)
             c[i] = i < A_STRIDE || i > A_GROUPS ? conv_attrs[i].def : g->node->attr[i];
         g->dx[0] = built(g, "conv2d", g->dy[0], w, c);
     }
@@ -428,7 +426,7 @@ static void transpose_grad(struct grad_call *g)
 static int64_t pixels_times_weight(const struct type *image, const struct type *w)
 {
     const int64_t f[] = {image->dim[0], image->dim[2], image->dim[3], w->dim[0], w->dim[1], w->dim[2], w->dim[3]};
-    return rule_product(COUNT(f), f);
+    return rule_product(COUNT_OF(f), f);
 }
 
 static int64_t conv_macs(const struct node *n) { return pixels_times_weight(&n->out[0]->type, &n->in[1]->type); }
@@ -745,10 +743,10 @@ const struct op_def op_conv_rows[] = {
      .class_ = OP_LAYER,
      .family = &family_conv,
      .operands = conv_operands,
-     .noperands = COUNT(conv_operands),
+     .noperands = COUNT_OF(conv_operands),
      .nouts = 1,
      .attrs = conv_attrs,
-     .nattr = COUNT(conv_attrs),
+     .nattr = COUNT_OF(conv_attrs),
      .params = conv_params,
      .infer = conv_infer,
      .grad = conv_grad,
@@ -757,24 +755,24 @@ const struct op_def op_conv_rows[] = {
      .workspace = winograd_workspace,
      .ref = ref_conv,
      .tests = conv_tests,
-     .ntests = COUNT(conv_tests),
+     .ntests = COUNT_OF(conv_tests),
      .bf16 = true},
     {.name = "conv_transpose2d",
      .help = "transposed 2-d convolution: learned upsampling",
      .class_ = OP_LAYER,
      .family = &family_conv,
      .operands = transpose_operands,
-     .noperands = COUNT(transpose_operands),
+     .noperands = COUNT_OF(transpose_operands),
      .nouts = 1,
      .attrs = transpose_attrs,
-     .nattr = COUNT(transpose_attrs),
+     .nattr = COUNT_OF(transpose_attrs),
      .params = transpose_params,
      .infer = transpose_infer,
      .grad = transpose_grad,
      .macs = input_macs,
      .ref = ref_transpose,
      .tests = transpose_tests,
-     .ntests = COUNT(transpose_tests),
+     .ntests = COUNT_OF(transpose_tests),
      .bf16 = true},
     {.name = "conv2d_dgrad",
      .help = "gradient of conv2d by its input",
@@ -782,17 +780,17 @@ const struct op_def op_conv_rows[] = {
      .class_ = OP_INTERNAL,
      .family = &family_conv,
      .operands = dgrad_operands,
-     .noperands = COUNT(dgrad_operands),
+     .noperands = COUNT_OF(dgrad_operands),
      .nouts = 1,
      .attrs = dgrad_attrs,
-     .nattr = COUNT(dgrad_attrs),
+     .nattr = COUNT_OF(dgrad_attrs),
      .infer = dgrad_infer,
      .macs = dgrad_macs,
      .prologues = 1,
      .workspace = winograd_workspace,
      .ref = ref_dgrad,
      .tests = dgrad_tests,
-     .ntests = COUNT(dgrad_tests),
+     .ntests = COUNT_OF(dgrad_tests),
      .bf16 = true},
     {.name = "conv2d_wgrad",
      .help = "gradient of conv2d by its weight",
@@ -800,17 +798,17 @@ const struct op_def op_conv_rows[] = {
      .class_ = OP_INTERNAL,
      .family = &family_wgrad,
      .operands = wgrad_operands,
-     .noperands = COUNT(wgrad_operands),
+     .noperands = COUNT_OF(wgrad_operands),
      .nouts = 1,
      .attrs = wgrad_attrs,
-     .nattr = COUNT(wgrad_attrs),
+     .nattr = COUNT_OF(wgrad_attrs),
      .infer = wgrad_infer,
      .macs = wgrad_macs,
      .prologues = 2,
      .workspace = conv_wgrad_workspace,
      .ref = ref_wgrad,
      .tests = wgrad_tests,
-     .ntests = COUNT(wgrad_tests),
+     .ntests = COUNT_OF(wgrad_tests),
      .bf16 = true},
 };
-const int op_conv_nrows = COUNT(op_conv_rows);
+const int op_conv_nrows = COUNT_OF(op_conv_rows);

@@ -3,8 +3,6 @@
 #include "op/rule.h"
 #include "kernel/slots.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
 enum { MAX_FEATURES = 1 << 28 };
 enum { A_OUT, A_BIAS };
 
@@ -99,13 +97,13 @@ static void dense_grad(struct grad_call *g)
 static int64_t dense_macs(const struct node *n)
 {
     const int64_t f[] = {n->in[0]->type.dim[0], n->in[1]->type.dim[0], n->in[1]->type.dim[1]};
-    return rule_product(COUNT(f), f);
+    return rule_product(COUNT_OF(f), f);
 }
 
 static int64_t wgrad_macs(const struct node *n)
 {
     const int64_t f[] = {n->in[0]->type.dim[0], n->in[0]->type.dim[1], n->in[1]->type.dim[1]};
-    return rule_product(COUNT(f), f);
+    return rule_product(COUNT_OF(f), f);
 }
 
 static size_t dense_wgrad_workspace(const struct node *n, int lanes)
@@ -181,43 +179,43 @@ const struct op_def op_dense_rows[] = {
      .class_ = OP_LAYER,
      .family = &family_conv,
      .operands = dense_operands,
-     .noperands = COUNT(dense_operands),
+     .noperands = COUNT_OF(dense_operands),
      .nouts = 1,
      .attrs = dense_attrs,
-     .nattr = COUNT(dense_attrs),
+     .nattr = COUNT_OF(dense_attrs),
      .params = dense_params,
      .infer = dense_infer,
      .grad = dense_grad,
      .macs = dense_macs,
      .ref = ref_dense,
      .tests = dense_tests,
-     .ntests = COUNT(dense_tests)},
+     .ntests = COUNT_OF(dense_tests)},
     {.name = "dense_dgrad",
      .help = "gradient of dense by its input",
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      .family = &family_conv,
      .operands = dgrad_operands,
-     .noperands = COUNT(dgrad_operands),
+     .noperands = COUNT_OF(dgrad_operands),
      .nouts = 1,
      .infer = dgrad_infer,
      .macs = dense_macs,
      .ref = ref_dgrad,
      .tests = dgrad_tests,
-     .ntests = COUNT(dgrad_tests)},
+     .ntests = COUNT_OF(dgrad_tests)},
     {.name = "dense_wgrad",
      .help = "gradient of dense by its weight",
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      .family = &family_wgrad,
      .operands = wgrad_operands,
-     .noperands = COUNT(wgrad_operands),
+     .noperands = COUNT_OF(wgrad_operands),
      .nouts = 1,
      .infer = wgrad_infer,
      .macs = wgrad_macs,
      .workspace = dense_wgrad_workspace,
      .ref = ref_wgrad,
      .tests = wgrad_tests,
-     .ntests = COUNT(wgrad_tests)},
+     .ntests = COUNT_OF(wgrad_tests)},
 };
-const int op_dense_nrows = COUNT(op_dense_rows);
+const int op_dense_nrows = COUNT_OF(op_dense_rows);

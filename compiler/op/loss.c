@@ -7,8 +7,6 @@
 #include "op/rule.h"
 #include "kernel/slots.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
 #define ATTR_WEIGHT                                                                                     \
     {                                                                                                   \
         .name = "weight", .def = {.type = ATTR_FLOAT, .f = 1}, .has_range = true, .min = 0, .max = 1e9, \
@@ -270,9 +268,9 @@ static const struct op_operand pair_operands[] = {{"x", OPERAND_VALUE, false}, {
 extern const struct op_def op_loss_rows[];
 extern const int op_loss_nrows;
 
-#define ROW(o, a, t)                                                                                         \
-    .family = &family_loss, .operands = o, .noperands = COUNT(o), .nouts = 1, .attrs = a, .nattr = COUNT(a), \
-    .workspace = workspace, .tests = t, .ntests = COUNT(t)
+#define ROW(o, a, t)                                                                                               \
+    .family = &family_loss, .operands = o, .noperands = COUNT_OF(o), .nouts = 1, .attrs = a, .nattr = COUNT_OF(a), \
+    .workspace = workspace, .tests = t, .ntests = COUNT_OF(t)
 
 const struct op_def op_loss_rows[] = {
     {.name = "softmax_cross_entropy",
@@ -321,4 +319,4 @@ const struct op_def op_loss_rows[] = {
      .ref = ref_squared_grad,
      .inplace = true},
 };
-const int op_loss_nrows = COUNT(op_loss_rows);
+const int op_loss_nrows = COUNT_OF(op_loss_rows);

@@ -8,8 +8,6 @@
 #include "op/rule.h"
 #include "kernel/slots.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
 #define ATTR_EPS(who)                                                                                             \
     {                                                                                                             \
         .name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-5}, .ir_only = (who), .has_range = true, .min = 1e-12, \
@@ -187,7 +185,7 @@ static void apply_grad(struct grad_call *g)
     if (g->need[4]) g->dx[4] = sums->out[1];
     if (!g->need[0]) return;
     struct value *dx_in[] = {dy, x, in[1], in[2], in[3], sums->out[0], sums->out[1]};
-    g->dx[0] = op_build_attrs(g->graph, NULL, "bn_dx", dx_in, COUNT(dx_in), (struct attr[]){eps, count})->out[0];
+    g->dx[0] = op_build_attrs(g->graph, NULL, "bn_dx", dx_in, COUNT_OF(dx_in), (struct attr[]){eps, count})->out[0];
 }
 
 static size_t sums_workspace(const struct node *n, int lanes)
@@ -358,9 +356,9 @@ static const struct op_test fold_tests[] = {
 extern const struct op_def op_norm_rows[];
 extern const int op_norm_nrows;
 
-#define OPERANDS(o) .operands = o, .noperands = COUNT(o)
-#define ATTRS(a) .attrs = a, .nattr = COUNT(a)
-#define TESTS(t) .tests = t, .ntests = COUNT(t)
+#define OPERANDS(o) .operands = o, .noperands = COUNT_OF(o)
+#define ATTRS(a) .attrs = a, .nattr = COUNT_OF(a)
+#define TESTS(t) .tests = t, .ntests = COUNT_OF(t)
 
 const struct op_def op_norm_rows[] = {
     {.name = "batch_norm",
@@ -479,4 +477,4 @@ const struct op_def op_norm_rows[] = {
      TESTS(fold_tests),
      .bf16 = true},
 };
-const int op_norm_nrows = COUNT(op_norm_rows);
+const int op_norm_nrows = COUNT_OF(op_norm_rows);

@@ -5,8 +5,6 @@
 #include "ir/op.h"
 #include "op/rule.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
 #define ATTR_DECAY                                                                                                   \
     {                                                                                                                \
         .name = "weight_decay", .def = {.type = ATTR_FLOAT}, .ir_only = true, .has_range = true, .min = 0, .max = 1, \
@@ -148,11 +146,11 @@ const struct op_def op_update_rows[] = {
      .noperands = 2,
      .nouts = 1,
      .attrs = sgd_attrs,
-     .nattr = COUNT(sgd_attrs),
+     .nattr = COUNT_OF(sgd_attrs),
      .infer = update_infer,
      .ref = ref_sgd,
      .tests = sgd_tests,
-     .ntests = COUNT(sgd_tests),
+     .ntests = COUNT_OF(sgd_tests),
      .expr = "p - lr * " D,
      .keeps_zero = true,
      .inplace = true},
@@ -166,11 +164,11 @@ const struct op_def op_update_rows[] = {
      .noperands = 3,
      .nouts = 2,
      .attrs = momentum_attrs,
-     .nattr = COUNT(momentum_attrs),
+     .nattr = COUNT_OF(momentum_attrs),
      .infer = update_infer,
      .ref = ref_momentum,
      .tests = momentum_tests,
-     .ntests = COUNT(momentum_tests),
+     .ntests = COUNT_OF(momentum_tests),
      .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M,
      .keeps_zero = true,
      .inplace = true},
@@ -184,14 +182,14 @@ const struct op_def op_update_rows[] = {
      .noperands = 4,
      .nouts = 3,
      .attrs = adam_attrs,
-     .nattr = COUNT(adam_attrs),
+     .nattr = COUNT_OF(adam_attrs),
      .infer = update_infer,
      .ref = ref_adam,
      .tests = adam_tests,
-     .ntests = COUNT(adam_tests),
+     .ntests = COUNT_OF(adam_tests),
      .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION(
          "beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
      .keeps_zero = true,
      .inplace = true},
 };
-const int op_update_nrows = COUNT(op_update_rows);
+const int op_update_nrows = COUNT_OF(op_update_rows);
