@@ -92,11 +92,19 @@ static double quantile(const double *sorted, int count, double q)
 
 /* ---- running */
 
+static bool open_instance(struct job *j, unsigned flags)
+{
+    struct open_options o = {.weights = opt_weights, .perturb = true, .flags = flags};
+    return driver_open(j->c->driver, &j->built, &o, &j->session);
+}
+
 static bool execute(struct job *j, const struct rnc_observer *o)
 {
-    struct rnc_run run = {.n = j->built.model->batch, .step = ++j->step, .seed = (uint64_t)j->c->seed, .lr = 1e-6};
+    struct rnc_run run = {
+        .n = j->built.model->batch, .step = ++j->step, .seed = j->c->driver->options.seed, .lr = 1e-6};
     struct rnc_status s = {0};
-    return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, o, &s) || session_fail(j->c, &s);
+    return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, o, &s) ||
+           driver_fail(j->c->driver, &s);
 }
 
 /* A sample counts only if the threads waited little. */
@@ -236,7 +244,7 @@ static bool check_whole(struct job *j)
 {
     const struct graph *g = j->built.raw;
     struct reference_options o = {.n = 1, .in = (const void *const *)j->in, .out = j->out};
-    struct eval *e = reference_eval(j->c, g, &j->session, &o);
+    struct eval *e = reference_eval(j->c->driver, g, &j->session, &o);
     bool ok = execute(j, NULL);
     eval_run(e, true);
     for (int i = 0; i < g->noutputs && ok; i++) {
@@ -247,7 +255,7 @@ static bool check_whole(struct job *j)
         double *got = ARENA_ARRAY(j->c->arena, double, count + 1);
         for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)j->out[t->offset])[k];
         double error = reference_error(got, eval_data(e, v), count, 0);
-        double bf16 = reference_bf16_limit(j->c, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
+        double bf16 = reference_bf16_limit(j->c->driver, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
         double limit = bf16 > 0 ? bf16 : OUTPUT_TOLERANCE;
         if (!(error <= limit)) ok = refuse(j, t->name, error, limit);
     }
@@ -260,7 +268,7 @@ static bool check_kernels(struct job *j, int64_t n)
 {
     struct reference_options o = {.distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out};
     struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
-    if (!reference_nodes(j->c, &j->built, &j->session, &o, rows)) return false;
+    if (!reference_nodes(j->c->driver, &j->built, &j->session, &o, rows)) return false;
     for (uint32_t i = 0; i < j->built.model->nnodes; i++) {
         const struct rnc_node *node = &j->built.model->nodes[i];
         double limit = reference_limit(&rows[i], NODE_TOLERANCE);
@@ -276,7 +284,7 @@ static bool reopen(struct job *j)
 {
     if (j->built.model->nprepares == 0) return true;
     session_close(&j->session);
-    return session_open_perturbed(j->c, j->built.model, opt_weights, RNC_EXEC_KEEP, &j->session);
+    return open_instance(j, RNC_EXEC_KEEP);
 }
 
 static bool check_result(struct job *j)
@@ -411,9 +419,10 @@ static bool one_of(struct cli *c, const char *option, const char *given, const c
 static bool open_all(struct job *j, const char *spec, struct gen_peak **peak)
 {
     struct model_options o = {.mode = j->train ? MODEL_TRAIN : MODEL_INFER};
-    if (!cli_build(j->c, spec, &o, &j->built)) return false;
+    const struct spec *s = cli_load(j->c, spec);
+    if (!s || !cli_compile(j->c, s, &o, &j->built)) return false;
     *peak = gen_peak_new(&j->built.target, j->c->diags);
-    return *peak && session_open_perturbed(j->c, j->built.model, opt_weights, 0, &j->session);
+    return *peak && open_instance(j, 0);
 }
 
 static bool bench(struct job *j, const char *spec)
@@ -425,8 +434,8 @@ static bool bench(struct job *j, const char *spec)
         gen_peak_free(peak);
         return false;
     }
-    j->in = session_random_inputs(j->c, &j->built);
-    j->out = session_outputs(j->c, j->built.model);
+    j->in = driver_random_inputs(j->c->driver, &j->built);
+    j->out = driver_outputs(j->c->driver, &j->built);
     if (j->c->color) fputs("measuring …", stderr);
     bool ok = measure(j, peak) && ((!opt_per_layer && !opt_baseline && !j->c->json) || measure_layers(j));
     if (j->c->color) fputs("\r\033[K", stderr);
@@ -454,7 +463,7 @@ static int run(struct cli *c, int argc, char **argv)
         else print_report(&j);
     }
     session_close(&j.session);
-    cli_built_free(&j.built);
+    driver_release(&j.built);
     return cli_finish(c);
 }
 

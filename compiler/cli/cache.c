@@ -49,8 +49,9 @@ static bool switched_off(struct cli *c, bool *out)
     return false;
 }
 
-bool cli_cache(struct cli *c, struct gen_options *o)
+bool cli_cache(struct cli *c)
 {
+    struct driver_options *o = &c->driver->options;
     bool off;
     if (!switched_off(c, &off) || !size_cap(c, &o->cache_bytes)) return false;
     o->cache_dir = off ? NULL : folder(c->arena);

@@ -1,6 +1,5 @@
 /* check.c: rnc check SPEC…: every error of every spec in one run. */
 #include <stdio.h>
-#include "elaborate/elaborate.h"
 #include "cli/cli.h"
 #include "ir/op.h"
 #include "spec/ast.h"
@@ -16,10 +15,11 @@ static int64_t parameters_of(const struct graph *g)
 static void check_one(struct cli *c, const char *path)
 {
     int before = diags_errors(c->diags);
-    struct spec *s = spec_load_partial(c->arena, c->diags, path, &c->spec);
+    struct spec *s = driver_load_partial(c->driver, path, &c->spec);
     if (!s) return;
-    struct build_options o = {.batch = c->batch > 0 ? c->batch : 1, .losses = s->ast->nlosses > 0};
-    struct graph *g = build_graph(c->arena, c->diags, s, &o);
+    const int64_t batch = c->driver->options.batch;
+    struct model_options o = {.mode = s->ast->nlosses > 0 ? MODEL_TRAIN : MODEL_INFER, .batch = batch ? batch : 1};
+    struct graph *g = driver_elaborate(c->driver, s, &o);
     if (!g || diags_errors(c->diags) != before) return;
     printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers,
            (long long)parameters_of(g));

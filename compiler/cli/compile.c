@@ -13,7 +13,6 @@
 #include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
-#include "runtime/rt/clock.h"
 
 extern char **environ;
 
@@ -276,18 +275,10 @@ static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, wha
 
 static bool generate(struct cli *c, struct built *b, struct buf *text)
 {
-    struct gen_options go = {.target = b->target,
-                             .threads = c->threads > 0 ? (int)c->threads : (int)sysconf(_SC_NPROCESSORS_ONLN)};
-    go.single_object = opt_output != NULL;
-    if (emitting("llvm")) go.llvm = text;
-    if (emitting("asm")) go.assembly = text;
-    if (!cli_cache(c, &go)) return false;
-    double start = rnc_clock_ms();
-    b->program = gen_compile(b->graph, &go, c->diags);
-    if (!b->program) return false;
-    if (for_this_process() && !program_load(b->program, c->diags)) return false;
-    b->compile_ms = rnc_clock_ms() - start;
-    return true;
+    struct generate_options o = {.object = opt_output != NULL, .unlinked = !for_this_process()};
+    if (emitting("llvm")) o.llvm = text;
+    if (emitting("asm")) o.assembly = text;
+    return driver_generate(c->driver, b, &o);
 }
 
 static bool compile(struct cli *c, const char *spec, struct built *b)
@@ -296,7 +287,8 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
     buf_init(&passes, c->arena);
     buf_init(&text, c->arena);
     struct model_options o = {.mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes};
-    if (!cli_graph(c, spec, &o, b)) return false;
+    const struct spec *s = cli_load(c, spec);
+    if (!s || !driver_graph(c->driver, s, &o, b)) return false;
     if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
     if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
         if (!generate(c, b, &text)) return false;
@@ -322,7 +314,7 @@ static int run(struct cli *c, int argc, char **argv)
     c->triple = opt_target;
     struct built b = {0};
     compile(c, argv[0], &b);
-    cli_built_free(&b);
+    driver_release(&b);
     return cli_finish(c);
 }
 

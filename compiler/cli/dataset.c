@@ -4,8 +4,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include "elaborate/elaborate.h"
-#include "driver/session.h"
 #include "runtime/recipe/augment.h"
 #include "spec/train.h"
 
@@ -67,11 +65,11 @@ static void find_ports(struct cli *c, const struct spec *s, const struct graph *
 bool dataset_model(struct cli *c, const char *path, struct dataset_model *m)
 {
     *m = (struct dataset_model){0};
-    struct spec *s = spec_load(c->arena, c->diags, path, &c->spec);
+    const struct spec *s = cli_load(c, path);
     if (!s) return false;
     m->spec = s;
-    struct build_options o = {.batch = 1, .losses = s->nlosses > 0};
-    struct graph *g = build_graph(c->arena, c->diags, s, &o);
+    const struct model_options o = {.mode = MODEL_INFER, .batch = 1, .losses = s->nlosses > 0};
+    const struct graph *g = driver_elaborate(c->driver, s, &o);
     if (!g) return false;
     find_ports(c, s, g, m);
     for (int i = 0; i < s->nmetrics; i++) m->metrics |= rnc_task_metric(m->problem.task, s->metrics[i]->name);
@@ -276,7 +274,7 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
     *from = data ? "measured on the data" : "none: pixels / 255";
     if (!data) return true;
     const struct rnc_dataset *p = data->train.count ? &data->train : &data->val;
-    return rnc_data_measure(p, l->channels, l->mean, l->std, &s) || session_fail(c, &s);
+    return rnc_data_measure(p, l->channels, l->mean, l->std, &s) || driver_fail(c->driver, &s);
 }
 
 /* ---- metadata */

@@ -6,7 +6,6 @@
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
-#include "driver/session.h"
 #include "runtime/rt/clock.h"
 #include "runtime/task/task.h"
 
@@ -51,7 +50,7 @@ static bool evaluate(struct evaluation *e)
          rnc_evaluate(e->session.instance, l, &e->tally, NULL, isatty(STDERR_FILENO) ? on_progress : NULL, &drawn, &s);
     e->seconds = rnc_clock_seconds() - began;
     rnc_loader_free(l);
-    return ok || session_fail(e->c, &s);
+    return ok || driver_fail(e->c->driver, &s);
 }
 
 static void print_json(const struct evaluation *e)
@@ -97,21 +96,22 @@ static bool eval(struct evaluation *e, const char *spec)
     }
     if (!dataset_model(e->c, spec, &e->model)) return false;
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
-    if (!f) return session_fail(e->c, &s);
+    if (!f) return driver_fail(e->c->driver, &s);
     e->loader = dataset_loader(&e->model, false);
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
               dataset_normalise(e->c, &e->model, opt_normalize, f, &e->data, &e->loader, &e->normalised);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER,
-                              .batch = e->c->batch ? e->c->batch : DEFAULT_BATCH,
+                              .batch = e->c->driver->options.batch ? e->c->driver->options.batch : DEFAULT_BATCH,
                               .losses = e->model.problem.task->losses};
-    ok = ok && cli_build(e->c, spec, &o, &e->built) &&
-         session_open(e->c, e->built.model, opt_weights, 0, &e->session) && evaluate(e);
+    ok = ok && cli_compile(e->c, e->model.spec, &o, &e->built) &&
+         driver_open(e->c->driver, &e->built, &(struct open_options){.weights = opt_weights}, &e->session) &&
+         evaluate(e);
     if (ok && e->c->json) print_json(e);
     else if (ok) print_text(e);
     rnc_tally_free(&e->tally);
     session_close(&e->session);
-    cli_built_free(&e->built);
+    driver_release(&e->built);
     rnc_data_close(&e->data);
     return ok;
 }

@@ -2,15 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "elaborate/elaborate.h"
 #include "cli/cli.h"
 
 /* The shapes are checked, too: what is printed is a sound spec. */
 static bool expand(struct cli *c, const char *path, struct buf *out)
 {
-    struct spec *s = spec_load(c->arena, c->diags, path, &c->spec);
-    struct build_options o = {.batch = 1};
-    return s && build_graph(c->arena, c->diags, s, &o) && spec_expand(s, c->diags, out);
+    struct spec *s = driver_load(c->driver, path, &c->spec);
+    struct model_options o = {.mode = MODEL_INFER, .batch = 1};
+    return s && driver_elaborate(c->driver, s, &o) && spec_expand(s, c->diags, out);
 }
 
 static int run_expand(struct cli *c, int argc, char **argv)

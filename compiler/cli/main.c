@@ -145,14 +145,15 @@ static int flush_output(int status)
 
 int main(int argc, char **argv)
 {
-    struct arena *a = arena_new();
+    struct driver *d = driver_new();
     const char *no_color = getenv("NO_COLOR");
     struct cli c = {
-        .arena = a,
-        .diags = diags_new(a),
+        .driver = d,
+        .arena = d->arena,
+        .diags = d->diags,
         .color = isatty(STDERR_FILENO) && !(no_color && *no_color),
     };
     int status = flush_output(dispatch(&c, argc, argv));
-    arena_free(a);
+    driver_free(d);
     return status;
 }

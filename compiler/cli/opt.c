@@ -87,7 +87,7 @@ static bool transform(struct cli *c, const char *path)
     if (!cli_target(c, &pc.target)) return false;
     if (!set_update(c, &pc.train)) return false;
     c->memory_budget = opt_memory;
-    c->dtype = opt_dtype;
+    c->driver->options.dtype = opt_dtype;
     if (!cli_dtype_option(c)) return false;
     pc.dtype = strcmp(opt_dtype, "bf16") == 0 ? DT_BF16 : DT_F32;
     if (!cli_memory(c, &pc.memory_budget)) return false;

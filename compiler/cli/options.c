@@ -37,7 +37,7 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
                                    .kind = OPT_INT,
                                    .arg = "N",
                                    .help = "samples in a batch",
-                                   .dest = &c->batch,
+                                   .dest = &c->driver->options.batch,
                                    .min = 1,
                                    .max = 1 << 20};
         out[n++] = (struct option){
@@ -46,21 +46,21 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
             .arg = "TYPE",
             .help =
                 "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)",
-            .dest = &c->dtype};
+            .dest = &c->driver->options.dtype};
     }
     if (which & CLI_RUN) {
         out[n++] = (struct option){.name = "threads",
                                    .kind = OPT_INT,
                                    .arg = "N",
                                    .help = "threads (one for each CPU)",
-                                   .dest = &c->threads,
+                                   .dest = &c->driver->options.threads,
                                    .min = 1,
                                    .max = 1024};
         out[n++] = (struct option){.name = "seed",
                                    .kind = OPT_INT,
                                    .arg = "N",
                                    .help = "seed of everything random (0)",
-                                   .dest = &c->seed,
+                                   .dest = &c->driver->options.seed,
                                    .min = 0,
                                    .max = INT64_MAX};
         out[n++] = (struct option){.name = "cpu",
@@ -282,6 +282,7 @@ int options_parse(struct cli *c, const struct command *cmd, int argc, char **arg
     make_table(&t, cmd, shared, shared_options(c, &s, cmd->shared, shared));
     *help = false;
     c->tune = -1;
+    c->command = cmd;
     int n = 0;
     bool ok = true, only_args = false;
     for (int i = 0; i < argc;) {
@@ -324,7 +325,7 @@ static void help_row(struct arena *a, const struct option *o)
 
 void options_help(struct arena *a, const struct command *cmd)
 {
-    struct cli none = {0};
+    struct cli none = {.driver = &(struct driver){0}};
     struct shared s;
     struct option shared[SHARED_MAX];
     printf("rnc %s: %s\n\nusage: rnc %s %s\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "");

@@ -41,7 +41,8 @@ static int run(struct cli *c, int argc, char **argv)
     if (!memory_for_training(c, opt_train, "--train")) return cli_finish(c);
     struct model_options o = {.mode = opt_train ? MODEL_TRAIN : MODEL_INFER};
     struct built b;
-    if (!cli_graph(c, argv[0], &o, &b)) return cli_finish(c);
+    const struct spec *s = cli_load(c, argv[0]);
+    if (!s || !driver_graph(c->driver, s, &o, &b)) return cli_finish(c);
     bool to_stdout = opt_output && opt_output[0] == '-' && !opt_output[1];
     if (opt_output) {
         struct buf svg;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
-#include "driver/session.h"
 #include "runtime/io/image.h"
 #include "runtime/task/task.h"
 
@@ -58,7 +57,7 @@ static bool predict_one(struct prediction *p, const char *path)
     bool ok = rnc_loader_image(&p->loader, path, p->pixels, &s) &&
               rnc_execute(p->session.instance, &(struct rnc_run){.n = 1}, (const void *const[]){p->pixels},
                           p->outputs.buffer, NULL, &s);
-    if (!ok) return session_fail(p->c, &s);
+    if (!ok) return driver_fail(p->c->driver, &s);
     int64_t room = p->model.labels && p->model.classes < opt_top ? p->model.classes : opt_top;
     struct rnc_finding *f = ARENA_ARRAY(p->c->arena, struct rnc_finding, room);
     show(p, path, f, p->model.problem.task->predict(&p->tally, p->outputs.buffer, f, room));
@@ -86,19 +85,19 @@ static bool prepare(struct prediction *p, const char *spec)
     }
     if (!dataset_model(p->c, spec, &p->model) || !check_input(p)) return false;
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
-    if (!f) return session_fail(p->c, &s);
+    if (!f) return driver_fail(p->c->driver, &s);
     p->loader = dataset_loader(&p->model, false);
     p->classes = dataset_classes(p->c, &p->model, f, NULL);
     bool ok = dataset_normalise(p->c, &p->model, opt_normalize, f, NULL, &p->loader, &from);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER, .batch = 1};
-    if (!ok || !cli_build(p->c, spec, &o, &p->built) ||
-        !session_open(p->c, p->built.model, opt_weights, 0, &p->session))
+    if (!ok || !cli_compile(p->c, p->model.spec, &o, &p->built) ||
+        !driver_open(p->c->driver, &p->built, &(struct open_options){.weights = opt_weights}, &p->session))
         return false;
     ok = rnc_tally_begin(&p->tally, &p->model.problem, p->built.model, &s) &&
          rnc_outputs_new(p->built.model, &p->outputs, &s);
     p->pixels = ARENA_ARRAY(p->c->arena, float, rnc_port_elements(p->model.image));
-    return ok || session_fail(p->c, &s);
+    return ok || driver_fail(p->c->driver, &s);
 }
 
 static int run(struct cli *c, int argc, char **argv)
@@ -117,7 +116,7 @@ static int run(struct cli *c, int argc, char **argv)
     rnc_outputs_free(&p.outputs);
     rnc_tally_free(&p.tally);
     session_close(&p.session);
-    cli_built_free(&p.built);
+    driver_release(&p.built);
     return cli_finish(c);
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/options.h"
-#include "driver/session.h"
 #include "runtime/io/npy.h"
 #include "runtime/rt/pack.h"
 #include "runtime/io/safetensors.h"
@@ -37,7 +36,7 @@ struct job {
 
 static const struct span nowhere = {NULL, 0, 0, 0};
 
-static bool fail_status(struct job *j, const struct rnc_status *s) { return session_fail(j->c, s); }
+static bool fail_status(struct job *j, const struct rnc_status *s) { return driver_fail(j->c->driver, s); }
 
 /* ---- arrays in */
 
@@ -255,9 +254,8 @@ static bool write_grads(struct job *j)
 
 static bool execute(struct job *j)
 {
-    struct rnc_run run = {.n = j->n, .step = 1, .seed = (uint64_t)j->c->seed, .lr = 0};
-    struct rnc_status s = {0};
-    return rnc_execute(j->session.instance, &run, (const void *const *)j->in, j->out, NULL, &s) || fail_status(j, &s);
+    struct rnc_run run = {.n = j->n, .step = 1, .seed = j->c->driver->options.seed, .lr = 0};
+    return driver_run(j->c->driver, &j->session, &run, (const void *const *)j->in, j->out);
 }
 
 static void print_loss(const struct job *j)
@@ -284,12 +282,15 @@ static bool run_job(struct job *j, const char *spec)
                               .input_grads = opt_grads != NULL,
                               .dump = dumps,
                               .ndump = opt_dump.count};
-    if (!cli_build(j->c, spec, &o, &j->built)) return false;
+    const struct spec *s = cli_load(j->c, spec);
+    if (!s || !cli_compile(j->c, s, &o, &j->built)) return false;
     j->in = ARENA_ARRAY(j->c->arena, void *, j->built.model->ninputs + 1);
-    j->out = session_outputs(j->c, j->built.model);
+    j->out = driver_outputs(j->c->driver, &j->built);
     bool ok = bind(j, &j->inputs, RNC_ROLE_INPUT, "input", "input");
     if (opt_train) ok = bind(j, &j->targets, RNC_ROLE_TARGET, "target", "target") && ok;
-    if (!ok || !session_open(j->c, j->built.model, opt_weights, 0, &j->session) || !execute(j)) return false;
+    if (!ok || !driver_open(j->c->driver, &j->built, &(struct open_options){.weights = opt_weights}, &j->session) ||
+        !execute(j))
+        return false;
     if (!write_outputs(j) || (opt_grads && !write_grads(j))) return false;
     if (opt_train) print_loss(j);
     return true;
@@ -320,8 +321,9 @@ static bool take_batch(struct job *j)
         return false;
     }
     j->n = a->array.dim[0];
-    if (!j->c->batch || j->c->batch == j->n) return true;
-    diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld samples", (long long)j->c->batch, a->file.path,
+    const int64_t batch = j->c->driver->options.batch;
+    if (!batch || batch == j->n) return true;
+    diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld samples", (long long)batch, a->file.path,
                (long long)j->n);
     return false;
 }
@@ -335,7 +337,7 @@ static int run(struct cli *c, int argc, char **argv)
     ok = ok && read_files(&j, &opt_target, "target", &j.targets) && take_batch(&j);
     if (ok) run_job(&j, argv[0]);
     session_close(&j.session);
-    cli_built_free(&j.built);
+    driver_release(&j.built);
     free_files(&j.inputs);
     free_files(&j.targets);
     return cli_finish(c);

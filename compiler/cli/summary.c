@@ -72,14 +72,13 @@ static void table_layers(struct cli *c, const struct graph *g)
     format_table_print(t, stdout);
 }
 
-static struct memory plan_memory(struct cli *c, const char *spec, enum model_mode mode)
+static struct memory plan_memory(struct cli *c, const struct spec *spec, enum model_mode mode)
 {
     /* A spec without a loss has no training step; that is no error here. */
-    struct cli quiet = *c;
-    quiet.diags = diags_new(c->arena);
-    struct model_options o = {.mode = mode, .batch = c->batch};
+    struct driver quiet = driver_quiet(c->driver);
+    struct model_options o = {.mode = mode};
     struct built b;
-    if (!cli_graph(&quiet, spec, &o, &b)) return (struct memory){0};
+    if (!driver_graph(&quiet, spec, &o, &b)) return (struct memory){0};
     return (struct memory){true, b.graph->batch, b.graph->arena_bytes, b.graph->state_bytes,
                            b.graph->lower_bound_bytes};
 }
@@ -153,11 +152,12 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     struct model_options o = {.mode = MODEL_INFER};
     struct built b;
-    if (!cli_graph(c, argv[0], &o, &b)) return cli_finish(c);
+    const struct spec *spec = cli_load(c, argv[0]);
+    if (!spec || !driver_graph(c->driver, spec, &o, &b)) return cli_finish(c);
     struct totals t = count_totals(b.raw);
     struct memory infer = {true, b.graph->batch, b.graph->arena_bytes, b.graph->state_bytes,
                            b.graph->lower_bound_bytes};
-    struct memory train = plan_memory(c, argv[0], MODEL_TRAIN);
+    struct memory train = plan_memory(c, spec, MODEL_TRAIN);
     if (c->json) {
         print_json(c, b.raw, &t, &infer, &train);
     } else {

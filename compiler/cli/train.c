@@ -10,7 +10,7 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "cli/format.h"
-#include "driver/session.h"
+#include "driver/driver.h"
 #include "gen/module/rest.h"
 #include "pass/algorithm/algorithm.h"
 #include "runtime/rt/clock.h"
@@ -168,14 +168,11 @@ static void replay_choices(struct training *t)
         struct strmap *map = ARENA_NEW(t->c->arena, struct strmap);
         strmap_init(map, t->c->arena);
         algorithm_replay(choices, map);
-        t->c->replay = map;
+        t->c->driver->options.replay = map;
         t->c->tune = -1;
     }
     const char *dtype = f ? rnc_st_meta(f, dtype_key) : NULL;
-    if (dtype && !t->c->dtype) {
-        t->c->dtype = arena_strdup(t->c->arena, dtype);
-        cli_dtype_option(t->c);
-    }
+    if (dtype && !t->c->driver->options.dtype) t->c->driver->options.dtype = arena_strdup(t->c->arena, dtype);
     rnc_st_close(f);
 }
 
@@ -191,19 +188,18 @@ static const char *choices_text(struct training *t)
     return text.data;
 }
 
-static bool compile(struct training *t, const char *spec)
+static bool compile(struct training *t)
 {
-    if (opt_resume) replay_choices(t);
     struct model_options o = {.mode = MODEL_TRAIN};
-    if (!cli_build(t->c, spec, &o, &t->train)) return false;
+    if (!cli_compile(t->c, t->model.spec, &o, &t->train)) return false;
     o = (struct model_options){.mode = MODEL_INFER,
                                .batch = t->train.model->batch,
                                .losses = t->model.problem.task->losses};
-    if (!cli_build(t->c, spec, &o, &t->infer)) return false;
+    if (!cli_compile(t->c, t->model.spec, &o, &t->infer)) return false;
     gen_rest();
     struct rnc_status s = {0};
-    t->pool = rnc_pool_new((int)t->c->threads, &s);
-    if (!t->pool) return session_fail(t->c, &s);
+    t->pool = rnc_pool_new((int)t->c->driver->options.threads, &s);
+    if (!t->pool) return driver_fail(t->c->driver, &s);
     t->par = rnc_pool_parallel(t->pool);
     return true;
 }
@@ -293,12 +289,12 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .infer = t->infer.model,
                                  .problem = &t->model.problem,
                                  .par = &t->par,
-                                 .exec_flags = session_flags(),
+                                 .exec_flags = driver_exec_flags(),
                                  .data = &t->data,
                                  .loader = loader,
                                  .schedule = schedule_of(st),
                                  .epochs = opt_epochs ? opt_epochs : st->epochs,
-                                 .seed = (uint64_t)t->c->seed,
+                                 .seed = t->c->driver->options.seed,
                                  .out = opt_out,
                                  .resume = opt_resume,
                                  .init = opt_init,
@@ -333,6 +329,7 @@ static bool train(struct training *t, const char *spec)
                    opt_out);
         return false;
     }
+    if (opt_resume) replay_choices(t);
     if (!dataset_model(t->c, spec, &t->model)) return false;
     if (t->model.spec->ntargets == 0) {
         struct diag *d =
@@ -344,10 +341,10 @@ static bool train(struct training *t, const char *spec)
     struct rnc_loader_config loader = dataset_loader(&t->model, true);
     if (opt_no_augment) loader.naugment = 0;
     loader.shuffle = !opt_no_shuffle;
-    bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) &&
-              compile(t, spec) && run_training(t, loader, normalised);
-    cli_built_free(&t->train);
-    cli_built_free(&t->infer);
+    bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) && compile(t) &&
+              run_training(t, loader, normalised);
+    driver_release(&t->train);
+    driver_release(&t->infer);
     rnc_pool_free(t->pool);
     rnc_data_close(&t->data);
     return ok;

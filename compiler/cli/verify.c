@@ -40,7 +40,7 @@ struct rows {
 
 struct job {
     struct cli *c;
-    const char *spec;
+    const struct spec *spec;
     struct rows nodes, outputs, differences;
     int failed;
 };
@@ -106,7 +106,7 @@ struct whole {
    to single precision once. Batch norm over the few pixels of deep layers magnifies it. */
 static double rounding_of(struct job *j, const struct whole *w, const struct value *v)
 {
-    struct eval *e = reference_eval(j->c, w->g, w->s, w->ro);
+    struct eval *e = reference_eval(j->c->driver, w->g, w->s, w->ro);
     GRAPH_EACH(w->g, n)
     {
         if (!w->needed[n->index]) continue;
@@ -125,7 +125,8 @@ static double rounding_of(struct job *j, const struct whole *w, const struct val
 /* What the compiled network's output V, a training step's or inference's, may be off by; ERROR is what it is. */
 static double output_limit(struct job *j, const struct whole *w, const char *label, const struct value *v, double error)
 {
-    double limit = reference_bf16_limit(j->c, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
+    double limit =
+        reference_bf16_limit(j->c->driver, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
     if (limit > 0) return limit;
     if (!w->needed) return opt_forward;
     limit = opt_forward * TRAINING_FACTOR;
@@ -178,16 +179,17 @@ static bool is_large(struct job *j)
     struct built b = {0};
     struct model_options o = {.mode = MODEL_INFER, .batch = 1, .until = "simplify"};
     int64_t macs = 0;
-    if (!cli_graph(j->c, j->spec, &o, &b)) return false; /* what is wrong is said when the model is built */
+    if (!driver_graph(j->c->driver, j->spec, &o, &b)) return false; /* what is wrong is said when the model is built */
     GRAPH_EACH(b.graph, n) macs += op_macs(n);
     return macs > LARGE * INT64_C(1000000000);
 }
 
 static void choose_sizes(struct job *j)
 {
-    if (j->c->batch && opt_samples >= 0) return;
+    int64_t *batch = &j->c->driver->options.batch;
+    if (*batch && opt_samples >= 0) return;
     bool large = is_large(j);
-    if (!j->c->batch) j->c->batch = large ? 1 : 2;
+    if (!*batch) *batch = large ? 1 : 2;
     if (opt_samples < 0) opt_samples = large ? 3 : 8;
 }
 
@@ -321,16 +323,17 @@ static bool check_nodes(struct job *j, const struct built *b, struct session *s,
 {
     struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, b->model->nnodes + 1);
     ro->n = b->model->batch;
-    ro->in = (const void *const *)session_random_inputs(j->c, b);
-    ro->out = session_outputs(j->c, b->model);
-    if (!reference_nodes(j->c, b, s, ro, rows)) return false;
+    ro->in = (const void *const *)driver_random_inputs(j->c->driver, b);
+    ro->out = driver_outputs(j->c->driver, b);
+    if (!reference_nodes(j->c->driver, b, s, ro, rows)) return false;
     node_rows(j, b, rows);
     return true;
 }
 
 static bool open_session(struct job *j, const struct built *b, struct session *s)
 {
-    return session_open_perturbed(j->c, b->model, opt_weights, RNC_EXEC_CHECK | RNC_EXEC_KEEP, s);
+    struct open_options o = {.weights = opt_weights, .perturb = true, .flags = RNC_EXEC_CHECK | RNC_EXEC_KEEP};
+    return driver_open(j->c->driver, b, &o, s);
 }
 
 /* The parameters are read back before the run: BN statistics change in it. */
@@ -338,29 +341,29 @@ static bool check_inference(struct job *j)
 {
     struct built b = {0};
     struct session s = {0};
-    struct model_options o = {.mode = MODEL_INFER, .batch = j->c->batch};
+    struct model_options o = {.mode = MODEL_INFER};
     struct reference_options ro = {0};
-    bool ok = cli_build(j->c, j->spec, &o, &b) && open_session(j, &b, &s) && check_nodes(j, &b, &s, &ro);
+    bool ok = cli_compile(j->c, j->spec, &o, &b) && open_session(j, &b, &s) && check_nodes(j, &b, &s, &ro);
     if (ok) {
-        struct eval *e = reference_eval(j->c, b.raw, &s, &ro);
+        struct eval *e = reference_eval(j->c->driver, b.raw, &s, &ro);
         eval_run(e, true);
         compare_outputs(j, &(struct whole){.b = &b, .s = &s, .ro = &ro, .g = b.raw, .e = e});
         eval_free(e);
     }
     session_close(&s);
-    cli_built_free(&b);
+    driver_release(&b);
     return ok;
 }
 
 static bool check_gradients(struct job *j, struct session *s, const struct built *b, const struct built *differentiated)
 {
     struct reference_options ro = {.n = b->model->batch};
-    void **in = session_random_inputs(j->c, b);
+    void **in = driver_random_inputs(j->c->driver, b);
     ro.in = (const void *const *)in;
     const struct graph *g = differentiated->graph;
     graph_number(differentiated->graph);
-    struct difference d = {.e = reference_eval(j->c, g, s, &ro), .g = g, .loss = find_output(g, "loss")};
-    struct eval *planned = reference_eval(j->c, b->graph, s, &ro);
+    struct difference d = {.e = reference_eval(j->c->driver, g, s, &ro), .g = g, .loss = find_output(g, "loss")};
+    struct eval *planned = reference_eval(j->c->driver, b->graph, s, &ro);
     d.needed = mark_needed(j->c, g, d.loss);
     run_keeping_forward(&d, j->c);
     eval_exact(planned); /* the passes are what this is to check */
@@ -377,13 +380,13 @@ static bool check_training(struct job *j)
 {
     struct built b = {0}, differentiated = {0};
     struct session s = {0};
-    struct model_options o = {.mode = MODEL_GRAD, .batch = j->c->batch, .input_grads = true};
+    struct model_options o = {.mode = MODEL_GRAD, .input_grads = true};
     struct model_options half = o;
     half.until = "autodiff";
-    bool ok = cli_graph(j->c, j->spec, &half, &differentiated) && cli_build(j->c, j->spec, &o, &b) &&
+    bool ok = driver_graph(j->c->driver, j->spec, &half, &differentiated) && cli_compile(j->c, j->spec, &o, &b) &&
               open_session(j, &b, &s) && check_gradients(j, &s, &b, &differentiated);
     session_close(&s);
-    cli_built_free(&b);
+    driver_release(&b);
     return ok;
 }
 
@@ -440,8 +443,8 @@ static void print_result(struct job *j)
 static int run(struct cli *c, int argc, char **argv)
 {
     (void)argc;
-    struct job j = {.c = c, .spec = argv[0]};
-    choose_sizes(&j);
+    struct job j = {.c = c, .spec = cli_load(c, argv[0])};
+    if (j.spec) choose_sizes(&j);
     bool ok = !diags_errors(c->diags) && check_inference(&j);
     if (ok && !opt_infer) ok = check_training(&j);
     if (ok) print_result(&j);

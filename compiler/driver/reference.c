@@ -8,7 +8,7 @@
 #define BF16_STEP 0x1p-7
 
 struct walk {
-    struct cli *c;
+    struct driver *d;
     const struct built *b;
     struct session *session;
     const struct reference_options *o;
@@ -74,10 +74,10 @@ static double mean_square_change(struct eval *e, const struct node *loss, const 
 }
 
 /* The scale of the error of the sum of all losses of B's graph. */
-static double loss_scale(struct cli *c, const struct built *b, const struct session *s,
+static double loss_scale(struct driver *d, const struct built *b, const struct session *s,
                          const struct reference_options *o)
 {
-    struct eval *e = reference_eval(c, b->graph, s, o), *rounding = reference_eval(c, b->graph, s, o);
+    struct eval *e = reference_eval(d, b->graph, s, o), *rounding = reference_eval(d, b->graph, s, o);
     int last = -1;
     double sum = 0;
     GRAPH_EACH(b->graph, n) last = n->op->class_ == OP_LOSS ? n->index : last;
@@ -89,7 +89,7 @@ static double loss_scale(struct cli *c, const struct built *b, const struct sess
         eval_node(rounding, n);
         if (n->op->class_ != OP_LOSS) continue;
         int64_t count = type_elements(&n->in[0]->type);
-        double *exact = ARENA_ARRAY(c->arena, double, count);
+        double *exact = ARENA_ARRAY(d->arena, double, count);
         memcpy(exact, eval_data(e, n->in[0]), (size_t)count * sizeof *exact);
         sum += mean_square_change(e, n, exact, eval_data(rounding, n->in[0]), count);
     }
@@ -98,18 +98,18 @@ static double loss_scale(struct cli *c, const struct built *b, const struct sess
     return sqrt(sum);
 }
 
-double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s,
+double reference_bf16_limit(struct driver *d, const struct built *b, const struct session *s,
                             const struct reference_options *o, const char *label, const double *want, int64_t count)
 {
     if (b->spec->dtype != SPEC_BF16) return 0;
     double error = 0;
-    struct eval *e = reference_eval(c, b->graph, s, o);
+    struct eval *e = reference_eval(d, b->graph, s, o);
     eval_run(e, true);
     for (int i = 0; i < b->graph->noutputs; i++)
         if (strcmp(b->graph->outputs[i].label, label) == 0)
             error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
     eval_free(e);
-    if (count == 1) error = fmax(error, loss_scale(c, b, s, o) / fmax(fabs(*want), 1e-30));
+    if (count == 1) error = fmax(error, loss_scale(d, b, s, o) / fmax(fabs(*want), 1e-30));
     return fmax(3 * error, BF16_STEP);
 }
 
@@ -122,13 +122,13 @@ static void set_argument(struct eval *e, const struct value *v, const void *plai
         d[i] = v->type.dtype == DT_I64 ? (double)((const int64_t *)plain)[i] : (double)((const float *)plain)[i];
 }
 
-struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s,
+struct eval *reference_eval(struct driver *d, const struct graph *g, const struct session *s,
                             const struct reference_options *o)
 {
     const struct rnc_model *m = rnc_instance_model(s->instance);
     struct eval *e =
         eval_new(g,
-                 (struct ref_run){.n = o->n, .lr = 0, .step = 1, .seed = (uint64_t)c->seed, .threads = s->par.workers});
+                 (struct ref_run){.n = o->n, .lr = 0, .step = 1, .seed = d->options.seed, .threads = s->par.workers});
     for (uint32_t i = 0; i < m->ntensors; i++) {
         const struct rnc_tensor *t = &m->tensors[i];
         const struct value *v = graph_find(g, t->name);
@@ -374,36 +374,36 @@ static void map_values(struct walk *w, const struct graph *g, const struct rnc_m
         size_t bytes = (size_t)rnc_elements(&m->values[i].type) * 8;
         if (bytes > largest) largest = bytes;
     }
-    w->plain = arena_alloc(w->c->arena, largest);
+    w->plain = arena_alloc(w->d->arena, largest);
 }
 
 static void prepare_walk(struct walk *w)
 {
     const struct graph *g = w->b->graph;
     const struct rnc_model *m = w->b->model;
-    w->nodes = ARENA_ARRAY(w->c->arena, const struct node *, m->nnodes + 1);
-    w->value_row = ARENA_ARRAY(w->c->arena, int, g->nvalues + 1);
-    w->batched = ARENA_ARRAY(w->c->arena, bool, g->nvalues + 1);
-    w->uses = graph_use_counts(g, w->c->arena);
+    w->nodes = ARENA_ARRAY(w->d->arena, const struct node *, m->nnodes + 1);
+    w->value_row = ARENA_ARRAY(w->d->arena, int, g->nvalues + 1);
+    w->batched = ARENA_ARRAY(w->d->arena, bool, g->nvalues + 1);
+    w->uses = graph_use_counts(g, w->d->arena);
     uint32_t k = 0;
     GRAPH_EACH(g, n)
     if (!n->prepare && k < m->nnodes) w->nodes[k++] = n;
     mark_batched(w, g);
     map_values(w, g, m);
-    w->eval = reference_eval(w->c, g, w->session, w->o);
+    w->eval = reference_eval(w->d, g, w->session, w->o);
     GRAPH_EACH(g, n)
     if (n->prepare) eval_node(w->eval, n);
 }
 
-bool reference_nodes(struct cli *c, const struct built *b, struct session *s, const struct reference_options *o,
+bool reference_nodes(struct driver *d, const struct built *b, struct session *s, const struct reference_options *o,
                      struct reference_row *rows)
 {
-    struct walk w = {.c = c, .b = b, .session = s, .o = o, .rows = rows};
+    struct walk w = {.d = d, .b = b, .session = s, .o = o, .rows = rows};
     prepare_walk(&w);
-    struct rnc_run run = {.n = o->n, .step = 1, .seed = (uint64_t)c->seed};
+    struct rnc_run run = {.n = o->n, .step = 1, .seed = d->options.seed};
     struct rnc_observer observer = {after_node, &w};
     struct rnc_status st = {0};
-    bool ok = rnc_execute(s->instance, &run, o->in, o->out, &observer, &st) || session_fail(c, &st);
+    bool ok = rnc_execute(s->instance, &run, o->in, o->out, &observer, &st) || driver_fail(d, &st);
     eval_free(w.eval);
     return ok;
 }

@@ -2,7 +2,7 @@
 #ifndef RNC_DRIVER_REFERENCE_H
 #define RNC_DRIVER_REFERENCE_H
 
-#include "driver/session.h"
+#include "driver/driver.h"
 #include "op/eval.h"
 
 /* What was found at one node of the compiled graph (model->nodes[i]). */
@@ -22,11 +22,11 @@ struct reference_options {
 
 /* Runs the model once; each node's reference reads what the compiled nodes before it produced, so an error is the
    node's own. ROWS: model->nnodes of them. False with diagnostics. */
-bool reference_nodes(struct cli *c, const struct built *b, struct session *s, const struct reference_options *o,
+bool reference_nodes(struct driver *d, const struct built *b, struct session *s, const struct reference_options *o,
                      struct reference_row *rows);
 
 /* An interpreter for G with every argument set from the instance's state and the input buffers. */
-struct eval *reference_eval(struct cli *c, const struct graph *g, const struct session *s,
+struct eval *reference_eval(struct driver *d, const struct graph *g, const struct session *s,
                             const struct reference_options *o);
 
 /* What the error of a node may be: TOLERANCE, and beside it what comes of rounding both sides to bf16, whose numbers
@@ -38,7 +38,7 @@ double reference_limit(const struct reference_row *r, double tolerance);
    are stored as bf16: what that rounding alone does to the graph after all passes, interpreted, times three, as the
    roundings of one side and of the other are not the same ones, and at least one step of bf16. Of a single number, a
    loss, it is what such errors of its predictions come to, whatever their signs. 0: nothing is stored so. */
-double reference_bf16_limit(struct cli *c, const struct built *b, const struct session *s,
+double reference_bf16_limit(struct driver *d, const struct built *b, const struct session *s,
                             const struct reference_options *o, const char *label, const double *want, int64_t count);
 
 /* ‖a − b‖ / max(‖b‖, FLOOR) over COUNT elements. */

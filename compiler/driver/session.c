@@ -1,5 +1,5 @@
 /* session.c: a loaded model with threads, memory and weights. */
-#include "driver/session.h"
+#include "driver/driver.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 #include "runtime/rt/philox.h"
 #include "runtime/io/weights.h"
 
-bool session_fail(struct cli *c, const struct rnc_status *st)
+bool driver_fail(struct driver *d, const struct rnc_status *st)
 {
-    if (st->code == RNC_ENV) diag_env(c->diags, "%s", st->message);
-    else diag_error(c->diags, (struct span){0}, "%s", st->message);
+    if (st->code == RNC_ENV) diag_env(d->diags, "%s", st->message);
+    else diag_error(d->diags, (struct span){0}, "%s", st->message);
     return false;
 }
 
-unsigned session_flags(void)
+unsigned driver_exec_flags(void)
 {
 #ifdef RNC_DEBUG
     return RNC_EXEC_CHECK;
@@ -32,7 +32,7 @@ static void note_lines(struct diag *d, char *text)
         if (*line) diag_note(d, "%s", line);
 }
 
-static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path)
+static bool load_weights(struct driver *d, struct rnc_instance *i, const char *path)
 {
     struct rnc_status st = {0};
     char *details = NULL;
@@ -40,36 +40,23 @@ static bool load_weights(struct cli *c, struct rnc_instance *i, const char *path
         free(details);
         return true;
     }
-    struct diag *d = st.code == RNC_ENV ? diag_env(c->diags, "%s", st.message)
-                                        : diag_error(c->diags, (struct span){0}, "%s", st.message);
-    if (details) note_lines(d, details);
+    struct diag *g = st.code == RNC_ENV ? diag_env(d->diags, "%s", st.message)
+                                        : diag_error(d->diags, (struct span){0}, "%s", st.message);
+    if (details) note_lines(g, details);
     free(details);
     return false;
 }
 
-static bool open_instance(struct cli *c, const struct rnc_model *m, unsigned flags, struct session *s)
+static bool open_instance(struct driver *d, const struct rnc_model *m, unsigned flags, struct session *s)
 {
     struct rnc_status st = {0};
     gen_rest(); /* the model is compiled: what that took is not added to what it takes itself */
-    *s = (struct session){0};
-    s->pool = rnc_pool_new((int)c->threads, &st);
+    s->pool = rnc_pool_new((int)d->options.threads, &st);
     if (s->pool) {
         s->par = rnc_pool_parallel(s->pool);
-        s->instance = rnc_open(m, &s->par, flags | session_flags(), &st);
+        s->instance = rnc_open(m, &s->par, flags | driver_exec_flags(), &st);
     }
-    if (s->instance) return true;
-    session_close(s);
-    return session_fail(c, &st);
-}
-
-bool session_open(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags, struct session *s)
-{
-    struct rnc_status st = {0};
-    if (!open_instance(c, m, flags, s)) return false;
-    bool ok = weights ? load_weights(c, s->instance, weights)
-                      : rnc_initialize(s->instance, (uint64_t)c->seed, &st) || session_fail(c, &st);
-    if (!ok) session_close(s);
-    return ok;
+    return s->instance || driver_fail(d, &st);
 }
 
 void session_close(struct session *s)
@@ -98,12 +85,13 @@ int64_t session_classes(const struct graph *raw, const char *target, int64_t *ig
     return 0;
 }
 
-void **session_outputs(struct cli *c, const struct rnc_model *m)
+void **driver_outputs(struct driver *d, const struct built *b)
 {
-    void **out = ARENA_ARRAY(c->arena, void *, m->noutputs + 1);
+    const struct rnc_model *m = b->model;
+    void **out = ARENA_ARRAY(d->arena, void *, m->noutputs + 1);
     for (uint32_t i = 0; i < m->ntensors; i++)
         if (m->tensors[i].role == RNC_ROLE_OUTPUT)
-            out[m->tensors[i].offset] = arena_alloc(c->arena, rnc_plain_bytes(&m->tensors[i].type) + 64);
+            out[m->tensors[i].offset] = arena_alloc(d->arena, rnc_plain_bytes(&m->tensors[i].type) + 64);
     return out;
 }
 
@@ -113,13 +101,13 @@ static double normal(uint32_t a, uint32_t b)
     return sqrt(-2.0 * log(rnc_unit(a))) * cos(6.283185307179586477 * rnc_unit(b));
 }
 
-static void *random_tensor(struct cli *c, const struct built *b, const struct rnc_tensor *t)
+static void *random_tensor(struct driver *d, const struct built *b, const struct rnc_tensor *t)
 {
     int64_t count = rnc_elements(&t->type), classes = session_classes(b->raw, t->name, NULL);
-    void *data = arena_alloc(c->arena, rnc_plain_bytes(&t->type) + 64);
+    void *data = arena_alloc(d->arena, rnc_plain_bytes(&t->type) + 64);
     uint64_t key = rnc_hash_text(t->name);
     for (int64_t i = 0; i < count; i++) {
-        struct rnc_philox r = rnc_philox((uint64_t)c->seed, (uint64_t)i, key);
+        struct rnc_philox r = rnc_philox(d->options.seed, (uint64_t)i, key);
         if (t->type.dtype == RNC_I64) ((int64_t *)data)[i] = classes ? (int64_t)(r.word[0] % (uint64_t)classes) : 0;
         else
             ((float *)data)[i] =
@@ -128,12 +116,12 @@ static void *random_tensor(struct cli *c, const struct built *b, const struct rn
     return data;
 }
 
-void **session_random_inputs(struct cli *c, const struct built *b)
+void **driver_random_inputs(struct driver *d, const struct built *b)
 {
-    void **in = ARENA_ARRAY(c->arena, void *, b->model->ninputs + 1);
+    void **in = ARENA_ARRAY(d->arena, void *, b->model->ninputs + 1);
     for (uint32_t i = 0; i < b->model->ntensors; i++) {
         const struct rnc_tensor *t = &b->model->tensors[i];
-        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) in[t->offset] = random_tensor(c, b, t);
+        if (t->role == RNC_ROLE_INPUT || t->role == RNC_ROLE_TARGET) in[t->offset] = random_tensor(d, b, t);
     }
     return in;
 }
@@ -164,14 +152,25 @@ static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first,
     return true;
 }
 
-bool session_open_perturbed(struct cli *c, const struct rnc_model *m, const char *weights, unsigned flags,
-                            struct session *s)
+static bool fill(struct driver *d, const struct open_options *o, struct session *s)
 {
     struct rnc_status st = {0};
-    if (weights) return session_open(c, m, weights, flags, s);
-    if (!open_instance(c, m, flags, s)) return false;
-    struct perturbed p = {&s->par, (uint64_t)c->seed};
-    bool ok = rnc_load(s->instance, &(struct rnc_source){read_perturbed, &p}, true, &st) || session_fail(c, &st);
-    if (!ok) session_close(s);
-    return ok;
+    if (o->weights) return load_weights(d, s->instance, o->weights);
+    if (!o->perturb) return rnc_initialize(s->instance, d->options.seed, &st) || driver_fail(d, &st);
+    struct perturbed p = {&s->par, d->options.seed};
+    return rnc_load(s->instance, &(struct rnc_source){read_perturbed, &p}, true, &st) || driver_fail(d, &st);
+}
+
+bool driver_open(struct driver *d, const struct built *b, const struct open_options *o, struct session *s)
+{
+    *s = (struct session){0};
+    if (open_instance(d, b->model, o->flags, s) && fill(d, o, s)) return true;
+    session_close(s);
+    return false;
+}
+
+bool driver_run(struct driver *d, struct session *s, const struct rnc_run *run, const void *const *in, void *const *out)
+{
+    struct rnc_status st = {0};
+    return rnc_execute(s->instance, run, in, out, NULL, &st) || driver_fail(d, &st);
 }

@@ -494,9 +494,9 @@ static void pair_targets(struct spec_file *f, struct spec *s)
     s->nlosses = f->ast->nlosses;
 }
 
-struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)
+static struct spec *load_source(struct arena *a, struct diags *d, const struct source *src,
+                                const struct spec_options *o)
 {
-    const struct source *src = file_find(a, d, path, NULL, (struct span){0});
     struct tree *root = src ? yaml_parse(a, d, src, 0) : NULL;
     if (!root) return NULL;
     int before = diags_errors(d);
@@ -523,9 +523,21 @@ struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *pat
     return s;
 }
 
+struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)
+{
+    return load_source(a, d, file_find(a, d, path, NULL, (struct span){0}), o);
+}
+
 struct spec *spec_load(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)
 {
     int before = diags_errors(d);
     struct spec *s = spec_load_partial(a, d, path, o);
+    return diags_errors(d) == before ? s : NULL;
+}
+
+struct spec *spec_load_text(struct arena *a, struct diags *d, const struct source *src, const struct spec_options *o)
+{
+    int before = diags_errors(d);
+    struct spec *s = load_source(a, d, src, o);
     return diags_errors(d) == before ? s : NULL;
 }

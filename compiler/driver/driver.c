@@ -1,0 +1,263 @@
+/* driver.c: spec -> graph -> passes -> native code. */
+#include "driver/driver.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "elaborate/elaborate.h"
+#include "kernel/accuracy.h"
+#include "measure/tuner.h"
+#include "runtime/rt/clock.h"
+#include "spec/ast.h"
+
+static const struct span nowhere = {NULL, 0, 0, 0};
+
+struct driver *driver_new(void)
+{
+    struct arena *a = arena_new();
+    struct driver *d = ARENA_NEW(a, struct driver);
+    *d = (struct driver){.arena = a, .diags = diags_new(a)};
+    return d;
+}
+
+void driver_free(struct driver *d)
+{
+    if (d) arena_free(d->arena);
+}
+
+struct driver driver_quiet(const struct driver *d)
+{
+    struct driver quiet = *d;
+    quiet.diags = diags_new(d->arena);
+    return quiet;
+}
+
+/* ---- the spec */
+
+/* O with the driver's dtype, which stands for `dtype:` in the spec. */
+static struct spec_options with_dtype(struct driver *d, const struct spec_options *o)
+{
+    struct spec_options all = o ? *o : (struct spec_options){0};
+    if (!d->options.dtype) return all;
+    struct override *sets = ARENA_ARRAY(d->arena, struct override, all.nsets + 1);
+    if (all.nsets) memcpy(sets, all.sets, (size_t)all.nsets * sizeof *sets);
+    sets[all.nsets++] = (struct override){.name = "dtype", .value = d->options.dtype};
+    all.sets = sets;
+    return all;
+}
+
+struct spec *driver_load(struct driver *d, const char *path, const struct spec_options *o)
+{
+    const struct spec_options all = with_dtype(d, o);
+    double start = rnc_clock_ms();
+    struct spec *s = spec_load(d->arena, d->diags, path, &all);
+    d->load_ms = rnc_clock_ms() - start;
+    return s;
+}
+
+struct spec *driver_load_partial(struct driver *d, const char *path, const struct spec_options *o)
+{
+    const struct spec_options all = with_dtype(d, o);
+    return spec_load_partial(d->arena, d->diags, path, &all);
+}
+
+struct spec *driver_load_text(struct driver *d, const char *name, const char *text, size_t len,
+                              const struct spec_options *o)
+{
+    const struct spec_options all = with_dtype(d, o);
+    double start = rnc_clock_ms();
+    struct source *src = ARENA_NEW(d->arena, struct source);
+    *src = (struct source){name, text, len};
+    struct spec *s = spec_load_text(d->arena, d->diags, src, &all);
+    d->load_ms = rnc_clock_ms() - start;
+    return s;
+}
+
+/* ---- the graph */
+
+static bool choose_target(struct driver *d, struct target *t)
+{
+    *t = d->options.target;
+    if (!t->lanes) target_host(t);
+    return gen_target_init(t, d->diags);
+}
+
+/* A warning, once, where T's CPU has no products of bf16 and S asks for bf16. */
+static void note_dtype(struct driver *d, const struct spec *s, const struct target *t)
+{
+    if (s->dtype != SPEC_BF16 || (t->feature_bits & FEATURE_FAST_BF16) || d->told_dtype) return;
+    d->told_dtype = true;
+    const char *why =
+        t->feature_bits & FEATURE_AVX512_BF16
+            ? "whose instruction for them (AVX-512 BF16) does half the work of its fp32 ones in the same time"
+            : "which has no instruction for them (AVX-512 BF16)";
+    struct diag *w =
+        diag_warn(d->diags, nowhere, "products of bf16 are no faster than those of f32 on %s, %s", t->name, why);
+    diag_note(
+        w,
+        "what dtype bf16 gives here: activations and their gradients take half the memory, and are multiplied in fp32");
+}
+
+static int64_t batch_of(const struct driver *d, const struct spec *s, const struct model_options *o)
+{
+    if (o->batch) return o->batch;
+    if (d->options.batch) return d->options.batch;
+    return o->mode == MODEL_INFER ? 1 : s->train.batch;
+}
+
+struct graph *driver_elaborate(struct driver *d, const struct spec *s, const struct model_options *o)
+{
+    struct build_options build = {
+        .batch = batch_of(d, s, o), .losses = o->losses || o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump};
+    return build_graph(d->arena, d->diags, s, &build);
+}
+
+static struct train_options train_options(const struct spec_optimizer *o, const struct model_options *mode)
+{
+    struct train_options t = {0};
+    t.input_grads = mode->input_grads;
+    t.grad_outputs = mode->mode == MODEL_GRAD;
+    if (mode->mode != MODEL_TRAIN) return t;
+    t.update = o->kind == OPTIMIZER_SGD ? UPDATE_SGD : UPDATE_ADAM;
+    t.decoupled = o->kind == OPTIMIZER_ADAMW;
+    t.momentum = o->momentum;
+    t.weight_decay = o->weight_decay;
+    t.beta1 = o->beta1;
+    t.beta2 = o->beta2;
+    t.eps = o->eps;
+    t.nesterov = o->nesterov;
+    return t;
+}
+
+/* The pipeline up to and including pass UNTIL; NULL with a diagnostic when it has no such pass. */
+static const char *pipeline_until(struct driver *d, const char *pipeline, const char *until)
+{
+    if (!until) return pipeline;
+    size_t len = strlen(until);
+    for (const char *p = pipeline; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        if (strncmp(p, until, len) == 0 && (p[len] == ',' || !p[len]))
+            return arena_strndup(d->arena, pipeline, (size_t)(p - pipeline) + len);
+    diag_note(diag_error(d->diags, nowhere, "the pipeline has no pass '%s'", until), "it is %s", pipeline);
+    return NULL;
+}
+
+static void progress(const struct driver *d, enum driver_activity what, int64_t done, int64_t of)
+{
+    if (d->options.progress) d->options.progress(d->options.progress_ctx, what, done, of);
+}
+
+static void use_tuner(struct driver *d, const struct target *t, struct pass_context *c)
+{
+    if (!d->options.tune) return;
+    struct tuner_options o = {.target = *t,
+                              .seconds = tuner_runs(t) ? d->options.tune_seconds : 0,
+                              .dir = d->options.cache_dir};
+    if (!d->tuner) d->tuner = tuner_new(d->arena, &o);
+    c->cost = tuner_cost(d->tuner);
+}
+
+static void report_tuner(const struct driver *d, struct buf *report)
+{
+    if (!d->tuner || !report) return;
+    struct tuner_stats s = tuner_stats(d->tuner);
+    buf_printf(report, "tuner: %d convolutions measured in %.1f s, %d known from before, %d left to the model\n",
+               s.measured, s.seconds, s.known, s.left);
+}
+
+static bool verifies(void)
+{
+#ifdef RNC_DEBUG
+    return true;
+#else
+    return getenv("RNC_VERIFY") != NULL;
+#endif
+}
+
+static bool run_passes(struct driver *d, const struct model_options *o, struct built *b)
+{
+    struct pass_context c = {.arena = d->arena,
+                             .diags = d->diags,
+                             .target = b->target,
+                             .dtype = b->spec->dtype == SPEC_BF16 ? DT_BF16 : DT_F32,
+                             .train = train_options(&b->spec->train.optimizer, o),
+                             .winograd = d->options.winograd,
+                             .accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT,
+                             .replay = d->options.replay,
+                             .verify = verifies(),
+                             .report = o->report};
+    if (o->mode == MODEL_TRAIN) c.memory_budget = d->options.memory_budget;
+    const char *pipeline =
+        pipeline_until(d, o->mode == MODEL_INFER ? pass_pipeline_infer : pass_pipeline_train, o->until);
+    if (!pipeline) return false;
+    use_tuner(d, &b->target, &c);
+    if (d->tuner) progress(d, DRIVER_TUNING, 0, 1);
+    double start = rnc_clock_ms();
+    bool ok = pass_run(b->graph, &c, pipeline);
+    b->pass_ms = rnc_clock_ms() - start;
+    if (d->tuner) progress(d, DRIVER_TUNING, 1, 1);
+    report_tuner(d, o->report);
+    return ok;
+}
+
+bool driver_graph(struct driver *d, const struct spec *s, const struct model_options *o, struct built *b)
+{
+    *b = (struct built){.spec = s};
+    if (!choose_target(d, &b->target)) return false;
+    double start = rnc_clock_ms();
+    note_dtype(d, s, &b->target);
+    b->graph = driver_elaborate(d, s, o);
+    if (!b->graph) return false;
+    b->raw = graph_clone(d->arena, b->graph);
+    b->parse_ms = rnc_clock_ms() - start + d->load_ms;
+    d->load_ms = 0;
+    return run_passes(d, o, b);
+}
+
+/* ---- code */
+
+static int compile_threads(const struct driver *d)
+{
+    if (d->options.threads > 0) return (int)d->options.threads;
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
+
+static bool runs_here(struct driver *d, const struct target *t)
+{
+    if (target_is_native(t)) return true;
+    struct target here;
+    target_host(&here);
+    diag_error(d->diags, nowhere, "code for %s is for %s and cannot run on this machine, %s", t->name, t->triple,
+               here.triple);
+    return false;
+}
+
+bool driver_generate(struct driver *d, struct built *b, const struct generate_options *o)
+{
+    struct gen_options g = {.target = b->target,
+                            .threads = compile_threads(d),
+                            .single_object = o->object,
+                            .llvm = o->llvm,
+                            .assembly = o->assembly,
+                            .cache_dir = d->options.cache_dir,
+                            .cache_bytes = d->options.cache_bytes};
+    if (!o->unlinked && !runs_here(d, &b->target)) return false;
+    double start = rnc_clock_ms();
+    b->program = gen_compile(b->graph, &g, d->diags);
+    if (b->program && !o->unlinked) b->model = program_load(b->program, d->diags);
+    b->compile_ms = rnc_clock_ms() - start;
+    if (o->unlinked ? b->program != NULL : b->model != NULL) return true;
+    driver_release(b);
+    return false;
+}
+
+bool driver_compile(struct driver *d, const struct spec *s, const struct model_options *o, struct built *b)
+{
+    return driver_graph(d, s, o, b) && driver_generate(d, b, &(struct generate_options){0});
+}
+
+void driver_release(struct built *b)
+{
+    if (b->program) program_free(b->program);
+    b->program = NULL;
+    b->model = NULL;
+}
