@@ -10,7 +10,7 @@
 #include "cli/format.h"
 #include "cli/layers.h"
 #include "cli/memory.h"
-#include "driver/reference.h"
+#include "driver/verify.h"
 #include "cli/rss.h"
 #include "gen/module/rest.h"
 #include "ir/op.h"
@@ -22,9 +22,6 @@ static bool opt_per_layer, opt_baseline;
 static double opt_seconds = 3;
 
 enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYER_RUNS = 15 };
-#define NODE_TOLERANCE 1e-5
-#define OUTPUT_TOLERANCE 1e-5
-#define WHOLE_MACS 1000000000 /* up to here one sample of the whole network is compared too */
 
 struct samples {
     double *ms;
@@ -229,53 +226,15 @@ static double rate(double flops, double ms) { return ms > 0 ? flops / ms * 1e-6 
 
 /* ---- is the result right? */
 
-static bool refuse(struct job *j, const char *where, double error, double limit)
+static bool refuse(struct job *j, const struct verify_row *wrong)
 {
+    const char *where = *wrong->what ? arena_printf(j->c->arena, "%s (%s)", wrong->name, wrong->what) : wrong->name;
     struct diag *d =
         diag_error(j->c->diags, (struct span){0},
                    "no figures: the result of %s does not match the reference (relative error %.2e, limit %.0e)", where,
-                   error, limit);
+                   wrong->error, wrong->limit);
     diag_note(d, "`rnc verify` shows every node");
     return false;
-}
-
-/* The first sample of every output against the graph as the spec says it. */
-static bool check_whole(struct job *j)
-{
-    const struct graph *g = j->built.raw;
-    struct reference_options o = {.n = 1, .in = (const void *const *)j->in, .out = j->out};
-    struct eval *e = reference_eval(j->c->driver, g, &j->session, &o);
-    bool ok = execute(j, NULL);
-    eval_run(e, true);
-    for (int i = 0; i < g->noutputs && ok; i++) {
-        const struct value *v = g->outputs[i].value;
-        const struct rnc_tensor *t = session_tensor(j->built.model, RNC_ROLE_OUTPUT, g->outputs[i].label);
-        if (!t || v->type.rank < 1 || v->type.dtype != DT_F32) continue;
-        int64_t count = type_elements(&v->type) / g->batch;
-        double *got = ARENA_ARRAY(j->c->arena, double, count + 1);
-        for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)j->out[t->offset])[k];
-        double error = reference_error(got, eval_data(e, v), count, 0);
-        double bf16 = reference_bf16_limit(j->c->driver, &j->built, &j->session, &o, t->name, eval_data(e, v), count);
-        double limit = bf16 > 0 ? bf16 : OUTPUT_TOLERANCE;
-        if (!(error <= limit)) ok = refuse(j, t->name, error, limit);
-    }
-    eval_free(e);
-    return ok;
-}
-
-/* Every kernel at least once: of nodes that share their kernels, the first. */
-static bool check_kernels(struct job *j, int64_t n)
-{
-    struct reference_options o = {.distinct = true, .n = n, .in = (const void *const *)j->in, .out = j->out};
-    struct reference_row *rows = ARENA_ARRAY(j->c->arena, struct reference_row, j->built.model->nnodes + 1);
-    if (!reference_nodes(j->c->driver, &j->built, &j->session, &o, rows)) return false;
-    for (uint32_t i = 0; i < j->built.model->nnodes; i++) {
-        const struct rnc_node *node = &j->built.model->nodes[i];
-        double limit = reference_limit(&rows[i], NODE_TOLERANCE);
-        if (rows[i].checked && !(rows[i].error <= limit))
-            return refuse(j, arena_printf(j->c->arena, "%s (%s)", node->name, node->op), rows[i].error, limit);
-    }
-    return true;
 }
 
 /* The reference wants the parameters as they were given, and what was measured has kept none that its kernels read in
@@ -289,15 +248,13 @@ static bool reopen(struct job *j)
 
 static bool check_result(struct job *j)
 {
+    struct verify_row wrong;
+    struct check_options o = {.in = (const void *const *)j->in, .out = j->out, .whole = strcmp(opt_check, "full") == 0};
     if (!reopen(j)) return false;
-    int64_t macs = 0;
-    GRAPH_EACH(j->built.raw, n) macs += op_macs(n) / j->built.raw->batch;
-    bool full = strcmp(opt_check, "full") == 0;
     if (j->c->color) fputs("checking the result against the reference …", stderr);
-    bool ok = check_kernels(j, min_i64(j->built.model->batch, j->train ? 2 : 1));
-    if (ok && !j->train && (full || macs <= WHOLE_MACS)) ok = check_whole(j);
+    bool ok = driver_check(j->c->driver, &j->built, &j->session, &o, &wrong);
     if (j->c->color) fputs("\r\033[K", stderr);
-    return ok;
+    return ok && (!wrong.name || refuse(j, &wrong));
 }
 
 /* ---- the report */

@@ -8,7 +8,9 @@ static void on_progress(void *ctx, enum driver_activity what, int64_t done, int6
     const struct cli *c = ctx;
     if (what == DRIVER_TUNING && c->tune > 0 && done < of)
         fprintf(stderr, "measuring convolutions, for at most %g s …", c->tune);
-    else if (what == DRIVER_TUNING && c->tune > 0) fputs("\r\033[K", stderr);
+    else if (what == DRIVER_DIFFERENCES && of > 0)
+        fprintf(stderr, "\rfinite differences %lld/%lld\033[K", (long long)done, (long long)of);
+    else if (what == DRIVER_DIFFERENCES || c->tune > 0) fputs("\r\033[K", stderr);
 }
 
 void cli_tune(struct cli *c)

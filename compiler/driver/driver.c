@@ -140,7 +140,7 @@ static const char *pipeline_until(struct driver *d, const char *pipeline, const 
     return NULL;
 }
 
-static void progress(const struct driver *d, enum driver_activity what, int64_t done, int64_t of)
+void driver_progress(const struct driver *d, enum driver_activity what, int64_t done, int64_t of)
 {
     if (d->options.progress) d->options.progress(d->options.progress_ctx, what, done, of);
 }
@@ -189,11 +189,11 @@ static bool run_passes(struct driver *d, const struct model_options *o, struct b
         pipeline_until(d, o->mode == MODEL_INFER ? pass_pipeline_infer : pass_pipeline_train, o->until);
     if (!pipeline) return false;
     use_tuner(d, &b->target, &c);
-    if (d->tuner) progress(d, DRIVER_TUNING, 0, 1);
+    if (d->tuner) driver_progress(d, DRIVER_TUNING, 0, 1);
     double start = rnc_clock_ms();
     bool ok = pass_run(b->graph, &c, pipeline);
     b->pass_ms = rnc_clock_ms() - start;
-    if (d->tuner) progress(d, DRIVER_TUNING, 1, 1);
+    if (d->tuner) driver_progress(d, DRIVER_TUNING, 1, 1);
     report_tuner(d, o->report);
     return ok;
 }

@@ -72,6 +72,9 @@ void driver_free(struct driver *d); /* NULL: nothing */
    being an error. Not to be freed. */
 struct driver driver_quiet(const struct driver *d);
 
+/* For the driver's own files: tells who watches. */
+void driver_progress(const struct driver *d, enum driver_activity what, int64_t done, int64_t of);
+
 /* The spec of PATH: a file, the name of a shipped one, "-": standard input. It is read once and serves all modes. O:
    values for its parameters and overrides; NULL: none. NULL with every error that the spec holds. */
 struct spec *driver_load(struct driver *d, const char *path, const struct spec_options *o);
