@@ -25,6 +25,15 @@ enum op_phase {
 };
 const char *op_phase_name(enum op_phase p);
 
+/* Which of a convolution's three computations an operator is, whatever its part in the network: conv_transpose2d
+   computes what the gradient of a convolution by its input does. Dense layers are convolutions of features. */
+enum conv_direction {
+    CONV_NONE,    /* no convolution */
+    CONV_FORWARD, /* x, weight → y */
+    CONV_DGRAD,   /* dy, weight → dx: reads the weight with its channels exchanged */
+    CONV_WGRAD,   /* x, dy → dw */
+};
+
 /* An attribute: a YAML key of the layer and/or an attribute of the IR node. */
 struct op_attr {
     const char *name;
@@ -119,7 +128,10 @@ struct op_def {
     const struct kernel_family *family;
     enum op_phase phase;
     enum op_work work; /* where it is not what its family says: op_work_of */
-    bool bare;         /* computes nothing but a body, which takes all operands: `pointwise` */
+    enum conv_direction direction;
+    bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
+    bool repacks; /* the result is the operand, in another layout or element type */
+    bool bare;    /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
     bool variadic; /* the last operand repeats */
@@ -165,6 +177,11 @@ int op_tile(const struct node *n); /* of the one that N has chosen; 0 for operat
 /* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for
    fused nodes. False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);
+/* Does OP, a convolution, read the image x as its first operand? */
+static inline bool conv_reads_x(const struct op_def *op)
+{
+    return op->direction == CONV_FORWARD || op->direction == CONV_WGRAD;
+}
 /* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a
    result of rank 4 that is declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);

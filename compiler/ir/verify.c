@@ -187,7 +187,7 @@ static bool verify_body(struct verifier *w, const struct node *n, const struct b
 /* Images and packed weights may be stored as bf16, by operators that know it. PARAM: the operand is a weight. */
 static bool verify_bf16(struct verifier *w, const struct node *n, const struct value *v, bool param)
 {
-    bool packed = w->g->stage >= STAGE_LAYOUT, repacks = packed && !strcmp(n->op->name, "repack");
+    bool packed = w->g->stage >= STAGE_LAYOUT, repacks = packed && n->op->repacks;
     if (!v || v->type.dtype != DT_BF16) return true;
     if (!op_bf16(n->op) && !repacks) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
     if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as bf16", v->name);
@@ -255,15 +255,6 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 
 static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
 
-/* One storage seen in two shapes. */
-static bool is_view(const struct op_def *op) { return !strcmp(op->name, "flatten") || !strcmp(op->name, "unflatten"); }
-
-static bool is_dgrad(const struct op_def *op)
-{
-    return !strcmp(op->name, "conv2d_dgrad") || !strcmp(op->name, "dense_dgrad") ||
-           !strcmp(op->name, "conv_transpose2d");
-}
-
 /* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made
    of. */
 static bool verify_parts(struct verifier *w, const struct node *n)
@@ -291,7 +282,7 @@ static bool verify_pixels(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i] || !is_pixels(w, n->in[i])) continue;
-        bool conv = !strcmp(n->op->name, "conv2d"), stem = i == 0 && (conv || n->op->family->result == LAID_WEIGHTS);
+        bool conv = n->op->direction == CONV_FORWARD, stem = i == 0 && (conv || n->op->family->result == LAID_WEIGHTS);
         const struct type *x = &n->in[i]->type, *weight = conv ? &n->in[1]->type : &n->out[0]->type;
         if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
             return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16",
@@ -321,7 +312,7 @@ static bool verify_winograd_layout(struct verifier *w, const struct node *n)
 static bool verify_conv_layout(struct verifier *w, const struct node *n)
 {
     const struct value *x = n->in[0], *weight = n->in[1];
-    enum layout packed = is_dgrad(n->op) ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
+    enum layout packed = n->op->direction == CONV_DGRAD ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
     if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
     if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT)
         return wrong(w, n, "only a graph's input may be read plainly");
@@ -359,7 +350,7 @@ static bool verify_elementwise(struct verifier *w, const struct node *n, int fro
 
 static bool verify_layout(struct verifier *w, const struct node *n)
 {
-    if (n->prepare || !strcmp(n->op->name, "repack")) return true;
+    if (n->prepare || n->op->repacks) return true;
     if (!verify_pixels(w, n)) return false;
     if (n->op->family->operand[0] == LAID_IMAGE)
         if (!verify_parts(w, n)) return false;
@@ -368,7 +359,7 @@ static bool verify_layout(struct verifier *w, const struct node *n)
         return !n->body || verify_elementwise(w, n, n->nanchor);
     }
     if (n->op->family->elementwise) return verify_elementwise(w, n, 0);
-    if (is_view(n->op)) {
+    if (n->op->view) {
         bool same = n->in[0]->type.layout == n->out[0]->type.layout &&
                     type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
         return same || wrong(w, n, "a view cannot change the storage");
@@ -383,14 +374,14 @@ static bool verify_borders(struct verifier *w)
     const char **use = ARENA_ARRAY(w->arena, const char *, g->nvalues + 1);
     for (int i = 0; i < g->noutputs; i++) {
         const struct value *v = g->outputs[i].value;
-        bool own = v->def && !v->def->prepare && !is_view(v->def->op) && has_layout(v, LAYOUT_PLAIN) && !use[v->id];
+        bool own = v->def && !v->def->prepare && !v->def->op->view && has_layout(v, LAYOUT_PLAIN) && !use[v->id];
         if (!own) return wrong(w, v->def, "the output \"%s\" is not a plain value of its own", g->outputs[i].label);
         use[v->id] = "output";
     }
     for (int i = 0; i < g->nupdates; i++) {
         const struct value *v = g->updates[i].value;
         bool own = v->def && !v->def->prepare && !use[v->id] &&
-                   (v->def->op->family->elementwise || !strcmp(v->def->op->name, "repack"));
+                   (v->def->op->family->elementwise || v->def->op->repacks);
         if (!own)
             return wrong(w, v->def, "the new value of %%%s cannot be written over the old one",
                          g->updates[i].state->name);
@@ -487,7 +478,7 @@ static bool verify_in_place(struct verifier *w, const struct node *n, const int 
 {
     for (int i = 0; i < n->nout; i++) {
         const struct value *over = n->out[i]->alias;
-        if (!over || is_view(n->op)) continue;
+        if (!over || n->op->view) continue;
         bool reads = false;
         for (int k = 0; k < n->nin; k++) reads = reads || n->in[k] == over;
         if (over->kind != VALUE_NODE && over->space != SPACE_STATE)

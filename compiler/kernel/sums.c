@@ -1,6 +1,5 @@
 #include "kernel/sums.h"
 
-#include <string.h>
 #include "base/checked.h"
 #include "kernel/parts.h"
 #include "kernel/slots.h"
@@ -29,7 +28,7 @@ int64_t sums_slots(const struct node *n, int lanes)
     int64_t batch = n->out[0]->type.dim[0], phases = 1;
     if (!n->op->family->takes_body) return batch;
     if (op_tile(n)) return winograd_slots(n, lanes);
-    bool forward = !strcmp(n->op->name, "conv2d");
+    bool forward = n->op->direction == CONV_FORWARD;
     if (!forward) phases = node_ints(n, "stride")[0] * node_ints(n, "stride")[1];
     return phases * batch * sums_chunks(batch);
 }

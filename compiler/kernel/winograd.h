@@ -4,7 +4,6 @@
 #define RNC_KERNEL_WINOGRAD_H
 
 #include <stdbool.h>
-#include <string.h>
 #include "base/checked.h"
 #include "ir/graph.h"
 #include "ir/op.h"
@@ -56,7 +55,7 @@ static inline int64_t winograd_products(const struct winograd_plan *p, int64_t i
 /* The layout of a convolution's transformed weights. */
 static inline enum layout winograd_layout(const struct node *n)
 {
-    bool dgrad = strcmp(n->op->name, "conv2d_dgrad") == 0;
+    bool dgrad = n->op->direction == CONV_DGRAD;
     return dgrad                                          ? LAYOUT_WINOGRAD_T
            : op_tile(n) && node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S
                                                           : LAYOUT_WINOGRAD;

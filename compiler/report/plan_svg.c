@@ -61,10 +61,7 @@ static const char *bytes_text(struct arena *a, size_t bytes)
 
 /* ---- what there is to draw */
 
-static bool is_view(const struct value *v)
-{
-    return v->alias && (node_is(v->def, "flatten") || node_is(v->def, "unflatten"));
-}
+static bool is_view(const struct value *v) { return v->alias && v->def && v->def->op->view; }
 
 static bool is_drawn(const struct value *v)
 {
@@ -78,7 +75,7 @@ static enum kind kind_of(const struct drawing *d, const struct value *v)
     enum layout l = v->type.layout;
     bool packed = l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE || layout_is_winograd(l);
     if (node_workspace(v->def) == v) return KIND_WORKSPACE;
-    if (packed && node_is(v->def, "repack")) return KIND_WEIGHT;
+    if (packed && v->def->op->repacks) return KIND_WEIGHT;
     if (packed || (is_gradient(v) && v->type.rank == 1)) return KIND_WEIGHT_GRADIENT;
     if (is_gradient(v) || d->column[v->def->index] >= d->backward) return KIND_GRADIENT;
     return d->live[v->id].last >= d->backward ? KIND_KEPT : KIND_FORWARD;

@@ -81,6 +81,26 @@ static void check_work(const struct op_def *op)
     if (op->class_ == OP_LOSS) assert_int_equal(work, WORK_LOSS);
 }
 
+static void check_direction(const struct op_def *op)
+{
+    bool conv = op->family == KERNEL_CONV, wgrad = op->family == KERNEL_WGRAD;
+    assert_int_equal(op->direction != CONV_NONE, conv || wgrad);
+    assert_int_equal(op->direction == CONV_WGRAD, wgrad);
+    if (conv) assert_int_equal(op->operands[1].kind, OPERAND_PARAM);
+    if (conv && op->phase == PHASE_BACKWARD) assert_int_equal(op->direction, CONV_DGRAD);
+    if (is_called(op, "_dgrad")) assert_int_equal(op->direction, CONV_DGRAD);
+    if (is_called(op, "_wgrad")) assert_int_equal(op->direction, CONV_WGRAD);
+}
+
+/* One operand, one result, nothing computed. */
+static void check_copies(const struct op_def *op)
+{
+    if (!op->view && !op->repacks) return;
+    assert_int_equal(op->view + op->repacks, 1);
+    assert_true(op->noperands == 1 && op->nouts == 1 && !op->macs && !op->expr && !op->workspace);
+    assert_int_equal(op->family, KERNEL_MOVE);
+}
+
 static void traits_are_consistent(void **state)
 {
     (void)state;
@@ -88,6 +108,8 @@ static void traits_are_consistent(void **state)
     for (const struct op_def *const *op = op_all(); *op; op++) {
         check_phase(*op);
         check_work(*op);
+        check_direction(*op);
+        check_copies(*op);
         bare += (*op)->bare;
         if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family->elementwise);
     }

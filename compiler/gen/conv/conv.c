@@ -387,11 +387,10 @@ static void lower_dense(struct lower *lo, const struct node *n, bool transposed)
 
 void lower_conv(struct lower *lo, const struct node *n)
 {
-    const char *op = n->op->name;
-    bool dense = strcmp(op, "dense") == 0, dense_dgrad = strcmp(op, "dense_dgrad") == 0;
-    if (dense || dense_dgrad) lower_dense(lo, n, dense_dgrad);
+    bool dgrad = n->op->direction == CONV_DGRAD;
+    if (n->in[0]->type.rank == 2) lower_dense(lo, n, dgrad);
     else if (op_tile(n)) lower_winograd(lo, n);
     else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
-    else if (strcmp(op, "conv2d") == 0) lower_forward(lo, n);
-    else lower_transposed(lo, n);
+    else if (dgrad) lower_transposed(lo, n);
+    else lower_forward(lo, n);
 }

@@ -173,7 +173,7 @@ void lower_grouped(struct lower *lo, const struct node *n)
 {
     struct grouped_params p;
     memset(&p, 0, sizeof p);
-    p.transposed = strcmp(n->op->name, "conv2d") != 0;
+    p.transposed = n->op->direction != CONV_FORWARD;
     const struct type *in = &n->in[0]->type, *out = &n->out[0]->type;
     set_geometry(&p, n, &n->in[1]->type);
     set_images(&p, p.transposed ? out : in, p.transposed ? in : out);

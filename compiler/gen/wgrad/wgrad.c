@@ -439,7 +439,7 @@ static struct wgrad_params params_of(const struct node *n, const struct target *
     struct wgrad_params p;
     int64_t groups, v = t->lanes;
     memset(&p, 0, sizeof p);
-    p.by_sample = strcmp(n->op->name, "dense_wgrad") == 0;
+    p.by_sample = x->rank == 2;
     set_geometry(&p, n, &groups);
     parts_init(&p.parts, n);
     p.x = conv_view_of(x);

@@ -12,7 +12,7 @@ static struct winograd_params params_of(const struct node *n, const struct winog
     struct winograd_params p;
     memset(&p, 0, sizeof p);
     const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
-    bool dgrad = strcmp(n->op->name, "conv2d_dgrad") == 0;
+    bool dgrad = n->op->direction == CONV_DGRAD;
     const int64_t *pad = node_ints(n, "pad");
     parts_init(&p.parts, n);
     p.in = conv_view_of(x);

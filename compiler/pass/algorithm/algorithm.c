@@ -41,7 +41,8 @@ const char *algorithm_name(const struct node *n, int algorithm)
 
 int algorithm_tile(const struct node *n, int algorithm) { return op_algorithm_tile(n->op, algorithm); }
 
-static bool is_wgrad(const struct node *n) { return node_is(n, "conv2d_wgrad"); }
+static bool is_wgrad(const struct node *n) { return n->op->direction == CONV_WGRAD; }
+static bool is_dgrad(const struct node *n) { return n->op->direction == CONV_DGRAD; }
 static const struct type *weight_of(const struct node *n) { return is_wgrad(n) ? &n->out[0]->type : &n->in[1]->type; }
 
 /* A weight gradient sums over pixels: a block of tiles, then the blocks of a slot, then the slots; rows of an image
@@ -63,7 +64,7 @@ double algorithm_error(const struct node *n, int algorithm)
     int m = algorithm_tile(n, algorithm);
     if (is_wgrad(n)) return wgrad_error(n, m);
     const struct type *w = weight_of(n);
-    double channels = (double)(node_is(n, "conv2d_dgrad") ? w->dim[0] / node_int(n, "groups") : w->dim[1]);
+    double channels = (double)(is_dgrad(n) ? w->dim[0] / node_int(n, "groups") : w->dim[1]);
     return accuracy_estimate(m, m ? fmin(channels, WINOGRAD_SUM) : channels * (double)(w->dim[2] * w->dim[3]));
 }
 
@@ -89,7 +90,7 @@ bool algorithm_legal(const struct node *n, int algorithm, const struct target *t
     if (algorithm == 0) return true;
     const struct type *w = weight_of(n);
     /* vectors of padding would do most of the work */
-    int64_t in = node_is(n, "conv2d_dgrad") ? n->out[0]->type.dim[1] : w->dim[1];
+    int64_t in = is_dgrad(n) ? n->out[0]->type.dim[1] : w->dim[1];
     if (algorithm_tile(n, algorithm) && (w->dim[0] < t->lanes || in < t->lanes)) return false;
     return rule_allows(n, algorithm);
 }
@@ -161,8 +162,7 @@ static double direct_cost(const struct node *n, const struct target *t)
     double per_channel =
         taps * (double)round_up(x->dim[1], t->lanes) * (double)round_up(y->dim[1], t->lanes) / (double)groups;
     /* a strided dgrad works for each pixel that it reads */
-    const struct type *counted =
-        node_is(n, "conv2d_dgrad") && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
+    const struct type *counted = is_dgrad(n) && y->dim[2] * y->dim[3] > 2 * x->dim[2] * x->dim[3] ? x : y;
     double fma = at_peak(per_channel * (double)(counted->dim[0] * counted->dim[2] * counted->dim[3]), t) /
                  (is_split(t) ? 0.97 : 0.9);
     return multiplies_pairs(n, t) ? slower(fma / 2, per_channel * (is_wgrad(n) ? 4 : 2), t)
@@ -251,7 +251,8 @@ const char *algorithm_key(struct arena *a, const struct graph *g, const struct n
     for (int i = 0; i < n->nanchor; i++)
         if (n->in[i]) print_type(&b, &n->in[i]->type);
     print_attributes(&b, n);
-    const struct value *x = node_is(n->in[0]->def, "repack") ? n->in[0]->def->in[0] : n->in[0];
+    const struct node *def = n->in[0]->def;
+    const struct value *x = def && def->op->repacks ? def->in[0] : n->in[0];
     if (x->type.dtype == DT_BF16) buf_puts(&b, " bf16");
     if (x->kind == VALUE_INPUT && x->type.dim[1] < 16)
         buf_puts(&b, " input");           /* few channels are read where the caller has them */

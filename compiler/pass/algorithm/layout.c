@@ -103,7 +103,7 @@ static struct value *convert(struct laying *l, struct value *v, struct type type
         v->type = type;
         return v;
     }
-    if (node_is(v->def, "repack") && type_equal(&v->def->in[0]->type, &type)) return v->def->in[0];
+    if (v->def && v->def->op->repacks && type_equal(&v->def->in[0]->type, &type)) return v->def->in[0];
     for (struct copy *c = l->copies[v->id]; c; c = c->next)
         if (type_equal(&c->value->type, &type)) return c->value;
     struct copy *c = ARENA_NEW(l->g->arena, struct copy);
@@ -120,16 +120,13 @@ static struct value *convert_blocked(struct laying *l, struct value *v, struct n
 
 /* ---- convolutions */
 
-static bool is_dgrad(const struct node *n)
-{
-    return node_is(n, "conv2d_dgrad") || node_is(n, "dense_dgrad") || node_is(n, "conv_transpose2d");
-}
+static bool is_dgrad(const struct node *n) { return n->op->direction == CONV_DGRAD; }
 
 /* The weights of N as they were before they had a layout; NULL: it has none. */
 static const struct value *weights_of(const struct node *n)
 {
     const struct value *w = n->in[1];
-    while (w && node_is(w->def, "repack")) w = w->def->in[0];
+    while (w && w->def && w->def->op->repacks) w = w->def->in[0];
     return w;
 }
 
@@ -143,7 +140,7 @@ static int64_t groups_of(const struct node *n)
 static bool reads_plain(const struct laying *l, const struct node *n)
 {
     const struct value *x = n->in[0];
-    return (node_is(n, "conv2d") || node_is(n, "conv2d_wgrad")) && x->kind == VALUE_INPUT && x->type.dim[1] < l->v &&
+    return conv_reads_x(n->op) && x->kind == VALUE_INPUT && x->type.rank == 4 && x->type.dim[1] < l->v &&
            groups_of(n) == 1 && op_tile(n) == 0;
 }
 
@@ -260,7 +257,7 @@ static void layout_wgrad(struct laying *l, struct node *n)
 /* An image of one pixel lies like its features; other images must be plain to be seen as features. */
 static void layout_view(struct laying *l, struct node *n)
 {
-    const struct type *image = node_is(n, "flatten") ? &n->in[0]->type : &n->out[0]->type;
+    const struct type *in = &n->in[0]->type, *image = in->rank == 4 ? in : &n->out[0]->type;
     bool pixel = image->rank < 4 || (image->dim[2] == 1 && image->dim[3] == 1);
     if (pixel && blockable(image)) {
         n->in[0] = convert_blocked(l, n->in[0], n);
@@ -288,8 +285,7 @@ static void layout_pointwise(struct laying *l, struct node *n)
         const struct value *v = n->in[i];
         bool settled = v && ((v->kind == VALUE_NODE && !is_prepared(v)) || l->fixed[v->id]);
         if (!settled || !type_same_dims(&v->type, r)) continue;
-        if (v->type.layout == LAYOUT_PLAIN && v->def && (node_is(v->def, "flatten") || node_is(v->def, "unflatten")))
-            continue;
+        if (v->type.layout == LAYOUT_PLAIN && v->def && v->def->op->view) continue;
         type = v->type;
         break;
     }
@@ -313,8 +309,8 @@ static void layout_other(struct laying *l, struct node *n)
 
 static void layout_node(struct laying *l, struct node *n)
 {
-    if (n->prepare || node_is(n, "repack")) return;
-    if (node_is(n, "flatten") || node_is(n, "unflatten")) layout_view(l, n);
+    if (n->prepare || n->op->repacks) return;
+    if (n->op->view) layout_view(l, n);
     else if (n->op->family->operand[1] == LAID_WEIGHTS) layout_conv(l, n);
     else if (n->op->family->result == LAID_WEIGHTS) layout_wgrad(l, n);
     else if (n->op->family->result == LAID_ALIKE) layout_pointwise(l, n);
@@ -329,7 +325,7 @@ static void layout_output(struct laying *l, int k)
 {
     struct graph_output *o = &l->g->outputs[k];
     struct value *v = convert(l, o->value, plain(&o->value->type), NULL);
-    bool own = v->kind == VALUE_NODE && !v->def->prepare && (node_is(v->def, "repack") || v->type.rank == 0);
+    bool own = v->kind == VALUE_NODE && !v->def->prepare && (v->def->op->repacks || v->type.rank == 0);
     for (int i = 0; i < k && own; i++) own = l->g->outputs[i].value != v;
     for (int i = 0; i < l->g->nupdates && own; i++) own = l->g->updates[i].value != v;
     o->value = own ? v : repack(l, v, plain(&v->type), false, NULL);
@@ -361,7 +357,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     g->stage = STAGE_LAYOUT;
     graph_remove_dead(g);
     int before_weights = l.prepared;
-    GRAPH_EACH(g, n) before_weights += n->prepare && !node_is(n, "repack");
+    GRAPH_EACH(g, n) before_weights += n->prepare && !n->op->repacks;
     buf_printf(summary, "blocks of %d, %d repack%s in the step, %d weights prepared", l.v, l.repacks,
                l.repacks == 1 ? "" : "s", before_weights);
     return true;

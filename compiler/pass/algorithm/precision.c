@@ -107,8 +107,9 @@ static void narrow_stems(struct precision *p, const struct target *t)
     {
         struct value *x = n->nin ? n->in[0] : NULL;
         if (!x || !stem_takes_pairs(n, x, t)) continue;
-        const struct type *other = node_is(n, "conv2d") ? &n->out[0]->type : &n->in[1]->type;
-        if (other->dtype != DT_BF16 || (!node_is(n, "conv2d") && other->dim[3] == 1)) continue;
+        bool forward = n->op->direction == CONV_FORWARD;
+        const struct type *other = forward ? &n->out[0]->type : &n->in[1]->type;
+        if (other->dtype != DT_BF16 || (!forward && other->dim[3] == 1)) continue;
         if (!copy[x->id]) {
             copy[x->id] = narrow_copy(p->g, x, n);
             p->inputs++;

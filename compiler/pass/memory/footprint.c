@@ -52,13 +52,13 @@ bool footprint_is_cheap(const struct node *n) { return n->op->family->remake == 
 /* Weights in another layout are never kept for a second making. */
 static bool is_weight_copy(const struct node *n)
 {
-    while (node_is(n, "repack") && n->in[0]->def) n = n->in[0]->def;
-    return node_is(n, "repack") && n->in[0]->kind == VALUE_PARAM;
+    while (n->op->repacks && n->in[0]->def) n = n->in[0]->def;
+    return n->op->repacks && n->in[0]->kind == VALUE_PARAM;
 }
 
 bool footprint_is_image_copy(const struct node *n)
 {
-    return node_is(n, "repack") && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16;
+    return n->op->repacks && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16;
 }
 
 static void forbid(struct footprint *m)

@@ -33,8 +33,7 @@ static bool is_state(const struct value *v)
 
 bool plan_is_view(const struct node *n)
 {
-    return (node_is(n, "flatten") || node_is(n, "unflatten")) &&
-           type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type) &&
+    return n->op->view && type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type) &&
            (n->in[0]->type.layout == LAYOUT_BLOCKED) == (n->out[0]->type.layout == LAYOUT_BLOCKED);
 }
 

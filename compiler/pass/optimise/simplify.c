@@ -70,7 +70,7 @@ static bool pad_fits(const int64_t *pad, const int64_t *kernel, const int64_t *d
 
 static void kernel_of(const struct node *conv, int64_t kernel[2])
 {
-    const int64_t *k = node_is(conv, "conv2d_wgrad") ? node_ints(conv, "kernel") : &conv->in[1]->type.dim[2];
+    const int64_t *k = conv->op->direction == CONV_WGRAD ? node_ints(conv, "kernel") : &conv->in[1]->type.dim[2];
     kernel[0] = k[0];
     kernel[1] = k[1];
 }

@@ -16,9 +16,7 @@ struct value *stem_image(const struct value *x)
 /* Of one channel, half of each pair would be padding. */
 bool stem_takes_pairs(const struct node *n, const struct value *image, const struct target *t)
 {
-    if (!(t->feature_bits & FEATURE_FAST_BF16) || t->lanes != 16 ||
-        (!node_is(n, "conv2d") && !node_is(n, "conv2d_wgrad")))
-        return false;
+    if (!(t->feature_bits & FEATURE_FAST_BF16) || t->lanes != 16 || !conv_reads_x(n->op)) return false;
     if (image->kind != VALUE_INPUT || image->type.rank != 4 || image->type.dtype != DT_F32 ||
         node_int(n, "groups") != 1 || op_tile(n))
         return false;
