@@ -129,6 +129,8 @@ struct op_def {
     enum op_phase phase;
     enum op_work work; /* where it is not what its family says: op_work_of */
     enum conv_direction direction;
+    int variant;  /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
+                     (op/softmax.h), move_variant (op/move.h), sum_kind (kernel/sums.h); 0 in the other families */
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
     bool repacks; /* the result is the operand, in another layout or element type */
     bool bare;    /* computes nothing but a body, which takes all operands: `pointwise` */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "ir/op.h"
 #include "op/rule.h"
+#include "op/softmax.h"
 #include "kernel/slots.h"
 
 #define ATTR_WEIGHT                                                                                     \
@@ -275,6 +276,7 @@ extern const int op_loss_nrows;
 const struct op_def op_loss_rows[] = {
     {.name = "softmax_cross_entropy",
      .help = "softmax and cross entropy with class labels, for one label a sample or one a pixel",
+     .variant = CROSS,
      .class_ = OP_LOSS,
      ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
      .infer = cross_entropy_infer,
@@ -282,6 +284,7 @@ const struct op_def op_loss_rows[] = {
      .ref = ref_cross_entropy},
     {.name = "binary_cross_entropy",
      .help = "binary cross entropy of every element with a target of the same shape, 0 to 1",
+     .variant = BINARY,
      .class_ = OP_LOSS,
      ROW(pair_operands, binary_attrs, binary_tests),
      .infer = binary_infer,
@@ -289,6 +292,7 @@ const struct op_def op_loss_rows[] = {
      .ref = ref_binary},
     {.name = "mean_squared_error",
      .help = "mean of the squared differences to a target of the same shape",
+     .variant = SQUARED,
      .class_ = OP_LOSS,
      ROW(pair_operands, squared_attrs, squared_tests),
      .infer = squared_infer,
@@ -296,6 +300,7 @@ const struct op_def op_loss_rows[] = {
      .ref = ref_squared},
     {.name = "softmax_cross_entropy_grad",
      .help = "gradient of softmax_cross_entropy by the logits",
+     .variant = CROSS_GRAD,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(logits_operands, cross_entropy_attrs, cross_entropy_tests),
@@ -304,6 +309,7 @@ const struct op_def op_loss_rows[] = {
      .inplace = true},
     {.name = "binary_cross_entropy_grad",
      .help = "gradient of binary_cross_entropy by the prediction",
+     .variant = BINARY_GRAD,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(pair_operands, binary_attrs, binary_tests),
@@ -312,6 +318,7 @@ const struct op_def op_loss_rows[] = {
      .inplace = true},
     {.name = "mean_squared_error_grad",
      .help = "gradient of mean_squared_error by the prediction",
+     .variant = SQUARED_GRAD,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      ROW(pair_operands, squared_attrs, squared_tests),

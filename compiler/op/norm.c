@@ -7,6 +7,7 @@
 #include "ir/op.h"
 #include "op/rule.h"
 #include "kernel/slots.h"
+#include "kernel/sums.h"
 
 #define ATTR_EPS(who)                                                                                             \
     {                                                                                                             \
@@ -188,7 +189,7 @@ static void apply_grad(struct grad_call *g)
     g->dx[0] = op_build_attrs(g->graph, NULL, "bn_dx", dx_in, COUNT_OF(dx_in), (struct attr[]){eps, count})->out[0];
 }
 
-static size_t sums_workspace(const struct node *n, int lanes)
+static size_t slots_workspace(const struct node *n, int lanes)
 {
     const struct type *x = &n->in[0]->type;
     return reduce_workspace(x->dim[0], x->dim[1], lanes);
@@ -378,13 +379,14 @@ const struct op_def op_norm_rows[] = {
      .inplace = true},
     {.name = "bn_stats",
      .help = "each channel's mean and biased variance over the batch",
+     .variant = SUM_STATS,
      .work = WORK_BATCH_NORM,
      .class_ = OP_INTERNAL,
      .family = &family_reduce,
      OPERANDS(x_operand),
      .nouts = 2,
      .infer = stats_infer,
-     .workspace = sums_workspace,
+     .workspace = slots_workspace,
      .ref = ref_stats,
      TESTS(stats_tests),
      .bf16 = true},
@@ -421,6 +423,7 @@ const struct op_def op_norm_rows[] = {
      .inplace = true},
     {.name = "bn_grad",
      .help = "gradients of batch normalisation by its weight and bias",
+     .variant = SUM_GRAD,
      .phase = PHASE_BACKWARD,
      .work = WORK_BATCH_NORM,
      .class_ = OP_INTERNAL,
@@ -430,7 +433,7 @@ const struct op_def op_norm_rows[] = {
      .nouts = 2,
      ATTRS(eps_attrs),
      .infer = grad_infer,
-     .workspace = sums_workspace,
+     .workspace = slots_workspace,
      .ref = ref_grad,
      TESTS(grad_tests),
      .bf16 = true},
@@ -453,13 +456,14 @@ const struct op_def op_norm_rows[] = {
      .inplace = true},
     {.name = "channel_sum",
      .help = "each channel's sum over the batch: gradient of a bias",
+     .variant = SUM_PLAIN,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      .family = &family_reduce,
      OPERANDS(dy_operand),
      .nouts = 1,
      .infer = sum_infer,
-     .workspace = sums_workspace,
+     .workspace = slots_workspace,
      .ref = ref_sum,
      TESTS(sum_tests),
      .bf16 = true},

@@ -7,6 +7,17 @@
 #include "ir/graph.h"
 #include "ir/op.h"
 
+/* What the kernels of gen/pool compute, a variant for each row of pool.c. */
+enum pool_variant {
+    POOL_MAX,
+    POOL_MAX_INDEX,
+    POOL_AVG,
+    POOL_MAX_GRAD,
+    POOL_AVG_GRAD,
+    POOL_GLOBAL, /* global_avg_pool */
+    POOL_GLOBAL_GRAD
+};
+
 /* Of max_pool, max_pool_index, max_pool_grad, avg_pool, avg_pool_grad. Index 0 is height, 1 width. */
 struct pool_window {
     int64_t kernel[2], stride[2];

@@ -1,4 +1,5 @@
 /* resize.c: nearest and bilinear scaling of images. */
+#include "op/move.h"
 #include "op/rule.h"
 #include "op/resize.h"
 
@@ -154,9 +155,15 @@ static const struct op_test tests_resize_grad[] = {
     .ntests = COUNT_OF(tests_##F)
 
 const struct op_def op_resize_rows[] = {
-    {.name = "resize", .help = "scales an image", MOVE(OP_LAYER, resize), .operands = operand_x, .grad = grad_resize},
+    {.name = "resize",
+     .help = "scales an image",
+     .variant = MOVE_RESIZE,
+     MOVE(OP_LAYER, resize),
+     .operands = operand_x,
+     .grad = grad_resize},
     {.name = "resize_grad",
      .help = "gradient of resize",
+     .variant = MOVE_RESIZE_GRAD,
      .phase = PHASE_BACKWARD,
      MOVE(OP_INTERNAL, resize_grad),
      .operands = operand_dy},

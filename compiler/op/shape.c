@@ -1,6 +1,7 @@
 /* shape.c: operators that move elements and compute nothing: joining and cutting channels, padding, flattening,
    subsampling. */
 #include <string.h>
+#include "op/move.h"
 #include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
@@ -441,6 +442,7 @@ static const struct op_test tests_repack[] = {{"x=2,3,7,7", 1e-6}, {"x=3,17", 1e
 const struct op_def op_shape_rows[] = {
     {.name = "concat",
      .help = "joins values along their channels",
+     .variant = MOVE_CONCAT,
      MOVE(OP_LAYER, concat),
      OPERANDS(operands_ab),
      .variadic = true,
@@ -456,6 +458,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_copy},
     {.name = "pad",
      .help = "adds channels, rows or columns of zeros",
+     .variant = MOVE_PAD,
      MOVE(OP_LAYER, pad),
      OPERANDS(operand_x),
      ATTRS(attrs_pad),
@@ -464,6 +467,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_pad},
     {.name = "subsample",
      .help = "every stride-th row and column",
+     .variant = MOVE_SUBSAMPLE,
      MOVE(OP_LAYER, subsample),
      OPERANDS(operand_x),
      ATTRS(attrs_subsample),
@@ -480,6 +484,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_copy},
     {.name = "slice",
      .help = "some channels, rows and columns",
+     .variant = MOVE_SLICE,
      MOVE(OP_INTERNAL, slice),
      OPERANDS(operand_x),
      ATTRS(attrs_slice),
@@ -488,6 +493,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_slice},
     {.name = "subsample_grad",
      .help = "gradient of subsample",
+     .variant = MOVE_SUBSAMPLE_GRAD,
      .phase = PHASE_BACKWARD,
      MOVE(OP_INTERNAL, subsample_grad),
      OPERANDS(operand_dy),
@@ -496,6 +502,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_subsample_grad},
     {.name = "repack",
      .help = "the same value in another layout",
+     .variant = MOVE_REPACK,
      .repacks = true,
      .work = WORK_REPACK,
      MOVE(OP_INTERNAL, repack),

@@ -1,6 +1,7 @@
 /* softmax.c: softmax over the channels of features [N, C] or of each pixel of an image. */
 #include <math.h>
 #include "op/rule.h"
+#include "op/softmax.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
 static const struct op_operand operands_dy_y[] = {{"dy", OPERAND_VALUE, false}, {"y", OPERAND_VALUE, false}};
@@ -80,12 +81,14 @@ static const struct op_test tests_softmax_grad[] = {
 const struct op_def op_softmax_rows[] = {
     {.name = "softmax",
      .help = "exp(x) divided by its sum over the channels",
+     .variant = SOFTMAX,
      SOFTMAX(OP_LAYER, softmax),
      .operands = operand_x,
      .noperands = 1,
      .grad = grad_softmax},
     {.name = "softmax_grad",
      .help = "gradient of softmax, from its result",
+     .variant = SOFTMAX_GRAD,
      .phase = PHASE_BACKWARD,
      SOFTMAX(OP_INTERNAL, softmax_grad),
      .operands = operands_dy_y,

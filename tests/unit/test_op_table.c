@@ -101,6 +101,20 @@ static void check_copies(const struct op_def *op)
     assert_int_equal(op->family, KERNEL_MOVE);
 }
 
+static bool has_variants(enum kernel_family f)
+{
+    return f == KERNEL_POOL || f == KERNEL_SOFTMAX || f == KERNEL_MOVE || f == KERNEL_REDUCE;
+}
+
+/* Rows of a family that is told apart by variants have one each, but views, which are all copied alike. */
+static void check_variant(const struct op_def *op)
+{
+    if (!has_variants(op->family)) assert_int_equal(op->variant, 0);
+    for (const struct op_def *const *o = op_all(); *o && has_variants(op->family); o++)
+        if (*o != op && (*o)->family == op->family && !(op->view && (*o)->view) && (*o)->variant == op->variant)
+            fail_msg("%s and %s are one variant", op->name, (*o)->name);
+}
+
 static void traits_are_consistent(void **state)
 {
     (void)state;
@@ -110,6 +124,7 @@ static void traits_are_consistent(void **state)
         check_work(*op);
         check_direction(*op);
         check_copies(*op);
+        check_variant(*op);
         bare += (*op)->bare;
         if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family->elementwise);
     }

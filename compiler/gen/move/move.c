@@ -7,6 +7,7 @@
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
 #include "gen/move/repack.h"
+#include "op/move.h"
 #include "op/resize.h"
 #include "pass/pass.h"
 
@@ -395,7 +396,7 @@ static void lower_resize(struct lower *lo, const struct node *n)
     struct lower_arg args[] = {arg_data(lo, t, sizeof t), arg_data(lo, rows, (size_t)d->dim[2] * sizeof *rows),
                                arg_data(lo, cols, (size_t)d->dim[3] * sizeof *cols), arg_value(n->in[0]),
                                arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "resize", emit_resize, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2], true,
+    lower_step(lo, lower_kernel(lo, n->op->name, emit_resize, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2], true,
                args, 5);
 }
 
@@ -494,23 +495,28 @@ static void lower_resize_grad(struct lower *lo, const struct node *n)
                                arg_value(n->in[0]),
                                arg_value(n->out[0])};
     struct resize_params p = {0, (int32_t)s->dtype, (int32_t)d->dtype};
-    lower_step(lo, lower_kernel(lo, "resize_grad", emit_resize_grad, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2],
+    lower_step(lo, lower_kernel(lo, n->op->name, emit_resize_grad, &p, sizeof p), div_up(d->dim[1], d->v) * d->dim[2],
                true, args, 7);
+}
+
+static void lower_by_variant(struct lower *lo, const struct node *n)
+{
+    switch ((enum move_variant)n->op->variant) {
+    case MOVE_COPY: lower_copy(lo, n); break;
+    case MOVE_REPACK: lower_repack(lo, n); break;
+    case MOVE_CONCAT: lower_concat(lo, n); break;
+    case MOVE_SLICE: lower_slice(lo, n); break;
+    case MOVE_PAD: lower_pad(lo, n); break;
+    case MOVE_SUBSAMPLE: lower_subsample(lo, n, false); break;
+    case MOVE_SUBSAMPLE_GRAD: lower_subsample(lo, n, true); break;
+    case MOVE_RESIZE: lower_resize(lo, n); break;
+    case MOVE_RESIZE_GRAD: lower_resize_grad(lo, n); break;
+    }
 }
 
 void lower_move(struct lower *lo, const struct node *n)
 {
-    const char *op = n->op->name;
-    enum layout to = n->out[0]->type.layout;
-    if (layout_is_winograd(to)) lower_winograd_weights(lo, n);
-    else if (strcmp(op, "repack") == 0) lower_repack(lo, n);
-    else if (strcmp(op, "concat") == 0) lower_concat(lo, n);
-    else if (strcmp(op, "slice") == 0) lower_slice(lo, n);
-    else if (strcmp(op, "pad") == 0) lower_pad(lo, n);
-    else if (strcmp(op, "subsample") == 0) lower_subsample(lo, n, false);
-    else if (strcmp(op, "subsample_grad") == 0) lower_subsample(lo, n, true);
-    else if (strcmp(op, "resize") == 0) lower_resize(lo, n);
-    else if (strcmp(op, "resize_grad") == 0) lower_resize_grad(lo, n);
-    else if (value_storage(n->out[0]) != value_storage(n->in[0]))
-        lower_copy(lo, n); /* flatten, unflatten that could not be views */
+    bool shared = n->op->view && value_storage(n->out[0]) == value_storage(n->in[0]);
+    if (layout_is_winograd(n->out[0]->type.layout)) lower_winograd_weights(lo, n);
+    else if (!shared) lower_by_variant(lo, n);
 }

@@ -473,5 +473,5 @@ void lower_repack(struct lower *lo, const struct node *n)
     int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : samples ? 1 : s.a;
     fill_table(table, from, to, &s);
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "repack", emit_repack, &p, sizeof p), outer * table[T_BLOCKS], samples, args, 3);
+    lower_step(lo, lower_kernel(lo, n->op->name, emit_repack, &p, sizeof p), outer * table[T_BLOCKS], samples, args, 3);
 }

@@ -130,5 +130,5 @@ void lower_dropout(struct lower *lo, const struct node *n)
     p.to = (int32_t)t->dtype;
     int64_t blocks = div_up(t->dim[1], t->v), table[] = {blocks, t->rank == 4 ? t->dim[2] * t->dim[3] : 1, t->dim[1]};
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "dropout", emit_dropout, &p, sizeof p), blocks, true, args, 3);
+    lower_step(lo, lower_kernel(lo, n->op->name, emit_dropout, &p, sizeof p), blocks, true, args, 3);
 }

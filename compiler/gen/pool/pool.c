@@ -13,7 +13,6 @@
 #include "gen/emit/expr.h"
 #include "gen/module/lower.h"
 
-enum pool_kind { MAX, MAX_INDEX, AVG, MAX_GRAD, AVG_GRAD };
 enum { MAX_TILE = 8, MAX_UNROLL = 16 };
 
 /* SIZE: of x and dx; OUT: of y and dy. Index 0 is height. */
@@ -37,18 +36,18 @@ struct state {
     V best, position;
 };
 
-static int state_size(const struct pool_params *p) { return p->kind == MAX_INDEX ? 2 : 1; }
+static int state_size(const struct pool_params *p) { return p->kind == POOL_MAX_INDEX ? 2 : 1; }
 
 static void state_get(const struct pool_params *p, struct state *s, const V *from)
 {
     s->best = from[0];
-    if (p->kind == MAX_INDEX) s->position = from[1];
+    if (p->kind == POOL_MAX_INDEX) s->position = from[1];
 }
 
 static void state_put(const struct pool_params *p, const struct state *s, V *to)
 {
     to[0] = s->best;
-    if (p->kind == MAX_INDEX) to[1] = s->position;
+    if (p->kind == POOL_MAX_INDEX) to[1] = s->position;
 }
 
 static V splat_i32(struct emit *e, V x)
@@ -60,22 +59,22 @@ static V splat_i32(struct emit *e, V x)
 
 static struct state state_start(struct emit *e, const struct pool_params *p, V position)
 {
-    if (p->kind == MAX) return (struct state){.best = e_splatc(e, -INFINITY)};
-    if (p->kind == MAX_INDEX) return (struct state){e_splatc(e, -INFINITY), splat_i32(e, position)};
+    if (p->kind == POOL_MAX) return (struct state){.best = e_splatc(e, -INFINITY)};
+    if (p->kind == POOL_MAX_INDEX) return (struct state){e_splatc(e, -INFINITY), splat_i32(e, position)};
     return (struct state){.best = e_zero(e)};
 }
 
 /* X at POSITION of the window. A NaN is larger than any number, and the first maximum stays. */
 static void visit(struct emit *e, const struct pool_params *p, struct state *s, V x, V position)
 {
-    if (p->kind == AVG) {
+    if (p->kind == POOL_AVG) {
         s->best = e_fadd(e, s->best, x);
         return;
     }
     V larger = e_fcmp(e, LLVMRealUGT, x, s->best), number = e_fcmp(e, LLVMRealORD, s->best, s->best);
     V take = LLVMBuildAnd(e->b, larger, number, "");
     s->best = e_select(e, take, x, s->best);
-    if (p->kind == MAX_INDEX) s->position = e_select(e, take, splat_i32(e, position), s->position);
+    if (p->kind == POOL_MAX_INDEX) s->position = e_select(e, take, splat_i32(e, position), s->position);
 }
 
 static V vector_index(struct emit *e, V index) { return e_muli(e, index, e->v); }
@@ -120,12 +119,12 @@ static void finish(struct emit *e, const struct pool *c, const struct state *s, 
 {
     const struct pool_params *p = c->p;
     V at = e_add(e, c->row, ow), y = s->best;
-    if (p->kind == AVG) {
+    if (p->kind == POOL_AVG) {
         V rows = e_load(e, e_at(e, c->extra, oh)), cols = e_load(e, e_at(e, c->extra, e_addi(e, ow, p->out[0])));
         y = e_fmul(e, y, e_splat(e, e_fmul(e, rows, cols)));
     }
     image_store(e, p->to, y, c->out, at);
-    if (p->kind == MAX_INDEX)
+    if (p->kind == POOL_MAX_INDEX)
         e_store_align(e, LLVMBuildTrunc(e->b, s->position, e->vi8, ""), e_at_bytes(e, c->extra, vector_index(e, at)),
                       1);
 }
@@ -245,7 +244,7 @@ static V edge_column(struct emit *e, const struct columns *c, V i)
 static void emit_forward(struct emit *e, const void *params)
 {
     const struct pool_params *p = params;
-    struct pool c = {.p = p, .in = e_arg(e, 0), .out = e_arg(e, 1), .extra = p->kind == MAX ? NULL : e_arg(e, 2)};
+    struct pool c = {.p = p, .in = e_arg(e, 0), .out = e_arg(e, 1), .extra = p->kind == POOL_MAX ? NULL : e_arg(e, 2)};
     struct columns cols = forward_columns(p);
     struct body_state state;
     struct loop piece, col;
@@ -293,7 +292,7 @@ struct tap {
 static struct tap load_tap(struct emit *e, const struct pool *c, V at, V ow, V scale)
 {
     struct tap t = {.dy = image_load(e, c->p->from, c->in, at)};
-    if (c->p->kind == MAX_GRAD) {
+    if (c->p->kind == POOL_MAX_GRAD) {
         t.index =
             LLVMBuildZExt(e->b, e_load_t(e, e->vi8, e_at_bytes(e, c->extra, vector_index(e, at)), 1), e->vi32, "");
         return t;
@@ -306,14 +305,14 @@ static struct tap load_tap(struct emit *e, const struct pool *c, V at, V ow, V s
 /* Adds what window TAP gives to its element number POSITION. */
 static V add_tap(struct emit *e, const struct pool *c, V sum, const struct tap *t, V position)
 {
-    if (c->p->kind == AVG_GRAD) return e_fadd(e, sum, t->dy);
+    if (c->p->kind == POOL_AVG_GRAD) return e_fadd(e, sum, t->dy);
     V here = e_cmp(e, LLVMIntEQ, t->index, splat_i32(e, position));
     return e_fadd(e, sum, e_select(e, here, t->dy, e_zero(e)));
 }
 
 static V row_scale(struct emit *e, const struct pool *c, V oh)
 {
-    return c->p->kind == AVG_GRAD ? e_load(e, e_at(e, c->extra, oh)) : NULL;
+    return c->p->kind == POOL_AVG_GRAD ? e_load(e, e_at(e, c->extra, oh)) : NULL;
 }
 
 /* One element of dx. PLANE: the plane's first vector of dy; ROWS: the windows' rows over row IH. */
@@ -481,26 +480,14 @@ static struct lower_arg count_table(struct lower *lo, const struct pool_window *
     return arg_data(lo, table, (size_t)(out[0] + out[1]) * sizeof *table);
 }
 
-static enum pool_kind kind_of(const char *op)
-{
-    static const char *const names[] = {[MAX] = "max_pool",
-                                        [MAX_INDEX] = "max_pool_index",
-                                        [AVG] = "avg_pool",
-                                        [MAX_GRAD] = "max_pool_grad",
-                                        [AVG_GRAD] = "avg_pool_grad"};
-    int k = 0;
-    while (strcmp(names[k], op) != 0) k++;
-    return (enum pool_kind)k;
-}
-
 void lower_pool(struct lower *lo, const struct node *n)
 {
-    if (strcmp(n->op->name, "global_avg_pool") == 0 || strcmp(n->op->name, "global_avg_pool_grad") == 0) {
-        lower_global(lo, n, n->out[0]->type.rank == 4);
+    const enum pool_variant kind = (enum pool_variant)n->op->variant;
+    if (kind == POOL_GLOBAL || kind == POOL_GLOBAL_GRAD) {
+        lower_global(lo, n, kind == POOL_GLOBAL_GRAD);
         return;
     }
-    enum pool_kind kind = kind_of(n->op->name);
-    bool grad = kind == MAX_GRAD || kind == AVG_GRAD;
+    bool grad = kind == POOL_MAX_GRAD || kind == POOL_AVG_GRAD;
     const struct type *big = grad ? &n->out[0]->type : &n->in[0]->type,
                       *small = grad ? &n->in[0]->type : &n->out[0]->type;
     assert(big->layout == LAYOUT_BLOCKED && small->layout == LAYOUT_BLOCKED && big->v == small->v);
@@ -517,10 +504,10 @@ void lower_pool(struct lower *lo, const struct node *n)
         p.size[a] = (int32_t)big->dim[2 + a];
         p.out[a] = (int32_t)small->dim[2 + a];
     }
-    struct lower_arg extra = kind == MAX_INDEX  ? arg_value(n->out[1])
-                             : kind == MAX_GRAD ? arg_value(n->in[1])
-                             : kind == MAX      ? arg_none()
-                                                : count_table(lo, &w, &big->dim[2], &small->dim[2]);
+    struct lower_arg extra = kind == POOL_MAX_INDEX  ? arg_value(n->out[1])
+                             : kind == POOL_MAX_GRAD ? arg_value(n->in[1])
+                             : kind == POOL_MAX      ? arg_none()
+                                                     : count_table(lo, &w, &big->dim[2], &small->dim[2]);
     struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->out[0]), extra};
     int count = 3;
     gen_body_init_pre(&p.pre, n, 0);

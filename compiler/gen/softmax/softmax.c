@@ -9,11 +9,10 @@
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
 #include "kernel/slots.h"
-
-enum softmax_kind { SOFTMAX, SOFTMAX_GRAD, CROSS, CROSS_GRAD, BINARY, BINARY_GRAD, SQUARED, SQUARED_GRAD };
+#include "op/softmax.h"
 
 struct softmax_params {
-    int32_t kind;
+    int32_t kind;         /* enum softmax_variant */
     int32_t partial;      /* C is no multiple of v */
     int32_t from_logits;  /* BINARY */
     int32_t plain_target; /* BINARY, SQUARED: the target is not blocked */
@@ -377,23 +376,6 @@ static void emit_elements_grad(struct emit *e, const void *params)
 
 /* ---- lowering */
 
-static enum softmax_kind kind_of(const char *op)
-{
-    static const char *const names[] = {
-        [SOFTMAX] = "softmax",
-        [SOFTMAX_GRAD] = "softmax_grad",
-        [CROSS] = "softmax_cross_entropy",
-        [CROSS_GRAD] = "softmax_cross_entropy_grad",
-        [BINARY] = "binary_cross_entropy",
-        [BINARY_GRAD] = "binary_cross_entropy_grad",
-        [SQUARED] = "mean_squared_error",
-        [SQUARED_GRAD] = "mean_squared_error_grad",
-    };
-    int k = 0;
-    while (strcmp(names[k], op) != 0) k++;
-    return (enum softmax_kind)k;
-}
-
 struct job {
     struct lower *lo;
     const struct node *n;
@@ -449,7 +431,7 @@ void lower_softmax(struct lower *lo, const struct node *n)
     struct job j = {.lo = lo, .n = n};
     memset(&j.p, 0, sizeof j.p);
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 2 || t->rank == 4));
-    j.p.kind = (int32_t)kind_of(n->op->name);
+    j.p.kind = n->op->variant;
     j.p.partial = t->dim[1] % t->v != 0;
     bool image = t->rank == 4;
     j.blocks = div_up(t->dim[1], t->v);
@@ -458,10 +440,10 @@ void lower_softmax(struct lower *lo, const struct node *n)
     j.table = arg_data(lo, table, sizeof table);
     struct lower_arg in0 = arg_value(n->in[0]), out = arg_value(n->out[0]);
     if (j.p.kind == SOFTMAX) {
-        step(&j, "softmax", emit_softmax, j.rows, true, (struct lower_arg[]){j.table, in0, out}, 3);
+        step(&j, n->op->name, emit_softmax, j.rows, true, (struct lower_arg[]){j.table, in0, out}, 3);
     } else if (j.p.kind == SOFTMAX_GRAD) {
-        step(&j, "softmax_grad", emit_softmax, j.rows, true,
-             (struct lower_arg[]){j.table, in0, arg_value(n->in[1]), out}, 4);
+        step(&j, n->op->name, emit_softmax, j.rows, true, (struct lower_arg[]){j.table, in0, arg_value(n->in[1]), out},
+             4);
     } else {
         set_loss_params(&j.p, n, t->v);
         const struct value *ws = node_workspace(n);
