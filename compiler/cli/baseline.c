@@ -54,8 +54,16 @@ static double conv_ms(const struct blas *b, const struct blas_conv *p)
 static const struct node *find_conv(const struct graph *raw, const char *layer)
 {
     GRAPH_EACH(raw, n)
-    if (n->layer && strcmp(n->layer, layer) == 0 && strcmp(n->op->name, "conv2d") == 0) return n;
+    if (n->layer && strcmp(n->layer, layer) == 0 && n->op->direction == CONV_FORWARD && n->out[0]->type.rank == 4)
+        return n;
     return NULL;
+}
+
+/* A convolution of the forward pass, whatever follows it in its body. */
+static bool is_forward(struct arena *a, const struct rnc_node *n)
+{
+    const struct op_def *op = op_find(arena_strndup(a, n->op, strcspn(n->op, "+")));
+    return op && op->direction == CONV_FORWARD && strcmp(n->phase, op_phase_name(PHASE_FORWARD)) == 0;
 }
 
 const double *baseline_measure(struct cli *c, const struct built *b, const char **core)
@@ -66,10 +74,7 @@ const double *baseline_measure(struct cli *c, const struct built *b, const char 
     *core = arena_strdup(c->arena, blas_core(blas));
     double *ms = ARENA_ARRAY(c->arena, double, m->nnodes + 1);
     for (uint32_t i = 0; i < m->nnodes && ms; i++) {
-        if (strncmp(m->nodes[i].op, "conv2d", 6) != 0 || m->nodes[i].op[6] == '_' ||
-            strcmp(m->nodes[i].phase, "forward") != 0)
-            continue;
-        const struct node *n = find_conv(b->raw, m->nodes[i].name);
+        const struct node *n = is_forward(c->arena, &m->nodes[i]) ? find_conv(b->raw, m->nodes[i].name) : NULL;
         if (!n) continue;
         struct blas_conv p = conv_of(n);
         ms[i] = conv_ms(blas, &p);

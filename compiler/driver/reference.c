@@ -254,8 +254,7 @@ static bool may_flip(const struct node *n)
 {
     for (int i = 0; n->body && i < n->body->ninsn; i++) {
         const struct body_insn *insn = &n->body->insn[i];
-        bool grad = !strcmp(insn->op->name, "relu_grad") || !strcmp(insn->op->name, "relu6_grad");
-        if (grad && insn->arg[1].source == BODY_INSN) return true;
+        if (insn->op->gate && insn->arg[insn->op->gate].source == BODY_INSN) return true;
     }
     return false;
 }

@@ -264,7 +264,7 @@ static void build_losses(struct builder *b)
     for (int i = 0; i < b->ast->nlosses; i++) {
         struct value *v = build_loss(b, &b->ast->losses[i], i);
         if (!v) continue;
-        sum = sum ? op_build(b->graph, NULL, "add", (struct value *[]){sum, v}, 2)->out[0] : v;
+        sum = sum ? op_build(b->graph, NULL, OPNAME_ADD, (struct value *[]){sum, v}, 2)->out[0] : v;
     }
     if (sum) graph_output(b->graph, "loss", sum);
     if (b->ast->nlosses) return;

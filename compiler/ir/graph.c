@@ -227,6 +227,13 @@ struct value *graph_arg(struct graph *g, enum value_kind kind, const char *name,
     return v;
 }
 
+void value_name_after(struct graph *g, struct value *v, const char *base, const char *suffix)
+{
+    value_rename(g, v, graph_fresh_name(g, arena_printf(g->arena, "%s.%s", base, suffix)));
+}
+
+const char *node_label(const struct node *n) { return n->layer ? n->layer : n->out[0]->name; }
+
 struct value *node_add_out(struct graph *g, struct node *n)
 {
     assert(n->nout < MAX_OUTS);

@@ -205,6 +205,8 @@ void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: 
 /* A value name that is free: BASE, else BASE.1, BASE.2 … (BASE NULL: a number). */
 const char *graph_fresh_name(struct graph *g, const char *base);
 void value_rename(struct graph *g, struct value *v, const char *name);
+/* BASE.SUFFIX, or the free name nearest to it. */
+void value_name_after(struct graph *g, struct value *v, const char *base, const char *suffix);
 /* A further result for the node (its type to be set by the caller). */
 struct value *node_add_out(struct graph *g, struct node *n);
 void node_set_in(struct graph *g, struct node *n, struct value *const *in, int nin);
@@ -222,6 +224,8 @@ struct graph *graph_clone(struct arena *a, const struct graph *g);
 /* G is from now on what OTHER, of the same arena, was: its names too. OTHER is not to be used any more. */
 void graph_become(struct graph *g, const struct graph *other);
 bool node_has_pre(const struct node *n);
+/* What messages call it: its layer, else its first result. */
+const char *node_label(const struct node *n);
 /* How many of the inputs are the operator's own: nanchor where there is a body or a prologue, else all. */
 int node_anchors(const struct node *n);
 /* Does the body (or NULL) read the node's input number OPERAND? */

@@ -552,3 +552,22 @@ struct node *op_build(struct graph *g, struct node *before, const char *op, stru
 {
     return op_build_attrs(g, before, op, in, nin, NULL);
 }
+
+void op_become(struct graph *g, struct node *n, const char *op, struct value *const *in, int nin)
+{
+    const struct op_def *def = op_find(op);
+    assert(def);
+    struct attr *attr = ARENA_ARRAY(g->arena, struct attr, def->nattr + 1);
+    for (int i = 0; i < def->nattr; i++) {
+        int old = op_attr_index(n->op, def->attrs[i].name);
+        attr[i] = old >= 0 ? n->attr[old] : def->attrs[i].def;
+    }
+    n->op = def;
+    n->attr = attr;
+    node_set_in(g, n, in, nin);
+    n->nanchor = nin;
+    while (n->nout < def->nouts) node_add_out(g, n);
+    bool ok = op_infer(n, NULL);
+    assert(ok);
+    (void)ok;
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include "ir/family.h"
 #include "ir/graph.h"
+#include "ir/opname.h"
 
 enum op_class {
     OP_LAYER,    /* may stand in a spec's list of layers */
@@ -32,6 +33,12 @@ enum conv_direction {
     CONV_FORWARD, /* x, weight → y */
     CONV_DGRAD,   /* dy, weight → dx: reads the weight with its channels exchanged */
     CONV_WGRAD,   /* x, dy → dw */
+};
+
+/* The operator is min(max(x, low), high). */
+struct op_clamp {
+    bool clamps;
+    double low, high;
 };
 
 /* An attribute: a YAML key of the layer and/or an attribute of the IR node. */
@@ -133,7 +140,11 @@ struct op_def {
                      (op/softmax.h), move_variant (op/move.h), sum_kind (kernel/sums.h); 0 in the other families */
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
     bool repacks; /* the result is the operand, in another layout or element type */
-    bool bare;    /* computes nothing but a body, which takes all operands: `pointwise` */
+    struct op_clamp clamp;
+    bool
+        maximum; /* each element of result 0 is the largest of some of operand 0's: rounding may come before or after */
+    int gate;    /* the operand at whose bounds result 0 jumps to zero: a ReLU's, which its gradient reads; 0: none */
+    bool bare;   /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
     bool variadic; /* the last operand repeats */
@@ -145,6 +156,12 @@ struct op_def {
     int (*params)(const struct type *in, int nin, const struct attr *attr, struct param_decl *out, struct op_error *e);
     /* Result types from input types and attributes. in[i].rank == -1: absent. */
     bool (*infer)(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e);
+    /* Is the result the operand, for these types and attributes, in a training step (TRAIN) or in inference? NULL:
+     * never */
+    bool (*identity)(const struct node *n, bool train);
+    /* Makes N, of the forward pass, what a training step differentiates; nodes of its own go before it. False after
+       op_fail: it cannot be trained. NULL: it is that already. */
+    bool (*train)(struct graph *g, struct node *n, struct op_error *e);
     void (*grad)(struct grad_call *g);     /* NULL: not differentiable (or zero: targets) */
     int64_t (*macs)(const struct node *n); /* multiply-adds; NULL: none worth counting */
     /* Elementwise families: one scalar expression over the operands' names, the attributes' names, and n (run-time
@@ -160,9 +177,10 @@ struct op_def {
     size_t (*workspace)(const struct node *n, int lanes);
     int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
                       and those of pooling */
-    bool inplace;  /* result 0 may overwrite an input of the same size that dies here */
-    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all
-                      elementwise ones do */
+    bool inplace; /* result 0 may overwrite an input of the same size that dies here; an elementwise family's may anyway
+                   */
+    bool bf16;    /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all
+                     elementwise ones do */
     void (*ref)(struct ref_call *c); /* naive, double accumulators, written independently of the kernel */
     const struct op_test *tests;
     int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
@@ -204,6 +222,10 @@ struct node *op_build(struct graph *g, struct node *before, const char *op, stru
 /* The same with the attributes given: op->nattr of them in the table's order (NULL: the defaults). */
 struct node *op_build_attrs(struct graph *g, struct node *before, const char *op, struct value *const *in, int nin,
                             const struct attr *attr);
+
+/* N is from now on one of OP, of the operands IN: attributes that both operators have stay, further results are added,
+   and the results' types inferred. */
+void op_become(struct graph *g, struct node *n, const char *op, struct value *const *in, int nin);
 
 /* Spec text -> attribute for one row (scalars and [a, b] lists; IR text and op tests use it). False: not of that type
    or out of range, with e set. */

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include "base/checked.h"
 #include "gen/gen.h"
+#include "ir/op.h"
 #include "runtime/rt/clock.h"
 
 enum { MOST_BUFFERS = 8, FIRST_CHUNKS = 64, ALIGN = 4096 };
@@ -101,7 +102,8 @@ static void *address(const struct code *c, const struct rnc_arg *a)
 static bool counts(const struct rnc_model *m, const struct rnc_step *s)
 {
     const struct rnc_node *n = &m->nodes[s->node];
-    if (strcmp(n->op, "repack") != 0) return true;
+    const struct op_def *op = op_find(n->op);
+    if (!op || !op->repacks) return true;
     if (n->out[0] < 0) return false;
     int layout = m->values[n->out[0]].type.layout;
     return layout != RNC_PLAIN && layout != RNC_BLOCKED;

@@ -375,7 +375,7 @@ static struct value *built(struct grad_call *g, const char *op, struct value *a,
 
 static void bias_grad(struct grad_call *g)
 {
-    if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, "channel_sum", g->dy[0], NULL, NULL);
+    if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, OPNAME_CHANNEL_SUM, g->dy[0], NULL, NULL);
 }
 
 /* The weight's gradient reads the image in the same parts; each part's own is a data gradient of its channels. */

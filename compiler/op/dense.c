@@ -89,7 +89,7 @@ static struct value *built(struct grad_call *g, const char *op, struct value *a,
 static void dense_grad(struct grad_call *g)
 {
     struct value *const *in = g->node->in, *dy = g->dy[0];
-    if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, "channel_sum", dy, NULL);
+    if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, OPNAME_CHANNEL_SUM, dy, NULL);
     if (g->need[1]) g->dx[1] = built(g, "dense_wgrad", in[0], dy);
     if (g->need[0]) g->dx[0] = built(g, "dense_dgrad", dy, in[1]);
 }

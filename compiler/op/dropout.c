@@ -1,6 +1,7 @@
 /* dropout.c: dropout (Srivastava et al. 2014), scaled while training, so that inference leaves it out. */
 #include "op/dropout.h"
 
+#include <string.h>
 #include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
@@ -31,6 +32,26 @@ static void grad_dropout(struct grad_call *g)
     if (g->need[0] && g->dy[0]) g->dx[0] = op_build_attrs(g->graph, NULL, "dropout", g->dy, 1, g->node->attr)->out[0];
 }
 
+static bool identity_dropout(const struct node *n, bool train) { return !train || node_float(n, "p") == 0; }
+
+static bool key_taken(const struct node *n, const char *key)
+{
+    for (const struct node *m = n->prev; m; m = m->prev)
+        if (m->op == n->op && strcmp(node_text(m, "key"), key) == 0) return true;
+    return false;
+}
+
+/* Its random numbers are keyed by the layer, wherever the node goes; a layer that is applied again gets others. */
+static bool train_dropout(struct graph *g, struct node *n, struct op_error *e)
+{
+    (void)e;
+    struct attr *key = node_attr(n, "key");
+    const char *base = key->s && *key->s ? key->s : node_label(n);
+    key->s = base;
+    for (int i = 1; key_taken(n, key->s); i++) key->s = arena_printf(g->arena, "%s.%d", base, i);
+    return true;
+}
+
 static void ref_dropout(struct ref_call *c)
 {
     const struct type *t = c->in[0].type;
@@ -53,6 +74,8 @@ static const struct op_test tests_dropout[] = {
 const struct op_def op_dropout_rows[] = {
     {.name = "dropout",
      .help = "zeroes elements at random while training; the others are divided by 1 - p",
+     .identity = identity_dropout,
+     .train = train_dropout,
      .class_ = OP_LAYER,
      .family = &family_pointwise,
      .operands = operand_x,
@@ -64,7 +87,6 @@ const struct op_def op_dropout_rows[] = {
      .grad = grad_dropout,
      .ref = ref_dropout,
      .keeps_zero = true,
-     .inplace = true,
      .tests = tests_dropout,
      .ntests = COUNT_OF(tests_dropout)},
 };

@@ -1,6 +1,6 @@
 /* norm.c: batch normalisation (Ioffe and Szegedy 2015): inference by running statistics, the parts that training is
    made of, per-channel sums, and the folding into a convolution. Images [N, C, H, W] or features [N, C]; M = n·H·W
-   values a channel. autodiff puts bn_stats, bn_apply and bn_running in the place of batch_norm; bn_apply's gradient
+   values a channel. batch_norm trains as bn_stats, bn_apply and two bn_running; bn_apply's gradient
    rule is that of the whole. */
 #include <assert.h>
 #include <math.h>
@@ -171,6 +171,52 @@ static int batch_norm_params(const struct type *in, int nin, const struct attr *
     out[3] = (struct param_decl){"running_var", VALUE_BUFFER, c, INIT_ONES, 0};
     out[4] = (struct param_decl){"num_batches_tracked", VALUE_COUNTER, scalar, INIT_ZEROS, 0};
     return 5;
+}
+
+/* ---- training: the batch's own statistics, from which the running ones follow */
+
+static struct value *latest(const struct graph *g, struct value *state)
+{
+    for (int i = 0; i < g->nupdates; i++)
+        if (g->updates[i].state == state) return g->updates[i].value;
+    return state;
+}
+
+static void place(struct node *n, const struct node *like)
+{
+    n->layer = like->layer;
+    n->span = like->span;
+}
+
+/* A layer that is applied twice updates its running statistics twice. */
+static void running(struct graph *g, struct node *bn, struct value *state, struct value *batch, bool unbias,
+                    int64_t count)
+{
+    struct value *in[] = {latest(g, state), batch};
+    struct node *n = op_build_attrs(
+        g, bn, "bn_running", in, 2,
+        (struct attr[]){*node_attr(bn, "momentum"), {.type = ATTR_BOOL, .b = unbias}, {.type = ATTR_INT, .i = count}});
+    place(n, bn);
+    value_name_after(g, n->out[0], state->name, "new");
+    graph_set_update(g, state, n->out[0]);
+}
+
+static bool train_norm(struct graph *g, struct node *bn, struct op_error *e)
+{
+    struct value *x = bn->in[0], *weight = bn->in[1], *bias = bn->in[2], *mean = bn->in[3], *var = bn->in[4];
+    int64_t count = x->type.rank == 4 ? x->type.dim[2] * x->type.dim[3] : 1;
+    if (g->batch * count < 2) {
+        op_fail(e, "batch_norm '%s' has one value per channel to train on: batch 1 of 1 x 1 pixel", node_label(bn));
+        return rule_note(e, "its variance would be zero; a batch of 2 or more would do");
+    }
+    struct node *stats = op_build(g, bn, "bn_stats", &x, 1);
+    place(stats, bn);
+    value_name_after(g, stats->out[0], node_label(bn), "mean");
+    value_name_after(g, stats->out[1], node_label(bn), "var");
+    running(g, bn, mean, stats->out[0], false, count);
+    running(g, bn, var, stats->out[1], true, count);
+    op_become(g, bn, OPNAME_BN_APPLY, (struct value *[]){x, stats->out[0], stats->out[1], weight, bias}, 5);
+    return true;
 }
 
 /* ---- gradient of bn_stats and bn_apply together: through the mean and the variance too, which are those of x */
@@ -362,8 +408,9 @@ extern const int op_norm_nrows;
 #define TESTS(t) .tests = t, .ntests = COUNT_OF(t)
 
 const struct op_def op_norm_rows[] = {
-    {.name = "batch_norm",
+    {.name = OPNAME_BATCH_NORM,
      .help = "batch normalisation; in training by the batch's statistics, in inference by the running ones",
+     .train = train_norm,
      .work = WORK_BATCH_NORM,
      .class_ = OP_LAYER,
      .family = &family_pointwise,
@@ -375,8 +422,7 @@ const struct op_def op_norm_rows[] = {
      .ref = ref_batch_norm,
      TESTS(batch_norm_tests),
      .expr = "(x - running_mean) * (weight / sqrt(running_var + eps)) + bias",
-     .keeps_zero = true,
-     .inplace = true},
+     .keeps_zero = true},
     {.name = "bn_stats",
      .help = "each channel's mean and biased variance over the batch",
      .variant = SUM_STATS,
@@ -390,7 +436,7 @@ const struct op_def op_norm_rows[] = {
      .ref = ref_stats,
      TESTS(stats_tests),
      .bf16 = true},
-    {.name = "bn_apply",
+    {.name = OPNAME_BN_APPLY,
      .help = "normalises by a mean and a variance, then scales and shifts",
      .work = WORK_BATCH_NORM,
      .class_ = OP_INTERNAL,
@@ -403,8 +449,7 @@ const struct op_def op_norm_rows[] = {
      .ref = ref_apply,
      TESTS(apply_tests),
      .expr = "(x - mean) * (weight / sqrt(var + eps)) + bias",
-     .keeps_zero = true,
-     .inplace = true},
+     .keeps_zero = true},
     /* M/(M − 1) = 1 + 1/(M − 1), and 1 where a last, small batch has one value a channel. */
     {.name = "bn_running",
      .help = "the running statistics after this batch",
@@ -419,8 +464,7 @@ const struct op_def op_norm_rows[] = {
      .ref = ref_running,
      TESTS(running_tests),
      .expr = "running + momentum * (batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)",
-     .keeps_zero = true,
-     .inplace = true},
+     .keeps_zero = true},
     {.name = "bn_grad",
      .help = "gradients of batch normalisation by its weight and bias",
      .variant = SUM_GRAD,
@@ -452,9 +496,8 @@ const struct op_def op_norm_rows[] = {
      TESTS(dx_tests),
      .expr = "dy * (weight / sqrt(var + eps)) - ((x - mean) * (weight * dweight / ((var + eps) * (n * count))) "
              "+ weight * dbias / (sqrt(var + eps) * (n * count)))",
-     .keeps_zero = true,
-     .inplace = true},
-    {.name = "channel_sum",
+     .keeps_zero = true},
+    {.name = OPNAME_CHANNEL_SUM,
      .help = "each channel's sum over the batch: gradient of a bias",
      .variant = SUM_PLAIN,
      .phase = PHASE_BACKWARD,
@@ -467,7 +510,7 @@ const struct op_def op_norm_rows[] = {
      .ref = ref_sum,
      TESTS(sum_tests),
      .bf16 = true},
-    {.name = "bn_fold",
+    {.name = OPNAME_BN_FOLD,
      .help = "a convolution's weight and bias with the batch normalisation behind it folded in",
      .phase = PHASE_PREPARE,
      .work = WORK_BATCH_NORM,

@@ -28,6 +28,12 @@ static bool infer_binary(const struct type *in, int nin, const struct attr *attr
            rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
 }
 
+static bool identity_leaky(const struct node *n, bool train)
+{
+    (void)train;
+    return node_float(n, "slope") == 1;
+}
+
 /* ---- gradients */
 
 /* dx = GRAD_OP(dy, SAVED), which has the attributes of the forward operator. */
@@ -219,12 +225,12 @@ static const struct op_test tests_dy_x_gelu[] = {
 
 /* ---- rows */
 
-#define UNARY(T)                                                                                          \
-    .family = &family_pointwise, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, \
-    .inplace = true, .tests = T, .ntests = COUNT_OF(T)
-#define BINARY(O, T)                                                                                                \
-    .family = &family_pointwise, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .inplace = true, \
-    .tests = T, .ntests = COUNT_OF(T)
+#define UNARY(T)                                                                                                      \
+    .family = &family_pointwise, .operands = operand_x, .noperands = 1, .nouts = 1, .infer = infer_unary, .tests = T, \
+    .ntests = COUNT_OF(T)
+#define BINARY(O, T)                                                                                           \
+    .family = &family_pointwise, .operands = O, .noperands = 2, .nouts = 1, .infer = infer_binary, .tests = T, \
+    .ntests = COUNT_OF(T)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 
 /* max(0, x), not max(x, 0): the second operand is the one that passes a NaN on. */
@@ -234,6 +240,7 @@ static const struct op_test tests_dy_x_gelu[] = {
 const struct op_def op_pointwise_rows[] = {
     {.name = "relu",
      .help = "max(0, x)",
+     .clamp = {true, 0, INFINITY},
      .class_ = OP_LAYER,
      UNARY(tests_x),
      .expr = "max(0, x)",
@@ -242,6 +249,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_relu},
     {.name = "relu6",
      .help = "min(6, max(0, x))",
+     .clamp = {true, 0, 6},
      .class_ = OP_LAYER,
      UNARY(tests_wide),
      .expr = "min(6, max(0, x))",
@@ -250,6 +258,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_relu6},
     {.name = "leaky_relu",
      .help = "x where positive, otherwise slope * x",
+     .identity = identity_leaky,
      .class_ = OP_LAYER,
      UNARY(tests_slope),
      ATTRS(attrs_slope),
@@ -290,7 +299,7 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .grad = grad_gelu,
      .ref = ref_gelu},
-    {.name = "add",
+    {.name = OPNAME_ADD,
      .help = "sum of two values of one shape",
      .class_ = OP_LAYER,
      BINARY(operands_ab, tests_ab),
@@ -311,6 +320,7 @@ const struct op_def op_pointwise_rows[] = {
 
     {.name = "relu_grad",
      .help = "gradient of relu, from its result",
+     .gate = 1,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y),
@@ -319,6 +329,7 @@ const struct op_def op_pointwise_rows[] = {
      .ref = ref_relu_grad},
     {.name = "relu6_grad",
      .help = "gradient of relu6, from its result",
+     .gate = 1,
      .phase = PHASE_BACKWARD,
      .class_ = OP_INTERNAL,
      BINARY(operands_dy_y, tests_dy_y_wide),
@@ -372,12 +383,11 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .ref = ref_gelu_grad},
 
-    {.name = "pointwise",
+    {.name = OPNAME_POINTWISE,
      .help = "a body of pointwise operators on its own",
      .bare = true,
      .class_ = OP_INTERNAL,
      .family = &family_pointwise,
-     .nouts = 1,
-     .inplace = true},
+     .nouts = 1},
 };
 const int op_pointwise_nrows = COUNT_OF(op_pointwise_rows);

@@ -73,6 +73,15 @@ static bool check_axis(const struct pool_window *w, int a, int64_t size, struct 
     return rule_note(e, "use a smaller kernel, more pad, or global_avg_pool");
 }
 
+/* A window of one pixel, and every one is visited. */
+static bool identity_window(const struct node *n, bool train)
+{
+    struct pool_window w = pool_window_of(n->op, n->attr);
+    bool one = w.kernel[0] == 1 && w.kernel[1] == 1;
+    for (int a = 0; a < 2; a++) one = one && !w.before[a] && !w.after[a];
+    return one && rule_identity(n, train);
+}
+
 /* [N, C, H', W'] of X under the window. */
 static bool pooled(const struct type *x, const struct pool_window *w, struct type *out, struct op_error *e)
 {
@@ -179,12 +188,20 @@ static void grad_max_index(struct grad_call *g)
     if (g->need[0] && g->dy[0]) g->dx[0] = pool_grad_node(g, "max_pool_grad", g->node->out[1]);
 }
 
-/* Finds the maxima again; autodiff saves that by putting max_pool_index in the place of max_pool first. */
+/* Finds the maxima again, which its training form saves. */
 static void grad_max(struct grad_call *g)
 {
     if (!g->need[0] || !g->dy[0]) return;
     struct node *again = op_build_attrs(g->graph, NULL, "max_pool_index", g->node->in, 1, g->node->attr);
     g->dx[0] = pool_grad_node(g, "max_pool_grad", again->out[1]);
+}
+
+static bool train_max(struct graph *g, struct node *n, struct op_error *e)
+{
+    (void)e;
+    op_become(g, n, "max_pool_index", n->in, n->nin);
+    value_name_after(g, n->out[1], node_label(n), "index");
+    return true;
 }
 
 static void grad_avg(struct grad_call *g)
@@ -387,6 +404,9 @@ static const struct op_test tests_global_grad[] = {
 const struct op_def op_pool_rows[] = {
     {.name = "max_pool",
      .help = "maximum of each window",
+     .train = train_max,
+     .identity = identity_window,
+     .maximum = true,
      .variant = POOL_MAX,
      POOL(OP_LAYER, max),
      ATTRS(attrs_max),
@@ -396,6 +416,7 @@ const struct op_def op_pool_rows[] = {
      .prologues = 1},
     {.name = "avg_pool",
      .help = "mean of each window",
+     .identity = identity_window,
      .variant = POOL_AVG,
      POOL(OP_LAYER, avg),
      ATTRS(attrs_avg),
@@ -412,6 +433,7 @@ const struct op_def op_pool_rows[] = {
      .grad = grad_global},
     {.name = "max_pool_index",
      .help = "max_pool, and where in each window the maximum was",
+     .maximum = true,
      .variant = POOL_MAX_INDEX,
      .class_ = OP_INTERNAL,
      .family = &family_pool,

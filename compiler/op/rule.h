@@ -121,6 +121,13 @@ static inline int64_t rule_product(int n, const int64_t *factor)
     return p;
 }
 
+/* For op_def.identity, of operators that cut, add, skip or scale: where the shape is the same, they do nothing. */
+static inline bool rule_identity(const struct node *n, bool train)
+{
+    (void)train;
+    return type_same_shape(&n->in[0]->type, &n->out[0]->type);
+}
+
 /* Offset of element (n, c, h, w); of (n, c) with h = w = 0 where the rank is 2. */
 static inline int64_t ref_at(const struct type *t, int64_t n, int64_t c, int64_t h, int64_t w)
 {

@@ -122,13 +122,15 @@ static bool infer_concat(const struct type *in, int nin, const struct attr *attr
     return rule_result(out, t.dtype, t.rank, t.dim, e);
 }
 
+static bool identity_concat(const struct node *n, bool train) { return n->nin == 1 && rule_identity(n, train); }
+
 static void grad_concat(struct grad_call *g)
 {
     int64_t from = 0;
     for (int i = 0; i < g->node->nin; i++) {
         int64_t to = from + g->node->in[i]->type.dim[1];
         struct attr attr[] = {{.type = ATTR_PAIR, .v = {from, to}}, {.type = ATTR_PAIR}, {.type = ATTR_PAIR}};
-        if (g->need[i] && g->dy[0]) g->dx[i] = op_build_attrs(g->graph, NULL, "slice", g->dy, 1, attr)->out[0];
+        if (g->need[i] && g->dy[0]) g->dx[i] = op_build_attrs(g->graph, NULL, OPNAME_SLICE, g->dy, 1, attr)->out[0];
         from = to;
     }
 }
@@ -250,7 +252,7 @@ static void grad_pad(struct grad_call *g)
         attr[1] = (struct attr){.type = ATTR_PAIR, .v = {size[0], size[1]}};
         attr[2] = (struct attr){.type = ATTR_PAIR, .v = {x->dim[2], x->dim[3]}};
     }
-    g->dx[0] = op_build_attrs(g->graph, NULL, "slice", g->dy, 1, attr)->out[0];
+    g->dx[0] = op_build_attrs(g->graph, NULL, OPNAME_SLICE, g->dy, 1, attr)->out[0];
 }
 
 static void ref_pad(struct ref_call *c)
@@ -304,7 +306,7 @@ static void grad_slice(struct grad_call *g)
         attr[1].v[a] = o[a];
         attr[1].v[a + 2] = x->dim[2 + a] - y->dim[2 + a] - o[a];
     }
-    g->dx[0] = op_build_attrs(g->graph, NULL, "pad", g->dy, 1, attr)->out[0];
+    g->dx[0] = op_build_attrs(g->graph, NULL, OPNAME_PAD, g->dy, 1, attr)->out[0];
 }
 
 static void ref_slice(struct ref_call *c)
@@ -348,7 +350,7 @@ static void grad_subsample(struct grad_call *g)
     if (!g->need[0] || !g->dy[0]) return;
     const int64_t *x = g->node->in[0]->type.dim;
     struct attr attr[] = {g->node->attr[0], {.type = ATTR_PAIR, .v = {x[2], x[3]}}};
-    g->dx[0] = op_build_attrs(g->graph, NULL, "subsample_grad", g->dy, 1, attr)->out[0];
+    g->dx[0] = op_build_attrs(g->graph, NULL, OPNAME_SUBSAMPLE_GRAD, g->dy, 1, attr)->out[0];
 }
 
 static void ref_subsample(struct ref_call *c)
@@ -440,8 +442,9 @@ static const struct op_test tests_repack[] = {{"x=2,3,7,7", 1e-6}, {"x=3,17", 1e
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
 
 const struct op_def op_shape_rows[] = {
-    {.name = "concat",
+    {.name = OPNAME_CONCAT,
      .help = "joins values along their channels",
+     .identity = identity_concat,
      .variant = MOVE_CONCAT,
      MOVE(OP_LAYER, concat),
      OPERANDS(operands_ab),
@@ -451,13 +454,15 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_concat},
     {.name = "flatten",
      .help = "features from an image, in the order C, H, W",
+     .identity = rule_identity,
      .view = true,
      MOVE(OP_LAYER, flatten),
      OPERANDS(operand_x),
      .grad = grad_flatten,
      .ref = ref_copy},
-    {.name = "pad",
+    {.name = OPNAME_PAD,
      .help = "adds channels, rows or columns of zeros",
+     .identity = rule_identity,
      .variant = MOVE_PAD,
      MOVE(OP_LAYER, pad),
      OPERANDS(operand_x),
@@ -465,8 +470,9 @@ const struct op_def op_shape_rows[] = {
      .bf16 = true,
      .grad = grad_pad,
      .ref = ref_pad},
-    {.name = "subsample",
+    {.name = OPNAME_SUBSAMPLE,
      .help = "every stride-th row and column",
+     .identity = rule_identity,
      .variant = MOVE_SUBSAMPLE,
      MOVE(OP_LAYER, subsample),
      OPERANDS(operand_x),
@@ -476,14 +482,16 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_subsample},
     {.name = "unflatten",
      .help = "an image from features: the reverse of flatten",
+     .identity = rule_identity,
      .view = true,
      MOVE(OP_INTERNAL, unflatten),
      OPERANDS(operand_x),
      ATTRS(attrs_unflatten),
      .grad = grad_unflatten,
      .ref = ref_copy},
-    {.name = "slice",
+    {.name = OPNAME_SLICE,
      .help = "some channels, rows and columns",
+     .identity = rule_identity,
      .variant = MOVE_SLICE,
      MOVE(OP_INTERNAL, slice),
      OPERANDS(operand_x),
@@ -491,8 +499,9 @@ const struct op_def op_shape_rows[] = {
      .bf16 = true,
      .grad = grad_slice,
      .ref = ref_slice},
-    {.name = "subsample_grad",
+    {.name = OPNAME_SUBSAMPLE_GRAD,
      .help = "gradient of subsample",
+     .identity = rule_identity,
      .variant = MOVE_SUBSAMPLE_GRAD,
      .phase = PHASE_BACKWARD,
      MOVE(OP_INTERNAL, subsample_grad),
@@ -500,7 +509,7 @@ const struct op_def op_shape_rows[] = {
      ATTRS(attrs_subsample_grad),
      .bf16 = true,
      .ref = ref_subsample_grad},
-    {.name = "repack",
+    {.name = OPNAME_REPACK,
      .help = "the same value in another layout",
      .variant = MOVE_REPACK,
      .repacks = true,

@@ -136,7 +136,7 @@ extern const struct op_def op_update_rows[];
 extern const int op_update_nrows;
 
 const struct op_def op_update_rows[] = {
-    {.name = "sgd_update",
+    {.name = OPNAME_SGD_UPDATE,
      .help = "stochastic gradient descent: p, g to the new p",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,
@@ -152,9 +152,8 @@ const struct op_def op_update_rows[] = {
      .tests = sgd_tests,
      .ntests = COUNT_OF(sgd_tests),
      .expr = "p - lr * " D,
-     .keeps_zero = true,
-     .inplace = true},
-    {.name = "sgd_momentum_update",
+     .keeps_zero = true},
+    {.name = OPNAME_SGD_MOMENTUM_UPDATE,
      .help = "stochastic gradient descent with momentum: p, g, m to the new p, m",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,
@@ -170,9 +169,8 @@ const struct op_def op_update_rows[] = {
      .tests = momentum_tests,
      .ntests = COUNT_OF(momentum_tests),
      .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M,
-     .keeps_zero = true,
-     .inplace = true},
-    {.name = "adam_update",
+     .keeps_zero = true},
+    {.name = OPNAME_ADAM_UPDATE,
      .help = "Adam (Kingma and Ba 2015) and AdamW: p, g, m, v to the new p, m, v",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,
@@ -189,7 +187,6 @@ const struct op_def op_update_rows[] = {
      .ntests = COUNT_OF(adam_tests),
      .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION(
          "beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
-     .keeps_zero = true,
-     .inplace = true},
+     .keeps_zero = true},
 };
 const int op_update_nrows = COUNT_OF(op_update_rows);

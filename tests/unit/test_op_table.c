@@ -83,7 +83,7 @@ static void check_work(const struct op_def *op)
 
 static void check_direction(const struct op_def *op)
 {
-    bool conv = op->family == KERNEL_CONV, wgrad = op->family == KERNEL_WGRAD;
+    bool conv = op->family->takes_body, wgrad = op->family->result == LAID_WEIGHTS;
     assert_int_equal(op->direction != CONV_NONE, conv || wgrad);
     assert_int_equal(op->direction == CONV_WGRAD, wgrad);
     if (conv) assert_int_equal(op->operands[1].kind, OPERAND_PARAM);
@@ -98,21 +98,43 @@ static void check_copies(const struct op_def *op)
     if (!op->view && !op->repacks) return;
     assert_int_equal(op->view + op->repacks, 1);
     assert_true(op->noperands == 1 && op->nouts == 1 && !op->macs && !op->expr && !op->workspace);
-    assert_int_equal(op->family, KERNEL_MOVE);
-}
-
-static bool has_variants(enum kernel_family f)
-{
-    return f == KERNEL_POOL || f == KERNEL_SOFTMAX || f == KERNEL_MOVE || f == KERNEL_REDUCE;
+    assert_true(op->family->rearranges);
 }
 
 /* Rows of a family that is told apart by variants have one each, but views, which are all copied alike. */
 static void check_variant(const struct op_def *op)
 {
-    if (!has_variants(op->family)) assert_int_equal(op->variant, 0);
-    for (const struct op_def *const *o = op_all(); *o && has_variants(op->family); o++)
+    bool has = false;
+    for (const struct op_def *const *o = op_all(); *o; o++) has |= (*o)->family == op->family && (*o)->variant;
+    for (const struct op_def *const *o = op_all(); *o && has; o++)
         if (*o != op && (*o)->family == op->family && !(op->view && (*o)->view) && (*o)->variant == op->variant)
             fail_msg("%s and %s are one variant", op->name, (*o)->name);
+}
+
+/* What the row says is min(max(x, low), high) is what its reference computes. */
+static void check_clamp(const struct op_def *op)
+{
+    enum { COUNT = 37 };
+    double x[COUNT], y[COUNT];
+    struct type t = type_make(DT_F32, 2, (int64_t[]){1, COUNT});
+    struct ref_tensor in = {&t, x}, out = {&t, y};
+    if (!op->clamp.clamps) return;
+    assert_true(op->noperands == 1 && op->nouts == 1 && op->nattr == 0 && op->clamp.low < op->clamp.high);
+    for (int i = 0; i < COUNT; i++) x[i] = i - COUNT / 2;
+    op->ref(&(struct ref_call){.op = op, .in = &in, .nin = 1, .out = &out, .nout = 1, .run = {.n = 1}});
+    for (int i = 0; i < COUNT; i++) assert_true(y[i] == fmin(fmax(x[i], op->clamp.low), op->clamp.high));
+}
+
+/* Operators that a training step replaces are layers with a gradient, before or after. */
+static void check_training(const struct op_def *op)
+{
+    if (op->train) assert_int_equal(op->class_, OP_LAYER);
+    if (op->class_ != OP_INTERNAL) assert_true(op->grad || op->train);
+    if (op->phase != PHASE_FORWARD) assert_true(!op->grad && !op->train);
+    assert_true(op->gate >= 0 && (!op->gate || op->gate < op->noperands));
+    if (op->gate) assert_int_equal(op->phase, PHASE_BACKWARD);
+    if (op->maximum) assert_true(op->noperands == 1 && !op->family->elementwise);
+    if (op->family->elementwise) assert_false(op->inplace); /* the family says it */
 }
 
 static void traits_are_consistent(void **state)
@@ -125,6 +147,8 @@ static void traits_are_consistent(void **state)
         check_direction(*op);
         check_copies(*op);
         check_variant(*op);
+        check_clamp(*op);
+        check_training(*op);
         bare += (*op)->bare;
         if ((*op)->bare) assert_true(!(*op)->noperands && !(*op)->infer && (*op)->family->elementwise);
     }

@@ -171,7 +171,7 @@ static C prepares_table(struct tables *t, int *count)
     GRAPH_EACH(t->lo->graph, node)
     {
         if (!node->prepare) continue;
-        bool fold = strcmp(node->op->name, "bn_fold") == 0;
+        bool fold = node->op->phase == PHASE_PREPARE;
         C in[6], out[2];
         for (int i = 0; i < 6; i++) in[i] = c32(t, i < node->nin ? tensor_index(t, node->in[i]) : -1);
         for (int i = 0; i < 2; i++) {

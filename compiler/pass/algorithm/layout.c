@@ -82,7 +82,7 @@ static const char *suffix_of(const struct type *t)
  */
 static struct value *repack(struct laying *l, struct value *v, struct type type, bool prepare, struct node *before)
 {
-    struct node *n = graph_node(l->g, before, op_find("repack"), &v, 1, 1);
+    struct node *n = graph_node(l->g, before, op_find(OPNAME_REPACK), &v, 1, 1);
     n->out[0]->type = type;
     n->layer = v->def ? v->def->layer : NULL;
     n->prepare = prepare;

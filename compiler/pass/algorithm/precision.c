@@ -88,7 +88,7 @@ static void make_parts_alike(struct graph *g)
 /* V in bf16, by a node before BEFORE. */
 static struct value *narrow_copy(struct graph *g, struct value *v, struct node *before)
 {
-    struct node *n = graph_node(g, before, op_find("pointwise"), &v, 1, 1);
+    struct node *n = graph_node(g, before, op_find(OPNAME_POINTWISE), &v, 1, 1);
     n->nanchor = 0;
     n->body = ARENA_NEW(g->arena, struct body);
     *n->body = (struct body){.nout = 1, .out = {{BODY_OPERAND, 0}}};

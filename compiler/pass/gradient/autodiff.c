@@ -40,36 +40,7 @@ static struct attr *attr_at(const struct op_def *op, struct attr *a, const char 
     return &a[i];
 }
 
-/* The node becomes one of another operator; attributes that both have stay. */
-static void become(struct graph *g, struct node *n, const char *op_name)
-{
-    const struct op_def *op = op_find(op_name);
-    assert(op);
-    struct attr *a = attrs_of(g, op);
-    for (int i = 0; i < op->nattr; i++) {
-        int old = op_attr_index(n->op, op->attrs[i].name);
-        if (old >= 0) a[i] = n->attr[old];
-    }
-    n->op = op;
-    n->attr = a;
-}
-
-static void infer(struct node *n)
-{
-    struct op_error e = {.arena = NULL};
-    bool ok = op_infer(n, &e);
-    assert(ok);
-    (void)ok;
-}
-
-static void name_result(struct graph *g, struct value *v, const char *base, const char *suffix)
-{
-    value_rename(g, v, graph_fresh_name(g, arena_printf(g->arena, "%s.%s", base, suffix)));
-}
-
 /* ---- the forward pass in its training form */
-
-static const char *layer_or_name(const struct node *n) { return n->layer ? n->layer : n->out[0]->name; }
 
 static void place(struct node *n, const struct node *like)
 {
@@ -77,88 +48,20 @@ static void place(struct node *n, const struct node *like)
     n->span = like->span;
 }
 
-static struct value *latest(const struct graph *g, struct value *state)
-{
-    for (int i = 0; i < g->nupdates; i++)
-        if (g->updates[i].state == state) return g->updates[i].value;
-    return state;
-}
-
-/* A layer that is applied twice updates its running statistics twice. */
-static void running(struct graph *g, struct node *bn, struct value *state, struct value *batch, bool unbias,
-                    int64_t count)
-{
-    const struct op_def *op = op_find("bn_running");
-    struct attr *a = attrs_of(g, op);
-    attr_at(op, a, "momentum")->f = node_float(bn, "momentum");
-    attr_at(op, a, "unbias")->b = unbias;
-    attr_at(op, a, "count")->i = count;
-    struct node *n = op_build_attrs(g, bn, "bn_running", (struct value *[]){latest(g, state), batch}, 2, a);
-    place(n, bn);
-    name_result(g, n->out[0], state->name, "new");
-    graph_set_update(g, state, n->out[0]);
-}
-
-static bool several_values(struct autodiff *d, const struct node *bn, int64_t count)
-{
-    if (d->g->batch * count > 1) return true;
-    struct diag *x =
-        diag_error(d->c->diags, bn->span,
-                   "batch_norm '%s' has one value per channel to train on: batch 1 of 1 x 1 pixel", layer_or_name(bn));
-    diag_note(x, "its variance would be zero; a batch of 2 or more would do");
-    d->nerrors++;
-    return false;
-}
-
-static void train_norm(struct autodiff *d, struct node *bn)
-{
-    struct graph *g = d->g;
-    struct value *x = bn->in[0], *weight = bn->in[1], *bias = bn->in[2], *mean = bn->in[3], *var = bn->in[4];
-    int64_t count = x->type.rank == 4 ? x->type.dim[2] * x->type.dim[3] : 1;
-    if (!several_values(d, bn, count)) return;
-    struct node *stats = op_build(g, bn, "bn_stats", &x, 1);
-    place(stats, bn);
-    name_result(g, stats->out[0], layer_or_name(bn), "mean");
-    name_result(g, stats->out[1], layer_or_name(bn), "var");
-    running(g, bn, mean, stats->out[0], false, count);
-    running(g, bn, var, stats->out[1], true, count);
-    become(g, bn, "bn_apply");
-    node_set_in(g, bn, (struct value *[]){x, stats->out[0], stats->out[1], weight, bias}, 5);
-    bn->nanchor = 5;
-    infer(bn);
-    d->nnorms++;
-}
-
-static void train_pool(struct autodiff *d, struct node *n)
-{
-    become(d->g, n, "max_pool_index");
-    name_result(d->g, node_add_out(d->g, n), layer_or_name(n), "index");
-    infer(n);
-}
-
-static bool key_taken(const struct node *n, const char *key)
-{
-    for (const struct node *m = n->prev; m; m = m->prev)
-        if (node_is(m, "dropout") && strcmp(node_text(m, "key"), key) == 0) return true;
-    return false;
-}
-
-/* Its random numbers are keyed by the layer, wherever the node goes; a layer that is applied again gets others. */
-static void key_dropout(struct graph *g, struct node *n)
-{
-    struct attr *key = node_attr(n, "key");
-    const char *base = key->s && *key->s ? key->s : layer_or_name(n);
-    key->s = base;
-    for (int i = 1; key_taken(n, key->s); i++) key->s = arena_printf(g->arena, "%s.%d", base, i);
-}
-
 static void train_forward(struct autodiff *d)
 {
     GRAPH_EACH(d->g, n)
     {
-        if (node_is(n, "batch_norm")) train_norm(d, n);
-        else if (node_is(n, "max_pool")) train_pool(d, n);
-        else if (node_is(n, "dropout")) key_dropout(d->g, n);
+        struct op_error e = {.arena = d->g->arena};
+        bool norm = n->op->work == WORK_BATCH_NORM;
+        if (!n->op->train) continue;
+        if (n->op->train(d->g, n, &e)) {
+            d->nnorms += norm;
+            continue;
+        }
+        struct diag *x = diag_error(d->c->diags, n->span, "%s", e.message);
+        if (e.note) diag_note(x, "%s", e.note);
+        d->nerrors++;
     }
 }
 
@@ -212,7 +115,7 @@ static bool loss_terms(struct autodiff *d, struct value *v, int depth)
         d->grad[v->id] = v;
         return true;
     }
-    if (n && node_is(n, "add") && v->type.rank == 0 && depth < 64)
+    if (n && node_is(n, OPNAME_ADD) && v->type.rank == 0 && depth < 64)
         return loss_terms(d, n->in[0], depth + 1) && loss_terms(d, n->in[1], depth + 1);
     struct diag *x =
         diag_error(d->c->diags, v->span,
@@ -242,7 +145,7 @@ static void claim(const struct node *last, const struct node *like)
 static void name_gradient(struct autodiff *d, struct value *v, const struct value *of)
 {
     if (strncmp(v->name, "grad.", 5) == 0) return; /* passed on unchanged: it has its name */
-    value_rename(d->g, v, graph_fresh_name(d->g, arena_printf(d->g->arena, "grad.%s", of->name)));
+    value_name_after(d->g, v, "grad", of->name);
 }
 
 static void accumulate(struct autodiff *d, struct value *x, struct value *dx)
@@ -253,7 +156,7 @@ static void accumulate(struct autodiff *d, struct value *x, struct value *dx)
         *sum = dx;
         return;
     }
-    *sum = op_build(d->g, NULL, "add", (struct value *[]){dx, *sum}, 2)->out[0];
+    *sum = op_build(d->g, NULL, OPNAME_ADD, (struct value *[]){dx, *sum}, 2)->out[0];
     name_gradient(d, *sum, x);
 }
 
@@ -268,7 +171,7 @@ static struct value *optim(struct autodiff *d, const char *what, const struct va
 static void finish_update(struct autodiff *d, struct node *n, struct value *const *state, int count)
 {
     for (int i = 0; i < count; i++) {
-        name_result(d->g, n->out[i], state[i]->name, "new");
+        value_name_after(d->g, n->out[i], state[i]->name, "new");
         graph_set_update(d->g, state[i], n->out[i]);
     }
     d->nupdates++;
@@ -278,7 +181,7 @@ static void update_sgd(struct autodiff *d, struct value *p, struct value *grad)
 {
     const struct train_options *o = &d->c->train;
     bool momentum = o->momentum != 0;
-    const struct op_def *op = op_find(momentum ? "sgd_momentum_update" : "sgd_update");
+    const struct op_def *op = op_find(momentum ? OPNAME_SGD_MOMENTUM_UPDATE : OPNAME_SGD_UPDATE);
     struct attr *a = attrs_of(d->g, op);
     attr_at(op, a, "weight_decay")->f = o->weight_decay;
     struct value *in[] = {p, grad, NULL};
@@ -294,7 +197,7 @@ static void update_sgd(struct autodiff *d, struct value *p, struct value *grad)
 static void update_adam(struct autodiff *d, struct value *p, struct value *grad)
 {
     const struct train_options *o = &d->c->train;
-    const struct op_def *op = op_find("adam_update");
+    const struct op_def *op = op_find(OPNAME_ADAM_UPDATE);
     struct attr *a = attrs_of(d->g, op);
     attr_at(op, a, "beta1")->f = o->beta1;
     attr_at(op, a, "beta2")->f = o->beta2;
@@ -334,7 +237,7 @@ static bool wants_gradient(struct autodiff *d, struct node *n, struct value **dy
 static void no_gradient(struct autodiff *d, const struct node *n)
 {
     diag_error(d->c->diags, n->span, "%s '%s' cannot be trained through: the operator has no gradient", n->op->name,
-               layer_or_name(n));
+               node_label(n));
     d->nerrors++;
 }
 

@@ -15,7 +15,8 @@ enum { MAX_EXTENT = 7 };
    they come to. */
 static bool reads_parts(const struct node *n)
 {
-    if (!node_is(n, "conv2d") || n->body || n->prepare || node_int(n, "groups") > 1 || parts_of(n, NULL) > 1)
+    if (n->op->direction != CONV_FORWARD || parts_index(n->op) < 0 || n->body || n->prepare ||
+        node_int(n, "groups") > 1 || parts_of(n, NULL) > 1)
         return false;
     for (int i = 0; i < 2; i++)
         if ((n->in[1]->type.dim[2 + i] - 1) * node_ints(n, "dilation")[i] + 1 > MAX_EXTENT) return false;
@@ -25,7 +26,7 @@ static bool reads_parts(const struct node *n)
 /* A part begins with a block of channels, and is a value of the step, which is blocked. */
 static bool joins_blocks(const struct node *concat, int lanes)
 {
-    if (!node_is(concat, "concat") || concat->nin > MAX_PARTS || concat->out[0]->type.rank != 4) return false;
+    if (!node_is(concat, OPNAME_CONCAT) || concat->nin > MAX_PARTS || concat->out[0]->type.rank != 4) return false;
     for (int i = 0; i < concat->nin; i++) {
         const struct value *v = concat->in[i];
         if (v->kind != VALUE_NODE || v->def->prepare || v->type.dtype != concat->in[0]->type.dtype) return false;
@@ -59,7 +60,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     int concats = 0, gone = 0;
     GRAPH_EACH_SAFE(g, n)
     {
-        if (!node_is(n, "concat")) continue;
+        if (!node_is(n, OPNAME_CONCAT)) continue;
         const struct value *v = n->out[0];
         concats++;
         if (n->nin < 2 || !joins_blocks(n, c->target.lanes) || !all_read_parts(&u, v)) continue;

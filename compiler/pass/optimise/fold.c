@@ -17,8 +17,8 @@ static struct node *foldable(const struct node *bn, const struct uses *uses)
 {
     struct node *conv = bn->in[BN_X]->def;
     if (!conv || conv->body || uses_only(uses, bn->in[BN_X]) != bn) return NULL;
-    bool transposed = node_is(conv, "conv_transpose2d");
-    if (!transposed && !node_is(conv, "conv2d") && !node_is(conv, "dense")) return NULL;
+    bool transposed = conv->op->direction == CONV_DGRAD;
+    if (conv->op->phase != PHASE_FORWARD || (!transposed && conv->op->direction != CONV_FORWARD)) return NULL;
     if (transposed && node_int(conv, "groups") > 1) return NULL; /* dimension 1 of its weights is one group's outputs */
     for (int i = 1; i < conv->nin && i < 3; i++)
         if (!is_state(conv->in[i])) return NULL;
@@ -27,26 +27,21 @@ static struct node *foldable(const struct node *bn, const struct uses *uses)
     return conv;
 }
 
-static void name_after(struct graph *g, struct value *v, const struct value *base, const char *suffix)
-{
-    value_rename(g, v, graph_fresh_name(g, arena_printf(g->arena, "%s.%s", base->name, suffix)));
-}
-
 static void fold(struct graph *g, struct node *bn, struct node *conv)
 {
     struct value *bias = conv->nin > 2 ? conv->in[2] : NULL;
     struct value *in[] = {conv->in[1], bias, bn->in[BN_WEIGHT], bn->in[BN_BIAS], bn->in[BN_MEAN], bn->in[BN_VAR]};
-    const struct op_def *op = op_find("bn_fold");
+    const struct op_def *op = op_find(OPNAME_BN_FOLD);
     struct attr *attr = ARENA_ARRAY(g->arena, struct attr, op->nattr + 1);
     for (int i = 0; i < op->nattr; i++) attr[i] = op->attrs[i].def;
     attr[op_attr_index(op, "eps")].f = node_float(bn, "eps");
-    attr[op_attr_index(op, "axis")].i = node_is(conv, "conv_transpose2d");
-    struct node *folded = op_build_attrs(g, conv, "bn_fold", in, 6, attr);
+    attr[op_attr_index(op, "axis")].i = conv->op->direction == CONV_DGRAD;
+    struct node *folded = op_build_attrs(g, conv, OPNAME_BN_FOLD, in, 6, attr);
     folded->prepare = true;
     folded->layer = conv->layer;
     folded->span = conv->span;
-    name_after(g, folded->out[0], conv->out[0], "folded");
-    name_after(g, folded->out[1], conv->out[0], "folded_bias");
+    value_name_after(g, folded->out[0], conv->out[0]->name, "folded");
+    value_name_after(g, folded->out[1], conv->out[0]->name, "folded_bias");
     conv->in[1] = folded->out[0];
     if (conv->nin > 2) conv->in[2] = folded->out[1];
     else node_set_in(g, conv, (struct value *[]){conv->in[0], folded->out[0], folded->out[1]}, 3);
@@ -59,14 +54,8 @@ static void fold(struct graph *g, struct node *bn, struct node *conv)
 /* batch_norm(x, weight, bias, mean, var) → bn_apply(x, mean, var, weight, bias), in the same node. */
 static void apply(struct graph *g, struct node *bn)
 {
-    double eps = node_float(bn, "eps");
     struct value *in[] = {bn->in[BN_X], bn->in[BN_MEAN], bn->in[BN_VAR], bn->in[BN_WEIGHT], bn->in[BN_BIAS]};
-    bn->op = op_find("bn_apply");
-    bn->attr = ARENA_ARRAY(g->arena, struct attr, bn->op->nattr + 1);
-    for (int i = 0; i < bn->op->nattr; i++) bn->attr[i] = bn->op->attrs[i].def;
-    node_attr(bn, "eps")->f = eps;
-    node_set_in(g, bn, in, 5);
-    bn->nanchor = 5;
+    op_become(g, bn, OPNAME_BN_APPLY, in, 5);
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
@@ -80,7 +69,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     struct uses uses = uses_of(g, g->arena);
     GRAPH_EACH_SAFE(g, n)
     {
-        if (!node_is(n, "batch_norm")) continue;
+        if (!node_is(n, OPNAME_BATCH_NORM)) continue;
         struct node *conv = foldable(n, &uses);
         if (conv) fold(g, n, conv);
         else apply(g, n);

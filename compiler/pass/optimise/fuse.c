@@ -53,7 +53,7 @@ static void take_bias(struct anchor *a)
     if (n->nin > 3) n->in[2] = NULL; /* further parts of the input stand behind it */
     else n->nin = n->nanchor = 2;
     if (!bias) return;
-    const struct op_def *add = op_find("add");
+    const struct op_def *add = op_find(OPNAME_ADD);
     struct body_insn *i = &a->body.insn[a->body.ninsn++];
     *i = (struct body_insn){.op = add, .attr = ARENA_ARRAY(a->g->arena, struct attr, add->nattr + 1), .narg = 2};
     for (int k = 0; k < add->nattr; k++) i->attr[k] = add->attrs[k].def;
@@ -343,7 +343,7 @@ static void emit_group(struct grouping *x, const struct group *group)
     assert(fits);
     (void)fits;
     struct node *last = group->member[group->count - 1];
-    struct node *n = graph_node(x->g, last, op_find("pointwise"), border.in, border.nin, 0);
+    struct node *n = graph_node(x->g, last, op_find(OPNAME_POINTWISE), border.in, border.nin, 0);
     n->nanchor = 0;
     n->index = x->total; /* of no group */
     n->layer = last->layer;

@@ -58,7 +58,7 @@ void inline_give_body(struct graph *g, struct node *n)
     struct body *b = ARENA_NEW(g->arena, struct body);
     *b = body_of(n);
     n->body = b;
-    n->op = op_find("pointwise");
+    n->op = op_find(OPNAME_POINTWISE);
     n->attr = ARENA_ARRAY(g->arena, struct attr, 1);
     n->nanchor = 0;
 }

@@ -95,7 +95,7 @@ static void move(struct graph *g, const struct uses *u, struct node *def)
 static bool read_by_maximum(const struct uses *u, const struct value *v)
 {
     const struct node *n = u->start[v->id + 1] - u->start[v->id] == 1 ? u->item[u->start[v->id]].node : NULL;
-    return n && (node_is(n, "max_pool") || node_is(n, "max_pool_index")) && n->out[0]->type.dtype == DT_BF16;
+    return n && n->op->maximum && n->out[0]->type.dtype == DT_BF16;
 }
 
 static size_t peak_of(struct graph *g)

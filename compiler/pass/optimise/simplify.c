@@ -23,19 +23,7 @@ static bool all_are(const int64_t *v, int n, int64_t x)
 
 static bool is_identity(const struct node *n, bool train)
 {
-    if (n->body || n->nout != 1 || !n->nin || !n->in[0]) return false;
-    if (node_is(n, "dropout")) return !train || node_float(n, "p") == 0;
-    if (!type_same_shape(&n->in[0]->type, &n->out[0]->type)) return false;
-    if (node_is(n, "concat")) return n->nin == 1;
-    if (node_is(n, "max_pool") || node_is(n, "avg_pool"))
-        return all_are(node_ints(n, "kernel"), 2, 1) && all_are(node_ints(n, "pad"), 4, 0);
-    if (node_is(n, "leaky_relu")) return node_float(n, "slope") == 1;
-    /* The shape being the same, nothing was cut, added, skipped or scaled. */
-    static const char *const by_shape[] = {"flatten",   "unflatten",      "pad",    "slice",
-                                           "subsample", "subsample_grad", "resize", "resize_grad"};
-    for (size_t i = 0; i < sizeof by_shape / sizeof *by_shape; i++)
-        if (node_is(n, by_shape[i])) return true;
-    return false;
+    return n->op->identity && !n->body && n->nout == 1 && n->nin && n->in[0] && n->op->identity(n, train);
 }
 
 /* The layer's label moves to the operand where that has none, so that reports still find it. */
@@ -53,9 +41,8 @@ static void forward(struct simplify *s, struct node *n, struct value *to)
 static bool is_repeated(const struct node *n)
 {
     const struct node *inner = n->nin == 1 && n->in[0] ? n->in[0]->def : NULL;
-    if (!inner || n->body || inner->body) return false;
-    if (node_is(n, "relu")) return node_is(inner, "relu") || node_is(inner, "relu6");
-    return node_is(n, "relu6") && node_is(inner, "relu6");
+    if (!inner || n->body || inner->body || !n->op->clamp.clamps || !inner->op->clamp.clamps) return false;
+    return inner->op->clamp.low >= n->op->clamp.low && inner->op->clamp.high <= n->op->clamp.high;
 }
 
 /* ---- zero padding and subsampling before a convolution */
@@ -107,15 +94,20 @@ static bool merge_subsample(struct simplify *s, struct node *sub, struct node *c
     return true;
 }
 
+static bool is_image_dgrad(const struct node *n)
+{
+    return n->op->direction == CONV_DGRAD && n->op->phase == PHASE_BACKWARD && n->out[0]->type.rank == 4;
+}
+
 /* The same in the backward pass: part of a data gradient is the gradient of part of the data. */
 static bool merge_backward(struct simplify *s, struct node *n)
 {
-    struct node *conv = n->in[0] ? n->in[0]->def : NULL;
-    if (!node_is(conv, "conv2d_dgrad") || conv->body || uses_only(&s->uses, conv->out[0]) != n) return false;
+    struct node *conv = n->nin && n->in[0] ? n->in[0]->def : NULL;
+    if (!conv || !is_image_dgrad(conv) || conv->body || uses_only(&s->uses, conv->out[0]) != n) return false;
     const struct type *t = &n->out[0]->type;
     const int64_t *kernel = &conv->in[1]->type.dim[2];
     int64_t *pad = node_attr(conv, "pad")->v, sum[4];
-    if (node_is(n, "slice") && t->dim[1] == n->in[0]->type.dim[1]) {
+    if (node_is(n, OPNAME_SLICE) && t->dim[1] == n->in[0]->type.dim[1]) {
         const int64_t *origin = node_ints(n, "origin");
         for (int i = 0; i < 2; i++) {
             sum[i] = pad[i] + origin[i];
@@ -123,7 +115,7 @@ static bool merge_backward(struct simplify *s, struct node *n)
         }
         if (!pad_fits(sum, kernel, node_ints(conv, "dilation"))) return false;
         memcpy(pad, sum, sizeof sum);
-    } else if (node_is(n, "subsample_grad")) {
+    } else if (node_is(n, OPNAME_SUBSAMPLE_GRAD)) {
         if (!all_are(kernel, 2, 1) || !all_are(pad, 4, 0)) return false;
         for (int i = 0; i < 2; i++) node_attr(conv, "stride")->v[i] *= node_ints(n, "stride")[i];
     } else {
@@ -140,13 +132,12 @@ static bool merge_backward(struct simplify *s, struct node *n)
 /* Does a convolution read the value as the whole of its input? */
 static bool merges(const struct use *u)
 {
-    return u->index == 0 && (node_is(u->node, "conv2d") || node_is(u->node, "conv2d_wgrad")) &&
-           parts_of(u->node, NULL) == 1;
+    return u->index == 0 && conv_reads_x(u->node->op) && u->node->in[0]->type.rank == 4 && parts_of(u->node, NULL) == 1;
 }
 
 static void merge_into_readers(struct simplify *s, struct node *n)
 {
-    bool pad = node_is(n, "pad"), sub = node_is(n, "subsample");
+    bool pad = node_is(n, OPNAME_PAD), sub = node_is(n, OPNAME_SUBSAMPLE);
     if (!pad && !sub) return;
     const struct value *v = n->out[0];
     for (int i = s->uses.start[v->id]; i < s->uses.start[v->id + 1]; i++) {
@@ -165,7 +156,7 @@ static bool all_readers_merge(const struct simplify *s, const struct node *n)
     for (int i = s->uses.start[v->id]; i < s->uses.start[v->id + 1]; i++) {
         const struct node *user = s->uses.item[i].node;
         if (!merges(&s->uses.item[i])) return false;
-        if (node_is(n, "subsample") && !is_pointwise_conv(user)) return false;
+        if (node_is(n, OPNAME_SUBSAMPLE) && !is_pointwise_conv(user)) return false;
     }
     return true;
 }
@@ -180,7 +171,7 @@ static void sweep(struct simplify *s)
             return; /* the uses are stale */
         }
         if (merge_backward(s, n)) return;
-        if ((node_is(n, "pad") || node_is(n, "subsample")) && all_readers_merge(s, n)) {
+        if ((node_is(n, OPNAME_PAD) || node_is(n, OPNAME_SUBSAMPLE)) && all_readers_merge(s, n)) {
             merge_into_readers(s, n);
             if (s->changed) return;
         }
