@@ -19,6 +19,7 @@ start=$SECONDS
 
 suites() {
     echo tests/check-layers.sh
+    echo tests/check-names.sh
     find tests -mindepth 2 -name run.sh | sort
     find examples -mindepth 2 -name test.sh | sort
     for source in tests/*/test_*.c; do
