@@ -10,13 +10,12 @@
 #include "gen/reduce/reduce.h"
 #include "kernel/slots.h"
 
-enum reduce_kind { CHANNEL_SUM, BN_STATS, BN_GRAD };
 enum { ACCUMULATORS = 4, CHUNK = 256 /* vectors, 16 KiB: the second pass of bn_stats reads it from L1 */ };
 
 struct reduce_params {
-    int32_t kind;
+    int32_t kind;   /* enum sum_kind */
     int32_t single; /* one vector in a plane (rank 2) */
-    float eps;      /* BN_GRAD */
+    float eps;      /* SUM_GRAD */
     uint8_t x, dy;  /* dtypes */
 };
 
@@ -145,14 +144,14 @@ static void sample_partial(struct emit *e, const struct reduce_params *p, const 
                            V *state)
 {
     V x = e_at_d(e, p->x, r->x, plane), sum[2];
-    if (p->kind == BN_STATS) {
+    if (p->kind == SUM_STATS) {
         if (p->single) vector_stats(e, e_load_vd(e, p->x, x), state);
         else plane_stats(e, r, x, state);
         return;
     }
-    int nsums = p->kind == BN_GRAD ? 2 : 1;
+    int nsums = p->kind == SUM_GRAD ? 2 : 1;
     struct plane pl = {.p = p, .x = x, .dy = r->dy ? e_at_d(e, p->dy, r->dy, plane) : NULL, .mean = mean};
-    add_fn *add = p->kind == BN_GRAD ? add_grad : add_sum;
+    add_fn *add = p->kind == SUM_GRAD ? add_grad : add_sum;
     if (p->single) {
         add(e, &pl, e_int(e, 0), state);
         return;
@@ -174,17 +173,17 @@ static void emit_partial(struct emit *e, const void *params)
     load_table(e, &r, 0);
     r.ws = e_arg(e, 1);
     r.x = e_arg(e, 2);
-    if (p->kind == BN_GRAD) {
+    if (p->kind == SUM_GRAD) {
         r.dy = e_arg(e, 3);
         r.mean = e_arg(e, 4);
     }
     V plane_size = e_muli(e, r.hw, e->v);
     loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
     V slot = e_div(e, piece.iv, r.blocks), block = e_rem(e, piece.iv, r.blocks);
-    V mean = p->kind == BN_GRAD ? e_load_v(e, e_at(e, r.mean, e_muli(e, block, e->v))) : NULL;
-    int nstate = p->kind == BN_STATS ? 3 : p->kind == BN_GRAD ? 2 : 1;
+    V mean = p->kind == SUM_GRAD ? e_load_v(e, e_at(e, r.mean, e_muli(e, block, e->v))) : NULL;
+    int nstate = p->kind == SUM_STATS ? 3 : p->kind == SUM_GRAD ? 2 : 1;
     V state[3] = {e_zero(e), e_zero(e), e_zero(e)};
-    if (p->kind == BN_STATS) state[0] = e_int(e, 0);
+    if (p->kind == SUM_STATS) state[0] = e_int(e, 0);
     /* The induction variable counts rounds, since the step between samples is known at run time only. */
     V rounds = e_div(e, e_sub(e, e_add(e, r.n, e_sub(e, r.slots, e_int(e, 1))), slot), r.slots);
     loop_begin(e, &sample, e_int(e, 0), rounds, 1, nstate, state);
@@ -193,7 +192,7 @@ static void emit_partial(struct emit *e, const void *params)
     memcpy(state, sample.phi, (size_t)nstate * sizeof *state);
     sample_partial(e, p, &r, plane, mean, state);
     loop_end(e, &sample, state);
-    int first = p->kind == BN_STATS ? 1 : 0;
+    int first = p->kind == SUM_STATS ? 1 : 0;
     for (int k = first; k < nstate; k++) e_store_v(e, sample.out[k], partial(e, &r, slot, block, k - first));
     loop_end(e, &piece, NULL);
 }
@@ -229,14 +228,14 @@ static void emit_combine(struct emit *e, const void *params)
     struct loop l;
     load_table(e, &r, 0);
     r.ws = e_arg(e, 1);
-    int nouts = p->kind == CHANNEL_SUM ? 1 : 2;
-    V out[2] = {e_arg(e, 2), nouts > 1 ? e_arg(e, 3) : NULL}, var = p->kind == BN_GRAD ? e_arg(e, 4) : NULL, result[2];
+    int nouts = p->kind == SUM_PLAIN ? 1 : 2;
+    V out[2] = {e_arg(e, 2), nouts > 1 ? e_arg(e, 3) : NULL}, var = p->kind == SUM_GRAD ? e_arg(e, 4) : NULL, result[2];
     V used = e_min(e, r.n, r.slots);
     loop_begin_once(e, &l, e->begin, e->end, 1, 0, NULL);
     V at = e_muli(e, l.iv, e->v);
-    if (p->kind == BN_STATS) combine_stats(e, &r, l.iv, used, result);
+    if (p->kind == SUM_STATS) combine_stats(e, &r, l.iv, used, result);
     else combine_sums(e, &r, l.iv, used, nouts, result);
-    if (p->kind == BN_GRAD) {
+    if (p->kind == SUM_GRAD) {
         V sd = e_sqrt(e, e_fadd(e, e_load_v(e, e_at(e, var, at)), e_splatc(e, p->eps)));
         result[0] = e_fdiv(e, result[0], sd);
     }
@@ -271,7 +270,7 @@ void lower_reduce_call(struct lower *lo, const struct reduce_call *c)
 {
     struct reduce_params p;
     memset(&p, 0, sizeof p);
-    p.kind = c->dy ? BN_GRAD : c->out[1] ? BN_STATS : CHANNEL_SUM;
+    p.kind = c->kind;
     p.eps = c->eps;
     add_steps(lo, &p, c);
 }
@@ -280,10 +279,11 @@ void lower_reduce(struct lower *lo, const struct node *n)
 {
     const struct value *ws = node_workspace(n);
     assert(ws);
-    struct reduce_call c = {.x = n->in[0],
+    struct reduce_call c = {.kind = sum_kind(n->op),
+                            .x = n->in[0],
                             .ws = arg_value(ws),
                             .out = {n->out[0], n->op->nouts > 1 ? n->out[1] : NULL}};
-    if (n->nin > 1) {
+    if (c.kind == SUM_GRAD) {
         c.dy = n->in[0], c.x = n->in[1], c.mean = n->in[2], c.var = n->in[3];
         c.eps = (float)node_float(n, "eps");
     }

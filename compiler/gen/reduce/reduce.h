@@ -3,10 +3,12 @@
 #define RNC_GEN_REDUCE_REDUCE_H
 
 #include "gen/module/lower.h"
+#include "kernel/sums.h"
 
-/* channel_sum of x (one result), bn_stats of x (two), or bn_grad of dy, x, mean, var. WS: reduce_workspace bytes
-   (kernel/slots.h). */
+/* Of x (SUM_PLAIN: one result; SUM_STATS: two), or of dy, x, mean, var (SUM_GRAD: two results). WS: reduce_workspace
+   bytes (kernel/slots.h). */
 struct reduce_call {
+    enum sum_kind kind;
     const struct value *x, *dy, *mean, *var, *out[2];
     struct lower_arg ws;
     float eps;

@@ -252,10 +252,11 @@ void lower_sums_apart(struct lower *lo, const struct node *n)
     int nsums = n->body ? body_sums(n->body) : 0, out = nsums ? body_elementwise(n->body) : 0;
     for (int k = 0; k < nsums; k++) {
         const struct body_insn *b = &n->body->insn[n->body->ninsn - nsums + k];
-        struct reduce_call c = {.ws = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes))};
+        struct reduce_call c = {.kind = sum_kind(b->op),
+                                .ws = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes))};
         for (int i = 0; i < b->op->nouts; i++) c.out[i] = n->out[out++];
         c.x = stored(n, b->arg[0]);
-        if (b->narg > 1) {
+        if (c.kind == SUM_GRAD) {
             c.dy = c.x, c.x = stored(n, b->arg[1]), c.mean = stored(n, b->arg[2]), c.var = stored(n, b->arg[3]);
             c.eps = (float)body_attr(b, "eps")->f;
         }
