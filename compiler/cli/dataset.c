@@ -107,14 +107,15 @@ static bool check_ports(struct cli *c, const struct dataset_model *m, const stru
                               "%s: one target of type class or class_map was expected for %s", s->name, d->description)
                  : diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere,
                               "%s: one input of images, shape [C, H, W], was expected for %s", s->name, d->description);
-    diag_note(e, "`rnc run --train` computes losses and gradients for any targets, from arrays");
+    diag_note(e, "--data DIR may be a folder of arrays as well: NAME.npy for each input and target");
     return false;
 }
 
 static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
 {
-    if (!check_ports(c, m, d)) return false;
     const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
+    if (p->tensors) return true; /* they were read for the model */
+    if (!check_ports(c, m, d)) return false;
     const int64_t *in = m->image->dim;
     bool map = m->labels->rank == 2, sizes = p->pixels && (p->height != in[1] || p->width != in[2]),
          channels = p->pixels && p->channels != in[0];
@@ -164,6 +165,8 @@ bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data
     bool named;
     struct rnc_status s = {0};
     struct rnc_data_source o = source_of(m->spec, data, whole, &named);
+    o.ports = m->problem.ports;
+    o.nports = m->problem.nports;
     if (!rnc_data_open(d, &o, &s)) {
         struct span at = data || !named ? nowhere : m->spec->train.data.span;
         struct diag *e =
@@ -185,19 +188,19 @@ struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool trai
     const struct spec_train *t = &m->spec->train;
     struct rnc_loader_config l = {.ports = m->problem.ports,
                                   .nports = m->problem.nports,
-                                  .nclasses = m->classes,
-                                  .ignore = m->labels ? m->labels->ignore : -1,
                                   .augment = t->augment,
                                   .naugment = train ? t->naugment : 0,
                                   .shuffle = train,
                                   .centre_crop = rnc_augment_resizes(t->augment, t->naugment)};
-    if (m->image) {
-        l.channels = m->image->dim[0];
-        l.height = m->image->dim[1];
-        l.width = m->image->dim[2];
-    }
     for (int i = 0; i < 4; i++) l.std[i] = 1.0;
     return l;
+}
+
+/* Of the images; 0: the model's input is another. */
+static int64_t channels_of(const struct rnc_loader_config *l)
+{
+    const struct rnc_port *image = rnc_only_port(l->ports, l->nports, false);
+    return image && image->rank == 3 ? image->dim[0] : 0;
 }
 
 /* "0x1.2p-1,0x1.4p-1": one number for each channel. */
@@ -218,8 +221,9 @@ static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_con
     const char *mean = f ? rnc_st_meta(f, "rnc.mean") : NULL, *std = f ? rnc_st_meta(f, "rnc.std") : NULL,
                *crop = f ? rnc_st_meta(f, "rnc.centre_crop") : NULL;
     double m[4], d[4];
-    if (!mean || !std || !parse_channels(mean, l->channels, m) || !parse_channels(std, l->channels, d)) return false;
-    for (int64_t i = 0; i < l->channels; i++)
+    if (!mean || !std || !parse_channels(mean, channels_of(l), m) || !parse_channels(std, channels_of(l), d))
+        return false;
+    for (int64_t i = 0; i < channels_of(l); i++)
         if (!(d[i] > 0.0)) return false;
     memcpy(l->mean, m, sizeof m);
     memcpy(l->std, d, sizeof d);
@@ -242,9 +246,9 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
         diag_note(d, "one of %snone", list.data);
         return false;
     }
-    if (n.n != l->channels) {
+    if (n.n != channels_of(l)) {
         diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, (int)n.n,
-                   (long long)l->channels);
+                   (long long)channels_of(l));
         return false;
     }
     memcpy(l->mean, n.mean, sizeof n.mean);
@@ -257,6 +261,12 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
 {
     const struct rnc_normalize *d = &m->spec->train.data.normalize;
     struct rnc_status s = {0};
+    if (data && (data->train.tensors || data->val.tensors)) {
+        *from = "tensors as they are";
+        if (!name) return true;
+        diag_error(c->diags, nowhere, "--normalize is for images, %s are tensors", data->description);
+        return false;
+    }
     if (name) {
         *from = name;
         return from_name(c, name, l);
@@ -265,7 +275,7 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
         *from = "as in training";
         return true;
     }
-    if (d->n == l->channels) {
+    if (d->n == channels_of(l)) {
         memcpy(l->mean, d->mean, sizeof d->mean);
         memcpy(l->std, d->std, sizeof d->std);
         *from = "by the spec";
@@ -274,7 +284,7 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
     *from = data ? "measured on the data" : "none: pixels / 255";
     if (!data) return true;
     const struct rnc_dataset *p = data->train.count ? &data->train : &data->val;
-    return rnc_data_measure(p, l->channels, l->mean, l->std, &s) || driver_fail(c->driver, &s);
+    return rnc_data_measure(p, channels_of(l), l->mean, l->std, &s) || driver_fail(c->driver, &s);
 }
 
 /* ---- metadata */
@@ -291,8 +301,9 @@ size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const stru
                     struct rnc_st_meta meta[DATASET_META])
 {
     size_t n = 0;
-    meta[n++] = (struct rnc_st_meta){"rnc.mean", channels_text(c, l->mean, l->channels)};
-    meta[n++] = (struct rnc_st_meta){"rnc.std", channels_text(c, l->std, l->channels)};
+    if (channels_of(l) == 0) return 0;
+    meta[n++] = (struct rnc_st_meta){"rnc.mean", channels_text(c, l->mean, channels_of(l))};
+    meta[n++] = (struct rnc_st_meta){"rnc.std", channels_text(c, l->std, channels_of(l))};
     meta[n++] = (struct rnc_st_meta){"rnc.centre_crop", l->centre_crop ? "1" : "0"};
     if (!d->classes) return n;
     json_t *list = json_array();

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
@@ -72,15 +73,21 @@ static void print_json(const struct evaluation *e)
 
 static void print_text(const struct evaluation *e)
 {
-    printf("%s on %s\npixels normalised %s\n", e->built.model->name, e->data.description, e->normalised);
+    printf("%s on %s\n%s%s\n", e->built.model->name, e->data.description,
+           e->data.val.tensors ? "" : "pixels normalised ", e->normalised);
+    int width = 15;
+    for (int m = 0; m < e->tally.task->nmetrics; m++) {
+        int length = (int)strlen(e->tally.task->metrics[m].name);
+        if (length > width) width = length;
+    }
     for (int m = 0; m < e->tally.task->nmetrics; m++) {
         const struct rnc_metric *row = &e->tally.task->metrics[m];
         double v = rnc_tally_metric(&e->tally, m);
         if (isnan(v) || row->loss) continue;
-        if (row->fraction) printf("%-15s %6.2f %%\n", row->name, 100.0 * v);
-        else printf("%-15s %8.4g\n", row->name, v);
+        if (row->fraction) printf("%-*s %6.2f %%\n", width, row->name, 100.0 * v);
+        else printf("%-*s %8.4g\n", width, row->name, v);
     }
-    printf("%-15s %8.4f\n%lld %s in %.2f s, %.0f %s/s\n", "loss", rnc_tally_loss(&e->tally),
+    printf("%-*s %8.4f\n%lld %s in %.2f s, %.0f %s/s\n", width, "loss", rnc_tally_loss(&e->tally),
            (long long)e->tally.samples, e->data.unit, e->seconds, (double)e->tally.samples / e->seconds, e->data.unit);
 }
 

@@ -209,11 +209,11 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     const struct built *b = &t->train;
     if (t->c->json) return;
     printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epoch%s, learning rate %g, pixels normalised %s%s; %d thread%s, compiled for %s in %.1f "
+    printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s; %d thread%s, compiled for %s in %.1f "
            "s; %s\n",
-           (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->schedule.lr, normalised,
-           b->spec->dtype == SPEC_BF16 ? "; bf16" : "", rnc_pool_threads(t->pool),
-           rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+           (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->schedule.lr,
+           t->data.train.tensors ? "" : "pixels normalised ", normalised, b->spec->dtype == SPEC_BF16 ? "; bf16" : "",
+           rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
                1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
@@ -363,7 +363,8 @@ static const struct option options[] = {
     {.name = "data",
      .kind = OPT_TEXT,
      .arg = "PATH",
-     .help = "MNIST's IDX files, CIFAR-10's *.bin, or a folder of images for each class",
+     .help = "MNIST's IDX files, CIFAR-10's *.bin, a folder of images for each class, or NAME.npy for each input and "
+             "target",
      .dest = &opt_data},
     {.name = "epochs",
      .kind = OPT_INT,
@@ -403,6 +404,8 @@ const struct command command_train = {
                "20 × 20, 10 classes):\n\n"
                "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
                "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
+               "A folder of arrays serves any inputs and targets: DIR/NAME.npy, [count, …], for each of them, or "
+               "DIR/train/ and DIR/val/ with those.\n\n"
                "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not "
                "been interrupted: with the\n"
                "algorithms and the dtype that the checkpoint names, so --tune is not needed again, and does nothing.",

@@ -53,6 +53,7 @@ static void dataset_close(struct rnc_dataset *p)
     free(p->labels);
     free(p->name);
     free(p->owned);
+    rnc_tensors_close(p);
     *p = (struct rnc_dataset){0};
 }
 
@@ -298,6 +299,8 @@ static bool hold_out(struct rnc_data *d, struct rnc_status *s)
     if (nval == 0)
         return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation part: at least %d are needed", t->name,
                         (long long)t->count, HOLD_OUT);
+    d->held_out = true;
+    if (t->tensors) return rnc_tensor_hold_out(d, HOLD_OUT, s);
     if (!allocate_like(t, nval, &d->val, s)) return false;
     if (!allocate_like(t, nrest, &rest, s)) {
         dataset_close(&rest);
@@ -312,7 +315,6 @@ static bool hold_out(struct rnc_data *d, struct rnc_status *s)
     if (t->masks) t->masks[0] = NULL;
     dataset_close(t);
     d->train = rest;
-    d->held_out = true;
     return true;
 }
 
@@ -351,8 +353,18 @@ static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
     return h;
 }
 
+static uint64_t hash_tensors(uint64_t h, const struct rnc_dataset *p)
+{
+    h = hash_bytes(h, p->rows, p->rows ? (size_t)p->count * sizeof *p->rows : 0);
+    for (int k = 0; k < p->ntensors && !p->borrowed; k++)
+        h = hash_bytes(h, p->tensors[k].npy.data,
+                       (size_t)p->tensors[k].npy.dim[0] * rnc_port_bytes(p->tensors[k].port));
+    return h;
+}
+
 static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
 {
+    if (p->tensors) return hash_tensors(h, p);
     h = hash_bytes(h, p->labels, (size_t)p->count * sizeof *p->labels);
     if (p->pixels) h = hash_bytes(h, p->pixels, (size_t)(p->count * p->channels * p->height * p->width));
     for (int64_t k = 0; p->files && k < p->count; k++) {
@@ -362,21 +374,31 @@ static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
     return h;
 }
 
+/* What each sample is: "1 × 28 × 28, 10 classes", "3 tensors". */
+static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *p, char *out, size_t size)
+{
+    if (p->tensors)
+        snprintf(out, size, "%d tensors: %s%s%s, …", p->ntensors, p->tensors[0].port->name, p->ntensors > 1 ? ", " : "",
+                 p->ntensors > 1 ? p->tensors[1].port->name : "");
+    else if (p->height)
+        snprintf(out, size, "%lld × %lld × %lld, %lld classes", (long long)p->channels, (long long)p->height,
+                 (long long)p->width, (long long)d->nclasses);
+    else snprintf(out, size, "of several sizes, %lld classes", (long long)d->nclasses);
+}
+
 static void describe(struct rnc_data *d, const struct rnc_data_source *o)
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
-    char shape[96] = "of several sizes", train[96] = "", name[128], n[32];
+    char sample[128], train[96] = "", name[128], n[32];
     if (!o->path && !o->train_images) snprintf(name, sizeof name, "the built-in digits");
     else base_name(o->path ? o->path : o->train_images, name, sizeof name);
-    if (t->height)
-        snprintf(shape, sizeof shape, "%lld × %lld × %lld", (long long)t->channels, (long long)t->height,
-                 (long long)t->width);
-    if (d->train.count) snprintf(train, sizeof train, "%s images to train on, ", grouped(d->train.count, n));
-    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s, %lld classes", name, train,
-             grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", shape, (long long)d->nclasses);
+    describe_sample(d, t, sample, sizeof sample);
+    if (d->train.count) snprintf(train, sizeof train, "%s %s to train on, ", grouped(d->train.count, n), d->unit);
+    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s", name, train,
+             grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", sample);
     uint64_t h = hash_part(hash_part(UINT64_C(0xcbf29ce484222325), &d->train), &d->val);
-    snprintf(d->identity, sizeof d->identity, "%lld + %lld images, %s, %lld classes, hash %016llx",
-             (long long)d->train.count, (long long)d->val.count, shape, (long long)d->nclasses, (unsigned long long)h);
+    snprintf(d->identity, sizeof d->identity, "%lld + %lld %s, %s, hash %016llx", (long long)d->train.count,
+             (long long)d->val.count, d->unit, sample, (unsigned long long)h);
 }
 
 static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
@@ -394,6 +416,7 @@ static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, stru
     if (o->train_images)
         return rnc_idx_files(d, &d->train, o->train_images, o->train_labels, s) &&
                (!o->val_images || rnc_idx_files(d, &d->val, o->val_images, o->val_labels, s));
+    if (o->path && o->nports && rnc_is_tensors(o->path)) return rnc_tensor_parts(d, o, s);
     if (o->path) return open_path(d, o->path, s) && (!o->val_path || open_validation(d, o->val_path, s));
     return rnc_idx_embedded(d, &d->train, false, s) && rnc_idx_embedded(d, &d->val, true, s);
 }

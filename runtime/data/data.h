@@ -1,5 +1,6 @@
-/* data.h: labelled images, from wherever they lie. A data set is either in memory (IDX, CIFAR-10, the digits) or a list
-   of image files (class folders; images with masks), which are decoded when they are needed. */
+/* data.h: labelled images, or tensors, from wherever they lie. A data set is in memory (IDX, CIFAR-10, the digits), a
+   list of image files (class folders; images with masks), which are decoded when they are needed, or a .npy array for
+   each input and target. */
 #ifndef RNC_RUNTIME_DATA_DATA_H
 #define RNC_RUNTIME_DATA_DATA_H
 
@@ -7,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/data/batch.h"
+#include "runtime/io/npy.h"
 #include "runtime/rt/status.h"
 
 /* Where the data are. All NULL: the built-in digits. PATH alone: recognised by what lies there (rnc_data_open). */
@@ -14,7 +17,15 @@ struct rnc_data_source {
     const char *path;                                                  /* a folder or a file */
     const char *val_path;                                              /* or NULL */
     const char *train_images, *train_labels, *val_images, *val_labels; /* IDX files by name; path is then NULL */
+    const struct rnc_port *ports;                                      /* for tensors: which, and their shapes */
+    int nports;
     bool whole; /* for evaluation: where there is only one part, it is the validation part, all of it */
+};
+
+/* [rows, …] of one port, in its type. */
+struct rnc_array {
+    const struct rnc_port *port;
+    struct rnc_npy npy;
 };
 
 struct rnc_dataset {
@@ -26,6 +37,10 @@ struct rnc_dataset {
     int32_t *labels;                 /* by sample; unused with masks */
     bool binary_masks;               /* masks hold 0 and 255 only: 255 is class 1 */
     void *owned;                     /* what pixels points into, if it is to be freed */
+    struct rnc_array *tensors;       /* or NULL; by port */
+    int ntensors;
+    int64_t *rows; /* tensors: sample k is row rows[k] of each; NULL: row k */
+    bool borrowed; /* tensors belong to the other part */
 };
 
 struct rnc_data {
@@ -33,16 +48,17 @@ struct rnc_data {
     int64_t nclasses;
     char **classes;        /* names, nclasses of them, or NULL */
     const char *unit;      /* what a sample is: "images" */
-    char description[384]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
-    char identity[160]; /* the same data have the same, wherever they lie: counts, sizes, and a hash of pixels (or names
+    char description[512]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
+    char identity[256]; /* the same data have the same, wherever they lie: counts, sizes, and a hash of pixels (or names
                            of files) and labels */
     bool held_out;      /* there was no validation part: every tenth sample was set aside */
 };
 
 /* Recognised, for a folder: IDX files named as MNIST's; CIFAR-10's *.bin (3,073 bytes a record); folders train/ and
    val/ (or test/) of class folders, or class folders at once; image(s)/ and label(s)/ or mask(s)/ (for class maps),
-   also under train/ and val/. For a file: IDX (its labels are looked for beside it) or CIFAR-10. Where there is no
-   validation part every tenth sample is held out. D is zeroed first; rnc_data_close is due after failure too. */
+   also under train/ and val/; NAME.npy [count, …] for each port, also under train/ and val/. For a file: IDX (its
+   labels are looked for beside it) or CIFAR-10. Where there is no validation part every tenth sample is held out. D is
+   zeroed first; rnc_data_close is due after failure too. */
 bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
 void rnc_data_close(struct rnc_data *d);
 

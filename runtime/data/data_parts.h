@@ -24,6 +24,14 @@ bool rnc_is_idx(const char *path);
 bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s);
 bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
                       struct rnc_status *s);
+/* Tensors (data_tensors.c). Is PATH a folder of .npy files, or has it such folders for its parts? */
+bool rnc_is_tensors(const char *path);
+/* Both parts; where there is one, it is D's training part. */
+bool rnc_tensor_parts(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
+/* Every NTHth sample goes to the validation part, which reads the same arrays. */
+bool rnc_tensor_hold_out(struct rnc_data *d, int64_t nth, struct rnc_status *s);
+void rnc_tensors_close(struct rnc_dataset *p);
+
 /* Names in PATH, sorted, malloc'ed (free each and the list); KIND 'd': directories, 'f': files whose name ends with one
    of ENDINGS (NULL-terminated, no difference of case), hidden ones left out. */
 bool rnc_list_names(const char *path, char kind, const char *const *endings, char ***names, size_t *count,

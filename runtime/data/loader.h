@@ -1,4 +1,4 @@
-/* loader.h: batches for a model: order, augmentation, normalisation, on a thread of its own that prepares the next
+/* loader.h: batches of named tensors: order, augmentation, normalisation, on a thread of its own that prepares the next
    batch while the step runs. What a sample looks like depends on (seed, epoch, its index) only. */
 #ifndef RNC_RUNTIME_DATA_LOADER_H
 #define RNC_RUNTIME_DATA_LOADER_H
@@ -10,18 +10,18 @@
 
 struct rnc_loader_config {
     const struct rnc_dataset *data;
-    const struct rnc_port *ports; /* what a batch has: one input of images, one target of labels */
+    const struct rnc_port *ports; /* what a batch has, in the order of its tensors. Images: one input [C, H, W] and one
+                                     target of labels; tensors: any */
     int nports;
-    int64_t batch, channels, height, width; /* the model's input */
+    int64_t batch;
+    /* images */
     double mean[4], std[4];
     const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
     int naugment;                     /* none in evaluation */
-    bool shuffle;
     bool centre_crop; /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that
                          fits */
+    bool shuffle;
     uint64_t seed;
-    int64_t nclasses; /* labels must be below; masks: also `ignore` */
-    int64_t ignore;
 };
 
 struct rnc_loader;
@@ -33,7 +33,7 @@ void rnc_loader_start(struct rnc_loader *l, int64_t epoch, int64_t first);
 /* The next batch, valid until the call after. */
 bool rnc_loader_next(struct rnc_loader *l, struct rnc_batch *b, struct rnc_status *s);
 
-/* One image file as the model wants it, as in evaluation: [C, H, W]. */
+/* One image file as the model wants it, as in evaluation: [C, H, W]; data and target play no part. */
 bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float *out, struct rnc_status *s);
 
 #endif

@@ -2,9 +2,13 @@
    only the three keys that the format defines are read, by a small scanner that runs nothing. */
 #include "runtime/io/npy.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/io/file.h"
 
@@ -108,32 +112,40 @@ static void convert(struct rnc_npy *a, const unsigned char *from, int kind, bool
 
 static size_t size_of(enum rnc_npy_dtype t) { return t == RNC_NPY_F32 ? 4 : t == RNC_NPY_I64 ? 8 : 1; }
 
-static bool parse(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, struct rnc_status *s)
+/* The header: A's type and shape, how the elements lie (*KIND, *SWAP), and *AT, where they begin. */
+static bool parse_header(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, int *kind,
+                         bool *swap, size_t *at, struct rnc_status *s)
 {
     if (bytes < MAGIC + 4 || memcmp(file, "\x93NUMPY", MAGIC) != 0)
         return damaged(path, "it does not begin with NumPy's magic bytes", s);
-    size_t at = file[MAGIC] == 1 ? MAGIC + 4 : MAGIC + 6;
-    if (file[MAGIC] < 1 || file[MAGIC] > 3 || bytes < at) return damaged(path, "its format version is unknown", s);
+    *at = file[MAGIC] == 1 ? MAGIC + 4 : MAGIC + 6;
+    if (file[MAGIC] < 1 || file[MAGIC] > 3 || bytes < *at) return damaged(path, "its format version is unknown", s);
     size_t length = (size_t)element_bits(file + MAGIC + 2, file[MAGIC] == 1 ? 2 : 4, false);
-    if (length > bytes - at) return damaged(path, "it is truncated within its header", s);
-    char *header = strndup((const char *)file + at, length);
+    if (length > bytes - *at) return damaged(path, "it is truncated within its header", s);
+    char *header = strndup((const char *)file + *at, length);
     if (!header) return rnc_fail(s, RNC_ENV, "no memory to read %s", path);
-    int kind = 0;
-    bool swap = false;
     const char *order = value_of(header, "fortran_order");
-    bool ok = parse_descr(path, header, &kind, &swap, s) && parse_shape(path, header, a, s);
+    bool ok = parse_descr(path, header, kind, swap, s) && parse_shape(path, header, a, s);
     if (ok && (!order || strncmp(order, "False", 5) != 0))
         ok = rnc_fail(s, RNC_USER, "%s is in Fortran order; save it with numpy.ascontiguousarray(…)", path);
     free(header);
     if (!ok) return false;
-    size_t want = (size_t)rnc_npy_elements(a) * kinds[kind].bytes, have = bytes - at - length;
-    if (want != have)
-        return rnc_fail(s, RNC_USER, "%s is %s: its shape needs %zu bytes of data, it has %zu", path,
-                        have < want ? "truncated" : "damaged", want, have);
-    a->dtype = kinds[kind].as;
+    *at += length;
+    size_t want = (size_t)rnc_npy_elements(a) * kinds[*kind].bytes, have = bytes - *at;
+    a->dtype = kinds[*kind].as;
+    return want == have || rnc_fail(s, RNC_USER, "%s is %s: its shape needs %zu bytes of data, it has %zu", path,
+                                    have < want ? "truncated" : "damaged", want, have);
+}
+
+static bool parse(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, struct rnc_status *s)
+{
+    int kind = 0;
+    bool swap = false;
+    size_t at;
+    if (!parse_header(path, file, bytes, a, &kind, &swap, &at, s)) return false;
     a->data = malloc((size_t)rnc_npy_elements(a) * size_of(a->dtype) + 1);
     if (!a->data) return rnc_fail(s, RNC_ENV, "no memory to read %s", path);
-    convert(a, file + at + length, kind, swap);
+    convert(a, file + at, kind, swap);
     return true;
 }
 
@@ -147,10 +159,42 @@ bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s)
     return ok;
 }
 
+static void *map_file(const char *path, size_t *bytes)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+    *bytes = ok ? (size_t)st.st_size : 0;
+    void *map = ok ? mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    if (fd >= 0) close(fd);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+bool rnc_npy_map(const char *path, struct rnc_npy *a, struct rnc_status *s)
+{
+    struct rnc_status ignored = {0};
+    size_t bytes, at = 0;
+    unsigned char *map = map_file(path, &bytes);
+    int kind = 0;
+    bool swap = false;
+    *a = (struct rnc_npy){0};
+    bool as_it_is = map && parse_header(path, map, bytes, a, &kind, &swap, &at, &ignored) && !swap &&
+                    kinds[kind].bytes == size_of(a->dtype) && a->dtype != RNC_NPY_U8 && at % 8 == 0;
+    if (as_it_is) {
+        a->data = map + at;
+        a->map = map;
+        a->map_bytes = bytes;
+        return true;
+    }
+    if (map) munmap(map, bytes);
+    return rnc_npy_read(path, a, s); /* says what is wrong, where something is */
+}
+
 void rnc_npy_free(struct rnc_npy *a)
 {
-    free(a->data);
-    a->data = NULL;
+    if (a->map) munmap(a->map, a->map_bytes);
+    else free(a->data);
+    a->data = a->map = NULL;
 }
 
 int64_t rnc_npy_elements(const struct rnc_npy *a)

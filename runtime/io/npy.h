@@ -14,10 +14,15 @@ struct rnc_npy {
     enum rnc_npy_dtype dtype;
     int rank;
     int64_t dim[RNC_NPY_MAX_RANK];
-    void *data; /* malloc'ed, row-major */
+    void *data; /* row-major: malloc'ed, or in the map */
+    void *map;  /* the file in memory, or NULL */
+    size_t map_bytes;
 };
 /* f4 and f8 (and f2) are read as fp32; i8, i4, i2, i1 and wider unsigned ones as i64; u1 and bool as bytes. */
 bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s);
+/* The same, but little-endian f4 and i8 stay in the file and are mapped: for arrays beyond memory. DATA is then not to
+   be written to. */
+bool rnc_npy_map(const char *path, struct rnc_npy *a, struct rnc_status *s);
 void rnc_npy_free(struct rnc_npy *a);
 int64_t rnc_npy_elements(const struct rnc_npy *a);
 /* Written aside and renamed. */

@@ -217,6 +217,26 @@ static void refuses_npy(int version, const char *header, size_t bytes, const cha
     expect_failure(&s, rnc_npy_read(path, &a, &s), RNC_USER, why);
 }
 
+/* What lies in the file as it is wanted stays there; the rest is read, and what is wrong is said. */
+static void npy_maps(void **state)
+{
+    (void)state;
+    const char *path = in_scratch("mapped.npy");
+    const float x[3] = {1, -2, 0.5f};
+    struct rnc_npy a;
+    write_npy(path, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", x, sizeof x);
+    assert_true(rnc_npy_map(path, &a, &s) && a.dtype == RNC_NPY_F32 && a.rank == 1 && a.dim[0] == 3);
+    assert_memory_equal(a.data, x, sizeof x);
+    rnc_npy_free(&a);
+    assert_null(a.data);
+    write_npy(path, 1, "{'descr': '>i2', 'fortran_order': False, 'shape': (2,), }", "\x01\x02\xff\xfe", 4);
+    assert_true(rnc_npy_map(path, &a, &s) && !a.map && ((int64_t *)a.data)[1] == -2);
+    rnc_npy_free(&a);
+    write_npy(path, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", x, sizeof x);
+    expect_failure(&s, rnc_npy_map(path, &a, &s), RNC_USER, "truncated");
+    expect_failure(&s, rnc_npy_map(in_scratch("no.npy"), &a, &s), RNC_USER, "can't read");
+}
+
 static void npy_refuses(void **state)
 {
     (void)state;
@@ -570,6 +590,7 @@ int main(void)
         cmocka_unit_test(safetensors_survives_damage),
         cmocka_unit_test(npy_round_trip),
         cmocka_unit_test(npy_reads_other_types),
+        cmocka_unit_test(npy_maps),
         cmocka_unit_test(npy_refuses),
         cmocka_unit_test(weights_by_name),
         cmocka_unit_test(idx_files),

@@ -170,29 +170,21 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
 {
     found = problem;
     found.task = rnc_task_of(ports, 2);
-    struct rnc_train_config c = {.train = &train_model,
-                                 .infer = &infer_model,
-                                 .problem = &found,
-                                 .par = &par,
-                                 .data = &data,
-                                 .epochs = epochs,
-                                 .seed = 3,
-                                 .spec_hash = 77,
-                                 .out = out,
-                                 .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25},
-                                 .title = "by hand",
-                                 .metrics = rnc_task_metric(found.task, "top5"),
-                                 .stop = &stop,
-                                 .loader = {.ports = ports,
-                                            .nports = 2,
-                                            .channels = 1,
-                                            .height = 20,
-                                            .width = 20,
-                                            .nclasses = CLASSES,
-                                            .ignore = -1,
-                                            .shuffle = true,
-                                            .augment = augment,
-                                            .naugment = 1}};
+    struct rnc_train_config c = {
+        .train = &train_model,
+        .infer = &infer_model,
+        .problem = &found,
+        .par = &par,
+        .data = &data,
+        .epochs = epochs,
+        .seed = 3,
+        .spec_hash = 77,
+        .out = out,
+        .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25},
+        .title = "by hand",
+        .metrics = rnc_task_metric(found.task, "top5"),
+        .stop = &stop,
+        .loader = {.ports = ports, .nports = 2, .shuffle = true, .augment = augment, .naugment = 1}};
     rnc_data_measure(&data.train, 1, c.loader.mean, c.loader.std, &s);
     return c;
 }
@@ -483,7 +475,9 @@ static void loader_orders(void **state)
     memcpy(kept[1], rnc_batch_find(&b, "image"), sizeof kept[1]);
     assert_memory_equal(kept[0], kept[1], sizeof kept[0]);
     rnc_loader_free(l);
-    c.height = 28;
+    struct rnc_port other[2] = {ports[0], ports[1]};
+    other[0].dim[1] = 28;
+    c.ports = other;
     expect_failure(&s, rnc_loader_new(&c, &s) != NULL, RNC_USER, "the model wants 1 × 28 × 20");
 }
 

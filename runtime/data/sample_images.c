@@ -1,0 +1,203 @@
+/* sample_images.c: from a picture, and its label or mask, to a sample. Random choices come from Philox with the
+   sample's index and the epoch as counter, so that they do not depend on where a run was interrupted. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/data/sample.h"
+#include "runtime/io/image.h"
+#include "runtime/recipe/augment.h"
+
+/* The share of a file's sides that is seen in evaluation after training on parts of it. */
+static const double CENTRE = 0.875;
+
+struct images {
+    struct rnc_loader_config c;
+    int image, target;               /* their ports; as an image alone has no target */
+    int64_t channels, height, width; /* of the image */
+    int64_t nclasses, ignore;        /* of the target */
+    float table[4][256];             /* byte -> normalised, by channel */
+    struct rnc_picture picture;      /* a sample on its way */
+};
+
+static void normalise(const struct images *x, const uint8_t *planes, float *out)
+{
+    int64_t plane = x->height * x->width;
+    for (int64_t c = 0; c < x->channels; c++, planes += plane, out += plane) {
+        const float *table = x->table[c];
+        for (int64_t k = 0; k < plane; k++) out[k] = table[planes[k]];
+    }
+}
+
+static void begin_picture(struct images *x)
+{
+    const struct rnc_loader_config *c = &x->c;
+    bool masks = c->data && c->data->masks, pixels = c->data && c->data->pixels;
+    struct rnc_picture *p = &x->picture;
+    p->channels = x->channels;
+    p->input_height = x->height;
+    p->input_width = x->width;
+    p->centre = masks ? 0.0 : c->centre_crop && !pixels ? CENTRE : 1.0; /* nothing of a mask is cut off */
+    p->outside = (int32_t)(x->ignore >= 0 ? x->ignore : 0);
+    p->planes = NULL;
+    p->mask = NULL;
+}
+
+static bool read_file(struct images *x, const char *path, struct rnc_status *s)
+{
+    struct rnc_picture *p = &x->picture;
+    rnc_image_free(&p->decoded);
+    if (!rnc_image_read(path, x->channels, &p->decoded, s)) return false;
+    p->height = p->decoded.height;
+    p->width = p->decoded.width;
+    return true;
+}
+
+static bool read_mask(struct images *x, const char *path, struct rnc_status *s)
+{
+    struct rnc_image m;
+    struct rnc_picture *p = &x->picture;
+    if (!rnc_image_read(path, 1, &m, s)) return false;
+    bool ok = (m.width == p->width && m.height == p->height) ||
+              rnc_fail(s, RNC_USER, "%s is %" PRId64 " × %" PRId64 ", its image is %" PRId64 " × %" PRId64, path,
+                       m.width, m.height, p->width, p->height);
+    ok = ok && rnc_picture_mask(p, m.data, x->c.data->binary_masks, s);
+    rnc_image_free(&m);
+    return ok;
+}
+
+static bool read_sample(struct images *x, int64_t sample, struct rnc_status *s)
+{
+    const struct rnc_dataset *d = x->c.data;
+    begin_picture(x);
+    if (!d->pixels) return read_file(x, d->files[sample], s) && (!d->masks || read_mask(x, d->masks[sample], s));
+    x->picture.height = d->height;
+    x->picture.width = d->width;
+    x->picture.planes = d->pixels + sample * d->channels * d->height * d->width;
+    return true;
+}
+
+static bool take_mask(const struct images *x, int64_t sample, int64_t *labels, struct rnc_status *s)
+{
+    const struct rnc_loader_config *c = &x->c;
+    for (int64_t k = 0; k < x->height * x->width; k++) {
+        labels[k] = x->picture.mask[k];
+        if (labels[k] >= x->nclasses && labels[k] != x->ignore)
+            return rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes",
+                            c->data->masks[sample], labels[k], x->nclasses);
+    }
+    return true;
+}
+
+static bool get_image(void *own, int64_t epoch, int64_t sample, void *const *out, struct rnc_status *s)
+{
+    struct images *x = own;
+    const struct rnc_loader_config *c = &x->c;
+    if (!read_sample(x, sample, s) || !rnc_augment(c->augment, c->naugment, c->seed, epoch, sample, &x->picture, s))
+        return false;
+    normalise(x, x->picture.planes, out[x->image]);
+    int64_t *labels = out[x->target];
+    if (c->data->masks) return take_mask(x, sample, labels, s);
+    *labels = c->data->labels[sample];
+    return true;
+}
+
+/* ---- opening */
+
+/* The ports that an image and its label or mask go to. */
+static bool find_ports(struct images *x, struct rnc_status *s)
+{
+    const struct rnc_loader_config *c = &x->c;
+    const struct rnc_port *image = rnc_only_port(c->ports, c->nports, false),
+                          *target = rnc_only_port(c->ports, c->nports, true);
+    if (!image || image->rank != 3) return rnc_fail(s, RNC_USER, "the model's input is not one image [C, H, W]");
+    if (image->dim[0] < 1 || image->dim[0] > 4)
+        return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected",
+                        image->dim[0]);
+    x->image = (int)(image - c->ports);
+    x->channels = image->dim[0];
+    x->height = image->dim[1];
+    x->width = image->dim[2];
+    x->ignore = -1;
+    if (!c->data) return true;
+    if (!target || target->dtype != RNC_I64 || target->rank != (c->data->masks ? 2 : 0))
+        return rnc_fail(s, RNC_USER, "%s has one %s for each image, the model's target is another", c->data->name,
+                        c->data->masks ? "mask" : "label");
+    x->target = (int)(target - c->ports);
+    x->nclasses = target->classes;
+    x->ignore = target->ignore;
+    return true;
+}
+
+static bool check_augmentation(const struct images *x, struct rnc_status *s)
+{
+    for (int k = 0; k < x->c.naugment; k++) {
+        const struct rnc_choice *a = &x->c.augment[k];
+        if (a->row->check && !a->row->check(a->settings, x->height, x->width, s)) return false;
+    }
+    return true;
+}
+
+static bool check_data(const struct images *x, struct rnc_status *s)
+{
+    const struct rnc_dataset *d = x->c.data;
+    if (!d) return true;
+    if (d->files && x->channels != 1 && x->channels != 3)
+        return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, those of %s can have 1 or 3",
+                        x->channels, d->name);
+    if (d->pixels && (d->channels != x->channels || d->height != x->height || d->width != x->width))
+        return rnc_fail(s, RNC_USER,
+                        "the images of %s are %" PRId64 " × %" PRId64 " × %" PRId64 ", the model wants %" PRId64
+                        " × %" PRId64 " × %" PRId64,
+                        d->name, d->channels, d->height, d->width, x->channels, x->height, x->width);
+    for (int64_t k = 0; !d->masks && k < d->count; k++)
+        if (d->labels[k] >= x->nclasses)
+            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " is of class %d, the model has %" PRId64 " classes",
+                            d->name, k, d->labels[k], x->nclasses);
+    return true;
+}
+
+static void fill_tables(struct images *x)
+{
+    for (int64_t c = 0; c < x->channels; c++)
+        for (int v = 0; v < 256; v++) x->table[c][v] = (float)(((double)v / 255.0 - x->c.mean[c]) / x->c.std[c]);
+}
+
+static void close_images(void *own)
+{
+    struct images *x = own;
+    if (x) rnc_picture_free(&x->picture);
+    free(x);
+}
+
+static void *open_images(const struct rnc_loader_config *c, struct rnc_status *s)
+{
+    struct images *x = calloc(1, sizeof *x);
+    if (!x) {
+        rnc_fail(s, RNC_ENV, "no memory for a loader");
+        return NULL;
+    }
+    x->c = *c;
+    if (find_ports(x, s) && check_augmentation(x, s) && check_data(x, s)) {
+        fill_tables(x);
+        return x;
+    }
+    close_images(x);
+    return NULL;
+}
+
+const struct rnc_sampler rnc_sample_images = {open_images, get_image, close_images};
+
+bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float *out, struct rnc_status *s)
+{
+    struct rnc_loader_config one = *c;
+    one.data = NULL;
+    one.naugment = 0;
+    struct images *x = open_images(&one, s);
+    if (!x) return false;
+    begin_picture(x);
+    bool ok = read_file(x, path, s) && rnc_picture_fit(&x->picture, s);
+    if (ok) normalise(x, x->picture.planes, out);
+    close_images(x);
+    return ok;
+}
