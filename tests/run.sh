@@ -18,8 +18,7 @@ total_passed=0 total_failed=0
 start=$SECONDS
 
 suites() {
-    echo tests/check-layers.sh
-    echo tests/check-names.sh
+    printf '%s\n' tests/check-*.sh
     find tests -mindepth 2 -name run.sh | sort
     find examples -mindepth 2 -name test.sh | sort
     for source in tests/*/test_*.c; do

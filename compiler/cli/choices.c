@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "ir/op.h"
-#include "pass/algorithm/algorithm.h"
+#include "kernel/algorithm.h"
 
 enum { WIDTH = 118 };
 
@@ -27,7 +27,7 @@ static void print_group(struct arena *a, const struct node *first, FILE *out)
         least = e < least ? e : least;
         most = e > most ? e : most;
     }
-    buf_printf(&line, "  %s by %s, error about %.1e", first->op->name, algorithm_name(first, choice_of(first)), least);
+    buf_printf(&line, "  %s by %s, error about %.1e", first->op->name, algorithm_of(first)->name, least);
     if (most > 1.05 * least) buf_printf(&line, " to %.1e", most);
     buf_putc(&line, ':');
     size_t start = 0;
@@ -62,8 +62,8 @@ json_t *choices_json(const struct graph *g)
     json_t *list = json_array();
     GRAPH_EACH(g, n)
     if (algorithm_count(n) > 1)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f}", "layer", name_of(n), "operator", n->op->name,
-                                              "algorithm", algorithm_name(n, choice_of(n)), "error",
-                                              algorithm_error(n, choice_of(n))));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:f}", "layer", name_of(n), "operator", n->op->name,
+                                        "algorithm", algorithm_of(n)->name, "error", algorithm_error(n, choice_of(n))));
     return list;
 }

@@ -5,6 +5,14 @@
 #define RNC_IR_FAMILY_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct graph;
+struct node;
+struct op_error;
+struct type;
 
 /* What kind of work reports count a node as; in the order of their tables, where "other" is the last. */
 enum op_work {
@@ -37,6 +45,12 @@ enum family_layout {
     LAID_WEIGHTS, /* packed as the node's algorithm wants them */
 };
 
+/* How an operand with a prologue is read: how often the kernels transform it, and how often they read a pixel in that.
+ */
+struct pre_reads {
+    double times, overlap;
+};
+
 struct kernel_family {
     const char *name;
     enum op_work work; /* how a report names its nodes, unless an operator's row says otherwise (op_work_of) */
@@ -49,6 +63,21 @@ struct kernel_family {
     bool over_samples; /* its results are sums over the samples, so that none of them holds samples */
     enum remake remake;
     enum family_layout operand[2], result; /* of operand 0, of 1 (further ones are blocked); of all results */
+
+    /* Each may be NULL. All are pure. RESULTS: the types of the operator's own results, before any body. */
+
+    /* Can the kernels that the node asks for compute it? False after op_fail. NULL: whatever the operator's rule
+     * allows. */
+    bool (*computes)(const struct node *n, const struct type *results, struct op_error *e);
+    /* Bytes of arena that the kernels need while they run (partial sums …), or 0, after layouts; not for the sums of a
+       body. The pass `workspace` makes it one more result: node_workspace. */
+    size_t (*workspace)(const struct node *n, int lanes);
+    /* Into how many slots go the sums at the end of N's body (kernel/sums.h)? NULL: one for each sample. */
+    int64_t (*sum_slots)(const struct node *n, int lanes);
+    /* How is operand K read where it has a prologue? False: none there. After layouts. */
+    bool (*reads_pre)(const struct node *n, int k, struct pre_reads *r);
+    /* Do the operands and results lie as the kernels read and write them? What does not, as a sentence; or NULL. */
+    const char *(*check_layouts)(struct arena *a, const struct graph *g, const struct node *n);
 };
 
 /* All families, NULL-terminated. */
@@ -64,5 +93,9 @@ extern const struct kernel_family family_pointwise, /* one scalar expression per
     family_loss,                                    /* losses and their gradients */
     family_move,                                    /* concat, slice, pad, resize, subsample, repack */
     family_prepare;                                 /* evaluated by the runtime when weights are loaded: bn_fold */
+
+/* Names of convolution algorithms (kernel/algorithm.h), NULL-terminated, for the attribute "algorithm": of convolutions
+   and their gradients by the image, and of those by the weight. */
+extern const char *const algorithm_names[], *const algorithm_names_wgrad[];
 
 #endif

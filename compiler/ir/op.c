@@ -10,8 +10,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "ir/op.h"
-#include "kernel/parts.h"
-#include "kernel/winograd_wgrad.h"
+#include "ir/parts.h"
 
 /* ---- the table: the families' rows, gathered once, constant afterwards */
 
@@ -86,20 +85,6 @@ const char *op_phase_name(enum op_phase p)
 {
     static const char *const names[] = {"forward", "backward", "update", "prepare"};
     return names[p];
-}
-
-int op_algorithm_tile(const struct op_def *op, int64_t algorithm)
-{
-    static const char winograd[] = "winograd";
-    int i = op_attr_index(op, "algorithm");
-    const char *name = i < 0 ? "" : op->attrs[i].choices[algorithm];
-    return strncmp(name, winograd, sizeof winograd - 1) == 0 ? atoi(name + sizeof winograd - 1) : 0;
-}
-
-int op_tile(const struct node *n)
-{
-    int i = op_attr_index(n->op, "algorithm");
-    return i < 0 ? 0 : op_algorithm_tile(n->op, n->attr[i].i);
 }
 
 bool op_fail(struct op_error *e, const char *fmt, ...)
@@ -374,7 +359,8 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
     struct type in[MAX_IN];
     for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){.rank = -1};
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
-    return n->op->infer(in, nin, n->attr, out, e);
+    if (!n->op->infer(in, nin, n->attr, out, e)) return false;
+    return !n->op->family->computes || n->op->family->computes(n, out, e);
 }
 
 /* Does a body operand go with results of type FULL: the same shape, [C] or []? */
@@ -520,9 +506,8 @@ bool op_takes_pre(const struct node *n, int k)
 {
     if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1))
         return false;
-    if (op_attr_index(n->op, "algorithm") < 0) return true;
-    if (n->op->family->over_samples) return winograd_wgrad_tile(n) > 0;
-    return op_tile(n) && node_ints(n, "stride")[0] == 1;
+    struct pre_reads r;
+    return n->op->family->reads_pre && n->op->family->reads_pre(n, k, &r);
 }
 
 struct value *node_workspace(const struct node *n)

@@ -59,7 +59,7 @@ enum operand_kind {
     OPERAND_PARAM,
     OPERAND_BUFFER,
     OPERAND_TARGET,
-    OPERAND_PART, /* further channels of the first operand (kernel/parts.h): from passes only, a spec cannot give it */
+    OPERAND_PART, /* further channels of the first operand (ir/parts.h): from passes only, a spec cannot give it */
 };
 struct op_operand {
     const char *name;
@@ -137,7 +137,7 @@ struct op_def {
     enum op_work work; /* where it is not what its family says: op_work_of */
     enum conv_direction direction;
     int variant;  /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
-                     (op/softmax.h), move_variant (op/move.h), sum_kind (kernel/sums.h); 0 in the other families */
+                     (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
     bool repacks; /* the result is the operand, in another layout or element type */
     struct op_clamp clamp;
@@ -171,10 +171,6 @@ struct op_def {
        expressions separated by ';'. */
     const char *expr;
     bool keeps_zero; /* f(0, …, 0) == 0: lanes past the last channel stay zero without a mask */
-    /* Bytes of arena the kernels of this node need while it runs (partial sums …), or 0; decided from types alone. The
-       pass `workspace` turns it into an extra last result "<name>.ws" : f32[bytes/4], see node_workspace. NULL: none.
-     */
-    size_t (*workspace)(const struct node *n, int lanes);
     int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
                       and those of pooling */
     bool inplace; /* result 0 may overwrite an input of the same size that dies here; an elementwise family's may anyway
@@ -190,10 +186,6 @@ struct op_def {
 const struct op_def *const *op_all(void);
 const struct op_def *op_find(const char *name);               /* or NULL */
 int op_attr_index(const struct op_def *op, const char *name); /* or -1 */
-/* What computes an operator is one of the choices of its attribute "algorithm", number 0 is the direct way. The output
-   tile of a choice called "winogradM"; 0 for others. */
-int op_algorithm_tile(const struct op_def *op, int64_t algorithm);
-int op_tile(const struct node *n); /* of the one that N has chosen; 0 for operators without a choice, too */
 /* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for
    fused nodes. False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);

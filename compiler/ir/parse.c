@@ -452,7 +452,7 @@ static bool check_draft(struct parser *p, struct draft *t)
     for (int i = nanchor; i < t->nin; i++)
         if (!t->in[i]) return FAIL(p, t->op_at, "an operand of a body cannot be absent");
     int nout = t->body ? t->body->nout : t->op->nouts;
-    bool workspace = t->op->workspace || (t->body && body_sums(t->body));
+    bool workspace = t->op->family->workspace || (t->body && body_sums(t->body));
     if (t->nout == nout || (t->nout == nout + 1 && workspace)) return true;
     return FAIL(p, t->begin, "%s has %d result%s, not %d", t->op->name, nout, nout == 1 ? "" : "s", t->nout);
 }

@@ -10,8 +10,6 @@
 #include "base/strmap.h"
 #include "ir/text.h"
 #include "ir/op.h"
-#include "kernel/parts.h"
-#include "kernel/winograd.h"
 
 struct verifier {
     struct graph *g;
@@ -236,7 +234,7 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 {
     struct type was[MAX_OUTS];
     int own = n->body ? n->body->nout : n->op->nouts;
-    bool workspace = n->op->workspace || (n->body && body_sums(n->body));
+    bool workspace = n->op->family->workspace || (n->body && body_sums(n->body));
     if (n->nout != own && !(n->nout == own + 1 && workspace))
         return wrong(w, n, "%d results instead of %d", n->nout, own);
     for (int i = 0; i < n->nout; i++) was[i] = n->out[i]->type;
@@ -255,76 +253,18 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 
 static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
 
-/* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made
-   of. */
-static bool verify_parts(struct verifier *w, const struct node *n)
-{
-    const struct value *part[MAX_PARTS];
-    int count = parts_of(n, part), channels = op_attr_index(n->op, "channels");
-    for (int i = 0; i < count && count > 1; i++) {
-        if (!has_layout(part[i], LAYOUT_BLOCKED))
-            return wrong(w, n, "%%%s is read as a part and not blocked", part[i]->name);
-        if (part[i]->type.dtype != part[0]->type.dtype) return wrong(w, n, "the parts of the input are of two types");
-        if (i + 1 < count && part[i]->type.dim[1] % part[i]->type.v)
-            return wrong(w, n, "the part %%%s ends inside a block of channels", part[i]->name);
-    }
-    bool whole = channels < 0 || n->attr[channels].type != ATTR_PAIR || n->attr[channels].v[0] % w->g->lanes == 0;
-    return whole || !n->op->family->takes_body || wrong(w, n, "its channels begin inside a block");
-}
-
-/* Pixels whose few channels lie side by side are a stem's, all of them in bf16: it multiplies pairs. */
-static bool is_pixels(const struct verifier *w, const struct value *v)
-{
-    return has_layout(v, LAYOUT_BLOCKED) && v->type.v < w->g->lanes;
-}
-
+/* Few channels that lie side by side in each pixel are a stem's, all of them in bf16: it multiplies pairs. */
 static bool verify_pixels(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
-        if (!n->in[i] || !is_pixels(w, n->in[i])) continue;
-        bool conv = n->op->direction == CONV_FORWARD, stem = i == 0 && (conv || n->op->family->result == LAID_WEIGHTS);
-        const struct type *x = &n->in[i]->type, *weight = conv ? &n->in[1]->type : &n->out[0]->type;
+        if (!n->in[i] || !has_layout(n->in[i], LAYOUT_BLOCKED) || n->in[i]->type.v >= w->g->lanes) continue;
+        const struct type *x = &n->in[i]->type;
+        bool stem = i == 0 && n->op->family->operand[0] == LAID_IMAGE && conv_reads_x(n->op);
         if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
             return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16",
                          n->in[i]->name, x->v);
-        if (weight->layout != LAYOUT_WEIGHT || weight->iv != x->v || weight->dtype != (conv ? DT_BF16 : DT_F32))
-            return wrong(w, n, "the weight's inner block does not match the input");
     }
     return true;
-}
-
-/* Winograd's convolutions read transformed weights; split ones may read packed ones and transform them themselves. */
-static bool verify_winograd_layout(struct verifier *w, const struct node *n)
-{
-    const struct value *weight = n->in[1];
-    if (has_layout(weight, winograd_layout(n)))
-        return op_tile(n) == weight->type.iv ||
-               wrong(w, n, "%%%s is not transformed as the algorithm wants it", weight->name);
-    const struct type x = parts_type(n);
-    bool itself = has_layout(weight, LAYOUT_WEIGHT) && weight->type.dtype == DT_F32 &&
-                  weight->type.iv == weight->type.v && node_ints(n, "stride")[0] == 1;
-    itself = itself && winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, weight->type.v).split;
-    return itself || wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
-}
-
-/* Convolutions: blocked data, packed weights; a stem may read its few channels plainly, odd groups have plain weights.
- */
-static bool verify_conv_layout(struct verifier *w, const struct node *n)
-{
-    const struct value *x = n->in[0], *weight = n->in[1];
-    enum layout packed = n->op->direction == CONV_DGRAD ? LAYOUT_WEIGHT_T : LAYOUT_WEIGHT;
-    if (!has_layout(n->out[0], LAYOUT_BLOCKED)) return wrong(w, n, "the result is not blocked");
-    if (has_layout(x, LAYOUT_PLAIN) && x->kind != VALUE_INPUT)
-        return wrong(w, n, "only a graph's input may be read plainly");
-    if (op_tile(n)) return verify_winograd_layout(w, n);
-    if (has_layout(weight, packed)) {
-        bool stem = has_layout(x, LAYOUT_PLAIN) || is_pixels(w, x);
-        return packed == LAYOUT_WEIGHT_T || weight->type.iv == (stem ? x->type.dim[1] : weight->type.v) ||
-               wrong(w, n, "the weight's inner block does not match the input");
-    }
-    bool grouped = op_attr_index(n->op, "groups") >= 0 && node_int(n, "groups") > 1;
-    return (grouped && (has_layout(weight, LAYOUT_PLAIN) || has_layout(weight, LAYOUT_DEPTHWISE))) ||
-           wrong(w, n, "%%%s is not packed as this operator reads it", weight->name);
 }
 
 /* Whatever goes element by element has operands that lie like the result: the same layout for the same shape, blocked
@@ -352,13 +292,11 @@ static bool verify_layout(struct verifier *w, const struct node *n)
 {
     if (n->prepare || n->op->repacks) return true;
     if (!verify_pixels(w, n)) return false;
-    if (n->op->family->operand[0] == LAID_IMAGE)
-        if (!verify_parts(w, n)) return false;
-    if (n->op->family->operand[1] == LAID_WEIGHTS) {
-        if (!verify_conv_layout(w, n)) return false;
-        return !n->body || verify_elementwise(w, n, n->nanchor);
-    }
-    if (n->op->family->elementwise) return verify_elementwise(w, n, 0);
+    const struct kernel_family *f = n->op->family;
+    const char *problem = f->check_layouts ? f->check_layouts(w->arena, w->g, n) : NULL;
+    if (problem) return wrong(w, n, "%s", problem);
+    if (f->takes_body && n->body) return verify_elementwise(w, n, n->nanchor);
+    if (f->elementwise) return verify_elementwise(w, n, 0);
     if (n->op->view) {
         bool same = n->in[0]->type.layout == n->out[0]->type.layout &&
                     type_bytes(&n->in[0]->type) == type_bytes(&n->out[0]->type);
@@ -380,8 +318,8 @@ static bool verify_borders(struct verifier *w)
     }
     for (int i = 0; i < g->nupdates; i++) {
         const struct value *v = g->updates[i].value;
-        bool own = v->def && !v->def->prepare && !use[v->id] &&
-                   (v->def->op->family->elementwise || v->def->op->repacks);
+        bool own =
+            v->def && !v->def->prepare && !use[v->id] && (v->def->op->family->elementwise || v->def->op->repacks);
         if (!own)
             return wrong(w, v->def, "the new value of %%%s cannot be written over the old one",
                          g->updates[i].state->name);

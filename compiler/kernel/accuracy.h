@@ -7,28 +7,25 @@
    it: e² = a² + b²·terms fits all measured points within a tenth. In units of 1e-6, at 16, 64, 128 and 256 terms,
    beyond which Winograd's sums do not go on (WINOGRAD_SUM): direct (1 tap)  0.05 0.10 0.14 0.20      F(2) 0.14 0.22
    0.32 0.42      F(4) 0.40 0.63 0.86 1.2 F(5) 0.76 1.2 1.8 2.4         F(6) 1.8 2.6 3.6 5.0 Where features are as
-   correlated as a first layer's of few colours, it is up to a quarter more. */
+   correlated as a first layer's of few colours, it is up to a quarter more. The figures a and b of each algorithm stand
+   in its row (kernel/algorithm.c). */
 #ifndef RNC_KERNEL_ACCURACY_H
 #define RNC_KERNEL_ACCURACY_H
 
 #include <math.h>
-#include <stdint.h>
 
 /* The budget of a layer's algorithm where a spec says nothing; and what its "exact" means: nothing but direct sums. */
 #define ACCURACY_DEFAULT 3e-6
 #define ACCURACY_EXACT 1e-30
 
-/* M: Winograd's output tile, 0 for a direct sum. TERMS: the products of one sum in sequence: channels, for a direct one
-   times taps. A tile between two measured ones counts as the larger, one beyond them as never good enough. */
-static inline double accuracy_estimate(int64_t m, double terms)
+struct accuracy {
+    double transforms, term; /* a and b */
+};
+
+/* TERMS: the products of one sum in sequence: channels, for a direct one times taps. */
+static inline double accuracy_estimate(struct accuracy a, double terms)
 {
-    static const struct {
-        int64_t m;
-        double a, b;
-    } measured[] = {{0, 0, 1.22e-8}, {2, 9.5e-8, 2.56e-8}, {4, 2.8e-7, 7.4e-8}, {5, 5e-7, 1.45e-7}, {6, 1.34e-6, 3e-7}};
-    for (unsigned i = 0; i < sizeof measured / sizeof *measured; i++)
-        if (m <= measured[i].m) return sqrt(measured[i].a * measured[i].a + measured[i].b * measured[i].b * terms);
-    return HUGE_VAL;
+    return sqrt(a.transforms * a.transforms + a.term * a.term * terms);
 }
 
 #endif

@@ -1,6 +1,5 @@
 /* slots.h: into how many partial results a reduction over the batch is cut. The rules depend on shapes alone, so that
-   the same bits come out on any number of threads; the operators' workspace callbacks and the kernels of gen/ both
-   follow them.
+   the same bits come out on any number of threads; the plan of memory and the kernels of gen/ both follow them.
 
    Sample n's part goes to slot n % slots (samples of one slot in rising order), and the slots are added up in a fixed
    tree.
@@ -14,16 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/checked.h"
+#include "kernel/policy.h"
 
-enum {
-    REDUCE_MAX_SLOTS = 8,
-    REDUCE_SUMS = 3,
-    WGRAD_MAX_SLOTS = 8,
-    WGRAD_PIECES = 16,
-    WGRAD_DW = 512 << 10,
-    LOSS_FIXED_FLOATS = 64,
-    LOSS_SAMPLE_FLOATS = 4
-};
+enum { REDUCE_SUMS = 3, LOSS_FIXED_FLOATS = 64, LOSS_SAMPLE_FLOATS = 4 };
 
 /* Per-channel sums over N samples: how many slots. */
 static inline int64_t reduce_slots(int64_t n) { return min_i64(n, REDUCE_MAX_SLOTS); }

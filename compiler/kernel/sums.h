@@ -7,14 +7,7 @@
 #ifndef RNC_KERNEL_SUMS_H
 #define RNC_KERNEL_SUMS_H
 
-#include "ir/op.h"
-
-/* channel_sum: Σ; bn_stats: the number of values, their mean and the squares' sum about it; bn_grad: Σ dy·(x − mean), Σ
-   dy. */
-enum sum_kind { SUM_PLAIN, SUM_STATS, SUM_GRAD };
-static inline enum sum_kind sum_kind(const struct op_def *op) { return (enum sum_kind)op->variant; }
-/* Vectors of one sum. */
-static inline int sum_width(enum sum_kind kind) { return kind == SUM_STATS ? 3 : kind == SUM_GRAD ? 2 : 1; }
+#include "op/sums.h"
 
 /* Vectors of a slot for one channel block; 0: the node's body has no sums. */
 int sums_vectors(const struct node *n);
@@ -22,7 +15,7 @@ int sums_vectors(const struct node *n);
 /* Row chunks of one image that a direct convolution may be cut into for the sake of parallel work. */
 int64_t sums_chunks(int64_t batch);
 
-/* How many slots a node's kernels may use: of a convolution by the algorithm that its weights' layout names. */
+/* How many slots a node's kernels may use. */
 int64_t sums_slots(const struct node *n, int lanes);
 
 /* Bytes of a node's workspace: the operator's own, then (at a multiple of 64) the slots. */

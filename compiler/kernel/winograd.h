@@ -1,12 +1,12 @@
-/* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the operators' workspace callbacks
-   and gen/ must agree, and since neither the code nor its bits may depend on the machine's threads. */
+/* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the plan of memory and gen/
+   must agree, and since neither the code nor its bits may depend on the machine's threads. */
 #ifndef RNC_KERNEL_WINOGRAD_H
 #define RNC_KERNEL_WINOGRAD_H
 
 #include <stdbool.h>
 #include "base/checked.h"
-#include "ir/graph.h"
 #include "ir/op.h"
+#include "kernel/policy.h"
 
 struct winograd_plan {
     int64_t m, tiles_y, tiles_x; /* output tile; tiles of an image */
@@ -52,43 +52,18 @@ static inline int64_t winograd_products(const struct winograd_plan *p, int64_t i
     return images * winograd_points(p->tile, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
 }
 
-/* The layout of a convolution's transformed weights. */
+/* The layout of the transformed weights of N, which Winograd computes, forward or dgrad; their iv is the tile m. */
 static inline enum layout winograd_layout(const struct node *n)
 {
-    bool dgrad = n->op->direction == CONV_DGRAD;
-    return dgrad                                          ? LAYOUT_WINOGRAD_T
-           : op_tile(n) && node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S
-                                                          : LAYOUT_WINOGRAD;
+    if (n->op->direction == CONV_DGRAD) return LAYOUT_WINOGRAD_T;
+    return node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S : LAYOUT_WINOGRAD;
 }
 
-/* F(m×m, 3×3) computes a convolution of STRIDE, 1 or 2, with 3×3 taps; pads beyond 2 would leave dgrad a negative one.
- */
-static inline bool winograd_legal(const struct type *w, const int64_t *stride, int64_t its, const int64_t *pad,
-                                  const int64_t *dilation, int64_t groups)
-{
-    for (int i = 0; i < 4; i++)
-        if (pad[i] > 2) return false;
-    return w->dim[2] == 3 && w->dim[3] == 3 && stride[0] == its && stride[1] == its && dilation[0] == 1 &&
-           dilation[1] == 1 && groups == 1;
-}
+/* In a training step, where weights are transformed anew for a single use, N, a split convolution, reads packed ones
+   and transforms those of some output blocks at a time, which the products then find in the cache. */
+static inline bool winograd_transforms(const struct node *n) { return n->in[1]->type.layout == LAYOUT_WEIGHT; }
 
-/* Channels of a sum in sequence; longer ones are sums of such sums. */
-enum { WINOGRAD_SUM = 256 };
-
-enum {
-    WINOGRAD_L2 = 5 << 18,
-    WINOGRAD_V = 512 << 10,
-    WINOGRAD_WEIGHTS = 3 << 20,
-    WINOGRAD_WORKSPACE = 64 << 20,
-    WINOGRAD_PIECES = 12
-};
-
-/* Bytes of transformed weights that a training step has at a time: a share of a third-level cache. */
-enum { WINOGRAD_CHUNK = 8 << 20 };
-
-/* Tiles of a piece of the split transforms: enough work to be worth handing out, pieces enough to go round. */
-enum { WINOGRAD_PIECE_VECTORS = 128, WINOGRAD_MIN_PIECES = 16 };
-
+/* Tiles of a piece of the split transforms. */
 static inline int64_t winograd_piece(const struct winograd_plan *p)
 {
     return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_PIECES), div_up(WINOGRAD_PIECE_VECTORS, p->icb)));
@@ -115,7 +90,7 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     p.icb = div_up(x->dim[1], lanes);
     p.ocb = div_up(y->dim[1], lanes);
     p.ov = p.ocb % 2 == 0 ? 2 : p.ocb % 3 == 0 ? 3 : 1;
-    int64_t registers = lanes == 8 ? 16 : 32, most = (registers - 1 - p.ov) / p.ov,
+    int64_t registers = policy_registers(lanes), most = (registers - 1 - p.ov) / p.ov,
             tiles = p.tiles_y * p.tiles_x * x->dim[0], points = p.tile * p.tile;
     int64_t vector = points * p.icb * lanes * 4, weights = (m + 2) * (m + 2) * p.icb * p.ocb * lanes * lanes *
                                                            4; /* bytes of V for one tile, of the weights */
@@ -144,13 +119,6 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     p.point_v = winograd_point(p.icb * p.row, lanes);
     p.point_m = winograd_point((p.split ? p.ocb : p.ov) * p.row, lanes);
     return p;
-}
-
-/* In a training step, where weights are transformed anew for a single use, a split convolution reads packed ones
-   (LAYOUT_WEIGHT) and transforms those of some output blocks at a time, which the products then find in the cache. */
-static inline bool winograd_transforms(const struct node *n)
-{
-    return op_tile(n) && n->in[1]->type.layout == LAYOUT_WEIGHT;
 }
 
 /* Output blocks that are transformed at a time: whole register groups, equal shares of all. */

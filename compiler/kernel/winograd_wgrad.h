@@ -13,7 +13,6 @@
 
 #include "base/checked.h"
 #include "ir/graph.h"
-#include "ir/op.h"
 #include "kernel/winograd.h"
 
 struct winograd_wgrad_plan {
@@ -29,28 +28,6 @@ struct winograd_wgrad_plan {
     bool split;     /* transformed operands go through the workspace */
     int64_t stored; /* blocks of tiles that lie side by side: split all, else 1 */
 };
-
-enum {
-    WINOGRAD_WGRAD_CHANNELS = 64,     /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
-    WINOGRAD_WGRAD_BYTES = 900 << 10, /* of both transformed operands of a block, fused: with the sums 1.5 MB. Beyond
-                                         the second-level cache they still come in time */
-    WINOGRAD_WGRAD_TILES = 64,        /* of a block, at most: the rounding error of its sums grows with them */
-    WINOGRAD_WGRAD_SLOTS = 8,
-    WINOGRAD_WGRAD_PIECES = 16,
-    WINOGRAD_WGRAD_WORKSPACE = 64 << 20, /* of both transformed operands of all tiles, split */
-    WINOGRAD_WGRAD_AGAIN =
-        3, /* how often a fused kernel transforms an operand's vector where splitting it is worth it */
-    WINOGRAD_WGRAD_LINE = 16, /* floats of a cache line */
-};
-
-/* The output tile of a conv2d_wgrad or dense_wgrad after layout; 0: direct. Vectors of channels are needed: x may be
-   plain where it has few. */
-static inline int64_t winograd_wgrad_tile(const struct node *n)
-{
-    bool fits = op_attr_index(n->op, "algorithm") >= 0 && n->in[0]->type.layout == LAYOUT_BLOCKED &&
-                n->out[0]->type.layout == LAYOUT_WEIGHT;
-    return fits ? op_tile(n) : 0;
-}
 
 /* BLOCKS cut into groups of at most MOST, which is a multiple of UNIT, as is the result. */
 static inline int64_t winograd_wgrad_group(int64_t blocks, int64_t most, int64_t unit)

@@ -125,7 +125,7 @@ static bool measure(struct tuner *t, const struct graph *g, const struct node *n
     }
     ok = ok && run_all(t, c, count);
     for (int i = 0; i < count; i++) {
-        if (ok) tuner_table_set(&t->table, key, algorithm_name(n, c[i].algorithm), c[i].best);
+        if (ok) tuner_table_set(&t->table, key, algorithm_at(n, c[i].algorithm)->name, c[i].best);
         t->machine.release(t->machine.ctx, c[i].code);
     }
     return ok;
@@ -151,7 +151,7 @@ static int by_weight(const void *a, const void *b)
 static bool is_known(const struct tuner *t, const struct layer *l)
 {
     for (int k = 0; k < algorithm_count(l->node); k++)
-        if (l->allowed[k] && tuner_table_get(&t->table, l->key, algorithm_name(l->node, k)) < 0) return false;
+        if (l->allowed[k] && tuner_table_get(&t->table, l->key, algorithm_at(l->node, k)->name) < 0) return false;
     return true;
 }
 
@@ -165,7 +165,7 @@ static bool look_at(const struct tuner *t, const struct graph *g, const struct n
     for (int k = 0; k < count; k++) {
         l->allowed[k] = algorithm_allowed(g, n, k, c);
         if (!l->allowed[k]) continue;
-        double cost = algorithm_model_cost(g, n, k, &t->target);
+        double cost = algorithm_cost(n, k, &t->target, g->train);
         if (choices++ == 0 || cost < l->weight) l->weight = cost;
     }
     return choices > 1;
@@ -217,7 +217,7 @@ static double cost(void *ctx, const struct graph *g, const struct node *n, int a
 {
     const struct tuner *t = ctx;
     struct arena *a = arena_new();
-    double seconds = tuner_table_get(&t->table, algorithm_key(a, g, n), algorithm_name(n, algorithm));
+    double seconds = tuner_table_get(&t->table, algorithm_key(a, g, n), algorithm_at(n, algorithm)->name);
     arena_free(a);
     return seconds;
 }

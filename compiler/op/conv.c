@@ -7,11 +7,8 @@
 #include <string.h>
 #include "op/conv_ref.h"
 #include "ir/op.h"
-#include "kernel/parts.h"
+#include "ir/parts.h"
 #include "op/rule.h"
-#include "kernel/slots.h"
-#include "kernel/winograd.h"
-#include "kernel/winograd_wgrad.h"
 
 enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
 
@@ -51,15 +48,11 @@ enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
         .help = "adds a number for each output channel"                           \
     }
 
-/* Winograd's name is followed by its output tile (op_tile), in rising order. */
-static const char *const algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", "winograd6", NULL};
-#define ATTR_ALGORITHM                                                                           \
-    {                                                                                            \
-        .name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = algorithms, \
-        .help = "how it is computed; chosen by the pass `algorithm`"                             \
+#define ATTR_ALGORITHM(names)                                                                 \
+    {                                                                                         \
+        .name = "algorithm", .def = {.type = ATTR_ENUM}, .ir_only = true, .choices = (names), \
+        .help = "how it is computed; chosen by the pass `algorithm`"                          \
     }
-/* F(6)'s error would come near the budget of a gradient: it is not offered. */
-static const char *const wgrad_algorithms[] = {"direct", "winograd2", "winograd4", "winograd5", NULL};
 
 /* conv2d and conv_transpose2d; the places are the same in both up to the last. */
 enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
@@ -74,7 +67,7 @@ static const struct op_attr conv_attrs[] = {
     [A_PAD] = ATTR_PAD(false),
     [A_DILATION] = ATTR_DILATION(false),
     [A_GROUPS] = ATTR_GROUPS(false),
-    [A_ALGORITHM] = ATTR_ALGORITHM,
+    [A_ALGORITHM] = ATTR_ALGORITHM(algorithm_names),
 };
 static const struct op_attr transpose_attrs[] = {
     [A_OUT] = ATTR_OUT,
@@ -104,7 +97,7 @@ static const struct op_attr dgrad_attrs[] = {
                 .min = 1,
                 .max = 1 << 30,
                 .help = "the image's height and width"},
-    [G_ALGORITHM] = ATTR_ALGORITHM,
+    [G_ALGORITHM] = ATTR_ALGORITHM(algorithm_names),
     [G_CHANNELS] = {.name = "channels",
                     .def = {.type = ATTR_PAIR},
                     .ir_only = true,
@@ -126,11 +119,7 @@ static const struct op_attr wgrad_attrs[] = {
                   .min = 1,
                   .max = MAX_KERNEL,
                   .help = "the window's height and width"},
-    [G_ALGORITHM] = {.name = "algorithm",
-                     .def = {.type = ATTR_ENUM},
-                     .ir_only = true,
-                     .choices = wgrad_algorithms,
-                     .help = "how it is computed; chosen by the pass `algorithm`"},
+    [G_ALGORITHM] = ATTR_ALGORITHM(algorithm_names_wgrad),
 };
 
 /* ---- shapes */
@@ -197,18 +186,6 @@ static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t gro
 
 static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
 
-/* ALGORITHM: a Winograd tile only where one is possible; FORWARD: of stride 2, too. */
-static bool check_algorithm(int64_t algorithm, const struct geometry *g, const struct type *w, bool forward,
-                            struct op_error *e)
-{
-    if (!algorithm || winograd_legal(w, g->stride, 1, g->pad, g->dilation, g->groups)) return true;
-    if (forward && strcmp(algorithms[algorithm], "winograd4") == 0 &&
-        winograd_legal(w, g->stride, 2, g->pad, g->dilation, g->groups))
-        return true;
-    return op_fail(e, "%s is for 3×3 kernels of stride 1%s without dilation or groups, with pads up to 2",
-                   algorithms[algorithm], forward && strcmp(algorithms[algorithm], "winograd4") == 0 ? " or 2" : "");
-}
-
 /* X with the channels of its further parts, the operands from FIRST on. */
 static bool join_parts(const struct type *in, int nin, int first, int64_t groups, struct type *x, struct op_error *e)
 {
@@ -237,7 +214,6 @@ static bool conv_infer(const struct type *in, int nin, const struct attr *a, str
     if (!check_weight(w, 0, x->dim[1], g.groups, e)) return false;
     if (!windows(&g, 0, x->dim[2], w->dim[2], &h, e) || !windows(&g, 1, x->dim[3], w->dim[3], &wd, e)) return false;
     if (has(in, nin, 2) && !rule_vector(&in[2], w->dim[0], "the bias", e)) return false;
-    if (!check_algorithm(a[A_ALGORITHM].i, &g, w, true, e)) return false;
     out[0] = type_nchw(x->dim[0], w->dim[0], h, wd);
     return rule_size(&out[0], "the result", e);
 }
@@ -292,7 +268,6 @@ static bool dgrad_infer(const struct type *in, int nin, const struct attr *a, st
     (void)nin;
     if (!rule_value(dy, RULE_IMAGE, "dy", e) || !check_weight(w, dy->dim[1], 0, g.groups, e)) return false;
     if (!check_windows(&g, a[G_SIZE].v[0], a[G_SIZE].v[1], &w->dim[2], dy, e)) return false;
-    if (!check_algorithm(a[G_ALGORITHM].i, &g, w, false, e)) return false;
     int64_t c;
     const int64_t *part = a[G_CHANNELS].v;
     if (!mul_i64(w->dim[1], g.groups, &c)) return op_fail(e, "there are too many channels");
@@ -320,7 +295,6 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
         return false;
     if (!check_windows(&g, x->dim[2], x->dim[3], a[G_KERNEL].v, dy, e)) return false;
     out[0] = type_make(DT_F32, 4, (int64_t[]){dy->dim[1], x->dim[1] / g.groups, a[G_KERNEL].v[0], a[G_KERNEL].v[1]});
-    if (!check_algorithm(a[G_ALGORITHM].i, &g, &out[0], false, e)) return false;
     return rule_size(&out[0], "the result", e);
 }
 
@@ -438,33 +412,6 @@ static int64_t dgrad_macs(const struct node *n)
     return pixels_times_weight(&n->in[0]->type, &w);
 }
 static int64_t wgrad_macs(const struct node *n) { return pixels_times_weight(&n->in[1]->type, &n->out[0]->type); }
-
-/* The transformed input and the products, where several pieces share them, and the weights that are transformed at a
-   time. */
-static size_t winograd_workspace(const struct node *n, int lanes)
-{
-    int64_t m = op_tile(n);
-    if (!m) return 0;
-    struct type x = parts_type(n);
-    struct winograd_plan p = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lanes);
-    int64_t weights = winograd_transforms(n) ? winograd_chunk_floats(&p, lanes) : 0;
-    return p.split ? (size_t)(winograd_v_floats(&p) + winograd_m_floats(&p) + weights) * sizeof(float) : 0;
-}
-
-static size_t conv_wgrad_workspace(const struct node *n, int lanes)
-{
-    const struct type *dw = &n->out[0]->type, *dy = &n->in[1]->type;
-    struct type joined = parts_type(n), *x = &joined;
-    int64_t m = winograd_wgrad_tile(n);
-    if (m) {
-        struct winograd_wgrad_plan p = winograd_wgrad_plan(x, dy, m, lanes);
-        return winograd_wgrad_workspace(&p, lanes);
-    }
-    int64_t taps = dw->dim[2] * dw->dim[3];
-    struct wgrad_plan p =
-        wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], lanes);
-    return wgrad_workspace(&p, dw->dim[0], dw->dim[1], taps, lanes);
-}
 
 /* ---- references: the sum at the head of this file (conv_ref.c) */
 
@@ -753,7 +700,6 @@ const struct op_def op_conv_rows[] = {
      .grad = conv_grad,
      .macs = conv_macs,
      .prologues = 1,
-     .workspace = winograd_workspace,
      .ref = ref_conv,
      .tests = conv_tests,
      .ntests = COUNT_OF(conv_tests),
@@ -790,7 +736,6 @@ const struct op_def op_conv_rows[] = {
      .infer = dgrad_infer,
      .macs = dgrad_macs,
      .prologues = 1,
-     .workspace = winograd_workspace,
      .ref = ref_dgrad,
      .tests = dgrad_tests,
      .ntests = COUNT_OF(dgrad_tests),
@@ -809,7 +754,6 @@ const struct op_def op_conv_rows[] = {
      .infer = wgrad_infer,
      .macs = wgrad_macs,
      .prologues = 2,
-     .workspace = conv_wgrad_workspace,
      .ref = ref_wgrad,
      .tests = wgrad_tests,
      .ntests = COUNT_OF(wgrad_tests),

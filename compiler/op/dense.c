@@ -1,7 +1,6 @@
 /* dense.c: the fully connected layer y = x·Wᵀ + b on features [N, I], and its gradients. */
 #include "ir/op.h"
 #include "op/rule.h"
-#include "kernel/slots.h"
 
 enum { MAX_FEATURES = 1 << 28 };
 enum { A_OUT, A_BIAS };
@@ -104,13 +103,6 @@ static int64_t wgrad_macs(const struct node *n)
 {
     const int64_t f[] = {n->in[0]->type.dim[0], n->in[0]->type.dim[1], n->in[1]->type.dim[1]};
     return rule_product(COUNT_OF(f), f);
-}
-
-static size_t dense_wgrad_workspace(const struct node *n, int lanes)
-{
-    const struct type *x = &n->in[0]->type, *dy = &n->in[1]->type;
-    struct wgrad_plan p = wgrad_plan(x->dim[0], dy->dim[1], x->dim[1], 1, 1, 1, lanes);
-    return wgrad_workspace(&p, dy->dim[1], x->dim[1], 1, lanes);
 }
 
 /* ---- references */
@@ -216,7 +208,6 @@ const struct op_def op_dense_rows[] = {
      .nouts = 1,
      .infer = wgrad_infer,
      .macs = wgrad_macs,
-     .workspace = dense_wgrad_workspace,
      .ref = ref_wgrad,
      .tests = wgrad_tests,
      .ntests = COUNT_OF(wgrad_tests)},

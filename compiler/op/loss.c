@@ -6,7 +6,6 @@
 #include "ir/op.h"
 #include "op/rule.h"
 #include "op/softmax.h"
-#include "kernel/slots.h"
 
 #define ATTR_WEIGHT                                                                                     \
     {                                                                                                   \
@@ -98,12 +97,6 @@ static void loss_grad(struct grad_call *g)
     if (!g->need[0]) return;
     const char *op = arena_printf(g->graph->arena, "%s_grad", g->node->op->name);
     g->dx[0] = op_build_attrs(g->graph, NULL, op, g->node->in, 2, g->node->attr)->out[0];
-}
-
-static size_t workspace(const struct node *n, int lanes)
-{
-    (void)lanes;
-    return loss_workspace(n->in[0]->type.dim[0]);
 }
 
 /* ---- references */
@@ -271,7 +264,7 @@ extern const int op_loss_nrows;
 
 #define ROW(o, a, t)                                                                                               \
     .family = &family_loss, .operands = o, .noperands = COUNT_OF(o), .nouts = 1, .attrs = a, .nattr = COUNT_OF(a), \
-    .workspace = workspace, .tests = t, .ntests = COUNT_OF(t)
+    .tests = t, .ntests = COUNT_OF(t)
 
 const struct op_def op_loss_rows[] = {
     {.name = "softmax_cross_entropy",

@@ -6,8 +6,7 @@
 #include <math.h>
 #include "ir/op.h"
 #include "op/rule.h"
-#include "kernel/slots.h"
-#include "kernel/sums.h"
+#include "op/sums.h"
 
 #define ATTR_EPS(who)                                                                                             \
     {                                                                                                             \
@@ -235,12 +234,6 @@ static void apply_grad(struct grad_call *g)
     g->dx[0] = op_build_attrs(g->graph, NULL, "bn_dx", dx_in, COUNT_OF(dx_in), (struct attr[]){eps, count})->out[0];
 }
 
-static size_t slots_workspace(const struct node *n, int lanes)
-{
-    const struct type *x = &n->in[0]->type;
-    return reduce_workspace(x->dim[0], x->dim[1], lanes);
-}
-
 /* ---- references */
 
 /* Values of a channel in one sample. */
@@ -432,7 +425,6 @@ const struct op_def op_norm_rows[] = {
      OPERANDS(x_operand),
      .nouts = 2,
      .infer = stats_infer,
-     .workspace = slots_workspace,
      .ref = ref_stats,
      TESTS(stats_tests),
      .bf16 = true},
@@ -477,7 +469,6 @@ const struct op_def op_norm_rows[] = {
      .nouts = 2,
      ATTRS(eps_attrs),
      .infer = grad_infer,
-     .workspace = slots_workspace,
      .ref = ref_grad,
      TESTS(grad_tests),
      .bf16 = true},
@@ -506,7 +497,6 @@ const struct op_def op_norm_rows[] = {
      OPERANDS(dy_operand),
      .nouts = 1,
      .infer = sum_infer,
-     .workspace = slots_workspace,
      .ref = ref_sum,
      TESTS(sum_tests),
      .bf16 = true},

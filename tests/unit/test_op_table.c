@@ -97,7 +97,7 @@ static void check_copies(const struct op_def *op)
 {
     if (!op->view && !op->repacks) return;
     assert_int_equal(op->view + op->repacks, 1);
-    assert_true(op->noperands == 1 && op->nouts == 1 && !op->macs && !op->expr && !op->workspace);
+    assert_true(op->noperands == 1 && op->nouts == 1 && !op->macs && !op->expr && !op->family->workspace);
     assert_true(op->family->rearranges);
 }
 

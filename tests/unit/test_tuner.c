@@ -57,7 +57,7 @@ static int took(const struct graph *g, int m)
 {
     int count = 0;
     GRAPH_EACH(g, n)
-    if (algorithm_count(n) > 1) count += algorithm_tile(n, (int)node_int(n, "algorithm")) == m;
+    if (algorithm_count(n) > 1) count += algorithm_of(n)->tile == m;
     return count;
 }
 
@@ -91,7 +91,7 @@ static void *fake_compile(void *ctx, const struct graph *g, const struct target 
     GRAPH_EACH(g, n)
     {
         if (algorithm_count(n) < 2) continue;
-        code->m = algorithm_tile(n, (int)node_int(n, "algorithm"));
+        code->m = algorithm_of(n)->tile;
         if (!f->compiled) f->first = (double)op_macs(n);
     }
     f->compiled++;
@@ -242,7 +242,7 @@ static void test_replay(void **state)
 static double least_winograd(void *ctx, const struct graph *g, const struct node *n, int algorithm)
 {
     (void)ctx, (void)g;
-    return 100 - algorithm_tile(n, algorithm) * 10; /* the larger the tile, the better */
+    return 100 - algorithm_at(n, algorithm)->tile * 10; /* the larger the tile, the better */
 }
 
 static void test_budget(void **state)
@@ -279,19 +279,17 @@ static void test_budget(void **state)
     }
 }
 
-/* Larger tiles and longer sums have larger errors; what nobody has measured is never good enough. */
+/* Rows in rising order: larger tiles and longer sums have larger errors. */
 static void test_estimates(void **state)
 {
     (void)state;
-    for (double terms = 16; terms <= 4096; terms *= 2) {
-        for (int m = 2; m <= 6; m++) {
-            assert_true(accuracy_estimate(m, terms) >= accuracy_estimate(m - 1, terms) || m == 2);
-            assert_true(accuracy_estimate(m, 2 * terms) > accuracy_estimate(m, terms));
+    for (const struct algorithm *a = algorithm_all(); a->name; a++)
+        for (double terms = 16; terms <= 4096; terms *= 2) {
+            assert_true(accuracy_estimate(a->accuracy, 2 * terms) > accuracy_estimate(a->accuracy, terms));
+            if (a[1].name) assert_true(accuracy_estimate(a[1].accuracy, terms) > accuracy_estimate(a->accuracy, terms));
+            if (!a->tile) assert_true(accuracy_estimate(a->accuracy, terms) < 1e-6);
+            if (a->tile == 4 && terms == 256) assert_true(fabs(accuracy_estimate(a->accuracy, terms) - 1.2e-6) < 1e-7);
         }
-        assert_true(accuracy_estimate(0, terms) < 1e-6);
-        assert_true(isinf(accuracy_estimate(7, terms)));
-    }
-    assert_true(fabs(accuracy_estimate(4, 256) - 1.2e-6) < 1e-7);
 }
 
 /* ---- tables */

@@ -11,6 +11,7 @@
 #include "gen/conv/parts.h"
 #include "gen/reduce/sums.h"
 #include "gen/winograd/winograd.h"
+#include "kernel/algorithm.h"
 #include "kernel/sums.h"
 
 enum { LINE_BYTES = 64 };
@@ -233,7 +234,7 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, nargs);
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x.dim[0]));
-    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : "direct", (long long)p->ov,
+    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : algorithm_of(n)->name, (long long)p->ov,
                     (long long)(p->tw * p->th));
 }
 
@@ -389,7 +390,6 @@ void lower_conv(struct lower *lo, const struct node *n)
 {
     bool dgrad = n->op->direction == CONV_DGRAD;
     if (n->in[0]->type.rank == 2) lower_dense(lo, n, dgrad);
-    else if (op_tile(n)) lower_winograd(lo, n);
     else if (n->in[1]->type.layout == LAYOUT_PLAIN) lower_grouped(lo, n);
     else if (dgrad) lower_transposed(lo, n);
     else lower_forward(lo, n);

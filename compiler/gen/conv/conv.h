@@ -9,7 +9,7 @@
 #define RNC_GEN_CONV_CONV_H
 
 #include "gen/module/lower.h"
-#include "kernel/parts.h"
+#include "ir/parts.h"
 
 /* Strides in elements of DTYPE (enum dtype). Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
 struct conv_view {

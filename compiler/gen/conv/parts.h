@@ -1,5 +1,5 @@
 /* parts.h: the image that a convolution or its weight gradient reads may lie in several values, each with some of its
-   channel blocks (kernel/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
+   channel blocks (ir/parts.h). Kernels that read blocks of channels find each in its part; nothing is copied. */
 #ifndef RNC_GEN_CONV_PARTS_H
 #define RNC_GEN_CONV_PARTS_H
 

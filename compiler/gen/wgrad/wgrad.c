@@ -11,9 +11,8 @@
 #include "gen/conv/parts.h"
 #include "gen/wgrad/wgrad.h"
 #include "gen/winograd/winograd_wgrad.h"
-#include "kernel/accuracy.h"
+#include "kernel/algorithm.h"
 #include "kernel/slots.h"
-#include "kernel/winograd_wgrad.h"
 
 struct wgrad_emitter {
     struct emit *e;
@@ -500,16 +499,12 @@ void lower_wgrad(struct lower *lo, const struct node *n)
         lower_grouped_wgrad(lo, n);
         return;
     }
-    if (winograd_wgrad_tile(n)) {
-        lower_winograd_wgrad(lo, n);
-        return;
-    }
     const struct target *t = lower_target(lo);
     struct wgrad_params p = params_of(n, t);
     struct wgrad_plan plan = plan_of(&p, n, t->lanes);
     p.slots = plan.slots;
-    p.fresh =
-        accuracy_estimate(0, (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
+    p.fresh = accuracy_estimate(algorithm_of(n)->accuracy,
+                                (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
     struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (dw->layout == LAYOUT_DEPTHWISE) {

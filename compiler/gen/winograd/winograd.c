@@ -4,6 +4,7 @@
 #include "gen/conv/parts.h"
 #include "gen/reduce/sums.h"
 #include "gen/winograd/winograd_pre.h"
+#include "kernel/algorithm.h"
 #include "kernel/sums.h"
 #include "kernel/winograd.h"
 
@@ -104,7 +105,7 @@ static void add_chunks(struct lower *lo, const struct node *n, struct winograd_p
 
 void lower_winograd(struct lower *lo, const struct node *n)
 {
-    int64_t m = op_tile(n);
+    int64_t m = algorithm_of(n)->tile;
     const struct type x = parts_type(n);
     struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);

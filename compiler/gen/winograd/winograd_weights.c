@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
 #include "gen/winograd/winograd.h"
+#include "kernel/algorithm.h"
 #include "kernel/winograd.h"
 #include "runtime/rt/winograd.h"
 
@@ -282,5 +283,5 @@ void lower_winograd_weights(struct lower *lo, const struct node *n)
 
 void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first, int64_t count, struct lower_arg to)
 {
-    add_step(lo, n->in[1], winograd_layout(n), op_tile(n), first, count, false, to);
+    add_step(lo, n->in[1], winograd_layout(n), algorithm_of(n)->tile, first, count, false, to);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "gen/conv/parts.h"
 #include "gen/winograd/winograd_pre.h"
+#include "kernel/algorithm.h"
 #include "kernel/winograd_wgrad.h"
 
 static struct winograd_wgrad_params params_of(const struct node *n, const struct winograd_wgrad_plan *w)
@@ -86,7 +87,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
 void lower_winograd_wgrad(struct lower *lo, const struct node *n)
 {
     const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
-    int64_t m = op_tile(n);
+    int64_t m = algorithm_of(n)->tile;
     struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, lower_target(lo)->lanes);
     struct winograd_wgrad_params p = params_of(n, &w);
     const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];

@@ -5,8 +5,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "kernel/parts.h"
-#include "kernel/winograd.h"
+#include "kernel/algorithm.h"
 
 struct copy {
     struct value *value;
@@ -136,12 +135,12 @@ static int64_t groups_of(const struct node *n)
 }
 
 /* A stem reads the caller's few channels where they lie: blocking them would multiply the bytes and the work.
-   (Winograd's transforms read blocks.) */
+   (Transforms read blocks.) */
 static bool reads_plain(const struct laying *l, const struct node *n)
 {
     const struct value *x = n->in[0];
     return conv_reads_x(n->op) && x->kind == VALUE_INPUT && x->type.rank == 4 && x->type.dim[1] < l->v &&
-           groups_of(n) == 1 && op_tile(n) == 0;
+           groups_of(n) == 1 && algorithm_of(n)->method->stem;
 }
 
 /* A stem whose image is a copy in bf16 reads it pixel by pixel, the channels side by side, where the CPU multiplies
@@ -182,28 +181,25 @@ static struct value *data_operand(struct laying *l, struct node *n)
 /* Do both convolutions read the same transformed weights? */
 static bool shares_transformed(const struct node *a, const struct node *b)
 {
-    if (a == b || a->op != b->op || !op_tile(a) || op_tile(a) != op_tile(b) || weights_of(a) != weights_of(b))
-        return false;
+    if (a == b || a->op != b->op || algorithm_of(a) != algorithm_of(b) || weights_of(a) != weights_of(b)) return false;
     return !is_dgrad(a) || memcmp(node_ints(a, "channels"), node_ints(b, "channels"), 2 * sizeof(int64_t)) == 0;
 }
 
-/* A split convolution transforms weights itself that nobody else reads transformed: then they are never in memory as a
-   whole. */
+/* Kernels that can transform weights themselves which nobody else reads transformed: then these are never in memory as
+   a whole. */
 static bool transforms_weights(const struct laying *l, const struct node *n)
 {
-    const struct type x = parts_type(n);
-    if (!l->g->train || node_ints(n, "stride")[0] > 1 ||
-        !winograd_plan(&x, &n->out[0]->type, op_tile(n), 1, l->v).split)
-        return false;
+    const struct algorithm *a = algorithm_of(n);
+    if (!l->g->train || !a->method->transforms(a, n, l->v)) return false;
     GRAPH_EACH(l->g, other)
     if (shares_transformed(n, other)) return false;
     return true;
 }
 
-/* Weights of Winograd's convolutions are transformed when they are loaded; where they are trained, once a step from the
-   packed ones. */
-static struct value *winograd_operand(struct laying *l, struct node *n, struct type packed, int m)
+/* Weights are transformed when they are loaded; where they are trained, once a step from the packed ones. */
+static struct value *transformed_operand(struct laying *l, struct node *n, struct type packed)
 {
+    const struct algorithm *a = algorithm_of(n);
     struct value *w = n->in[1];
     if (transforms_weights(l, n)) return convert(l, w, packed, n);
     reserve(l);
@@ -211,14 +207,14 @@ static struct value *winograd_operand(struct laying *l, struct node *n, struct t
         if (l->g->train) w->type = packed;
         l->fixed[w->id] = true;
     }
-    return convert(l, w, in_layout(&w->type, winograd_layout(n), l->v, m), n);
+    return convert(l, w, in_layout(&w->type, a->method->transformed(n), l->v, a->tile), n);
 }
 
 static struct value *weight_operand(struct laying *l, struct node *n)
 {
     struct value *w = n->in[1];
     struct type type = weight_type(l, &w->type, groups_of(n), is_stem(l, n));
-    if (op_tile(n)) return winograd_operand(l, n, type, op_tile(n));
+    if (algorithm_of(n)->method->transformed) return transformed_operand(l, n, type);
     bool narrow =
         w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: other pairs are made of whole blocks */
     bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && (!narrow || reads_pixels(l, n));

@@ -5,7 +5,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "kernel/parts.h"
+#include "ir/parts.h"
 
 struct precision {
     struct graph *g;

@@ -12,19 +12,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/checked.h"
 #include "ir/op.h"
-
-/* ---- arithmetic */
-
-/* Multiply-adds as executed: Winograd's F(m×m, 3×3) has (m + 2)² products a tile for the 9·m² as written. */
-static int64_t executed_macs(const struct node *n)
-{
-    int64_t macs = op_macs(n), m = op_tile(n);
-    if (!m || !macs) return macs;
-    const int64_t *y = (n->op->family->over_samples ? n->in[1] : n->out[0])->type.dim;
-    return macs / (9 * y[2] * y[3]) * div_up(y[2], m) * div_up(y[3], m) * (m + 2) * (m + 2);
-}
+#include "kernel/algorithm.h"
 
 /* ---- the choice */
 
@@ -41,7 +30,7 @@ static double cost_of(const struct node *n)
         const struct value *v = i < n->nin ? n->in[i] : n->out[i - n->nin];
         if (v) bytes += (double)type_bytes(&v->type);
     }
-    return bytes / 4 + (double)executed_macs(n) / 24 * (op_tile(n) ? 1.3 : 1); /* and the transforms */
+    return bytes / 4 + (double)algorithm_macs(n) / 24 * algorithm_effort(n);
 }
 
 static int by_worth(const void *a, const void *b)
@@ -341,8 +330,8 @@ struct recompute_account recompute_account(const struct graph *g)
     struct recompute_account r = {.saved_bytes = g->saved_bytes};
     GRAPH_EACH(g, n)
     {
-        r.step_macs += executed_macs(n);
-        r.again_macs += n->again ? executed_macs(n) : 0;
+        r.step_macs += algorithm_macs(n);
+        r.again_macs += n->again ? algorithm_macs(n) : 0;
         r.nodes += n->again;
     }
     return r;

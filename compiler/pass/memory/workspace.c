@@ -12,8 +12,8 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     (void)c;
     GRAPH_EACH(g, n)
     {
-        if (!n->op->workspace || n->prepare || node_workspace(n)) continue;
-        size_t bytes = n->op->workspace(n, g->lanes);
+        if (!n->op->family->workspace || n->prepare || node_workspace(n)) continue;
+        size_t bytes = n->op->family->workspace(n, g->lanes);
         if (!bytes || n->nout == MAX_OUTS) continue;
         int64_t floats = div_up((int64_t)bytes, 4);
         struct value *v = node_add_out(g, n);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "kernel/parts.h"
+#include "ir/parts.h"
 
 /* Windows up to so many pixels wide: wider ones may fall to the kernel for any shape, which does not know of parts. */
 enum { MAX_EXTENT = 7 };

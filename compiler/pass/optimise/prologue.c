@@ -9,13 +9,11 @@
    the maximum of what is rounded, so pooling alone may compute it.)
 
    The price: the readers read more where it is made of several images, and compute it again, a weight gradient once for
-   each group of the other operand's channels (kernel/winograd_wgrad.h). */
+   each group of the other operand's channels (struct pre_reads). */
 #include "pass/memory/footprint.h"
 
+#include <assert.h>
 #include "ir/op.h"
-#include "kernel/parts.h"
-#include "op/pool.h"
-#include "kernel/winograd_wgrad.h"
 
 /* Cycles of a core for a vector of v numbers, between those of one thread and of two that share the memory; measured on
    ResNet-18's training step. */
@@ -30,25 +28,12 @@ static int full_operands(const struct node *n)
     return count;
 }
 
-/* How often reader N transforms operand K. */
-static double times_read(const struct graph *g, const struct node *n, int k)
+/* How reader N reads operand K; a body, once. */
+static struct pre_reads reads_of(const struct node *n, int k)
 {
-    if (!n->op->family->over_samples) return 1;
-    struct type x = parts_type(n);
-    struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, winograd_wgrad_tile(n), g->lanes);
-    return p.split ? 1 : (double)(k ? p.igroups : p.ogroups);
-}
-
-/* How often a pixel is read: of a tile's window for each of its own, of a window for each step. */
-static double overlap(const struct node *n, int k)
-{
-    if (k >= node_anchors(n) || (n->op->family->over_samples && k == 1)) return 1;
-    if (n->op->family == &family_pool) {
-        struct pool_window w = pool_window_of(n->op, n->attr);
-        return (double)(w.kernel[0] * w.kernel[1]) / (double)(w.stride[0] * w.stride[1]);
-    }
-    double m = (double)op_tile(n);
-    return (m + 2) * (m + 2) / (m * m);
+    struct pre_reads r = {.times = 1, .overlap = 1};
+    if (k < node_anchors(n) && !n->op->family->reads_pre(n, k, &r)) assert(0 && "it takes no prologue there");
+    return r;
 }
 
 static bool reader_fits(const struct use *u, const struct node *def)
@@ -58,26 +43,25 @@ static bool reader_fits(const struct use *u, const struct node *def)
 }
 
 /* Cycles for each vector of the value that are saved. */
-static double gain(const struct graph *g, const struct uses *u, const struct node *def)
+static double gain(const struct uses *u, const struct node *def)
 {
     const struct value *v = def->out[0];
     int full = full_operands(def), insns = def->body ? def->body->ninsn : 1;
     double sum = (full + 1) * pass_line;
     for (int i = u->start[v->id]; i < u->start[v->id + 1]; i++) {
-        const struct use *use = &u->item[i];
-        sum -= times_read(g, use->node, use->index) *
-               ((full - 1) * extra_line + overlap(use->node, use->index) * (apply + insns * apply_insn));
+        const struct pre_reads r = reads_of(u->item[i].node, u->item[i].index);
+        sum -= r.times * ((full - 1) * extra_line + r.overlap * (apply + insns * apply_insn));
     }
     return sum;
 }
 
-static bool is_candidate(const struct graph *g, const struct uses *u, const struct node *def)
+static bool is_candidate(const struct uses *u, const struct node *def)
 {
     const struct value *v = def->out[0];
     if (!u->total[v->id] || u->total[v->id] != uses_by_nodes(u, v)) return false; /* the caller's, or a state's */
     for (int i = u->start[v->id]; i < u->start[v->id + 1]; i++)
         if (!reader_fits(&u->item[i], def)) return false;
-    return gain(g, u, def) > 0;
+    return gain(u, def) > 0;
 }
 
 static void move(struct graph *g, const struct uses *u, struct node *def)
@@ -132,7 +116,7 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
         bool pointwise = n->op->family->elementwise && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
         if (!pointwise || full_operands(n) < least || full_operands(n) > most) continue;
         if (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) continue;
-        if (!is_candidate(g, &u, n)) continue;
+        if (!is_candidate(&u, n)) continue;
         if (least > 1 && peak_without(g, a, n) > peak) continue;
         r.bytes += type_bytes(&n->out[0]->type);
         r.count++;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "kernel/parts.h"
+#include "ir/parts.h"
 
 struct simplify {
     struct graph *g;

@@ -2,6 +2,7 @@
    fp32 rate, `precision` has them read a copy in bf16, and `layout` makes that copy one of pixels whose channels lie
    side by side. */
 #include "ir/op.h"
+#include "kernel/algorithm.h"
 #include "pass/passes.h"
 
 struct value *stem_image(const struct value *x)
@@ -18,7 +19,7 @@ bool stem_takes_pairs(const struct node *n, const struct value *image, const str
 {
     if (!(t->feature_bits & FEATURE_FAST_BF16) || t->lanes != 16 || !conv_reads_x(n->op)) return false;
     if (image->kind != VALUE_INPUT || image->type.rank != 4 || image->type.dtype != DT_F32 ||
-        node_int(n, "groups") != 1 || op_tile(n))
+        node_int(n, "groups") != 1 || !algorithm_of(n)->method->stem)
         return false;
     return image->type.dim[1] > 1 && image->type.dim[1] < t->lanes;
 }

@@ -1,8 +1,8 @@
 /* parts.h: images whose channels lie in several values, one after the other: what a convolution reads instead of a
    concat's result (pass/optimise/concat.c). Further parts are operands of the kind OPERAND_PART; part 0 is the operand
    x. */
-#ifndef RNC_KERNEL_PARTS_H
-#define RNC_KERNEL_PARTS_H
+#ifndef RNC_IR_PARTS_H
+#define RNC_IR_PARTS_H
 
 #include "ir/op.h"
 

@@ -1,0 +1,57 @@
+/* policy.h: what plans take every machine to be, beside what struct target says of one. Plans are made of shapes and
+   lanes alone: the same network is cut up in the same way, to the same bits, whatever caches and cores a machine has.
+   The figures were measured on Sapphire Rapids and Zen 4 (compiler/README.md). */
+#ifndef RNC_KERNEL_POLICY_H
+#define RNC_KERNEL_POLICY_H
+
+/* Per-channel sums, losses: a reduction over the batch goes to so many slots at most. */
+enum { REDUCE_MAX_SLOTS = 8 };
+
+/* Direct weight gradients. */
+enum {
+    WGRAD_MAX_SLOTS = 8,
+    WGRAD_PIECES = 16,    /* to go round */
+    WGRAD_DW = 512 << 10, /* bytes of a piece's dw, which stays in the second-level cache */
+};
+
+/* Winograd's convolutions. */
+enum {
+    WINOGRAD_L2 = 5 << 18,           /* bytes of transformed weights that stay in the second-level cache */
+    WINOGRAD_V = 512 << 10,          /* bytes of V, fused */
+    WINOGRAD_WEIGHTS = 3 << 20,      /* bytes of transformed weights beyond which they are read once, split */
+    WINOGRAD_WORKSPACE = 64 << 20,   /* bytes of V and M for that */
+    WINOGRAD_PIECES = 12,            /* fewer blocks do not go round: split */
+    WINOGRAD_CHUNK = 8 << 20,        /* bytes of transformed weights that a training step has at a time: a share of a
+                                        third-level cache */
+    WINOGRAD_PIECE_VECTORS = 128,    /* of the split transforms: enough work to be worth handing out, … */
+    WINOGRAD_MIN_PIECES = 16,        /* … and pieces enough to go round */
+    WINOGRAD_SUM = 256,              /* channels of a sum in sequence; longer ones are sums of such sums */
+    WINOGRAD_STRIDED_MOST = 32 << 20 /* bytes of transformed weights of a strided convolution. Larger ones come from
+                                        memory for a single product each: 512 to 512 channels at 7×7 gain a tenth of
+                                        their time, 0.4% of ResNet-50's, for 27 MiB more */
+};
+
+/* Weight gradients by Winograd. */
+enum {
+    WINOGRAD_WGRAD_CHANNELS = 64,     /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
+    WINOGRAD_WGRAD_BYTES = 900 << 10, /* of both transformed operands of a block, fused: with the sums 1.5 MB. Beyond
+                                         the second-level cache they still come in time */
+    WINOGRAD_WGRAD_TILES = 64,        /* of a block, at most: the rounding error of its sums grows with them */
+    WINOGRAD_WGRAD_SLOTS = 8,
+    WINOGRAD_WGRAD_PIECES = 16,
+    WINOGRAD_WGRAD_WORKSPACE = 64 << 20, /* of both transformed operands of all tiles, split */
+    WINOGRAD_WGRAD_AGAIN = 3,            /* how often a fused kernel transforms an operand's vector where splitting it
+                                            is worth it */
+    WINOGRAD_WGRAD_LINE = 16,            /* floats of a cache line */
+};
+
+/* Lanes of the plan that a weight gradient's error is estimated of, on every target, and channels below which a graph's
+   input is a stem's to the tuner's keys. By the target's own lanes, 8 or 4, channels that are no multiple of 16 would
+   be rounded up to fewer, a block could have more tiles and its sums more terms: a gradient near the budget might get
+   another algorithm there, and an input of 4 to 15 channels another key. */
+enum { POLICY_LANES = 16 };
+
+/* Vector registers of the targets with so many lanes (base/target.c): those of AVX2 have 16, the others 32. */
+static inline int policy_registers(int lanes) { return lanes == 8 ? 16 : 32; }
+
+#endif
