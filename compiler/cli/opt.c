@@ -9,7 +9,7 @@
 
 static const char *opt_passes = "", *opt_cpu, *opt_update = "none", *opt_dtype = "f32";
 static bool opt_list, opt_report, opt_time;
-static double opt_momentum = 0.9;
+static double opt_momentum = -1;
 static const char *opt_memory;
 
 static void list_passes(void)
@@ -43,20 +43,25 @@ static const struct source *read_source(struct cli *c, const char *path)
     return s;
 }
 
+/* The optimizer with its defaults, but without weight decay: what the text shows was asked for. */
 static bool set_update(struct cli *c, struct train_options *t)
 {
-    static const char *const names[] = {"none", "sgd", "adam", "adamw"};
-    size_t i = 0;
-    while (i < 4 && strcmp(opt_update, names[i])) i++;
-    if (i == 4) {
+    *t = (struct train_options){.grad_outputs = strcmp(opt_update, "none") == 0};
+    if (t->grad_outputs) return true;
+    const struct rnc_row *row = rnc_kind_find(&rnc_optimizers, opt_update);
+    if (!row) {
+        struct buf names;
+        buf_init(&names, c->arena);
+        for (int i = 0; i < rnc_optimizers.n; i++) buf_printf(&names, ", %s", rnc_kind_row(&rnc_optimizers, i)->name);
         struct diag *d = diag_error(c->diags, (struct span){0}, "--update: '%s' is not an update rule", opt_update);
-        diag_note(d, "one of none (gradients become outputs), sgd, adam, adamw");
+        diag_note(d, "one of none (gradients become outputs)%s", names.data);
         return false;
     }
-    *t = (struct train_options){
-        .grad_outputs = i == 0, .momentum = opt_momentum, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    t->update = i == 0 ? UPDATE_NONE : i == 1 ? UPDATE_SGD : UPDATE_ADAM;
-    t->decoupled = i == 3;
+    void *settings = arena_alloc(c->arena, row->size);
+    memcpy(settings, row->defaults, row->size);
+    rnc_row_set(row, settings, "weight_decay", 0);
+    if (opt_momentum >= 0) rnc_row_set(row, settings, "momentum", opt_momentum);
+    t->optimizer = (struct rnc_choice){row, settings};
     return true;
 }
 
@@ -129,12 +134,12 @@ static const struct option options[] = {
     {.name = "update",
      .kind = OPT_TEXT,
      .arg = "RULE",
-     .help = "autodiff: none, sgd, adam or adamw",
+     .help = "autodiff: none, or an optimizer of a spec's train section",
      .dest = &opt_update},
     {.name = "momentum",
      .kind = OPT_FLOAT,
      .arg = "X",
-     .help = "autodiff: sgd's momentum (0.9)",
+     .help = "autodiff: the optimizer's momentum",
      .dest = &opt_momentum},
     {.name = "memory-budget",
      .kind = OPT_TEXT,

@@ -14,6 +14,7 @@
 #include "gen/module/rest.h"
 #include "pass/algorithm/algorithm.h"
 #include "runtime/rt/clock.h"
+#include "runtime/recipe/optimizer.h"
 #include "runtime/rt/philox.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/train/train.h"
@@ -136,7 +137,7 @@ static struct rnc_schedule schedule_of(const struct spec_train *t)
                                                    [SCHEDULE_STEP] = RNC_SCHEDULE_STEP,
                                                    [SCHEDULE_LINEAR] = RNC_SCHEDULE_LINEAR};
     return (struct rnc_schedule){.kind = kinds[t->schedule.kind],
-                                 .lr = opt_lr >= 0.0 ? opt_lr : t->optimizer.lr,
+                                 .lr = opt_lr >= 0.0 ? opt_lr : rnc_optimizer_lr(&t->optimizer),
                                  .warmup_epochs = t->schedule.warmup_epochs,
                                  .gamma = t->schedule.gamma,
                                  .milestones = t->schedule.milestones.v,

@@ -111,20 +111,10 @@ struct graph *driver_elaborate(struct driver *d, const struct spec *s, const str
     return build_graph(d->arena, d->diags, s, &build);
 }
 
-static struct train_options train_options(const struct spec_optimizer *o, const struct model_options *mode)
+static struct train_options train_options(const struct spec *s, const struct model_options *o)
 {
-    struct train_options t = {0};
-    t.input_grads = mode->input_grads;
-    t.grad_outputs = mode->mode == MODEL_GRAD;
-    if (mode->mode != MODEL_TRAIN) return t;
-    t.update = o->kind == OPTIMIZER_SGD ? UPDATE_SGD : UPDATE_ADAM;
-    t.decoupled = o->kind == OPTIMIZER_ADAMW;
-    t.momentum = o->momentum;
-    t.weight_decay = o->weight_decay;
-    t.beta1 = o->beta1;
-    t.beta2 = o->beta2;
-    t.eps = o->eps;
-    t.nesterov = o->nesterov;
+    struct train_options t = {.grad_outputs = o->mode == MODEL_GRAD, .input_grads = o->input_grads};
+    if (o->mode == MODEL_TRAIN) t.optimizer = s->train.optimizer;
     return t;
 }
 
@@ -178,7 +168,7 @@ static bool run_passes(struct driver *d, const struct model_options *o, struct b
                              .diags = d->diags,
                              .target = b->target,
                              .dtype = b->spec->dtype == SPEC_BF16 ? DT_BF16 : DT_F32,
-                             .train = train_options(&b->spec->train.optimizer, o),
+                             .train = train_options(b->spec, o),
                              .winograd = d->options.winograd,
                              .accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT,
                              .replay = d->options.replay,

@@ -21,9 +21,4 @@
 #define OPNAME_BN_FOLD "bn_fold"
 #define OPNAME_BN_APPLY "bn_apply"
 
-/* the optimizers' */
-#define OPNAME_SGD_UPDATE "sgd_update"
-#define OPNAME_SGD_MOMENTUM_UPDATE "sgd_momentum_update"
-#define OPNAME_ADAM_UPDATE "adam_update"
-
 #endif

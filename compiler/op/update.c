@@ -5,10 +5,10 @@
 #include "ir/op.h"
 #include "op/rule.h"
 
-#define ATTR_DECAY                                                                                                   \
-    {                                                                                                                \
-        .name = "weight_decay", .def = {.type = ATTR_FLOAT}, .ir_only = true, .has_range = true, .min = 0, .max = 1, \
-        .help = "pull towards zero"                                                                                  \
+#define ATTR_DECAY                                                                                                     \
+    {                                                                                                                  \
+        .name = "weight_decay", .def = {.type = ATTR_FLOAT}, .ir_only = true, .has_range = true, .min = 0, .max = 1e6, \
+        .help = "pull towards zero"                                                                                    \
     }
 #define ATTR_BETA(which, value)                                                                               \
     {                                                                                                         \
@@ -136,7 +136,7 @@ extern const struct op_def op_update_rows[];
 extern const int op_update_nrows;
 
 const struct op_def op_update_rows[] = {
-    {.name = OPNAME_SGD_UPDATE,
+    {.name = "sgd_update",
      .help = "stochastic gradient descent: p, g to the new p",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,
@@ -153,7 +153,7 @@ const struct op_def op_update_rows[] = {
      .ntests = COUNT_OF(sgd_tests),
      .expr = "p - lr * " D,
      .keeps_zero = true},
-    {.name = OPNAME_SGD_MOMENTUM_UPDATE,
+    {.name = "sgd_momentum_update",
      .help = "stochastic gradient descent with momentum: p, g, m to the new p, m",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,
@@ -170,7 +170,7 @@ const struct op_def op_update_rows[] = {
      .ntests = COUNT_OF(momentum_tests),
      .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M,
      .keeps_zero = true},
-    {.name = OPNAME_ADAM_UPDATE,
+    {.name = "adam_update",
      .help = "Adam (Kingma and Ba 2015) and AdamW: p, g, m, v to the new p, m, v",
      .phase = PHASE_UPDATE,
      .work = WORK_UPDATE,

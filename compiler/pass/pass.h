@@ -8,20 +8,18 @@
 #include "base/strmap.h"
 #include "base/target.h"
 #include "ir/graph.h"
+#include "runtime/recipe/optimizer.h"
 
 /* How much memory, arena and state, a training step may take. AUTO: what is cheap to compute again is not kept; KEEP:
    everything is. */
 #define MEMORY_AUTO 0
 #define MEMORY_KEEP SIZE_MAX
 
-enum update_kind { UPDATE_NONE, UPDATE_SGD, UPDATE_ADAM };
 /* What autodiff appends. */
 struct train_options {
-    bool grad_outputs; /* each parameter's gradient becomes an output "grad.<parameter>" */
-    bool input_grads;  /* and each input's, "grad.<input>" */
-    enum update_kind update;
-    double momentum, weight_decay, beta1, beta2, eps;
-    bool nesterov, decoupled; /* decoupled weight decay: AdamW (Loshchilov and Hutter 2019) */
+    bool grad_outputs;           /* each parameter's gradient becomes an output "grad.<parameter>" */
+    bool input_grads;            /* and each input's, "grad.<input>" */
+    struct rnc_choice optimizer; /* of rnc_optimizers; row NULL: nothing is updated */
 };
 
 enum { WINOGRAD_AUTO = 0, WINOGRAD_OFF = 1 };

@@ -2,6 +2,7 @@
    tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
 #include <string.h>
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/optimizer.h"
 #include "spec/ast.h"
 #include "spec/train.h"
 
@@ -183,8 +184,8 @@ static void put_train(struct buf *out)
     for (int i = 0; i < train_nfields; i++) put_field(out, &comma, &train_fields[i]);
     key(out, &comma, "data");
     put_kind(out, &train_data);
-    key(out, &comma, "optimizer");
-    put_kind(out, &train_optimizer);
+    key(out, &comma, rnc_optimizers.name);
+    put_kind(out, &rnc_optimizers);
     key(out, &comma, "schedule");
     put_kind(out, &train_schedule);
     key(out, &comma, "augment");

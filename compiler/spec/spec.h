@@ -33,12 +33,6 @@ struct spec_tensor {                                                /* an input 
     const char *output; /* targets: the output that a loss compares with it; NULL: none */
 };
 
-enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW };
-struct spec_optimizer {
-    enum optimizer_kind kind;
-    double lr, momentum, weight_decay, beta1, beta2, eps;
-    bool nesterov;
-};
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_LINEAR };
 struct spec_schedule {
     enum schedule_kind kind;
@@ -57,7 +51,7 @@ struct spec_data {
 struct spec_train {
     struct spec_data data;
     int64_t batch, epochs;
-    struct spec_optimizer optimizer;
+    struct rnc_choice optimizer; /* runtime/recipe/optimizer.h */
     struct spec_schedule schedule;
     const struct rnc_choice *augment; /* in their order */
     int naugment;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/optimizer.h"
 
 /* ---- the tables */
 
@@ -20,45 +21,6 @@ const struct rnc_field train_fields[] = {
     RNC_FIELD(spec_train, epochs, INT, 1, 1000000, "rounds through the data"),
 };
 const int train_nfields = COUNT(train_fields);
-
-static const struct rnc_field sgd_fields[] = {
-    RNC_FIELD(spec_optimizer, lr, NUMBER, 0, 1e6, "learning rate"),
-    RNC_FIELD(spec_optimizer, momentum, NUMBER, 0, 1, "share of the last step that is kept"),
-    RNC_FIELD(spec_optimizer, weight_decay, NUMBER, 0, 1e6, "added to the gradient, times the weight"),
-    RNC_FIELD(spec_optimizer, nesterov, BOOL, 0, 1, "Nesterov's momentum"),
-};
-static const struct rnc_field adam_fields[] = {
-    RNC_FIELD(spec_optimizer, lr, NUMBER, 0, 1e6, "learning rate"),
-    RNC_FIELD(spec_optimizer, beta1, NUMBER, 0, 1, "decay of the mean gradient"),
-    RNC_FIELD(spec_optimizer, beta2, NUMBER, 0, 1, "decay of the mean squared gradient"),
-    RNC_FIELD(spec_optimizer, eps, NUMBER, 0, 1, "added to the root of the mean squared gradient"),
-    RNC_FIELD(spec_optimizer, weight_decay, NUMBER, 0, 1e6, "adam: added to the gradient; adamw: taken off the weight"),
-};
-static const struct spec_optimizer sgd_defaults = {.lr = 0.1, .momentum = 0.9, .weight_decay = 1e-4};
-static const struct spec_optimizer adam_defaults = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-static const struct spec_optimizer adamw_defaults = {
-    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 1e-2};
-static const struct variant optimizers[] = {
-    {{.name = "sgd",
-      .help = "stochastic gradient descent with momentum",
-      RNC_FIELDS(sgd_fields),
-      .size = sizeof(struct spec_optimizer),
-      .defaults = &sgd_defaults},
-     OPTIMIZER_SGD},
-    {{.name = "adam",
-      .help = "Adam (Kingma and Ba 2015)",
-      RNC_FIELDS(adam_fields),
-      .size = sizeof(struct spec_optimizer),
-      .defaults = &adam_defaults},
-     OPTIMIZER_ADAM},
-    {{.name = "adamw",
-      .help = "Adam with decoupled weight decay (Loshchilov and Hutter 2019)",
-      RNC_FIELDS(adam_fields),
-      .size = sizeof(struct spec_optimizer),
-      .defaults = &adamw_defaults},
-     OPTIMIZER_ADAMW},
-};
-const struct rnc_kind train_optimizer = {.name = "optimizer", RNC_ROWS(optimizers)};
 
 static const struct rnc_field warmup_field[] = {
     RNC_FIELD(spec_schedule, warmup_epochs, NUMBER, 0, 1e6, "epochs in which the rate rises from 0")};
@@ -363,7 +325,7 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     static const char *const keys[] = {"data", "batch", "epochs", "optimizer", "schedule", "augment"};
     struct scope s = file_scope(f, true, NULL);
     *out = (struct spec_train){.batch = 64, .epochs = 10};
-    out->optimizer = sgd_defaults;
+    out->optimizer = default_choice(f->arena, rnc_kind_row(&rnc_optimizers, 0));
     out->schedule = schedule_defaults;
     struct rnc_choice c;
     if (!t || !file_is_map(f, t, "train")) return;
@@ -378,10 +340,7 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
         out->data.format = (enum data_format)kind_of(&c);
         check_data(&s, data, &out->data);
     }
-    if (optimizer && parse_choice(&s, optimizer, &train_optimizer, &c)) {
-        out->optimizer = *(const struct spec_optimizer *)c.settings;
-        out->optimizer.kind = (enum optimizer_kind)kind_of(&c);
-    }
+    if (optimizer) parse_choice(&s, optimizer, &rnc_optimizers, &out->optimizer);
     if (schedule && parse_choice(&s, schedule, &train_schedule, &c)) {
         out->schedule = *(const struct spec_schedule *)c.settings;
         out->schedule.kind = (enum schedule_kind)kind_of(&c);
@@ -451,7 +410,7 @@ void train_print(const struct spec_train *t, struct buf *out)
         buf_putc(out, '\n');
     }
     buf_puts(out, "  optimizer: {");
-    print_variant(out, &train_optimizer, (int)t->optimizer.kind, &t->optimizer);
+    print_choice(out, &t->optimizer);
     buf_puts(out, "}\n  schedule: {");
     print_variant(out, &train_schedule, (int)t->schedule.kind, &t->schedule);
     buf_puts(out, "}\n");

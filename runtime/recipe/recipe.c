@@ -18,6 +18,21 @@ const struct rnc_row *rnc_kind_find(const struct rnc_kind *k, const char *name)
     return NULL;
 }
 
+bool rnc_row_set(const struct rnc_row *row, void *settings, const char *field, double x)
+{
+    for (int k = 0; k < row->nfields; k++) {
+        const struct rnc_field *f = &row->fields[k];
+        void *at = (char *)settings + f->offset;
+        if (strcmp(f->name, field) != 0) continue;
+        if (f->type == RNC_FIELD_INT) *(int64_t *)at = (int64_t)x;
+        else if (f->type == RNC_FIELD_BOOL) *(bool *)at = x != 0;
+        else if (f->type == RNC_FIELD_NUMBER) *(double *)at = x;
+        else return false;
+        return true;
+    }
+    return false;
+}
+
 static void put(struct rnc_sink to, const char *text) { to.write(to.ctx, text, strlen(text)); }
 
 void rnc_number_text(double x, char out[RNC_NUMBER_TEXT])

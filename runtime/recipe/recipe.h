@@ -76,6 +76,9 @@ struct rnc_kind {
 const struct rnc_row *rnc_kind_row(const struct rnc_kind *k, int i);             /* 0 ≤ I < n */
 const struct rnc_row *rnc_kind_find(const struct rnc_kind *k, const char *name); /* NULL: there is none */
 
+/* Sets the number, integer or truth value FIELD in settings of ROW; false when it has no such field. */
+bool rnc_row_set(const struct rnc_row *row, void *settings, const char *field, double x);
+
 /* Where text goes. */
 struct rnc_sink {
     void (*write)(void *ctx, const char *text, size_t size);

@@ -21,25 +21,27 @@
 #include "pass/pass.h"
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
+#include "tests/choice.h"
 
 struct mode {
     const char *name;
     int64_t batch, n[2];
     int nruns;
-    enum update_kind update;
+    const char *optimizer, *settings; /* NULL: inference */
     bool bf16;
     int winograd;
 };
+#define SGD "weight_decay=0.01 nesterov=1"
 static const struct mode modes[] = {
-    {"infer", 3, {3, 2}, 2, UPDATE_NONE, false, 0},
-    {"infer1", 1, {1}, 1, UPDATE_NONE, false, 0},
-    {"sgd", 4, {4, 3}, 2, UPDATE_SGD, false, 0},
-    {"winograd", 4, {4, 3}, 2, UPDATE_SGD, false, 4}, /* wherever it is legal, with the prologues that follow from it */
-    {"adam", 9, {9, 2}, 2, UPDATE_ADAM, false, 0},
+    {"infer", 3, {3, 2}, 2, NULL, "", false, 0},
+    {"infer1", 1, {1}, 1, NULL, "", false, 0},
+    {"sgd", 4, {4, 3}, 2, "sgd", SGD, false, 0},
+    {"winograd", 4, {4, 3}, 2, "sgd", SGD, false, 4}, /* wherever it is legal, with the prologues that follow from it */
+    {"adam", 9, {9, 2}, 2, "adamw", "", false, 0},
 };
 static const struct mode bf16_modes[] = {
-    {"infer.bf16", 3, {3, 2}, 2, UPDATE_NONE, true, 0},
-    {"sgd.bf16", 9, {9, 7}, 2, UPDATE_SGD, true, 0},
+    {"infer.bf16", 3, {3, 2}, 2, NULL, "", true, 0},
+    {"sgd.bf16", 9, {9, 7}, 2, "sgd", SGD, true, 0},
 };
 enum { NMODES = sizeof modes / sizeof modes[0], NBF16 = sizeof bf16_modes / sizeof bf16_modes[0] };
 /* What rounding does to a result in one order of sums and in another may differ so much: see compare_rounded. */
@@ -153,14 +155,7 @@ static bool differentiate(struct graph *g, struct diags *d, const struct testing
                              .verify = true,
                              .train = {.grad_outputs = true,
                                        .input_grads = true,
-                                       .update = m->update,
-                                       .momentum = m->update == UPDATE_SGD ? 0.9 : 0,
-                                       .weight_decay = 0.01,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.999,
-                                       .eps = 1e-8,
-                                       .nesterov = true,
-                                       .decoupled = true}};
+                                       .optimizer = choice_of(&rnc_optimizers, m->optimizer, m->settings)}};
     return pass_run(g, &c, "autodiff");
 }
 
@@ -177,7 +172,7 @@ static const char *test(const struct testing *t, struct arena *a, const struct n
     static const char *const done[] = {"autodiff", NULL};
     struct diags *d = diags_new(a);
     struct spec *s = spec_load(a, d, net->path, &(struct spec_options){.params = net->params, .nparams = net->nparams});
-    bool train = m->update != UPDATE_NONE;
+    bool train = m->optimizer != NULL;
     struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = m->batch, .losses = train}) : NULL;
     if (!g || (train && !differentiate(g, d, t, m))) return diagnostics(a, d);
     if (t->ir) print_graph(g);
@@ -255,8 +250,7 @@ static void run_modes(struct testing *t, const struct net *net, int argc, char *
 {
     for (int k = 0; k < (net->nmodes ? net->nmodes : NMODES); k++)
         if (wanted(base_name(t->arena, net->path), &modes[k], argc, argv)) run(t, net, &modes[k]);
-    bool inference =
-        net->nmodes && modes[net->nmodes - 1].update == UPDATE_NONE; /* whose gradients no rounding leaves alone */
+    bool inference = net->nmodes && !modes[net->nmodes - 1].optimizer; /* whose gradients no rounding leaves alone */
     for (int k = 0; k < NBF16 - inference; k++)
         if (wanted(base_name(t->arena, net->path), &bf16_modes[k], argc, argv)) run(t, net, &bf16_modes[k]);
 }

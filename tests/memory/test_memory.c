@@ -18,6 +18,7 @@
 #include "runtime/rt/pack.h"
 #include "runtime/rt/pool.h"
 #include "spec/spec.h"
+#include "tests/choice.h"
 
 struct net {
     const char *path;
@@ -40,13 +41,12 @@ static struct graph *planned(struct arena *a, const struct net *net, size_t budg
     struct diags *d = diags_new(a);
     struct spec *s = spec_load(a, d, net->path, &(struct spec_options){.params = net->params, .nparams = net->nparams});
     struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = net->batch, .losses = true}) : NULL;
-    struct pass_context c = {
-        .arena = a,
-        .diags = d,
-        .target = *target,
-        .verify = true,
-        .memory_budget = budget,
-        .train = {.grad_outputs = grads, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4}};
+    struct pass_context c = {.arena = a,
+                             .diags = d,
+                             .target = *target,
+                             .verify = true,
+                             .memory_budget = budget,
+                             .train = {.grad_outputs = grads, .optimizer = choice_of(&rnc_optimizers, "sgd", "")}};
     bool ok = g && pass_run(g, &c, pipeline);
     diags_print(d, stdout, false);
     return ok ? g : NULL;

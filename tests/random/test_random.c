@@ -20,6 +20,7 @@
 #include "pass/pass.h"
 #include "tests/op/compiled.h"
 #include "tests/unit/random_graph.h"
+#include "tests/choice.h"
 
 enum { FIRST_SEED = 1, COUNT = 90 };
 
@@ -96,11 +97,8 @@ static bool differentiate(struct graph *g, struct diags *d, const struct target 
                              .diags = d,
                              .target = *target,
                              .verify = true,
-                             .train = {.grad_outputs = true,
-                                       .input_grads = true,
-                                       .update = seed % 4 == 1 ? UPDATE_SGD : UPDATE_NONE,
-                                       .momentum = 0.9,
-                                       .weight_decay = 0.01}};
+                             .train = {.grad_outputs = true, .input_grads = true}};
+    if (seed % 4 == 1) c.train.optimizer = choice_of(&rnc_optimizers, "sgd", "weight_decay=0.01");
     return pass_run(g, &c, "autodiff");
 }
 

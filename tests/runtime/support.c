@@ -81,34 +81,3 @@ void expect_failure(struct rnc_status *s, bool ok, enum rnc_code code, const cha
                  ok ? "success" : "failure", (int)s->code, s->message);
     *s = (struct rnc_status){0};
 }
-
-static void set(const struct rnc_field *f, void *settings, double x)
-{
-    void *at = (char *)settings + f->offset;
-    if (f->type == RNC_FIELD_INT) *(int64_t *)at = (int64_t)x;
-    else if (f->type == RNC_FIELD_BOOL) *(bool *)at = x != 0;
-    else if (f->type == RNC_FIELD_NUMBER) *(double *)at = x;
-    else if (f->type == RNC_FIELD_RANGE) *(struct rnc_range *)at = (struct rnc_range){x, x};
-    else fail_msg("%s is no number", f->name);
-}
-
-struct rnc_choice choose(const struct rnc_kind *kind, const char *name, const char *field, double x)
-{
-    static union {
-        char bytes[256];
-        max_align_t align;
-    } room[32];
-    static int next;
-    const struct rnc_row *row = rnc_kind_find(kind, name);
-    if (!row || row->size > sizeof room[0] || next == 32) fail_msg("%s can't be chosen", name);
-    void *settings = &room[next++];
-    if (row->size) memcpy(settings, row->defaults, row->size);
-    bool found = !field;
-    for (int k = 0; k < row->nfields && field; k++) {
-        if (strcmp(row->fields[k].name, field) != 0) continue;
-        set(&row->fields[k], settings, x);
-        found = true;
-    }
-    if (!found) fail_msg("%s has no %s", name, field);
-    return (struct rnc_choice){row, settings};
-}

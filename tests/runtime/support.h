@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "runtime/recipe/recipe.h"
 #include "runtime/rt/status.h"
 
 /* A fresh folder for this program; removed by scratch_remove. */
@@ -21,8 +20,5 @@ bool file_exists(const char *path);
 int count_entries(const char *dir);
 /* Fails the test unless S is a failure of CODE whose message has WORDS in it; then clears S. */
 void expect_failure(struct rnc_status *s, bool ok, enum rnc_code code, const char *words);
-
-/* The row NAME of a kind with its defaults, but for FIELD (NULL: none), which is X; good to the end of the program. */
-struct rnc_choice choose(const struct rnc_kind *kind, const char *name, const char *field, double x);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/recipe/augment.h"
+#include "tests/choice.h"
 
 enum { C = 2, H = 6, W = 6, SEED = 5, OUTSIDE = 99 };
 static struct rnc_status s;
@@ -39,8 +40,8 @@ static struct rnc_picture picture(void)
     return p;
 }
 
-static struct rnc_choice flip(void) { return choose(&rnc_augmentations, "flip", "vertical", true); }
-static struct rnc_choice crop(void) { return choose(&rnc_augmentations, "crop", "pad", 2); }
+static struct rnc_choice flip(void) { return choice_of(&rnc_augmentations, "flip", "vertical=1"); }
+static struct rnc_choice crop(void) { return choice_of(&rnc_augmentations, "crop", "pad=2"); }
 
 /* Philox with the key and the counters that every run since the first one has had: streams 1 to 3 are the window's, the
    shift's and the flip's; repeats of a kind stand above the epoch. */
@@ -138,7 +139,7 @@ static void streams_differ(void **state)
 static void resized_crops(void **state)
 {
     (void)state;
-    struct rnc_choice list[] = {flip(), choose(&rnc_augmentations, "random_resized_crop", "size", 4)};
+    struct rnc_choice list[] = {flip(), choice_of(&rnc_augmentations, "random_resized_crop", "size=4")};
     struct rnc_picture p = picture();
     p.input_height = p.input_width = 4;
     assert_true(rnc_augment_resizes(list, 2) && !rnc_augment_resizes(list, 1));
@@ -151,7 +152,7 @@ static void resized_crops(void **state)
     expect_failure(&s, row->check(list[1].settings, 8, 8, &s), RNC_USER,
                    "gives images of 4 × 4, the model takes 8 × 8: set size to 8");
     expect_failure(&s, row->check(list[1].settings, 4, 6, &s), RNC_USER, "4 × 4, the model takes 4 × 6: leave size");
-    list[1] = choose(&rnc_augmentations, "random_resized_crop", NULL, 0);
+    list[1] = choice_of(&rnc_augmentations, "random_resized_crop", "");
     assert_true(row->check(list[1].settings, 4, 6, &s));
 }
 
@@ -187,7 +188,7 @@ static void prints(void **state)
     rnc_choice_print(&c, (struct rnc_sink){write_text, text});
     assert_string_equal(text, "flip: {horizontal: true, vertical: true}");
     text[0] = 0;
-    c = choose(&rnc_augmentations, "random_resized_crop", NULL, 0);
+    c = choice_of(&rnc_augmentations, "random_resized_crop", "");
     rnc_choice_print(&c, (struct rnc_sink){write_text, text});
     assert_string_equal(text, "random_resized_crop: {size: 0, scale: [0.08, 1]}");
 }

@@ -16,6 +16,7 @@
 #include "runtime/rt/pool.h"
 #include "runtime/recipe/augment.h"
 #include "runtime/train/train.h"
+#include "tests/choice.h"
 #include "support.h"
 
 enum { N = 64, CLASSES = 10, PIXELS = 400, WEIGHTS = CLASSES * PIXELS };
@@ -485,7 +486,7 @@ static int set_up(void **state)
 {
     (void)state;
     scratch_make();
-    augment[0] = choose(&rnc_augmentations, "crop", "pad", 1);
+    augment[0] = choice_of(&rnc_augmentations, "crop", "pad=1");
     pool = rnc_pool_new(2, &s);
     par = rnc_pool_parallel(pool);
     return rnc_data_open(&data, &(struct rnc_data_source){0}, &s) ? 0 : -1;

@@ -12,6 +12,7 @@
 #include "ir/verify.h"
 #include "op/eval.h"
 #include "pass/pass.h"
+#include "tests/choice.h"
 
 struct fixture {
     struct arena *arena;
@@ -99,6 +100,8 @@ static void parse(struct fixture *f, const char *text)
     if (!f->g) diags_print(f->diags, stderr, false);
     assert_non_null(f->g);
 }
+
+static struct rnc_choice sgd(const char *settings) { return choice_of(&rnc_optimizers, "sgd", settings); }
 
 static bool differentiate(struct fixture *f, const struct train_options *o)
 {
@@ -230,7 +233,7 @@ static void what_the_loss_does_not_reach_has_no_gradient(void **state)
         "%u : f32[2,3] init=zeros\n"
         "  %y = dense(%x, %w) : f32[2,2]\n  %z = dense(%x, %u) : f32[2,2]\n  %l = mean_squared_error(%y, %t) : f32[]\n"
         "  output \"z\" %z\n  output \"loss\" %l\n}\n",
-        &(struct train_options){.grad_outputs = true, .update = UPDATE_SGD}, 2);
+        &(struct train_options){.grad_outputs = true, .optimizer = sgd("momentum=0 weight_decay=0")}, 2);
     assert_non_null(output(f.g, "grad.w"));
     assert_null(output(f.g, "grad.u"));
     assert_int_equal(f.g->nupdates, 1);
@@ -245,7 +248,7 @@ static void running_statistics(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(&f, mixed, &(struct train_options){.update = UPDATE_NONE}, 2);
+    open_graph(&f, mixed, &(struct train_options){0}, 2);
     double old_mean = data_of(&f, "bn1.running_mean")[1], old_var = data_of(&f, "bn1.running_var")[1], mean = 0,
            var = 0;
     eval_run(f.e, false);
@@ -265,7 +268,7 @@ static void running_statistics_of_a_shared_layer(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(&f, shared, &(struct train_options){.update = UPDATE_NONE}, 4);
+    open_graph(&f, shared, &(struct train_options){0}, 4);
     double old = data_of(&f, "bn.running_mean")[2];
     eval_run(f.e, false);
     double want = 0.8 * (0.9 * old + 0.1 * data_of(&f, "bn.mean")[2]) + 0.2 * data_of(&f, "bn.mean.1")[2];
@@ -279,8 +282,8 @@ static void running_statistics_of_a_shared_layer(void **state)
 static void sgd_steps(bool nesterov)
 {
     struct fixture f;
-    struct train_options o = {
-        .grad_outputs = true, .update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
+    struct train_options o = {.grad_outputs = true,
+                              .optimizer = sgd(nesterov ? "weight_decay=0.01 nesterov=1" : "weight_decay=0.01")};
     open_graph(&f, mixed, &o, 3);
     double p = data_of(&f, "fc.weight")[7], m = 0;
     for (int step = 1; step <= 3; step++) {
@@ -306,7 +309,8 @@ static void plain_sgd_has_no_state(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(&f, mixed, &(struct train_options){.grad_outputs = true, .update = UPDATE_SGD}, 3);
+    open_graph(&f, mixed, &(struct train_options){.grad_outputs = true, .optimizer = sgd("momentum=0 weight_decay=0")},
+               3);
     for (int i = 0; i < f.g->nvalues; i++) assert_int_not_equal(f.g->values[i]->kind, VALUE_OPTIM);
     double p = data_of(&f, "fc.bias")[2];
     eval_run(f.e, false);
@@ -320,12 +324,8 @@ static void adam_step(bool decoupled)
 {
     struct fixture f;
     struct train_options o = {.grad_outputs = true,
-                              .update = UPDATE_ADAM,
-                              .beta1 = 0.9,
-                              .beta2 = 0.99,
-                              .eps = 1e-8,
-                              .weight_decay = 0.1,
-                              .decoupled = decoupled};
+                              .optimizer = choice_of(&rnc_optimizers, decoupled ? "adamw" : "adam",
+                                                     "beta2=0.99 weight_decay=0.1")};
     open_graph(&f, shared, &o, 4);
     double p = data_of(&f, "w")[5];
     eval_run(f.e, false);
@@ -346,13 +346,37 @@ static void adam_updates(void **state)
     adam_step(true);
 }
 
+/* A row of the training vocabulary and its operator agree: the states, each field an attribute of the same range. */
+static void optimizers_have_operators(void **state)
+{
+    (void)state;
+    for (int i = 0; i < rnc_optimizers.n; i++) {
+        const struct rnc_row *row = rnc_kind_row(&rnc_optimizers, i);
+        struct rnc_choice c = {row, row->defaults};
+        const struct rnc_update *u = rnc_optimizer_update(&c);
+        const struct op_def *op = op_find(u->op);
+        assert_non_null(op);
+        for (int k = 0; k < RNC_OPTIMIZER_STATES; k++) assert_int_equal(u->state[k] != NULL, k < op->noperands - 2);
+        assert_int_equal(op->nouts, op->noperands - 1);
+        assert_true(!u->flag || op_attr_index(op, u->flag) >= 0);
+        assert_string_equal(row->fields[0].name, "lr");
+        assert_int_equal(row->fields[0].offset, 0);
+        for (int k = 1; k < row->nfields; k++) {
+            const int at = op_attr_index(op, row->fields[k].name);
+            assert_true(at >= 0);
+            if (!op->attrs[at].has_range) continue;
+            assert_true(op->attrs[at].min == row->fields[k].min && op->attrs[at].max == row->fields[k].max);
+        }
+    }
+}
+
 /* An update comes behind every other reader of the parameter, and before the gradients of earlier layers where it can.
  */
 static void updates_are_early(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(&f, mixed, &(struct train_options){.update = UPDATE_SGD, .momentum = 0.9}, 3);
+    open_graph(&f, mixed, &(struct train_options){.optimizer = sgd("momentum=0.9 weight_decay=0")}, 3);
     graph_number(f.g);
     const struct node *fc = graph_find(f.g, "fc.weight.new")->def, *conv = graph_find(f.g, "grad.conv1.weight")->def;
     assert_true(fc->index < conv->index);
@@ -424,6 +448,7 @@ int main(void)
         cmocka_unit_test(sgd_updates),
         cmocka_unit_test(plain_sgd_has_no_state),
         cmocka_unit_test(adam_updates),
+        cmocka_unit_test(optimizers_have_operators),
         cmocka_unit_test(updates_are_early),
         cmocka_unit_test(bad_graphs),
         cmocka_unit_test(twice_is_refused),

@@ -12,6 +12,7 @@
 #include "ir/verify.h"
 #include "pass/passes.h"
 #include "random_graph.h"
+#include "tests/choice.h"
 
 static const char *text_of(struct arena *a, const struct graph *g)
 {
@@ -183,11 +184,11 @@ static size_t tight_budget(const struct graph *g, const struct pass_context *c)
 static void training_keeps_its_meaning(void **state)
 {
     (void)state;
-    static const struct train_options options[] = {
+    const struct train_options options[] = {
         {.grad_outputs = true, .input_grads = true},
-        {.update = UPDATE_SGD, .momentum = 0.9, .weight_decay = 1e-4, .nesterov = true},
-        {.update = UPDATE_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3, .weight_decay = 1e-2, .decoupled = true},
-        {.update = UPDATE_SGD},
+        {.optimizer = choice_of(&rnc_optimizers, "sgd", "nesterov=1")},
+        {.optimizer = choice_of(&rnc_optimizers, "adamw", "eps=1e-3")},
+        {.optimizer = choice_of(&rnc_optimizers, "sgd", "momentum=0 weight_decay=0")},
     };
     for (uint64_t seed = 3000; seed < 3120; seed++) {
         struct arena *a = arena_new();
@@ -213,7 +214,9 @@ static void a_budget_keeps_names(void **state)
     for (uint64_t seed = 3000; seed < 3060; seed++) {
         struct arena *a = arena_new();
         struct graph *g = random_graph(a, seed, 12, 2, true);
-        struct pass_context c = {.arena = a, .diags = diags_new(a), .train = {.update = UPDATE_SGD}};
+        struct pass_context c = {.arena = a,
+                                 .diags = diags_new(a),
+                                 .train = {.optimizer = choice_of(&rnc_optimizers, "sgd", "")}};
         target_named(&c.target, "x86-64-v3");
         bool trained = false;
         for (int i = 0; i < g->nvalues; i++) trained |= g->values[i]->kind == VALUE_PARAM;

@@ -13,6 +13,7 @@
 #include "ir/op.h"
 #include "pass/passes.h"
 #include "random_graph.h"
+#include "tests/choice.h"
 
 /* ---- packing */
 
@@ -267,12 +268,13 @@ static void check_plan(struct arena *a, const struct graph *g)
 
 static struct train_options random_training(struct random *r)
 {
-    struct train_options t = {.momentum = 0.9, .weight_decay = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    struct train_options t = {0};
     t.grad_outputs = random_int(r, 0, 1);
     t.input_grads = random_int(r, 0, 1);
-    t.update = t.grad_outputs ? UPDATE_NONE : (enum update_kind)random_int(r, UPDATE_SGD, UPDATE_ADAM);
-    t.nesterov = random_int(r, 0, 1);
-    if (t.update == UPDATE_SGD && random_int(r, 0, 2) == 0) t.momentum = 0;
+    if (t.grad_outputs) return t;
+    const struct rnc_row *row = rnc_kind_row(&rnc_optimizers, (int)random_int(r, 0, rnc_optimizers.n - 1));
+    bool plain = row == rnc_kind_row(&rnc_optimizers, 0) && random_int(r, 0, 2) == 0;
+    t.optimizer = choice_of(&rnc_optimizers, row->name, plain ? "momentum=0" : "");
     return t;
 }
 

@@ -20,6 +20,7 @@
 #include "kernel/accuracy.h"
 #include "ir/op.h"
 #include "pass/algorithm/algorithm.h"
+#include "tests/choice.h"
 
 /* ---- graphs */
 
@@ -38,8 +39,12 @@ static struct graph *ready(struct arena *a, const char *spec, bool train, int64_
     assert_non_null(s);
     struct graph *g = build_graph(a, d, s, &(struct build_options){.batch = batch, .losses = train});
     assert_non_null(g);
-    struct pass_context c = {
-        .arena = a, .diags = d, .target = v4(), .train = {.update = train ? UPDATE_SGD : UPDATE_NONE}};
+    struct pass_context c = {.arena = a,
+                             .diags = d,
+                             .target = v4(),
+                             .train = {.optimizer = train
+                                                        ? choice_of(&rnc_optimizers, "sgd", "momentum=0 weight_decay=0")
+                                                        : (struct rnc_choice){0}}};
     assert_true(pass_run(g, &c, train ? "autodiff,simplify,fuse" : "simplify,fold,fuse"));
     return g;
 }

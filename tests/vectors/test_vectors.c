@@ -22,6 +22,7 @@
 #include "runtime/rt/exec.h"
 #include "runtime/rt/pool.h"
 #include "store.h"
+#include "tests/choice.h"
 
 #define FORWARD_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-4
@@ -277,17 +278,10 @@ static void test_reference_gradients(struct test *t)
 
 static struct train_options optimizer_options(const char *kind)
 {
-    const bool sgd = strcmp(kind, "sgd") == 0 || strcmp(kind, "nesterov") == 0, adamw = strcmp(kind, "adamw") == 0;
+    if (strcmp(kind, "nesterov") == 0)
+        return (struct train_options){.optimizer = choice_of(&rnc_optimizers, "sgd", "nesterov=1")};
     return (struct train_options){
-        .update = sgd ? UPDATE_SGD : UPDATE_ADAM,
-        .momentum = 0.9,
-        .nesterov = strcmp(kind, "nesterov") == 0,
-        .beta1 = 0.9,
-        .beta2 = 0.999,
-        .eps = 1e-8,
-        .weight_decay = adamw ? 1e-2 : 1e-4,
-        .decoupled = adamw,
-    };
+        .optimizer = choice_of(&rnc_optimizers, kind, strcmp(kind, "adamw") == 0 ? "" : "weight_decay=1e-4")};
 }
 
 static double learning_rate(const struct net *net, const char *kind)

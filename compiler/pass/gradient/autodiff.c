@@ -70,7 +70,7 @@ static void train_forward(struct autodiff *d)
 static bool trained(const struct autodiff *d, const struct value *v)
 {
     const struct train_options *o = &d->c->train;
-    if (v->kind == VALUE_PARAM) return o->grad_outputs || o->update != UPDATE_NONE;
+    if (v->kind == VALUE_PARAM) return o->grad_outputs || o->optimizer.row;
     return v->kind == VALUE_INPUT && o->input_grads && v->type.dtype == DT_F32;
 }
 
@@ -168,54 +168,39 @@ static struct value *optim(struct autodiff *d, const char *what, const struct va
     return v;
 }
 
-static void finish_update(struct autodiff *d, struct node *n, struct value *const *state, int count)
+/* The operator's attributes that are fields of the optimizer's row. */
+static struct attr *update_attrs(struct autodiff *d, const struct op_def *op, const struct rnc_choice *c)
 {
-    for (int i = 0; i < count; i++) {
-        value_name_after(d->g, n->out[i], state[i]->name, "new");
-        graph_set_update(d->g, state[i], n->out[i]);
-    }
-    d->nupdates++;
-}
-
-static void update_sgd(struct autodiff *d, struct value *p, struct value *grad)
-{
-    const struct train_options *o = &d->c->train;
-    bool momentum = o->momentum != 0;
-    const struct op_def *op = op_find(momentum ? OPNAME_SGD_MOMENTUM_UPDATE : OPNAME_SGD_UPDATE);
     struct attr *a = attrs_of(d->g, op);
-    attr_at(op, a, "weight_decay")->f = o->weight_decay;
-    struct value *in[] = {p, grad, NULL};
-    if (momentum) {
-        attr_at(op, a, "momentum")->f = o->momentum;
-        attr_at(op, a, "nesterov")->b = o->nesterov;
-        in[2] = optim(d, "momentum", p);
+    for (int i = 0; i < c->row->nfields; i++) {
+        const struct rnc_field *f = &c->row->fields[i];
+        const void *at = (const char *)c->settings + f->offset;
+        int k = op_attr_index(op, f->name);
+        if (k >= 0 && f->type == RNC_FIELD_BOOL) a[k].b = *(const bool *)at;
+        else if (k >= 0 && f->type == RNC_FIELD_NUMBER) a[k].f = *(const double *)at;
     }
-    struct node *n = op_build_attrs(d->g, NULL, op->name, in, momentum ? 3 : 2, a);
-    finish_update(d, n, (struct value *[]){p, in[2]}, momentum ? 2 : 1);
-}
-
-static void update_adam(struct autodiff *d, struct value *p, struct value *grad)
-{
-    const struct train_options *o = &d->c->train;
-    const struct op_def *op = op_find(OPNAME_ADAM_UPDATE);
-    struct attr *a = attrs_of(d->g, op);
-    attr_at(op, a, "beta1")->f = o->beta1;
-    attr_at(op, a, "beta2")->f = o->beta2;
-    attr_at(op, a, "eps")->f = o->eps;
-    attr_at(op, a, "weight_decay")->f = o->weight_decay;
-    attr_at(op, a, "decoupled")->b = o->decoupled;
-    struct value *m = optim(d, "exp_avg", p), *v = optim(d, "exp_avg_sq", p);
-    struct node *n = op_build_attrs(d->g, NULL, op->name, (struct value *[]){p, grad, m, v}, 4, a);
-    finish_update(d, n, (struct value *[]){p, m, v}, 3);
+    return a;
 }
 
 static void update(struct autodiff *d, struct value *p)
 {
-    struct value *grad = d->grad[p->id];
+    const struct rnc_choice *c = &d->c->train.optimizer;
+    struct value *grad = d->grad[p->id], *in[2 + RNC_OPTIMIZER_STATES] = {p, grad};
     if (!grad || p->kind != VALUE_PARAM) return;
     d->ngrads++;
-    if (d->c->train.update == UPDATE_SGD) update_sgd(d, p, grad);
-    else if (d->c->train.update == UPDATE_ADAM) update_adam(d, p, grad);
+    if (!c->row) return;
+    const struct rnc_update *u = rnc_optimizer_update(c);
+    const struct op_def *op = op_find(u->op);
+    struct attr *a = update_attrs(d, op, c);
+    if (u->flag) attr_at(op, a, u->flag)->b = true;
+    for (int k = 2; k < op->noperands; k++) in[k] = optim(d, u->state[k - 2], p);
+    struct node *n = op_build_attrs(d->g, NULL, op->name, in, op->noperands, a);
+    for (int i = 0; i < n->nout; i++) {
+        struct value *state = in[i ? i + 1 : 0];
+        value_name_after(d->g, n->out[i], state->name, "new");
+        graph_set_update(d->g, state, n->out[i]);
+    }
+    d->nupdates++;
 }
 
 /* Parameters whose last (in the backward pass) reader N is: their gradients are complete. */
