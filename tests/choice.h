@@ -8,8 +8,31 @@
 
 #include "runtime/recipe/recipe.h"
 
-/* The row NAME of a kind with its defaults but for SETTINGS, "momentum=0.9 nesterov=1". Ends the program when there is
-   no such row or field. Good until 64 choices later. */
+/* Values of FIELD from a text such as "0.5" or "2,3"; its end, or NULL. */
+static inline const char *choice_set(const struct rnc_row *row, void *room, const char *field, const char *text)
+{
+    static double lists[16][8];
+    static int next;
+    double *v = lists[next++ % 16];
+    int64_t n = 0;
+    char *end = NULL;
+    for (; n < 8; text = end + 1) {
+        v[n++] = strtod(text, &end);
+        if (end == text || *end != ',') break;
+    }
+    for (int k = 0; k < row->nfields; k++) {
+        void *at = (char *)room + row->fields[k].offset;
+        if (strcmp(row->fields[k].name, field) != 0) continue;
+        if (row->fields[k].type == RNC_FIELD_NUMBERS) *(struct rnc_numbers *)at = (struct rnc_numbers){v, n};
+        else if (row->fields[k].type == RNC_FIELD_RANGE) *(struct rnc_range *)at = (struct rnc_range){v[0], v[n - 1]};
+        else if (!rnc_row_set(row, room, field, v[0])) return NULL;
+        return end;
+    }
+    return NULL;
+}
+
+/* The row NAME of a kind with its defaults but for SETTINGS, "momentum=0.9 nesterov=1 milestones=2,3". Ends the program
+   when there is no such row or field. Good until 64 choices later. */
 static inline struct rnc_choice choice_of(const struct rnc_kind *kind, const char *name, const char *settings)
 {
     static union {
@@ -19,15 +42,15 @@ static inline struct rnc_choice choice_of(const struct rnc_kind *kind, const cha
     static int next;
     void *room = &rooms[next++ % 64];
     const struct rnc_row *row = rnc_kind_find(kind, name);
-    bool ok = row && row->size <= sizeof rooms[0];
-    if (ok && row->size) memcpy(room, row->defaults, row->size);
-    for (int used = 0; ok && *settings; settings += used) {
+    const char *at = row && row->size <= sizeof rooms[0] ? settings : NULL;
+    if (at && row->size) memcpy(room, row->defaults, row->size);
+    while (at && *at) {
         char field[64];
-        double x;
-        ok = sscanf(settings, " %63[a-z_0-9]=%lf%n", field, &x, &used) == 2 && rnc_row_set(row, room, field, x);
+        int used = 0;
+        at = sscanf(at, " %63[a-z_0-9]=%n", field, &used) == 1 ? choice_set(row, room, field, at + used) : NULL;
     }
-    if (ok) return (struct rnc_choice){row, room};
-    fprintf(stderr, "%s '%s' can't be chosen: %s\n", kind->name, name, settings);
+    if (at) return (struct rnc_choice){row, room};
+    fprintf(stderr, "%s: there is no '%s' with '%s'\n", kind->name, name, settings);
     abort();
 }
 

@@ -130,20 +130,6 @@ struct training {
     struct rnc_st_meta meta[DATASET_META + 2];
 };
 
-static struct rnc_schedule schedule_of(const struct spec_train *t)
-{
-    static const enum rnc_schedule_kind kinds[] = {[SCHEDULE_CONSTANT] = RNC_SCHEDULE_CONSTANT,
-                                                   [SCHEDULE_COSINE] = RNC_SCHEDULE_COSINE,
-                                                   [SCHEDULE_STEP] = RNC_SCHEDULE_STEP,
-                                                   [SCHEDULE_LINEAR] = RNC_SCHEDULE_LINEAR};
-    return (struct rnc_schedule){.kind = kinds[t->schedule.kind],
-                                 .lr = opt_lr >= 0.0 ? opt_lr : rnc_optimizer_lr(&t->optimizer),
-                                 .warmup_epochs = t->schedule.warmup_epochs,
-                                 .gamma = t->schedule.gamma,
-                                 .milestones = t->schedule.milestones.v,
-                                 .nmilestones = (int)t->schedule.milestones.n};
-}
-
 /* The spec with everything written out: two runs with equal hashes train the same network in the same way. */
 static bool spec_hash(struct training *t, uint64_t *hash)
 {
@@ -212,7 +198,7 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     printf("%s on %s\n", b->model->name, t->data.description);
     printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s; %d thread%s, compiled for %s in %.1f "
            "s; %s\n",
-           (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->schedule.lr,
+           (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->lr,
            t->data.train.tensors ? "" : "pixels normalised ", normalised, b->spec->dtype == SPEC_BF16 ? "; bf16" : "",
            rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
@@ -293,7 +279,8 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .exec_flags = driver_exec_flags(),
                                  .data = &t->data,
                                  .loader = loader,
-                                 .schedule = schedule_of(st),
+                                 .schedule = st->schedule,
+                                 .lr = opt_lr >= 0.0 ? opt_lr : rnc_optimizer_lr(&st->optimizer),
                                  .epochs = opt_epochs ? opt_epochs : st->epochs,
                                  .seed = t->c->driver->options.seed,
                                  .out = opt_out,

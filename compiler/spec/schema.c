@@ -3,6 +3,7 @@
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/optimizer.h"
+#include "runtime/recipe/schedule.h"
 #include "spec/ast.h"
 #include "spec/train.h"
 
@@ -186,8 +187,8 @@ static void put_train(struct buf *out)
     put_kind(out, &train_data);
     key(out, &comma, rnc_optimizers.name);
     put_kind(out, &rnc_optimizers);
-    key(out, &comma, "schedule");
-    put_kind(out, &train_schedule);
+    key(out, &comma, rnc_schedules.name);
+    put_kind(out, &rnc_schedules);
     key(out, &comma, "augment");
     buf_puts(out, "{\"type\": [\"array\", \"null\"], \"items\": ");
     put_kind(out, &rnc_augmentations);

@@ -33,12 +33,6 @@ struct spec_tensor {                                                /* an input 
     const char *output; /* targets: the output that a loss compares with it; NULL: none */
 };
 
-enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_LINEAR };
-struct spec_schedule {
-    enum schedule_kind kind;
-    double warmup_epochs, gamma;   /* gamma: step's factor */
-    struct rnc_numbers milestones; /* step's epochs */
-};
 enum data_format { DATA_NONE, DATA_IDX, DATA_CIFAR10, DATA_IMAGE_FOLDER, DATA_DIGITS };
 struct spec_data {
     enum data_format format;
@@ -51,8 +45,8 @@ struct spec_data {
 struct spec_train {
     struct spec_data data;
     int64_t batch, epochs;
-    struct rnc_choice optimizer; /* runtime/recipe/optimizer.h */
-    struct spec_schedule schedule;
+    struct rnc_choice optimizer;      /* runtime/recipe/optimizer.h */
+    struct rnc_choice schedule;       /* runtime/recipe/schedule.h */
     const struct rnc_choice *augment; /* in their order */
     int naugment;
 };

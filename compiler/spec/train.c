@@ -6,6 +6,7 @@
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/optimizer.h"
+#include "runtime/recipe/schedule.h"
 
 /* ---- the tables */
 
@@ -21,42 +22,6 @@ const struct rnc_field train_fields[] = {
     RNC_FIELD(spec_train, epochs, INT, 1, 1000000, "rounds through the data"),
 };
 const int train_nfields = COUNT(train_fields);
-
-static const struct rnc_field warmup_field[] = {
-    RNC_FIELD(spec_schedule, warmup_epochs, NUMBER, 0, 1e6, "epochs in which the rate rises from 0")};
-static const struct rnc_field step_fields[] = {
-    RNC_FIELD(spec_schedule, milestones, NUMBERS, 0, 1e6, "epochs at which the rate is multiplied by gamma"),
-    RNC_FIELD(spec_schedule, gamma, NUMBER, 0, 1, "factor at each milestone"),
-    RNC_FIELD(spec_schedule, warmup_epochs, NUMBER, 0, 1e6, "epochs in which the rate rises from 0"),
-};
-static const struct spec_schedule schedule_defaults = {.gamma = 0.1};
-static const struct variant schedules[] = {
-    {{.name = "constant",
-      .help = "the same rate all the way",
-      RNC_FIELDS(warmup_field),
-      .size = sizeof(struct spec_schedule),
-      .defaults = &schedule_defaults},
-     SCHEDULE_CONSTANT},
-    {{.name = "cosine",
-      .help = "half a cosine down to 0 (Loshchilov and Hutter 2017)",
-      RNC_FIELDS(warmup_field),
-      .size = sizeof(struct spec_schedule),
-      .defaults = &schedule_defaults},
-     SCHEDULE_COSINE},
-    {{.name = "step",
-      .help = "multiplied by gamma at each milestone",
-      RNC_FIELDS(step_fields),
-      .size = sizeof(struct spec_schedule),
-      .defaults = &schedule_defaults},
-     SCHEDULE_STEP},
-    {{.name = "linear",
-      .help = "a straight line down to 0",
-      RNC_FIELDS(warmup_field),
-      .size = sizeof(struct spec_schedule),
-      .defaults = &schedule_defaults},
-     SCHEDULE_LINEAR},
-};
-const struct rnc_kind train_schedule = {.name = "schedule", RNC_ROWS(schedules)};
 
 static const struct rnc_field idx_fields[] = {
     RNC_FIELD(spec_data, train, TEXT, 0, 0, "a folder with the files under their usual names"),
@@ -305,12 +270,6 @@ static void parse_augment(const struct scope *s, const struct tree *t, struct sp
 
 static int kind_of(const struct rnc_choice *c) { return ((const struct variant *)(const void *)c->row)->kind; }
 
-static void check_step(const struct scope *s, const struct tree *t, const struct spec_schedule *o)
-{
-    if (o->kind == SCHEDULE_STEP && o->milestones.n == 0)
-        scope_error(s, t->span, "the step schedule needs milestones: `step: {milestones: [30, 60]}`");
-}
-
 static void check_data(const struct scope *s, const struct tree *t, struct spec_data *d)
 {
     d->span = t->kind == TREE_MAP && t->count ? t->keys[0]->span : t->span;
@@ -326,7 +285,7 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     struct scope s = file_scope(f, true, NULL);
     *out = (struct spec_train){.batch = 64, .epochs = 10};
     out->optimizer = default_choice(f->arena, rnc_kind_row(&rnc_optimizers, 0));
-    out->schedule = schedule_defaults;
+    out->schedule = default_choice(f->arena, rnc_kind_row(&rnc_schedules, 0));
     struct rnc_choice c;
     if (!t || !file_is_map(f, t, "train")) return;
     file_check_keys(f, t, "train", keys, sizeof keys / sizeof *keys);
@@ -341,11 +300,8 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
         check_data(&s, data, &out->data);
     }
     if (optimizer) parse_choice(&s, optimizer, &rnc_optimizers, &out->optimizer);
-    if (schedule && parse_choice(&s, schedule, &train_schedule, &c)) {
-        out->schedule = *(const struct spec_schedule *)c.settings;
-        out->schedule.kind = (enum schedule_kind)kind_of(&c);
-        check_step(&s, schedule, &out->schedule);
-    }
+    if (schedule && parse_choice(&s, schedule, &rnc_schedules, &out->schedule))
+        check_choice(&s, schedule->span, &out->schedule);
     if (augment) parse_augment(&s, augment, out);
 }
 
@@ -412,7 +368,7 @@ void train_print(const struct spec_train *t, struct buf *out)
     buf_puts(out, "  optimizer: {");
     print_choice(out, &t->optimizer);
     buf_puts(out, "}\n  schedule: {");
-    print_variant(out, &train_schedule, (int)t->schedule.kind, &t->schedule);
+    print_choice(out, &t->schedule);
     buf_puts(out, "}\n");
     if (t->naugment) buf_puts(out, "  augment:\n");
     for (int i = 0; i < t->naugment; i++) {

@@ -12,6 +12,7 @@
 #include "runtime/data/data_parts.h"
 #include "runtime/io/file.h"
 #include "runtime/io/weights.h"
+#include "runtime/recipe/schedule.h"
 #include "runtime/rt/clock.h"
 
 struct trainer {
@@ -30,25 +31,6 @@ struct trainer {
     int64_t epoch_images; /* trained on since epoch_began */
     double lr;
 };
-
-double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_epoch, int64_t total)
-{
-    double warm = s->warmup_epochs * (double)per_epoch, x = (double)step, rest = (double)total - warm;
-    if (x < warm) return s->lr * (x + 1.0) / (warm + 1.0);
-    double done = rest > 0.0 ? (x - warm) / rest : 1.0, factor = 1.0;
-    switch (s->kind) {
-    case RNC_SCHEDULE_CONSTANT: break;
-    case RNC_SCHEDULE_COSINE:
-        factor = 0.5 * (1.0 + cos(3.14159265358979324 * done));
-        break; /* Loshchilov and Hutter 2017, one cycle */
-    case RNC_SCHEDULE_LINEAR: factor = 1.0 - done; break;
-    case RNC_SCHEDULE_STEP:
-        for (int k = 0; k < s->nmilestones; k++)
-            if (x >= s->milestones[k] * (double)per_epoch) factor *= s->gamma;
-        break;
-    }
-    return s->lr * factor;
-}
 
 /* ---- opening */
 
@@ -145,7 +127,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .batch_size = c->train->batch,
                                     .seed = c->seed,
                                     .spec_hash = c->spec_hash,
-                                    .lr = c->schedule.lr,
+                                    .lr = c->lr,
                                     .data = c->data->identity,
                                     .order = t->order};
     if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
@@ -265,7 +247,7 @@ static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc
 {
     const struct rnc_train_config *c = t->c;
     int64_t per_epoch = t->history.steps_per_epoch;
-    t->lr = rnc_schedule_lr(&c->schedule, t->at.step, per_epoch, per_epoch * c->epochs);
+    t->lr = rnc_schedule_lr(&c->schedule, c->lr, t->at.step, per_epoch, per_epoch * c->epochs);
     struct rnc_run run = {.n = b->n, .step = t->at.step + 1, .seed = c->seed, .lr = t->lr};
     if (!rnc_batch_bind(c->train, b, t->in, s) || !rnc_execute(t->train, &run, t->in, t->outputs.buffer, NULL, s))
         return false;

@@ -8,16 +8,7 @@
 #include "runtime/data/loader.h"
 #include "runtime/task/task.h"
 #include "runtime/io/safetensors.h"
-
-enum rnc_schedule_kind { RNC_SCHEDULE_CONSTANT, RNC_SCHEDULE_COSINE, RNC_SCHEDULE_STEP, RNC_SCHEDULE_LINEAR };
-struct rnc_schedule {
-    enum rnc_schedule_kind kind;
-    double lr, warmup_epochs, gamma; /* gamma: step's factor at each milestone */
-    const double *milestones;
-    int nmilestones; /* in epochs */
-};
-/* The learning rate of step number STEP (from 0) of TOTAL; warm-up is linear. */
-double rnc_schedule_lr(const struct rnc_schedule *s, int64_t step, int64_t per_epoch, int64_t total);
+#include "runtime/recipe/recipe.h"
 
 enum rnc_event { RNC_EVENT_STEP, RNC_EVENT_VALIDATION, RNC_EVENT_EPOCH };
 struct rnc_progress {
@@ -40,7 +31,8 @@ struct rnc_train_config {
     unsigned exec_flags;
     const struct rnc_data *data;
     struct rnc_loader_config loader; /* its data, ports and batch are set here; shuffle and augment for training */
-    struct rnc_schedule schedule;
+    struct rnc_choice schedule;      /* runtime/recipe/schedule.h */
+    double lr;                       /* the optimizer's, which the schedule scales */
     int64_t epochs;
     uint64_t seed, spec_hash;
     const char *out;   /* a directory; made where it is missing */

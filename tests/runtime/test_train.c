@@ -15,6 +15,7 @@
 
 #include "runtime/rt/pool.h"
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/schedule.h"
 #include "runtime/train/train.h"
 #include "tests/choice.h"
 #include "support.h"
@@ -181,7 +182,8 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
         .seed = 3,
         .spec_hash = 77,
         .out = out,
-        .schedule = {.kind = RNC_SCHEDULE_COSINE, .lr = 0.05, .warmup_epochs = 0.25},
+        .schedule = choice_of(&rnc_schedules, "cosine", "warmup_epochs=0.25"),
+        .lr = 0.05,
         .title = "by hand",
         .metrics = rnc_task_metric(found.task, "top5"),
         .stop = &stop,
@@ -321,7 +323,8 @@ static void stops_when_the_loss_diverges(void **state)
     char *was = read_file(in_scratch("diverges/last.safetensors"), &before);
     c.epochs = 2;
     c.resume = true;
-    c.schedule = (struct rnc_schedule){.lr = 1e38};
+    c.schedule = choice_of(&rnc_schedules, "constant", "");
+    c.lr = 1e38;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "training has diverged");
     char *is = read_file(in_scratch("diverges/last.safetensors"), &after);
     assert_int_equal(before, after);
@@ -368,21 +371,6 @@ static void full_disk_keeps_the_last_checkpoint(void **state)
 }
 
 /* ---- the parts */
-
-static void schedules(void **state)
-{
-    (void)state;
-    const double milestones[] = {2, 3};
-    struct rnc_schedule k = {.kind = RNC_SCHEDULE_COSINE, .lr = 1.0, .warmup_epochs = 1.0};
-    assert_true(fabs(rnc_schedule_lr(&k, 0, 9, 90) - 0.1) < 1e-12 && fabs(rnc_schedule_lr(&k, 9, 9, 90) - 1.0) < 1e-12);
-    assert_true(rnc_schedule_lr(&k, 89, 9, 90) < 0.001 && rnc_schedule_lr(&k, 89, 9, 90) > 0.0);
-    k = (struct rnc_schedule){
-        .kind = RNC_SCHEDULE_STEP, .lr = 1.0, .gamma = 0.1, .milestones = milestones, .nmilestones = 2};
-    assert_true(rnc_schedule_lr(&k, 19, 10, 40) == 1.0 && fabs(rnc_schedule_lr(&k, 20, 10, 40) - 0.1) < 1e-12 &&
-                fabs(rnc_schedule_lr(&k, 30, 10, 40) - 0.01) < 1e-12);
-    k = (struct rnc_schedule){.kind = RNC_SCHEDULE_LINEAR, .lr = 2.0};
-    assert_true(fabs(rnc_schedule_lr(&k, 5, 10, 10) - 1.0) < 1e-12);
-}
 
 /* The metric NAME of the model with the output OUT of TYPE beside LABELS of N samples. */
 static double measure(const char *name, struct rnc_type type, const float *out, struct rnc_port target,
@@ -504,7 +492,6 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schedules),
         cmocka_unit_test(metrics),
         cmocka_unit_test(tasks),
         cmocka_unit_test(loader_orders),
