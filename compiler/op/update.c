@@ -1,6 +1,6 @@
-/* update.c: the optimizers' updates of one parameter, as PyTorch's SGD, Adam and AdamW compute them (dampening 0, no
-   AMSGrad). The learning rate lr and the step, counted from 1, are run-time scalars. The moments start at zero, which
-   makes the first momentum equal the gradient. */
+/* update.c: the optimizers' updates of one parameter, as PyTorch's SGD, Adam, AdamW and RMSprop compute them (dampening
+   0, no AMSGrad, not centred). The learning rate lr and the step, counted from 1, are run-time scalars. The moments
+   start at zero, which makes the first momentum equal the gradient. */
 #include <math.h>
 #include "ir/op.h"
 #include "op/rule.h"
@@ -16,15 +16,20 @@
         .max = 0.99999, .help = "decay of the running average"                                                \
     }
 
+#define ATTR_EPS                                                                                                 \
+    {                                                                                                            \
+        .name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-8}, .ir_only = true, .has_range = true, .min = 1e-20, \
+        .max = 1, .help = "added to the root of the second moment"                                               \
+    }
+#define ATTR_MOMENTUM                                                                                            \
+    {                                                                                                            \
+        .name = "momentum", .def = {.type = ATTR_FLOAT, .f = 0.9}, .ir_only = true, .has_range = true, .min = 0, \
+        .max = 1, .help = "share of the last step that goes on"                                                  \
+    }
+
 static const struct op_attr sgd_attrs[] = {ATTR_DECAY};
 static const struct op_attr momentum_attrs[] = {
-    {.name = "momentum",
-     .def = {.type = ATTR_FLOAT, .f = 0.9},
-     .ir_only = true,
-     .has_range = true,
-     .min = 0,
-     .max = 1,
-     .help = "share of the last step that goes on"},
+    ATTR_MOMENTUM,
     {.name = "nesterov",
      .def = {.type = ATTR_BOOL},
      .ir_only = true,
@@ -34,19 +39,15 @@ static const struct op_attr momentum_attrs[] = {
 static const struct op_attr adam_attrs[] = {
     ATTR_BETA("beta1", 0.9),
     ATTR_BETA("beta2", 0.999),
-    {.name = "eps",
-     .def = {.type = ATTR_FLOAT, .f = 1e-8},
-     .ir_only = true,
-     .has_range = true,
-     .min = 1e-20,
-     .max = 1,
-     .help = "added to the root of the second moment"},
+    ATTR_EPS,
     ATTR_DECAY,
     {.name = "decoupled",
      .def = {.type = ATTR_BOOL},
      .ir_only = true,
      .help = "weight decay beside the gradient: AdamW (Loshchilov and Hutter 2019)"},
 };
+
+static const struct op_attr rmsprop_attrs[] = {ATTR_BETA("alpha", 0.99), ATTR_EPS, ATTR_DECAY, ATTR_MOMENTUM};
 
 /* Gradient and moments have the parameter's shape, and so have the results. */
 static bool update_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
@@ -96,6 +97,18 @@ static void ref_adam(struct ref_call *c)
     }
 }
 
+static void ref_rmsprop(struct ref_call *c)
+{
+    double alpha = ref_float(c, "alpha"), eps = ref_float(c, "eps");
+    for (int64_t k = 0; k < type_elements(c->in[0].type); k++) {
+        double p = c->in[0].data[k], d = c->in[1].data[k] + ref_float(c, "weight_decay") * p;
+        double v = alpha * c->in[2].data[k] + (1 - alpha) * d * d, m = d / (sqrt(v) + eps);
+        if (c->nin > 3) c->out[2].data[k] = m += ref_float(c, "momentum") * c->in[3].data[k];
+        c->out[1].data[k] = v;
+        c->out[0].data[k] = p - c->run.lr * m;
+    }
+}
+
 /* ---- tests */
 
 static const struct op_test sgd_tests[] = {
@@ -113,6 +126,16 @@ static const struct op_test adam_tests[] = {
     {"p=17,3,3,3 g=17,3,3,3 m=17,3,3,3 v=17,3,3,3 weight_decay=0.1", 1e-5},
     {"p=10,33 g=10,33 m=10,33 v=10,33 weight_decay=0.1 decoupled=true beta1=0.8 beta2=0.99 eps=0.001", 1e-5},
 };
+static const struct op_test rmsprop_tests[] = {
+    {"p=1 g=1 v=1", 1e-5},
+    {"p=17,3,3,3 g=17,3,3,3 v=17,3,3,3 weight_decay=0.1", 1e-5},
+    {"p=10,33 g=10,33 v=10,33 weight_decay=0.1 alpha=0.8 eps=0.001", 1e-5},
+};
+static const struct op_test rmsprop_momentum_tests[] = {
+    {"p=1 g=1 v=1 m=1", 1e-5},
+    {"p=17,3,3,3 g=17,3,3,3 v=17,3,3,3 m=17,3,3,3 weight_decay=0.1", 1e-5},
+    {"p=10,33 g=10,33 v=10,33 m=10,33 weight_decay=0.1 alpha=0.8 eps=0.001 momentum=0.8", 1e-5},
+};
 
 /* ---- rows */
 
@@ -124,11 +147,21 @@ static const struct op_operand update_operands[] = {
     {"v", OPERAND_VALUE, false},
 };
 
+static const struct op_operand rmsprop_operands[] = {
+    {"p", OPERAND_PARAM, false},
+    {"g", OPERAND_VALUE, false},
+    {"v", OPERAND_VALUE, false},
+    {"m", OPERAND_VALUE, false}, /* rmsprop_momentum_update */
+};
+
 #define D "(g + weight_decay * p)"
 #define M "(momentum * m + " D ")"
 #define AD "(g + (1 - decoupled) * weight_decay * p)"
 #define AM "(beta1 * m + (1 - beta1) * " AD ")"
 #define AV "(beta2 * v + (1 - beta2) * " AD " * " AD ")"
+#define RV "(alpha * v + (1 - alpha) * " D " * " D ")"
+#define RD "(" D " / (sqrt(" RV ") + eps))"
+#define RM "(momentum * m + " RD ")"
 /* Of run-time scalars alone: computed once, in double precision. */
 #define CORRECTION(beta) "(1 - pow(" beta ", step))"
 
@@ -187,6 +220,40 @@ const struct op_def op_update_rows[] = {
      .ntests = COUNT_OF(adam_tests),
      .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION(
          "beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
+     .keeps_zero = true},
+    {.name = "rmsprop_update",
+     .help = "RMSprop (Tieleman and Hinton 2012): p, g, v to the new p, v",
+     .phase = PHASE_UPDATE,
+     .work = WORK_UPDATE,
+     .class_ = OP_INTERNAL,
+     .family = &family_pointwise,
+     .operands = rmsprop_operands,
+     .noperands = 3,
+     .nouts = 2,
+     .attrs = rmsprop_attrs,
+     .nattr = COUNT_OF(rmsprop_attrs) - 1, /* all but the momentum */
+     .infer = update_infer,
+     .ref = ref_rmsprop,
+     .tests = rmsprop_tests,
+     .ntests = COUNT_OF(rmsprop_tests),
+     .expr = "p - lr * " RD "; " RV,
+     .keeps_zero = true},
+    {.name = "rmsprop_momentum_update",
+     .help = "RMSprop with momentum: p, g, v, m to the new p, v, m",
+     .phase = PHASE_UPDATE,
+     .work = WORK_UPDATE,
+     .class_ = OP_INTERNAL,
+     .family = &family_pointwise,
+     .operands = rmsprop_operands,
+     .noperands = 4,
+     .nouts = 3,
+     .attrs = rmsprop_attrs,
+     .nattr = COUNT_OF(rmsprop_attrs),
+     .infer = update_infer,
+     .ref = ref_rmsprop,
+     .tests = rmsprop_momentum_tests,
+     .ntests = COUNT_OF(rmsprop_momentum_tests),
+     .expr = "p - lr * " RM "; " RV "; " RM,
      .keeps_zero = true},
 };
 const int op_update_nrows = COUNT_OF(op_update_rows);

@@ -51,6 +51,26 @@ static const struct rnc_update *adamw_update(const void *settings)
     return &u;
 }
 
+/* ---- rmsprop */
+
+struct rmsprop {
+    double lr, alpha, eps, momentum, weight_decay;
+};
+static const struct rnc_field rmsprop_fields[] = {
+    LR(rmsprop),
+    RNC_FIELD(rmsprop, alpha, NUMBER, 0, 0.99999, "decay of the mean squared gradient"),
+    RNC_FIELD(rmsprop, eps, NUMBER, 1e-20, 1, "added to the root of the mean squared gradient"),
+    RNC_FIELD(rmsprop, momentum, NUMBER, 0, 1, "share of the last step that is kept"),
+    RNC_FIELD(rmsprop, weight_decay, NUMBER, 0, 1e6, "added to the gradient, times the weight"),
+};
+
+static const struct rnc_update *rmsprop_update(const void *settings)
+{
+    static const struct rnc_update plain = {.op = "rmsprop_update", .state = {"square_avg"}},
+                                   momentum = {.op = "rmsprop_momentum_update", .state = {"square_avg", "momentum"}};
+    return ((const struct rmsprop *)settings)->momentum != 0 ? &momentum : &plain;
+}
+
 /* ---- the rows */
 
 static const struct rnc_optimizer rows[] = {
@@ -73,6 +93,12 @@ static const struct rnc_optimizer rows[] = {
              .defaults =
                  &(const struct adam){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 1e-2}},
      .update = adamw_update},
+    {.row = {.name = "rmsprop",
+             .help = "steps divided by the root of the mean squared gradient (Tieleman and Hinton 2012), not centred",
+             RNC_FIELDS(rmsprop_fields),
+             .size = sizeof(struct rmsprop),
+             .defaults = &(const struct rmsprop){.lr = 1e-2, .alpha = 0.99, .eps = 1e-8}},
+     .update = rmsprop_update},
 };
 const struct rnc_kind rnc_optimizers = {.name = "optimizer", RNC_ROWS(rows)};
 

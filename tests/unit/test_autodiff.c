@@ -346,13 +346,47 @@ static void adam_updates(void **state)
     adam_step(true);
 }
 
-/* A row of the training vocabulary and its operator agree: the states, each field an attribute of the same range. */
+/* PyTorch's RMSprop, followed by hand over three steps. */
+static void rmsprop_steps(double momentum)
+{
+    struct fixture f;
+    struct train_options o = {.grad_outputs = true,
+                              .optimizer = choice_of(&rnc_optimizers, "rmsprop",
+                                                     momentum > 0 ? "momentum=0.9 weight_decay=0.01"
+                                                                  : "alpha=0.9 weight_decay=0.01")};
+    open_graph(&f, mixed, &o, 3);
+    double alpha = momentum > 0 ? 0.99 : 0.9, p = data_of(&f, "fc.weight")[7], v = 0, buffer = 0;
+    for (int step = 1; step <= 3; step++) {
+        eval_run(f.e, false);
+        double d = eval_data(f.e, output(f.g, "grad.fc.weight"))[7] + 0.01 * p;
+        v = alpha * v + (1 - alpha) * d * d;
+        buffer = momentum * buffer + d / (sqrt(v) + 1e-8);
+        p -= 0.1 * buffer;
+        eval_commit(f.e);
+        assert_true(fabs(data_of(&f, "fc.weight")[7] - p) < 1e-12);
+        assert_true(fabs(data_of(&f, "optim.square_avg.fc.weight")[7] - v) < 1e-12);
+        if (momentum > 0) assert_true(fabs(data_of(&f, "optim.momentum.fc.weight")[7] - buffer) < 1e-12);
+    }
+    close_graph(&f);
+}
+
+static void rmsprop_updates(void **state)
+{
+    (void)state;
+    rmsprop_steps(0);
+    rmsprop_steps(0.9);
+}
+
+/* A row of the training vocabulary and its operator agree: the states, each field an attribute of the same range. With
+   every setting at work: without momentum the operator may be another, which has none. */
 static void optimizers_have_operators(void **state)
 {
     (void)state;
     for (int i = 0; i < rnc_optimizers.n; i++) {
         const struct rnc_row *row = rnc_kind_row(&rnc_optimizers, i);
-        struct rnc_choice c = {row, row->defaults};
+        struct rnc_choice c = choice_of(&rnc_optimizers, row->name, "");
+        for (int k = 0; k < row->nfields; k++)
+            rnc_row_set(row, (void *)(uintptr_t)c.settings, row->fields[k].name, 0.5);
         const struct rnc_update *u = rnc_optimizer_update(&c);
         const struct op_def *op = op_find(u->op);
         assert_non_null(op);
@@ -448,6 +482,7 @@ int main(void)
         cmocka_unit_test(sgd_updates),
         cmocka_unit_test(plain_sgd_has_no_state),
         cmocka_unit_test(adam_updates),
+        cmocka_unit_test(rmsprop_updates),
         cmocka_unit_test(optimizers_have_operators),
         cmocka_unit_test(updates_are_early),
         cmocka_unit_test(bad_graphs),
