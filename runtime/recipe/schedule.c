@@ -61,6 +61,21 @@ static double step(const void *settings, const struct rnc_when *w)
     return factor;
 }
 
+/* ---- polynomial */
+
+struct polynomial {
+    double warmup_epochs, power;
+};
+static const struct rnc_field polynomial_fields[] = {
+    RNC_FIELD(polynomial, power, NUMBER, 0, 100, "exponent of the share that is left; 1: a straight line"),
+    WARMUP(polynomial),
+};
+
+static double polynomial(const void *settings, const struct rnc_when *w)
+{
+    return pow(1.0 - w->done, ((const struct polynomial *)settings)->power);
+}
+
 /* ---- the rows */
 
 static const struct rnc_schedule rows[] = {
@@ -89,6 +104,12 @@ static const struct rnc_schedule rows[] = {
              .size = sizeof(struct warmup),
              .defaults = &warmup_defaults},
      .factor = linear},
+    {.row = {.name = "polynomial",
+             .help = "a power of the share of steps that is left, down to 0, as in PyTorch's PolynomialLR",
+             RNC_FIELDS(polynomial_fields),
+             .size = sizeof(struct polynomial),
+             .defaults = &(const struct polynomial){.power = 1}},
+     .factor = polynomial},
 };
 const struct rnc_kind rnc_schedules = {.name = "schedule", RNC_ROWS(rows)};
 

@@ -45,8 +45,30 @@ static void shapes(void **state)
     expect("step", "milestones=2,3 gamma=0.5", 1.0, 30, 10, 40, 0.25);
 }
 
+/* PolynomialLR(total_iters=T, power=p) has base_lr · (1 − t/T)^p at step t; here T = 8, p = 0.9, by hand. */
+static void polynomial(void **state)
+{
+    (void)state;
+    const double want[] = {0.4,
+                           0.35470494170288,
+                           0.30875580268943,
+                           0.26203059736724,
+                           0.21435469250726,
+                           0.16545813786331,
+                           0.11486983549970,
+                           0.06155722066725};
+    for (int t = 0; t < 8; t++) {
+        struct rnc_choice c = choice_of(&rnc_schedules, "polynomial", "power=0.9");
+        assert_true(fabs(rnc_schedule_lr(&c, 0.4, t, 2, 8) - want[t]) < 1e-12);
+    }
+    expect("polynomial", "", 2.0, 5, 10, 10, 1.0); /* power 1: linear */
+    expect("polynomial", "power=2 warmup_epochs=1", 1.0, 25, 10, 40, 0.25);
+    expect("polynomial", "power=0", 1.0, 39, 10, 40, 1.0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(warm_up), cmocka_unit_test(shapes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(warm_up), cmocka_unit_test(shapes),
+                                       cmocka_unit_test(polynomial)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
