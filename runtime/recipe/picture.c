@@ -86,6 +86,18 @@ bool rnc_picture_canvas(struct rnc_picture *p, int64_t height, int64_t width, st
     return (p->planes || separate(p, s)) && new_canvas(p, height, width, c, s);
 }
 
+uint8_t *rnc_picture_pixels(struct rnc_picture *p, struct rnc_status *s)
+{
+    if (!p->planes && !separate(p, s)) return NULL;
+    for (int k = 0; k < 2; k++)
+        if (p->planes == p->plane_room[k].data) return p->plane_room[k].data;
+    size_t size = (size_t)(p->channels * p->height * p->width);
+    uint8_t *own = room_beside(p->plane_room, p->planes, (int64_t)size, 1);
+    if (!own) no_memory(s);
+    else p->planes = memcpy(own, p->planes, size);
+    return own;
+}
+
 /* ---- windows */
 
 struct rnc_window rnc_picture_centre(const struct rnc_picture *p)

@@ -49,5 +49,7 @@ struct rnc_canvas {
 bool rnc_picture_canvas(struct rnc_picture *p, int64_t height, int64_t width, struct rnc_canvas *c,
                         struct rnc_status *s);
 void rnc_picture_set(struct rnc_picture *p, const struct rnc_canvas *c);
+/* The planes, to be changed in place: a copy of them, where they are the data set's. NULL after a failure. */
+uint8_t *rnc_picture_pixels(struct rnc_picture *p, struct rnc_status *s);
 
 #endif
