@@ -132,6 +132,26 @@ static bool resized(const void *settings, const struct rnc_draw *d, struct rnc_p
     return same || rnc_picture_resize(p, w, height, width, s);
 }
 
+/* ---- brightness */
+
+struct brightness {
+    struct rnc_range range;
+};
+static const struct rnc_field brightness_fields[] = {
+    RNC_FIELD(brightness, range, RANGE, 0, 16, "least and largest factor"),
+};
+
+static bool brightness(const void *settings, const struct rnc_draw *d, struct rnc_picture *p, struct rnc_status *s)
+{
+    const struct rnc_range *o = &((const struct brightness *)settings)->range;
+    double factor = o->min + (o->max - o->min) * rnc_unit(rnc_draw(d, 0).word[0]);
+    uint8_t table[256], *pixels = rnc_picture_pixels(p, s);
+    if (!pixels) return false;
+    for (int v = 0; v < 256; v++) table[v] = (uint8_t)fmin(floor(v * factor + 0.5), 255.0);
+    for (int64_t k = 0; k < p->channels * p->height * p->width; k++) pixels[k] = table[pixels[k]];
+    return true;
+}
+
 /* ---- the rows */
 
 static const struct rnc_augmentation rows[] = {
@@ -158,6 +178,13 @@ static const struct rnc_augmentation rows[] = {
      .stream = 1,
      .resizes = true,
      .apply = resized},
+    {.row = {.name = "brightness",
+             .help = "every pixel times one random factor, black stays black; before normalisation, clipped",
+             RNC_FIELDS(brightness_fields),
+             .size = sizeof(struct brightness),
+             .defaults = &(const struct brightness){.range = {0.8, 1.2}}},
+     .stream = 4,
+     .apply = brightness},
 };
 const struct rnc_kind rnc_augmentations = {.name = "augment", RNC_ROWS(rows)};
 

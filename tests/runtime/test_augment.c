@@ -178,6 +178,28 @@ static void fits_first(void **state)
     rnc_picture_free(&q);
 }
 
+/* One factor for all pixels; what is too bright is white; the mask and the data set stay. */
+static void brightness(void **state)
+{
+    (void)state;
+    struct rnc_choice list[] = {choice_of(&rnc_augmentations, "brightness", "range=0,8")};
+    int white = 0;
+    for (int64_t sample = 0; sample < 10; sample++) {
+        struct rnc_picture p = picture();
+        assert_true(rnc_augment(list, 1, SEED, 2, sample, &p, &s));
+        double factor = 8 * rnc_unit(numbers(2, sample, 4, 0).word[0]);
+        for (int k = 0; k < C * H * W; k++) {
+            double want = fmin(floor((k + 1) * factor + 0.5), 255);
+            assert_int_equal(p.planes[k], (int)want);
+            assert_int_equal(pixels[k], k + 1);
+            white += want == 255;
+        }
+        for (int k = 0; k < H * W; k++) assert_int_equal(p.mask[k], labels[k]);
+        rnc_picture_free(&p);
+    }
+    assert_in_range(white, 10, 10 * C * H * W - 10);
+}
+
 static void write_text(void *to, const char *text, size_t size) { strncat(to, text, size); }
 
 static void prints(void **state)
@@ -197,7 +219,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_their_order), cmocka_unit_test(repeats_draw_anew), cmocka_unit_test(streams_differ),
-        cmocka_unit_test(resized_crops),  cmocka_unit_test(fits_first),        cmocka_unit_test(prints),
+        cmocka_unit_test(resized_crops),  cmocka_unit_test(fits_first),        cmocka_unit_test(brightness),
+        cmocka_unit_test(prints),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
