@@ -8,7 +8,18 @@
 
 #include "runtime/recipe/recipe.h"
 
-/* Values of FIELD from a text such as "0.5" or "2,3"; its end, or NULL. */
+/* A word that lasts as long as the next fifteen. */
+static inline const char *choice_text(const char **at)
+{
+    static char rooms[16][256];
+    static int next;
+    char *room = rooms[next++ % 16];
+    int used = 0;
+    *at = sscanf(*at, "%255s%n", room, &used) == 1 ? *at + used : NULL;
+    return room;
+}
+
+/* Values of FIELD from a text such as "0.5", "2,3" or "a/path"; its end, or NULL. */
 static inline const char *choice_set(const struct rnc_row *row, void *room, const char *field, const char *text)
 {
     static double lists[16][8];
@@ -16,6 +27,7 @@ static inline const char *choice_set(const struct rnc_row *row, void *room, cons
     double *v = lists[next++ % 16];
     int64_t n = 0;
     char *end = NULL;
+    const char *word = text;
     for (; n < 8; text = end + 1) {
         v[n++] = strtod(text, &end);
         if (end == text || *end != ',') break;
@@ -25,7 +37,10 @@ static inline const char *choice_set(const struct rnc_row *row, void *room, cons
         if (strcmp(row->fields[k].name, field) != 0) continue;
         if (row->fields[k].type == RNC_FIELD_NUMBERS) *(struct rnc_numbers *)at = (struct rnc_numbers){v, n};
         else if (row->fields[k].type == RNC_FIELD_RANGE) *(struct rnc_range *)at = (struct rnc_range){v[0], v[n - 1]};
-        else if (!rnc_row_set(row, room, field, v[0])) return NULL;
+        else if (row->fields[k].type == RNC_FIELD_TEXT) {
+            *(const char **)at = choice_text(&word);
+            return word;
+        } else if (!rnc_row_set(row, room, field, v[0])) return NULL;
         return end;
     }
     return NULL;

@@ -142,33 +142,15 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
     return false;
 }
 
-static struct rnc_data_source source_of(const struct spec *s, const char *data, bool whole, bool *named)
-{
-    const struct spec_data *d = &s->train.data;
-    struct rnc_data_source o = {.whole = whole};
-    *named = data || (d->format != DATA_NONE && d->format != DATA_DIGITS);
-    if (data) o.path = data;
-    else if (*named && d->train_images) {
-        o.train_images = d->train_images;
-        o.train_labels = d->train_labels;
-        o.val_images = d->val_images;
-        o.val_labels = d->val_labels;
-    } else if (*named) {
-        o.path = d->train ? d->train : d->val;
-        o.val_path = d->train ? d->val : NULL;
-    }
-    return o;
-}
-
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
 {
-    bool named;
+    const struct spec_train *t = &m->spec->train;
+    bool named = data || (t->data.row && !rnc_data_format(&t->data)->built_in);
     struct rnc_status s = {0};
-    struct rnc_data_source o = source_of(m->spec, data, whole, &named);
-    o.ports = m->problem.ports;
-    o.nports = m->problem.nports;
+    struct rnc_data_source o = {
+        .path = data, .format = t->data, .ports = m->problem.ports, .nports = m->problem.nports, .whole = whole};
     if (!rnc_data_open(d, &o, &s)) {
-        struct span at = data || !named ? nowhere : m->spec->train.data.span;
+        struct span at = data || !named ? nowhere : t->data_span;
         struct diag *e =
             s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
         if (!data && named)
@@ -259,7 +241,8 @@ static bool from_name(struct cli *c, const char *name, struct rnc_loader_config 
 bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
                        const struct rnc_data *data, struct rnc_loader_config *l, const char **from)
 {
-    const struct rnc_normalize *d = &m->spec->train.data.normalize;
+    const struct rnc_data_settings *set = m->spec->train.data.settings;
+    const struct rnc_normalize *d = set ? &set->normalize : NULL;
     struct rnc_status s = {0};
     if (data && (data->train.tensors || data->val.tensors)) {
         *from = "tensors as they are";
@@ -275,7 +258,7 @@ bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char 
         *from = "as in training";
         return true;
     }
-    if (d->n == channels_of(l)) {
+    if (d && d->n == channels_of(l)) {
         memcpy(l->mean, d->mean, sizeof d->mean);
         memcpy(l->std, d->std, sizeof d->std);
         *from = "by the spec";

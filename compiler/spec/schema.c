@@ -2,6 +2,7 @@
    tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
 #include <string.h>
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/format.h"
 #include "runtime/recipe/optimizer.h"
 #include "runtime/recipe/schedule.h"
 #include "spec/ast.h"
@@ -183,13 +184,13 @@ static void put_train(struct buf *out)
     const char *comma = "";
     buf_puts(out, "{\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {");
     for (int i = 0; i < train_nfields; i++) put_field(out, &comma, &train_fields[i]);
-    key(out, &comma, "data");
-    put_kind(out, &train_data);
+    key(out, &comma, rnc_data_formats.name);
+    put_kind(out, &rnc_data_formats);
     key(out, &comma, rnc_optimizers.name);
     put_kind(out, &rnc_optimizers);
     key(out, &comma, rnc_schedules.name);
     put_kind(out, &rnc_schedules);
-    key(out, &comma, "augment");
+    key(out, &comma, rnc_augmentations.name);
     buf_puts(out, "{\"type\": [\"array\", \"null\"], \"items\": ");
     put_kind(out, &rnc_augmentations);
     buf_puts(out, "}}}");

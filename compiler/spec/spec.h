@@ -33,17 +33,9 @@ struct spec_tensor {                                                /* an input 
     const char *output; /* targets: the output that a loss compares with it; NULL: none */
 };
 
-enum data_format { DATA_NONE, DATA_IDX, DATA_CIFAR10, DATA_IMAGE_FOLDER, DATA_DIGITS };
-struct spec_data {
-    enum data_format format;
-    struct span span;
-    const char *train, *val; /* a folder or file; relative to the working directory */
-    const char *train_images, *train_labels, *val_images, *val_labels; /* idx */
-    struct rnc_normalize normalize;                                    /* not given: x/255 only */
-};
-
 struct spec_train {
-    struct spec_data data;
+    struct rnc_choice data; /* runtime/recipe/format.h; row NULL: not given */
+    struct span data_span;
     int64_t batch, epochs;
     struct rnc_choice optimizer;      /* runtime/recipe/optimizer.h */
     struct rnc_choice schedule;       /* runtime/recipe/schedule.h */

@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/format.h"
 #include "runtime/recipe/optimizer.h"
 #include "runtime/recipe/schedule.h"
 
 /* ---- the tables */
-
-struct variant {
-    struct rnc_row row;
-    int kind;
-};
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
@@ -22,52 +18,6 @@ const struct rnc_field train_fields[] = {
     RNC_FIELD(spec_train, epochs, INT, 1, 1000000, "rounds through the data"),
 };
 const int train_nfields = COUNT(train_fields);
-
-static const struct rnc_field idx_fields[] = {
-    RNC_FIELD(spec_data, train, TEXT, 0, 0, "a folder with the files under their usual names"),
-    RNC_FIELD(spec_data, train_images, TEXT, 0, 0, "file of training images"),
-    RNC_FIELD(spec_data, train_labels, TEXT, 0, 0, "file of training labels"),
-    RNC_FIELD(spec_data, val_images, TEXT, 0, 0, "file of validation images"),
-    RNC_FIELD(spec_data, val_labels, TEXT, 0, 0, "file of validation labels"),
-    RNC_FIELD(spec_data, normalize, NORMALIZE, 0, 0,
-              "mean and standard deviation of each channel, or a data set's name"),
-};
-static const struct rnc_field folder_fields[] = {
-    RNC_FIELD(spec_data, train, TEXT, 0, 0, "training data"),
-    RNC_FIELD(spec_data, val, TEXT, 0, 0, "validation data"),
-    RNC_FIELD(spec_data, normalize, NORMALIZE, 0, 0,
-              "mean and standard deviation of each channel, or a data set's name"),
-};
-static const struct rnc_field digits_fields[] = {
-    RNC_FIELD(spec_data, normalize, NORMALIZE, 0, 0, "mean and standard deviation of each channel")};
-static const struct spec_data data_defaults = {0};
-static const struct variant datas[] = {
-    {{.name = "digits",
-      .help = "the handwritten digits that rnc brings",
-      RNC_FIELDS(digits_fields),
-      .size = sizeof(struct spec_data),
-      .defaults = &data_defaults},
-     DATA_DIGITS},
-    {{.name = "idx",
-      .help = "IDX files, as MNIST and Fashion-MNIST are published",
-      RNC_FIELDS(idx_fields),
-      .size = sizeof(struct spec_data),
-      .defaults = &data_defaults},
-     DATA_IDX},
-    {{.name = "cifar10",
-      .help = "CIFAR-10's binary batches",
-      RNC_FIELDS(folder_fields),
-      .size = sizeof(struct spec_data),
-      .defaults = &data_defaults},
-     DATA_CIFAR10},
-    {{.name = "image_folder",
-      .help = "a folder of PNG and JPEG files for each class",
-      RNC_FIELDS(folder_fields),
-      .size = sizeof(struct spec_data),
-      .defaults = &data_defaults},
-     DATA_IMAGE_FOLDER},
-};
-const struct rnc_kind train_data = {.name = "data", RNC_ROWS(datas)};
 
 static const struct rnc_normalize normalizations[] = {
     {3, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
@@ -268,17 +218,6 @@ static void parse_augment(const struct scope *s, const struct tree *t, struct sp
     out->augment = rows;
 }
 
-static int kind_of(const struct rnc_choice *c) { return ((const struct variant *)(const void *)c->row)->kind; }
-
-static void check_data(const struct scope *s, const struct tree *t, struct spec_data *d)
-{
-    d->span = t->kind == TREE_MAP && t->count ? t->keys[0]->span : t->span;
-    if (d->format == DATA_IDX && !d->train && !(d->train_images && d->train_labels))
-        scope_error(s, d->span, "idx needs train, a folder, or train_images and train_labels");
-    if ((d->format == DATA_CIFAR10 || d->format == DATA_IMAGE_FOLDER) && !d->train)
-        scope_error(s, d->span, "the data needs 'train'");
-}
-
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out)
 {
     static const char *const keys[] = {"data", "batch", "epochs", "optimizer", "schedule", "augment"};
@@ -286,7 +225,6 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     *out = (struct spec_train){.batch = 64, .epochs = 10};
     out->optimizer = default_choice(f->arena, rnc_kind_row(&rnc_optimizers, 0));
     out->schedule = default_choice(f->arena, rnc_kind_row(&rnc_schedules, 0));
-    struct rnc_choice c;
     if (!t || !file_is_map(f, t, "train")) return;
     file_check_keys(f, t, "train", keys, sizeof keys / sizeof *keys);
     for (int i = 0; i < train_nfields; i++)
@@ -294,10 +232,9 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
             parse_field(&s, tree_get(t, train_fields[i].name), &train_fields[i], out);
     const struct tree *data = tree_get(t, "data"), *optimizer = tree_get(t, "optimizer"),
                       *schedule = tree_get(t, "schedule"), *augment = tree_get(t, "augment");
-    if (data && parse_choice(&s, data, &train_data, &c)) {
-        out->data = *(const struct spec_data *)c.settings;
-        out->data.format = (enum data_format)kind_of(&c);
-        check_data(&s, data, &out->data);
+    if (data && parse_choice(&s, data, &rnc_data_formats, &out->data)) {
+        out->data_span = data->kind == TREE_MAP && data->count ? data->keys[0]->span : data->span;
+        check_choice(&s, out->data_span, &out->data);
     }
     if (optimizer) parse_choice(&s, optimizer, &rnc_optimizers, &out->optimizer);
     if (schedule && parse_choice(&s, schedule, &rnc_schedules, &out->schedule))
@@ -344,20 +281,12 @@ static void print_choice(struct buf *out, const struct rnc_choice *c)
     rnc_choice_print(c, (struct rnc_sink){write_buf, out});
 }
 
-static void print_variant(struct buf *out, const struct rnc_kind *k, int kind, const void *settings)
-{
-    for (int i = 0; i < k->n; i++) {
-        struct rnc_choice c = {rnc_kind_row(k, i), settings};
-        if (kind_of(&c) == kind) print_choice(out, &c);
-    }
-}
-
 void train_print(const struct spec_train *t, struct buf *out)
 {
     buf_puts(out, "train:\n");
-    if (t->data.format != DATA_NONE) {
+    if (t->data.row) {
         buf_puts(out, "  data: {");
-        print_variant(out, &train_data, (int)t->data.format, &t->data);
+        print_choice(out, &t->data);
         buf_puts(out, "}\n");
     }
     for (int i = 0; i < train_nfields; i++) {

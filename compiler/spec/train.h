@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "spec/file.h"
 
-extern const struct rnc_kind train_data;
 extern const struct rnc_field train_fields[]; /* batch, epochs */
 extern const int train_nfields;
 extern const char *const train_normalize_names[];

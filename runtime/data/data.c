@@ -1,11 +1,10 @@
-/* data.c: recognises what lies at a path, and describes it. The readers are in data_binary.c and data_folder.c. */
+/* data.c: opens data and describes them. Formats are in formats.c, their readers in data_*.c. */
 #include "runtime/data/data.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "runtime/data/data_parts.h"
@@ -65,198 +64,62 @@ void rnc_data_close(struct rnc_data *d)
     *d = (struct rnc_data){0};
 }
 
-/* ---- one folder or file */
+/* ---- which format */
 
-static bool is_folder(const char *path)
+static const struct rnc_data_format *format(int i)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return (const struct rnc_data_format *)(const void *)rnc_kind_row(&rnc_data_formats, i);
 }
 
-static bool is_file(const char *path)
+/* The first that PATH looks like, or NULL. */
+static const struct rnc_data_format *recognised(const char *path)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* The first of the CANDIDATES (NULL-terminated) that is in DIR, as a path; NULL when there is none. */
-static char *first_in(const char *dir, const char *const *candidates, bool folder)
-{
-    for (; *candidates; candidates++) {
-        char *p = rnc_path_join(dir, *candidates);
-        if (p && (folder ? is_folder(p) : is_file(p))) return p;
-        free(p);
-    }
+    for (int i = 0; i < rnc_data_formats.n; i++)
+        if (!format(i)->built_in && format(i)->recognise(path)) return format(i);
     return NULL;
 }
 
-/* MNIST's names: <part>-images-idx3-ubyte, with .gz or without, with a dot for the second hyphen in some copies. */
-static char *idx_name(const char *dir, const char *part, bool labels)
+static bool unknown(const char *path, bool folder, struct rnc_status *s)
 {
-    static const char *const endings[] = {"-ubyte", "-ubyte.gz"};
-    char name[4][64];
-    const char *list[5] = {0};
-    for (int k = 0; k < 4; k++) {
-        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", part, labels ? "labels" : "images", k < 2 ? '-' : '.',
-                 labels ? 1 : 3, endings[k % 2]);
-        list[k] = name[k];
+    char known[400] = "";
+    size_t used = 0;
+    for (int i = 0; i < rnc_data_formats.n && used < sizeof known; i++) {
+        if (format(i)->built_in) continue;
+        const char *comma = !used ? "" : i == rnc_data_formats.n - 1 ? ", or " : ", ";
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", comma, format(i)->looks);
     }
-    return first_in(dir, list, false);
+    return rnc_fail(s, RNC_USER, "%s %s no data set that rnc knows: %s", path, folder ? "holds" : "is", known);
 }
 
-/* *FOUND: there are images of that part. */
-static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *dir, const char *const *names,
-                     bool *found, struct rnc_status *s)
+static bool exists(const char *path, bool *folder, struct rnc_status *s)
 {
-    *found = false;
-    for (; *names; names++) {
-        char *images = idx_name(dir, *names, false), *labels = idx_name(dir, *names, true);
-        bool ok = true;
-        *found = images != NULL;
-        if (images && !labels)
-            ok = rnc_fail(s, RNC_USER, "%s has no labels beside it: %s-labels-idx1-ubyte.gz was expected", images,
-                          *names);
-        else if (images) ok = rnc_idx_files(d, part, images, labels, s);
-        free(images);
-        free(labels);
-        if (*found) return ok;
-    }
-    return true;
+    struct stat st;
+    bool found = stat(path, &st) == 0;
+    *folder = found && S_ISDIR(st.st_mode);
+    return found || rnc_fail(s, RNC_USER, "there is no file or folder %s", path);
 }
 
-static bool idx_folder(struct rnc_data *d, const char *path, bool *found, struct rnc_status *s)
+/* PATH must look like what the spec says of it. */
+static bool obeys(const struct rnc_data_format *f, const char *path, struct rnc_status *s)
 {
-    static const char *const train[] = {"train", NULL}, *const val[] = {"t10k", "test", "val", NULL};
-    bool found_val = false;
-    if (!idx_part(d, &d->train, path, train, found, s)) return false;
-    if (!idx_part(d, *found ? &d->val : &d->train, path, val, &found_val, s)) return false;
-    *found = *found || found_val;
-    if (!*found || d->classes || d->nclasses != 10 || !strcasestr(path, "fashion")) return true;
-    static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-    return rnc_data_set_classes(d, fashion, 10, s);
-}
-
-/* CIFAR-10: test*.bin is for validation, every other *.bin for training. */
-static bool cifar_folder(struct rnc_data *d, const char *path, bool *found, struct rnc_status *s)
-{
-    static const char *const bin[] = {".bin", NULL};
-    char **names, **part[2] = {NULL, NULL};
-    size_t count, n[2] = {0, 0};
-    if (!rnc_list_names(path, 'f', bin, &names, &count, s)) return false;
-    bool ok = true;
-    *found = count > 0;
-    for (int k = 0; k < 2; k++) ok = ok && (part[k] = calloc(count + 1, sizeof **part));
-    for (size_t k = 0; ok && k < count; k++) {
-        int which = !strncmp(names[k], "test", 4) || !strncmp(names[k], "val", 3);
-        ok = (part[which][n[which]++] = rnc_path_join(path, names[k])) != NULL;
-    }
-    if (!ok) rnc_data_no_memory(path, s);
-    if (ok && n[0]) ok = rnc_cifar_files(d, &d->train, part[0], n[0], s);
-    if (ok && n[1]) ok = rnc_cifar_files(d, n[0] ? &d->val : &d->train, part[1], n[1], s);
-    for (int k = 0; k < 2; k++) rnc_free_names(part[k], part[k] ? n[k] : 0);
-    rnc_free_names(names, count);
-    return ok;
-}
-
-/* Class folders, or images and masks. */
-static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
-{
-    static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label",
-                                                                                     NULL};
-    char *i = first_in(path, images, true), *m = first_in(path, masks, true);
-    bool ok = i && m ? rnc_mask_folders(d, part, i, m, s) : rnc_class_folders(d, part, path, s);
-    free(i);
-    free(m);
-    return ok;
-}
-
-static bool image_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
-{
-    static const char *const train[] = {"train", NULL}, *const val[] = {"val", "test", "valid", "validation", NULL};
-    char *t = first_in(path, train, true), *v = t ? first_in(path, val, true) : NULL;
-    bool ok = image_tree(d, &d->train, t ? t : path, s) && (!v || image_tree(d, &d->val, v, s));
-    free(t);
-    free(v);
-    return ok;
-}
-
-static bool is_empty_of_folders(const char *path)
-{
-    struct rnc_status ignored = {0};
-    char **names;
-    size_t count;
-    if (!rnc_list_names(path, 'd', NULL, &names, &count, &ignored)) return true;
-    rnc_free_names(names, count);
-    return count == 0;
-}
-
-static bool open_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
-{
-    bool found = false;
-    if (!idx_folder(d, path, &found, s) || (!found && !cifar_folder(d, path, &found, s))) return false;
-    if (found) return true;
-    if (is_empty_of_folders(path))
-        return rnc_fail(s, RNC_USER,
-                        "%s holds no data set that rnc knows: train-images-idx3-ubyte.gz and its like (MNIST), *.bin "
-                        "of CIFAR-10, or a "
-                        "folder of PNG or JPEG images for each class, also under train/ and val/",
-                        path);
-    return image_folder(d, path, s);
-}
-
-/* dir/x-images-idx3-ubyte.gz -> dir/x-labels-idx1-ubyte.gz, or NULL. */
-static char *labels_beside(const char *images)
-{
-    char *p = strdup(images);
-    if (!p) return NULL;
-    char *slash = strrchr(p, '/'), *name = slash ? slash + 1 : p, *word = strstr(name, "images"),
-         *rank = strstr(name, "idx3");
-    if (word) memcpy(word, "labels", 6);
-    if (rank) rank[3] = '1';
-    if (word && is_file(p)) return p;
-    free(p);
-    return NULL;
-}
-
-static bool open_file(struct rnc_data *d, const char *path, struct rnc_status *s)
-{
-    size_t length = strlen(path);
-    if (length > 4 && !strcasecmp(path + length - 4, ".bin"))
-        return rnc_cifar_files(d, &d->train, (char *const[]){(char *)(uintptr_t)path}, 1, s);
-    if (!rnc_is_idx(path)) {
-        if (strstr(path, "idx")) return rnc_idx_files(d, &d->train, path, path, s); /* says what is wrong with it */
-        return rnc_fail(s, RNC_USER,
-                        "%s is no data set that rnc knows: an IDX file (images-idx3-ubyte, with .gz or without) or a "
-                        "CIFAR-10 *.bin was expected",
-                        path);
-    }
-    char *labels = labels_beside(path);
-    bool ok =
-        labels
-            ? rnc_idx_files(d, &d->train, path, labels, s)
-            : rnc_fail(
-                  s, RNC_USER,
-                  "%s: the file of labels was not found beside it (the same name with 'labels-idx1' for 'images-idx3')",
-                  path);
-    free(labels);
-    return ok;
-}
-
-static bool open_path(struct rnc_data *d, const char *path, struct rnc_status *s)
-{
-    if (is_folder(path)) return open_folder(d, path, s);
-    if (is_file(path)) return open_file(d, path, s);
-    return rnc_fail(s, RNC_USER, "there is no file or folder %s", path);
+    bool folder;
+    if (!exists(path, &folder, s)) return false;
+    if (f->recognise(path)) return true;
+    const struct rnc_data_format *other = recognised(path);
+    if (!other)
+        return rnc_fail(s, RNC_USER, "%s holds no data of the format %s: %s was expected", path, f->row.name, f->looks);
+    return rnc_fail(s, RNC_USER, "%s holds data of the format %s, and the spec says %s: %s was expected", path,
+                    other->row.name, f->row.name, f->looks);
 }
 
 /* ---- both parts */
 
 /* The validation part from a path of its own; its classes are those of the training part. */
-static bool open_validation(struct rnc_data *d, const char *path, struct rnc_status *s)
+static bool open_validation(struct rnc_data *d, const struct rnc_data_format *f, const char *path,
+                            const struct rnc_data_source *o, struct rnc_status *s)
 {
     struct rnc_data v = {.classes = d->classes, .nclasses = d->nclasses};
-    bool ok = open_path(&v, path, s);
+    bool ok = obeys(f, path, s) && f->open(&v, path, o->format.settings, o, s);
     bool two = v.val.count > 0;
     dataset_close(&d->val);
     d->val = two ? v.val : v.train;
@@ -389,9 +252,9 @@ static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *
 static void describe(struct rnc_data *d, const struct rnc_data_source *o)
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
+    const struct rnc_data_settings *set = o->format.settings;
     char sample[128], train[96] = "", name[128], n[32];
-    if (!o->path && !o->train_images) snprintf(name, sizeof name, "the built-in digits");
-    else base_name(o->path ? o->path : o->train_images, name, sizeof name);
+    base_name(o->path ? o->path : set && set->train ? set->train : t->name, name, sizeof name);
     describe_sample(d, t, sample, sizeof sample);
     if (d->train.count) snprintf(train, sizeof train, "%s %s to train on, ", grouped(d->train.count, n), d->unit);
     snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s", name, train,
@@ -411,14 +274,21 @@ static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
                     (long long)v->height, (long long)v->width);
 }
 
+static bool open_recognised(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
+{
+    bool folder;
+    if (!exists(o->path, &folder, s)) return false;
+    const struct rnc_data_format *f = recognised(o->path);
+    return f ? f->open(d, o->path, NULL, o, s) : unknown(o->path, folder, s);
+}
+
 static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
 {
-    if (o->train_images)
-        return rnc_idx_files(d, &d->train, o->train_images, o->train_labels, s) &&
-               (!o->val_images || rnc_idx_files(d, &d->val, o->val_images, o->val_labels, s));
-    if (o->path && o->nports && rnc_is_tensors(o->path)) return rnc_tensor_parts(d, o, s);
-    if (o->path) return open_path(d, o->path, s) && (!o->val_path || open_validation(d, o->val_path, s));
-    return rnc_idx_embedded(d, &d->train, false, s) && rnc_idx_embedded(d, &d->val, true, s);
+    if (o->path) return open_recognised(d, o, s);
+    const struct rnc_data_settings *set = o->format.row ? o->format.settings : format(0)->row.defaults;
+    const struct rnc_data_format *f = o->format.row ? rnc_data_format(&o->format) : format(0);
+    if (set->train && !obeys(f, set->train, s)) return false;
+    return f->open(d, set->train, set, o, s) && (!set->val || open_validation(d, f, set->val, o, s));
 }
 
 bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s)

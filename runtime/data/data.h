@@ -10,14 +10,15 @@
 
 #include "runtime/data/batch.h"
 #include "runtime/io/npy.h"
+#include "runtime/recipe/format.h"
 #include "runtime/rt/status.h"
 
-/* Where the data are. All NULL: the built-in digits. PATH alone: recognised by what lies there (rnc_data_open). */
+/* Where the data are: a path whose format is recognised by what lies there, or what a spec says. Neither: the built-in
+   digits. */
 struct rnc_data_source {
-    const char *path;                                                  /* a folder or a file */
-    const char *val_path;                                              /* or NULL */
-    const char *train_images, *train_labels, *val_images, *val_labels; /* IDX files by name; path is then NULL */
-    const struct rnc_port *ports;                                      /* for tensors: which, and their shapes */
+    const char *path;             /* a folder or a file */
+    struct rnc_choice format;     /* of rnc_data_formats, whose paths must hold that format */
+    const struct rnc_port *ports; /* for tensors: which, and their shapes */
     int nports;
     bool whole; /* for evaluation: where there is only one part, it is the validation part, all of it */
 };

@@ -27,7 +27,7 @@ bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *
 /* Tensors (data_tensors.c). Is PATH a folder of .npy files, or has it such folders for its parts? */
 bool rnc_is_tensors(const char *path);
 /* Both parts; where there is one, it is D's training part. */
-bool rnc_tensor_parts(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
+bool rnc_tensor_parts(struct rnc_data *d, const char *path, const struct rnc_data_source *source, struct rnc_status *s);
 /* Every NTHth sample goes to the validation part, which reads the same arrays. */
 bool rnc_tensor_hold_out(struct rnc_data *d, int64_t nth, struct rnc_status *s);
 void rnc_tensors_close(struct rnc_dataset *p);

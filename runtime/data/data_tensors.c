@@ -140,12 +140,12 @@ static bool read_part(struct rnc_dataset *part, const char *dir, const struct rn
     return ok;
 }
 
-bool rnc_tensor_parts(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
+bool rnc_tensor_parts(struct rnc_data *d, const char *path, const struct rnc_data_source *o, struct rnc_status *s)
 {
-    char *train = folder_in(o->path, train_names), *val = train && !o->val_path ? folder_in(o->path, val_names) : NULL;
+    char *train = folder_in(path, train_names), *val = train ? folder_in(path, val_names) : NULL;
     d->unit = "samples";
-    bool ok = read_part(&d->train, train ? train : o->path, o, s);
-    if (ok && (val || o->val_path)) ok = read_part(&d->val, val ? val : o->val_path, o, s);
+    bool ok = read_part(&d->train, train ? train : path, o, s);
+    if (ok && val) ok = read_part(&d->val, val, o, s);
     free(train);
     free(val);
     return ok;

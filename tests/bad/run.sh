@@ -186,6 +186,10 @@ if begin data-cifar-cut; then
     head -c 5000 /dev/zero >"$work/case/data_batch_1.bin"
     expect 1 'data_batch_1.bin' "$rnc" train "$tiny" --data . --out out
 fi
+if begin data-not-the-specs; then
+    mkdir "$work/case/data" && head -c 30730 /dev/zero >"$work/case/data/data_batch_1.bin"
+    expect 1 'data holds data of the format cifar10, and the spec says idx' "$rnc" train "$tiny" --set train.data.idx.train=data --out out
+fi
 if begin data-image-folder-damaged; then
     mkdir -p "$work/case/train/a" "$work/case/train/b"
     for i in 1 2 3 4 5 6; do cp "$images/grey.png" "$work/case/train/a/$i.png"; cp "$images/rgb.png" "$work/case/train/b/$i.png"; done

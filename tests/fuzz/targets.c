@@ -16,6 +16,7 @@
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 #include "spec/spec.h"
+#include "tests/choice.h"
 
 /* A file in memory that holds the input, for readers that take a path. */
 struct memory_file {
@@ -209,7 +210,9 @@ static void fuzz_data(const uint8_t *data, size_t size)
     struct memory_file images = memory_file(data, first), labels = memory_file(data + first, 0);
     if (cut && write(labels.fd, cut + 4, size - first - 4) != (ssize_t)(size - first - 4)) abort();
     struct rnc_data_source source = {.path = images.path};
-    if (cut) source = (struct rnc_data_source){.train_images = images.path, .train_labels = labels.path};
+    char files[256];
+    snprintf(files, sizeof files, "train_images=%s train_labels=%s", images.path, labels.path);
+    if (cut) source = (struct rnc_data_source){.format = choice_of(&rnc_data_formats, "idx", files)};
     struct rnc_status s = {0};
     struct rnc_data d;
     if (rnc_data_open(&d, &source, &s)) {

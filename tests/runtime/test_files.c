@@ -22,6 +22,7 @@
 #include "runtime/io/safetensors.h"
 #include "runtime/io/weights.h"
 #include "support.h"
+#include "tests/choice.h"
 
 static struct rnc_status s;
 
@@ -412,6 +413,44 @@ static void cifar_files(void **state)
     free(file);
 }
 
+static bool open_as(struct rnc_data *d, const char *format, const char *settings)
+{
+    struct rnc_data_source o = {.format = choice_of(&rnc_data_formats, format, settings)};
+    bool ok = rnc_data_open(d, &o, &s);
+    if (!ok) rnc_data_close(d);
+    return ok;
+}
+
+static void refuses_as(const char *format, const char *settings, const char *why)
+{
+    struct rnc_data d;
+    expect_failure(&s, open_as(&d, format, settings), RNC_USER, why);
+}
+
+/* A spec's format is obeyed: it opens nothing else, in either part. */
+static void formats_are_obeyed(void **state)
+{
+    (void)state;
+    static unsigned char cifar[20 * 3073];
+    char settings[1200];
+    struct rnc_data d;
+    mkdir(in_scratch("of-cifar"), 0777);
+    write_file(in_scratch("of-cifar/data_batch_1.bin"), cifar, sizeof cifar);
+    mkdir(in_scratch("of-mnist"), 0777);
+    write_idx("of-mnist/train-images-idx3-ubyte", 3, (uint32_t[]){2, 3, 4}, 24, false);
+    snprintf(settings, sizeof settings, "train=%s", in_scratch("of-cifar"));
+    assert_true(open_as(&d, "cifar10", settings) && d.train.count == 18 && d.val.count == 2);
+    rnc_data_close(&d);
+    refuses_as("idx", settings, "of-cifar holds data of the format cifar10, and the spec says idx: train-images-idx3");
+    refuses_as("image_folder", settings, "holds data of the format cifar10, and the spec says image_folder");
+    snprintf(settings, sizeof settings, "train=%s val=%s", in_scratch("of-cifar"), in_scratch("of-mnist"));
+    refuses_as("cifar10", settings, "of-mnist holds data of the format idx, and the spec says cifar10");
+    mkdir(in_scratch("of-nothing"), 0777);
+    snprintf(settings, sizeof settings, "train=%s", in_scratch("of-nothing"));
+    refuses_as("image_folder", settings, "of-nothing holds no data of the format image_folder: a folder of PNG or");
+    refuses_as("idx", "train=nowhere", "there is no file or folder nowhere");
+}
+
 static void digits_are_built_in(void **state)
 {
     (void)state;
@@ -595,6 +634,7 @@ int main(void)
         cmocka_unit_test(weights_by_name),
         cmocka_unit_test(idx_files),
         cmocka_unit_test(cifar_files),
+        cmocka_unit_test(formats_are_obeyed),
         cmocka_unit_test(digits_are_built_in),
         cmocka_unit_test(images),
         cmocka_unit_test(image_folders),
