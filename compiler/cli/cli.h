@@ -70,7 +70,9 @@ bool cli_memory(struct cli *c, size_t *out);
 /* Prints the diagnostics to stderr and returns the exit status they mean (0 when there are none). */
 int cli_finish(struct cli *c);
 
-/* cli/model.c: reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH. NULL
+/* cli/model.c: what --winograd takes: "auto, off, f2, …", in A. */
+const char *cli_winograd_choices(struct arena *a);
+/* Reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH. NULL
    with diagnostics. */
 struct spec *cli_load(struct cli *c, const char *path);
 /* driver_compile, for this machine. False with diagnostics. */

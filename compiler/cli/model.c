@@ -1,19 +1,31 @@
 /* model.c: from the command line's options to a driver's, and a compiled model. */
 #include <string.h>
+#include "base/buf.h"
 #include "cli/cli.h"
+#include "kernel/algorithm.h"
+
+/* Of an algorithm: "f" and its output tile. */
+const char *cli_winograd_choices(struct arena *a)
+{
+    struct buf b;
+    buf_init(&b, a);
+    buf_puts(&b, "auto, off");
+    for (const struct algorithm *row = algorithm_all(); row->name; row++)
+        if (row->tile) buf_printf(&b, ", f%d", row->tile);
+    return b.data;
+}
 
 static bool winograd_option(struct cli *c, int *out)
 {
-    static const char *const names[] = {"auto", "off", "f2", "f4", "f5", "f6"};
-    static const int values[] = {WINOGRAD_AUTO, WINOGRAD_OFF, 2, 4, 5, 6};
     const char *given = c->winograd ? c->winograd : "auto";
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(given, names[i])) {
-            *out = values[i];
-            return true;
-        }
+    *out = strcmp(given, "auto") == 0 ? WINOGRAD_AUTO : WINOGRAD_OFF;
+    if (*out == WINOGRAD_AUTO || strcmp(given, "off") == 0) return true;
+    for (const struct algorithm *a = algorithm_all(); a->name; a++) {
+        *out = a->tile;
+        if (a->tile && strcmp(given, arena_printf(c->arena, "f%d", a->tile)) == 0) return true;
+    }
     struct diag *d = diag_error(c->diags, (struct span){0}, "--winograd cannot be '%s'", given);
-    diag_note(d, "it is one of auto, off, f2, f4, f5, f6");
+    diag_note(d, "it is one of %s", cli_winograd_choices(c->arena));
     return false;
 }
 

@@ -71,7 +71,8 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
         out[n++] = (struct option){.name = "winograd",
                                    .kind = OPT_TEXT,
                                    .arg = "WHICH",
-                                   .help = "3×3 convolutions by Winograd: auto, off, f2, f4, f5 or f6 (auto)",
+                                   .help = arena_printf(c->arena, "3×3 convolutions by Winograd: %s (auto)",
+                                                        cli_winograd_choices(c->arena)),
                                    .dest = &c->winograd};
         out[n++] = (struct option){
             .name = "tune",
@@ -325,7 +326,7 @@ static void help_row(struct arena *a, const struct option *o)
 
 void options_help(struct arena *a, const struct command *cmd)
 {
-    struct cli none = {.driver = &(struct driver){0}};
+    struct cli none = {.arena = a, .driver = &(struct driver){0}};
     struct shared s;
     struct option shared[SHARED_MAX];
     printf("rnc %s: %s\n\nusage: rnc %s %s\n", cmd->name, cmd->summary, cmd->name, cmd->usage ? cmd->usage : "");

@@ -51,6 +51,8 @@ struct pre_reads {
     double times, overlap;
 };
 
+enum { FAMILY_OPERANDS = 2 };
+
 struct kernel_family {
     const char *name;
     enum op_work work; /* how a report names its nodes, unless an operator's row says otherwise (op_work_of) */
@@ -62,7 +64,8 @@ struct kernel_family {
     bool cancels;      /* its results are sums of many terms, whose sizes measure a rounding error */
     bool over_samples; /* its results are sums over the samples, so that none of them holds samples */
     enum remake remake;
-    enum family_layout operand[2], result; /* of operand 0, of 1 (further ones are blocked); of all results */
+    enum family_layout operand[FAMILY_OPERANDS], result; /* of the first operands, further ones are blocked; of all
+                                                            results */
 
     /* Each may be NULL. All are pure. RESULTS: the types of the operator's own results, before any body. */
 
@@ -93,6 +96,10 @@ extern const struct kernel_family family_pointwise, /* one scalar expression per
     family_loss,                                    /* losses and their gradients */
     family_move,                                    /* concat, slice, pad, resize, subsample, repack */
     family_prepare;                                 /* evaluated by the runtime when weights are loaded: bn_fold */
+
+/* Are there algorithms that read weights transformed for output tiles of TILE × TILE, with STRIDE? (kernel/algorithm.h)
+ */
+bool algorithm_has_tile(int tile, int stride);
 
 /* Names of convolution algorithms (kernel/algorithm.h), NULL-terminated, for the attribute "algorithm": of convolutions
    and their gradients by the image, and of those by the weight. */

@@ -43,8 +43,8 @@ const char *verify_type(const struct type *t)
     bool wino = layout_is_winograd(t->layout), two = wino || t->layout == LAYOUT_WEIGHT;
     if (t->v < 1 || t->v > 64 || two != (t->iv > 0)) return "the layout has no such block size";
     if (wino && (t->rank != 4 || t->dim[2] != 3 || t->dim[3] != 3)) return "only 3×3 weights can be transformed";
-    if (wino && (t->iv < 2 || t->iv == 3 || t->iv > 6)) return "the tile must be 2, 4, 5 or 6";
-    if (t->layout == LAYOUT_WINOGRAD_S && t->iv != 4) return "the tile must be 4";
+    if (wino && !algorithm_has_tile(t->iv, t->layout == LAYOUT_WINOGRAD_S ? 2 : 1))
+        return "no algorithm reads weights that are transformed for such a tile";
     if (t->dtype == DT_I64) return "i64 values are plain";
     bool fits = t->layout == LAYOUT_BLOCKED     ? t->rank == 4 || t->rank == 2 || t->rank == 1
                 : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4

@@ -33,6 +33,13 @@ const char *const algorithm_names[] = {ALGORITHMS(NAME, NAME) NULL};
 const char *const algorithm_names_wgrad[] = {ALGORITHMS(NAME, NOT) NULL};
 static const unsigned char of_wgrad[] = {ALGORITHMS(NUMBER, NOT)};
 
+bool algorithm_has_tile(int tile, int stride)
+{
+    for (const struct algorithm *a = rows; a->name; a++)
+        if (a->method->transformed && a->tile == tile && a->stride[CONV_FORWARD] >= stride) return true;
+    return false;
+}
+
 static const struct op_attr *attribute(const struct node *n)
 {
     int i = op_attr_index(n->op, "algorithm");

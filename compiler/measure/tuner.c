@@ -114,7 +114,7 @@ static bool run_all(struct tuner *t, struct candidate *c, int count)
 /* Into the table, or not at all. */
 static bool measure(struct tuner *t, const struct graph *g, const struct node *n, const char *key, const bool *allowed)
 {
-    struct candidate c[TUNER_MOST];
+    struct candidate c[ALGORITHMS_MOST];
     int count = 0;
     bool ok = true;
     for (int k = 0; k < algorithm_count(n) && ok; k++) {
@@ -138,7 +138,7 @@ struct layer {
     const char *key;
     double weight;
     int first;
-    bool allowed[TUNER_MOST];
+    bool allowed[ALGORITHMS_MOST];
 };
 
 static int by_weight(const void *a, const void *b)
@@ -160,7 +160,7 @@ static bool look_at(const struct tuner *t, const struct graph *g, const struct n
                     struct layer *l)
 {
     int choices = 0, count = algorithm_count(n);
-    if (count < 2 || count > TUNER_MOST) return false;
+    if (count < 2 || count > ALGORITHMS_MOST) return false;
     *l = (struct layer){.node = n};
     for (int k = 0; k < count; k++) {
         l->allowed[k] = algorithm_allowed(g, n, k, c);

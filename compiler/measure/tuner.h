@@ -6,6 +6,7 @@
 #define RNC_MEASURE_TUNER_H
 
 #include "gen/module/cache.h"
+#include "kernel/algorithm.h"
 #include "pass/pass.h"
 
 /* How a candidate, the planned graph of one convolution, is compiled and run, and what time it is: tuner_host, or a
@@ -51,11 +52,10 @@ struct tuner_table {
     struct arena *arena;
     struct strmap rows;
 };
-enum { TUNER_MOST = 32 }; /* algorithms of a row */
 struct tuner_row {
     int count;
-    const char *name[TUNER_MOST];
-    double seconds[TUNER_MOST];
+    const char *name[ALGORITHMS_MOST];
+    double seconds[ALGORITHMS_MOST];
 };
 
 void tuner_table_init(struct tuner_table *t, struct arena *a);

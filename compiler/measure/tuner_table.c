@@ -42,7 +42,7 @@ void tuner_table_set(struct tuner_table *t, const char *key, const char *algorit
     }
     int i = find(r, algorithm);
     char text[32];
-    if (i < 0 && r->count == TUNER_MOST) return;
+    if (i < 0 && r->count == ALGORITHMS_MOST) return;
     if (i < 0) r->name[i = r->count++] = arena_strdup(t->arena, algorithm);
     snprintf(text, sizeof text, DIGITS, seconds); /* the same now as when it is read again */
     r->seconds[i] = strtod(text, NULL);

@@ -229,25 +229,6 @@ static struct value *weight_operand(struct laying *l, struct node *n)
     return convert(l, w, read, n);
 }
 
-static void layout_conv(struct laying *l, struct node *n)
-{
-    struct value *x = data_operand(l, n), *w = weight_operand(l, n);
-    n->in[0] = x;
-    n->in[1] = w;
-    for (int i = 2; i < n->nin; i++)
-        if (n->in[i]) n->in[i] = convert_blocked(l, n->in[i], n);
-    for (int i = 0; i < n->nout; i++) n->out[i]->type = blocked(l, &n->out[i]->type);
-}
-
-static void layout_wgrad(struct laying *l, struct node *n)
-{
-    bool stem = is_stem(l, n);
-    n->in[0] = data_operand(l, n);
-    for (int i = 1; i < n->nin; i++)
-        if (n->in[i]) n->in[i] = convert_blocked(l, n->in[i], n);
-    n->out[0]->type = weight_type(l, &n->out[0]->type, groups_of(n), stem);
-}
-
 /* ---- the others */
 
 /* An image of one pixel lies like its features; other images must be plain to be seen as features. */
@@ -296,21 +277,33 @@ static void layout_pointwise(struct laying *l, struct node *n)
             type_same_dims(&n->out[i]->type, r) ? laid_like(&n->out[i]->type, &type) : blocked(l, &n->out[i]->type);
 }
 
-static void layout_other(struct laying *l, struct node *n)
+static struct value *laid_operand(struct laying *l, struct node *n, int i)
 {
+    switch (i < FAMILY_OPERANDS ? n->op->family->operand[i] : LAID_BLOCKED) {
+    case LAID_IMAGE: return data_operand(l, n);
+    case LAID_WEIGHTS: return weight_operand(l, n);
+    case LAID_BLOCKED:
+    case LAID_ALIKE: break;
+    }
+    return convert_blocked(l, n->in[i], n);
+}
+
+/* Operands and results as the kernels of the node's family want them. */
+static void layout_by_family(struct laying *l, struct node *n)
+{
+    bool weights = n->op->family->result == LAID_WEIGHTS, stem = weights && is_stem(l, n);
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i]) n->in[i] = convert_blocked(l, n->in[i], n);
-    for (int i = 0; i < n->nout; i++) n->out[i]->type = blocked(l, &n->out[i]->type);
+        if (n->in[i]) n->in[i] = laid_operand(l, n, i);
+    for (int i = 0; i < n->nout; i++)
+        n->out[i]->type = weights ? weight_type(l, &n->out[i]->type, groups_of(n), stem) : blocked(l, &n->out[i]->type);
 }
 
 static void layout_node(struct laying *l, struct node *n)
 {
     if (n->prepare || n->op->repacks) return;
     if (n->op->view) layout_view(l, n);
-    else if (n->op->family->operand[1] == LAID_WEIGHTS) layout_conv(l, n);
-    else if (n->op->family->result == LAID_WEIGHTS) layout_wgrad(l, n);
     else if (n->op->family->result == LAID_ALIKE) layout_pointwise(l, n);
-    else layout_other(l, n);
+    else layout_by_family(l, n);
 }
 
 /* ---- the borders of the graph */

@@ -1,0 +1,1 @@
+$rnc compile resnet20 --winograd f3
