@@ -13,7 +13,7 @@
 
 struct algorithm {
     const char *name;  /* in the IR's text, reports, checkpoints and the tuner's tables */
-    const char *label; /* in the line of the pass `algorithm` */
+    const char *label; /* in reports */
     const struct algorithm_method *method;
     int tile;                   /* Winograd's output tile m of F(m×m, 3×3); 0: none */
     int stride[CONV_WGRAD + 1]; /* the largest stride that it can, by enum conv_direction; 0: not that direction */

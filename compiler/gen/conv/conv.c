@@ -234,7 +234,7 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, nargs);
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;
     lower_executed(lo, 2 * executed_macs(p, channels) * (p->by_sample ? 1 : x.dim[0]));
-    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : algorithm_of(n)->name, (long long)p->ov,
+    lower_algorithm(lo, "%s %lldx%lld", p->depthwise ? "depthwise" : algorithm_of(n)->label, (long long)p->ov,
                     (long long)(p->tw * p->th));
 }
 

@@ -486,7 +486,7 @@ static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_pa
         kernel = lower_kernel(lo, "wgrad", wgrad_emit, p, sizeof *p);
     }
     lower_step(lo, kernel, p->slots * p->og_chunks * p->ib_chunks, false, args, parts_args(n, args, 3));
-    lower_algorithm(lo, "direct %lldx%lld%s", (long long)p->ci, (long long)p->ov,
+    lower_algorithm(lo, "%s %lldx%lld%s", algorithm_of(n)->label, (long long)p->ci, (long long)p->ov,
                     pack == 2 ? " bf16"
                     : pack    ? " widened"
                               : "");

@@ -128,7 +128,7 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
-    lower_algorithm(lo, "F(%lld,3)%s %lldx%lld", (long long)m, w.stride == 2 ? "/2" : "", (long long)w.ov,
+    lower_algorithm(lo, "%s%s %lldx%lld", algorithm_of(n)->label, w.stride == 2 ? "/2" : "", (long long)w.ov,
                     (long long)w.tw);
     lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
     lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.piece : w.block}}, 1);

@@ -100,6 +100,6 @@ void lower_winograd_wgrad(struct lower *lo, const struct node *n)
     }
     add_step(lo, n, &w, p, to);
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
-    lower_algorithm(lo, "F(%lld,3) wgrad %lldx%lld", (long long)m, (long long)p.ci, (long long)p.ov);
+    lower_algorithm(lo, "%s wgrad %lldx%lld", algorithm_of(n)->label, (long long)p.ci, (long long)p.ov);
     lower_executed(lo, 2 * winograd_wgrad_products(&w, x->dim[0]) * x->dim[1] * dy->dim[1]);
 }
