@@ -279,7 +279,12 @@ static double compile_ms(const struct built *b) { return b->parse_ms + b->pass_m
 /* What the model takes beside the idle process. */
 static size_t increment(const struct job *j) { return j->rss.run > j->rss.idle ? j->rss.run - j->rss.idle : 0; }
 
-static const char *dtype_name(const struct job *j) { return j->built.spec->dtype == SPEC_BF16 ? "bf16" : "fp32"; }
+/* fp32 is what reports have always called it. */
+static const char *precision_name(const struct job *j)
+{
+    enum dtype dt = j->built.spec->dtype;
+    return dtype_rounded(dt) ? dtype_name(dt) : "fp32";
+}
 
 static void print_json(struct job *j)
 {
@@ -287,7 +292,7 @@ static void print_json(struct job *j)
     const char *cpu = cpu_name(j->c);
     json_t *root =
         json_pack("{s:s, s:s, s:I, s:i, s:s, s:s, s:s}", "model", m->name, "mode", j->train ? "train" : "infer",
-                  "batch", (json_int_t)m->batch, "threads", j->session.par.workers, "dtype", dtype_name(j), "cpu",
+                  "batch", (json_int_t)m->batch, "threads", j->session.par.workers, "dtype", precision_name(j), "cpu",
                   cpu ? cpu : m->cpu, "target", m->cpu);
     json_object_update_new(root,
                            json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "median_ms", j->median, "min_ms", j->min,
@@ -333,8 +338,8 @@ static void print_report(struct job *j)
     struct arena *a = j->c->arena;
     const char *cpu = cpu_name(j->c);
     printf("%s, %s, batch %lld, %d thread%s, %s, %s%s%s\n\n", m->name, j->train ? "training step" : "inference",
-           (long long)m->batch, j->session.par.workers, j->session.par.workers > 1 ? "s" : "", dtype_name(j), m->cpu,
-           cpu ? " on " : "", cpu ? cpu : "");
+           (long long)m->batch, j->session.par.workers, j->session.par.workers > 1 ? "s" : "", precision_name(j),
+           m->cpu, cpu ? " on " : "", cpu ? cpu : "");
     if (opt_per_layer) layers_print(&j->layers);
     if (opt_per_layer && j->train) layers_print_kinds(&j->layers);
     const char *noise =

@@ -94,7 +94,7 @@ static bool transform(struct cli *c, const char *path)
     c->memory_budget = opt_memory;
     c->driver->options.dtype = opt_dtype;
     if (!cli_dtype_option(c)) return false;
-    pc.dtype = strcmp(opt_dtype, "bf16") == 0 ? DT_BF16 : DT_F32;
+    dtype_named(opt_dtype, &pc.dtype);
     if (!cli_memory(c, &pc.memory_budget)) return false;
     struct graph *g = graph_parse(c->arena, c->diags, src);
     if (!g) return false;

@@ -196,11 +196,12 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
     const struct built *b = &t->train;
     if (t->c->json) return;
     printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s; %d thread%s, compiled for %s in %.1f "
+    printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s%s; %d thread%s, compiled for %s in %.1f "
            "s; %s\n",
            (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->lr,
-           t->data.train.tensors ? "" : "pixels normalised ", normalised, b->spec->dtype == SPEC_BF16 ? "; bf16" : "",
-           rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+           t->data.train.tensors ? "" : "pixels normalised ", normalised, dtype_rounded(b->spec->dtype) ? "; " : "",
+           dtype_rounded(b->spec->dtype) ? dtype_name(b->spec->dtype) : "", rnc_pool_threads(t->pool),
+           rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
                1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
@@ -294,7 +295,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     if (!spec_hash(t, &k.spec_hash)) return false;
     k.nmeta = dataset_meta(t->c, &loader, &t->data, t->meta);
     t->meta[k.nmeta++] = (struct rnc_st_meta){choices_key, choices_text(t)};
-    t->meta[k.nmeta++] = (struct rnc_st_meta){dtype_key, spec_dtypes[t->train.spec->dtype]};
+    t->meta[k.nmeta++] = (struct rnc_st_meta){dtype_key, dtype_name(t->train.spec->dtype)};
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"),
                            t->data.description);
     t->display.task = k.problem->task;

@@ -84,17 +84,21 @@ static bool choose_target(struct driver *d, struct target *t)
 /* A warning, once, where T's CPU has no products of bf16 and S asks for bf16. */
 static void note_dtype(struct driver *d, const struct spec *s, const struct target *t)
 {
-    if (s->dtype != SPEC_BF16 || (t->feature_bits & FEATURE_FAST_BF16) || d->told_dtype) return;
+    if (!dtype_rounded(s->dtype) || dtype_fast_group(s->dtype, t) > 1 || d->told_dtype) return;
     d->told_dtype = true;
+    const char *name = dtype_name(s->dtype), *instruction = dtype_instruction(s->dtype);
     const char *why =
-        t->feature_bits & FEATURE_AVX512_BF16
-            ? "whose instruction for them (AVX-512 BF16) does half the work of its fp32 ones in the same time"
-            : "which has no instruction for them (AVX-512 BF16)";
-    struct diag *w =
-        diag_warn(d->diags, nowhere, "products of bf16 are no faster than those of f32 on %s, %s", t->name, why);
-    diag_note(
-        w,
-        "what dtype bf16 gives here: activations and their gradients take half the memory, and are multiplied in fp32");
+        dtype_has_products(s->dtype, t)
+            ? arena_printf(d->arena,
+                           "whose instruction for them (%s) does half the work of its fp32 ones in the same time",
+                           instruction)
+            : arena_printf(d->arena, "which has no instruction for them (%s)", instruction);
+    struct diag *g =
+        diag_warn(d->diags, nowhere, "products of %s are no faster than those of f32 on %s, %s", name, t->name, why);
+    diag_note(g,
+              "what dtype %s gives here: activations and their gradients take half the memory, and are multiplied in "
+              "fp32",
+              name);
 }
 
 static int64_t batch_of(const struct driver *d, const struct spec *s, const struct model_options *o)
@@ -167,7 +171,7 @@ static bool run_passes(struct driver *d, const struct model_options *o, struct b
     struct pass_context c = {.arena = d->arena,
                              .diags = d->diags,
                              .target = b->target,
-                             .dtype = b->spec->dtype == SPEC_BF16 ? DT_BF16 : DT_F32,
+                             .dtype = b->spec->dtype,
                              .train = train_options(b->spec, o),
                              .winograd = d->options.winograd,
                              .accuracy = b->spec->accuracy > 0 ? b->spec->accuracy : ACCURACY_EXACT,

@@ -41,7 +41,7 @@ enum driver_activity { DRIVER_TUNING, DRIVER_DIFFERENCES };
 /* All zero: the defaults. To be set before the first call that they matter to. */
 struct driver_options {
     struct target target;        /* whose code; no lanes: this machine's */
-    const char *dtype;           /* how activations are stored, one of spec_dtypes; NULL: as the spec says */
+    const char *dtype;           /* how activations are stored, one of dtype_choices; NULL: as the spec says */
     int64_t batch;               /* 0: 1 for inference, else the spec's train.batch */
     int64_t threads;             /* of compiling and running; 0: one for each CPU. Never changes a bit of a result */
     uint64_t seed;               /* of everything random */

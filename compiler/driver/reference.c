@@ -5,8 +5,6 @@
 #include "ir/op.h"
 #include "runtime/rt/pack.h"
 
-#define BF16_STEP 0x1p-7
-
 struct walk {
     struct driver *d;
     const struct built *b;
@@ -40,10 +38,10 @@ double reference_error(const double *a, const double *b, int64_t count, double f
 
 double reference_limit(const struct reference_row *r, double tolerance)
 {
-    return r->largest > 0 ? tolerance + sqrt(tolerance * BF16_STEP + 4 * pow(r->largest * BF16_STEP, 2)) : tolerance;
+    return tolerance + sqrt(tolerance * r->step + 4 * pow(r->largest * r->step, 2));
 }
 
-/* ---- what rounding to bf16 does to a loss */
+/* ---- what rounding does to a loss */
 
 /* One number cannot tell how large its error might have been. So a loss is computed again and again with the errors of
    its predictions shuffled and their signs drawn anew: the root of the mean of the squares of what that changes is
@@ -98,10 +96,10 @@ static double loss_scale(struct driver *d, const struct built *b, const struct s
     return sqrt(sum);
 }
 
-double reference_bf16_limit(struct driver *d, const struct built *b, const struct session *s,
-                            const struct reference_options *o, const char *label, const double *want, int64_t count)
+double reference_rounding_limit(struct driver *d, const struct built *b, const struct session *s,
+                                const struct reference_options *o, const char *label, const double *want, int64_t count)
 {
-    if (b->spec->dtype != SPEC_BF16) return 0;
+    if (!dtype_rounded(b->spec->dtype)) return 0;
     double error = 0;
     struct eval *e = reference_eval(d, b->graph, s, o);
     eval_run(e, true);
@@ -110,7 +108,7 @@ double reference_bf16_limit(struct driver *d, const struct built *b, const struc
             error = reference_error(eval_data(e, b->graph->outputs[i].value), want, count, 0);
     eval_free(e);
     if (count == 1) error = fmax(error, loss_scale(d, b, s, o) / fmax(fabs(*want), 1e-30));
-    return fmax(3 * error, BF16_STEP);
+    return fmax(3 * error, dtype_step(b->spec->dtype));
 }
 
 /* ---- arguments */
@@ -207,7 +205,7 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
     int anchors = node_anchors(n);
     for (int i = 0; i < anchors && i < 2; i++) {
         const struct value *v = n->in[i];
-        if (!v || (v->type.dtype != DT_F32 && v->type.dtype != DT_BF16) || (n->op->family->sums && i > 0)) continue;
+        if (!v || !dtype_floating(v->type.dtype) || (n->op->family->sums && i > 0)) continue;
         int64_t count = real_elements(w, v);
         if (count <= 0) continue;
         size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
@@ -294,7 +292,7 @@ static double largest_share(struct walk *w, const struct value *v)
 {
     const double *x = eval_data(w->eval, v);
     int64_t count = real_elements(w, v);
-    double largest = 0, norm = v->type.dtype == DT_BF16 ? reference_norm(x, count) : 0;
+    double largest = 0, norm = dtype_rounded(v->type.dtype) ? reference_norm(x, count) : 0;
     for (int64_t i = 0; i < count && norm > 0; i++) largest = fmax(largest, fabs(x[i]));
     return norm > 0 ? largest / norm : 0;
 }
@@ -324,7 +322,9 @@ static void check_node(struct walk *w, uint32_t index)
         if (read_result(w, n->out[i], got)) {
             if (row->checked) {
                 double error = result_error(w, n, n->out[i], got, &flips);
-                row->largest = fmax(row->largest, largest_share(w, n->out[i]));
+                double share = largest_share(w, n->out[i]);
+                row->largest = fmax(row->largest, share);
+                if (share > 0) row->step = fmax(row->step, dtype_step(n->out[i]->type.dtype));
                 if (row->error == row->error && !(error <= row->error)) row->error = error; /* a NaN stays */
             }
             memcpy(eval_data(w->eval, n->out[i]), got, (size_t)type_elements(&n->out[i]->type) * sizeof *got);

@@ -106,7 +106,8 @@ static double rounding_of(struct job *j, const struct whole *w, const struct val
 /* What the compiled network's output V, a training step's or inference's, may be off by; ERROR is what it is. */
 static double output_limit(struct job *j, const struct whole *w, const char *label, const struct value *v, double error)
 {
-    double limit = reference_bf16_limit(j->d, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
+    double limit =
+        reference_rounding_limit(j->d, w->b, w->s, w->ro, label, eval_data(w->e, v), type_elements(&v->type));
     if (limit > 0) return limit;
     if (!w->needed) return j->o.forward;
     limit = j->o.forward * TRAINING_FACTOR;
@@ -409,8 +410,8 @@ static bool check_whole(struct driver *d, const struct built *b, struct session 
         double *got = ARENA_ARRAY(d->arena, double, count + 1);
         for (int64_t k = 0; k < count; k++) got[k] = (double)((const float *)o->out[t->offset])[k];
         double error = reference_error(got, eval_data(e, v), count, 0);
-        double bf16 = reference_bf16_limit(d, b, s, &ro, t->name, eval_data(e, v), count);
-        double limit = bf16 > 0 ? bf16 : OUTPUT_TOLERANCE;
+        double rounding = reference_rounding_limit(d, b, s, &ro, t->name, eval_data(e, v), count);
+        double limit = rounding > 0 ? rounding : OUTPUT_TOLERANCE;
         if (!(error <= limit)) *wrong = (struct verify_row){t->name, "", "", error, limit, false};
     }
     eval_free(e);

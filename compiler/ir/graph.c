@@ -47,12 +47,6 @@ int64_t type_elements(const struct type *t)
     return n;
 }
 
-size_t dtype_bytes(enum dtype dt)
-{
-    static const size_t bytes[] = {[DT_F32] = 4, [DT_BF16] = 2, [DT_U8] = 1, [DT_I64] = 8};
-    return bytes[dt];
-}
-
 size_t type_bytes(const struct type *t)
 {
     struct type p = *t;
@@ -62,7 +56,7 @@ size_t type_bytes(const struct type *t)
     case LAYOUT_WEIGHT:
         p.dim[0] = round_up(p.dim[0], t->v);
         p.dim[1] = round_up(p.dim[1], t->iv);
-        if (t->dtype == DT_BF16 && t->iv % 2) { /* rows of taps are whole pairs */
+        if (dtype_group(t->dtype) == 2 && t->iv % 2) { /* rows of taps are whole pairs */
             p.dim[1] /= t->iv;
             p.dim[3] = round_up((t->rank == 4 ? t->dim[3] : 1) * t->iv, 2);
             if (t->rank == 2) p.dim[2] = 1, p.rank = 4;
@@ -88,10 +82,9 @@ size_t type_bytes(const struct type *t)
 
 const char *type_text(struct arena *a, const struct type *t)
 {
-    static const char *const names[] = {[DT_F32] = "f32", [DT_BF16] = "bf16", [DT_U8] = "u8", [DT_I64] = "i64"};
     struct buf b;
     buf_init(&b, a);
-    buf_printf(&b, "%s[", names[t->dtype]);
+    buf_printf(&b, "%s[", dtype_name(t->dtype));
     buf_dims(&b, t->rank, t->dim, ",");
     buf_putc(&b, ']');
     switch (t->layout) {

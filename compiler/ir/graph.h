@@ -12,23 +12,23 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/diag.h"
+#include "ir/number.h"
 
 enum { MAX_RANK = 4, MAX_OUTS = 6, MAX_BODY = 24, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
-
-enum dtype { DT_F32, DT_BF16, DT_U8, DT_I64 };
 
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {
     LAYOUT_PLAIN,      /* row-major in logical order */
     LAYOUT_BLOCKED,    /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero.
-                          A stem's image in bf16 has v = C, fewer than the lanes: its pixels lie side by side */
+                          A stem's image of a rounded type has v = C, fewer than the lanes: its pixels lie side by side */
     LAYOUT_WEIGHT,     /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
                           Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
                           weights are widened to a dense block-diagonal first: see gen/conv/conv.h.
-                          bf16: pairs of input channels side by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd,
-                          pairs run along a row of taps: [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the
-                          last number stands second in its pair, beside a zero */
-    LAYOUT_WEIGHT_T,   /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; bf16: [v o/2][v i][2] */
+                          Types whose products take two neighbours: pairs of input channels side by side,
+                          [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd,     pairs run along a row of taps:
+                          [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the     last number stands second in
+                          its     pair, beside a zero */
+    LAYOUT_WEIGHT_T,   /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; in pairs: [v o/2][v i][2] */
     LAYOUT_DEPTHWISE,  /* [C/v][KH][KW][v] */
     LAYOUT_WINOGRAD,   /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o]
                           (runtime/rt/winograd.h) */
@@ -50,13 +50,12 @@ struct type {
 };
 
 struct type type_make(enum dtype dt, int rank, const int64_t *dim);
-struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w); /* f32, plain */
-bool type_equal(const struct type *a, const struct type *b);       /* with layout */
-bool type_same_dims(const struct type *a, const struct type *b);   /* whatever the layout and the element type */
-bool type_same_shape(const struct type *a, const struct type *b);  /* dtype and dims only */
-int64_t type_elements(const struct type *t);                       /* logical; 1 for a scalar */
-size_t type_bytes(const struct type *t);                           /* physical, with the block padding */
-size_t dtype_bytes(enum dtype dt);
+struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w);   /* f32, plain */
+bool type_equal(const struct type *a, const struct type *b);         /* with layout */
+bool type_same_dims(const struct type *a, const struct type *b);     /* whatever the layout and the element type */
+bool type_same_shape(const struct type *a, const struct type *b);    /* dtype and dims only */
+int64_t type_elements(const struct type *t);                         /* logical; 1 for a scalar */
+size_t type_bytes(const struct type *t);                             /* physical, with the block padding */
 const char *type_text(struct arena *a, const struct type *t);        /* f32[1,64,56,56]:b16 */
 const char *type_shape_text(struct arena *a, const struct type *t);  /* f32[1,64,56,56] */
 const char *type_sample_text(struct arena *a, const struct type *t); /* [64, 56, 56], as a spec says it: without N */

@@ -346,7 +346,7 @@ bool op_bf16(const struct op_def *op) { return op->bf16 || op->family->elementwi
 static struct type computed(const struct type *t)
 {
     struct type r = *t;
-    if (r.dtype == DT_BF16) r.dtype = DT_F32;
+    r.dtype = dtype_computed(r.dtype);
     return r;
 }
 
@@ -470,11 +470,11 @@ static bool ref_type(const struct node *n, const struct body_ref *r, const struc
     return true;
 }
 
-/* A result keeps its layout, and that it is stored as bf16, where the shape is what it was. */
+/* A result keeps its layout, and the type that it is rounded to, where the shape is what it was. */
 static void set_type(struct value *v, const struct type *t)
 {
     struct type is = computed(&v->type);
-    if (!type_same_shape(&is, t) || (v->type.dtype == DT_BF16 && t->rank != 4)) v->type = *t;
+    if (!type_same_shape(&is, t) || (dtype_rounded(v->type.dtype) && t->rank != 4)) v->type = *t;
 }
 
 bool op_infer(struct node *n, struct op_error *e)

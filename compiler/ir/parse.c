@@ -70,15 +70,11 @@ static bool parse_dims(struct parser *p, struct type *t)
 
 static bool parse_type(struct parser *p, struct type *t)
 {
-    static const char *const names[] = {"f32", "bf16", "u8", "i64"};
-    static const enum dtype dtypes[] = {DT_F32, DT_BF16, DT_U8, DT_I64};
     *t = (struct type){0};
     lex_skip_space(p);
-    size_t begin = p->pos, i = 0;
+    size_t begin = p->pos;
     const char *w = lex_word(p);
-    while (w && i < 4 && strcmp(w, names[i])) i++;
-    if (!w || i == 4) return FAIL(p, begin, "expected a type such as f32[1,64,56,56]");
-    t->dtype = dtypes[i];
+    if (!w || !dtype_named(w, &t->dtype)) return FAIL(p, begin, "expected a type such as f32[1,64,56,56]");
     if (!parse_dims(p, t)) return false;
     if (lex_at(p, 0) == ':') {
         p->pos++;

@@ -122,8 +122,9 @@ static bool verify_order(struct verifier *w)
     for (int i = 0; i < w->g->noutputs; i++)
         if (!verify_read(w, NULL, w->g->outputs[i].value, defined, "an output")) return false;
     for (int i = 0; i < w->g->noutputs; i++)
-        if (w->g->outputs[i].value->type.dtype == DT_BF16)
-            return wrong(w, w->g->outputs[i].value->def, "what the caller gets is not bf16");
+        if (dtype_rounded(w->g->outputs[i].value->type.dtype))
+            return wrong(w, w->g->outputs[i].value->def, "what the caller gets is not %s",
+                         dtype_name(w->g->outputs[i].value->type.dtype));
     for (int i = 0; i < w->g->nupdates; i++) {
         const struct graph_update *u = &w->g->updates[i];
         if (!verify_read(w, NULL, u->state, defined, "an update") ||
@@ -177,32 +178,34 @@ static bool verify_body(struct verifier *w, const struct node *n, const struct b
         if (!verify_insn(w, n, b, i)) return false;
     if (!verify_sums(w, n, b)) return false;
     for (int i = n->nanchor; i < n->nin; i++)
-        if (n->in[i] && n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)
-            return wrong(w, n, "%%%s: operands of a body are f32 or bf16", n->in[i]->name);
+        if (n->in[i] && !dtype_floating(n->in[i]->type.dtype))
+            return wrong(w, n, "%%%s: operands of a body are of floating point", n->in[i]->name);
     return true;
 }
 
-/* Images and packed weights may be stored as bf16, by operators that know it. PARAM: the operand is a weight. */
-static bool verify_bf16(struct verifier *w, const struct node *n, const struct value *v, bool param)
+/* Images and packed weights may be stored rounded, by operators that know it. PARAM: the operand is a weight. */
+static bool verify_rounded(struct verifier *w, const struct node *n, const struct value *v, bool param)
 {
     bool packed = w->g->stage >= STAGE_LAYOUT, repacks = packed && n->op->repacks;
-    if (!v || v->type.dtype != DT_BF16) return true;
-    if (!op_bf16(n->op) && !repacks) return wrong(w, n, "%%%s is bf16, which %s does not take", v->name, n->op->name);
-    if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as bf16", v->name);
+    if (!v || !dtype_rounded(v->type.dtype)) return true;
+    const char *type = dtype_name(v->type.dtype);
+    if (!op_bf16(n->op) && !repacks)
+        return wrong(w, n, "%%%s is %s, which %s does not take", v->name, type, n->op->name);
+    if (v->type.rank != 4) return wrong(w, n, "%%%s: only values of rank 4 are stored as %s", v->name, type);
     if (!packed && (param || n->prepare))
-        return wrong(w, n, "%%%s: weights are not bf16 before they are packed", v->name);
+        return wrong(w, n, "%%%s: weights are not %s before they are packed", v->name, type);
     return v->kind == VALUE_NODE || (packed && v->kind == VALUE_PARAM) ||
-           wrong(w, n, "%%%s: what the caller gives is not bf16", v->name);
+           wrong(w, n, "%%%s: what the caller gives is not %s", v->name, type);
 }
 
 static bool verify_dtypes(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++)
-        if (!verify_bf16(w, n, n->in[i],
-                         i < n->nanchor && i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM))
+        if (!verify_rounded(w, n, n->in[i],
+                            i < n->nanchor && i < n->op->noperands && n->op->operands[i].kind == OPERAND_PARAM))
             return false;
     for (int i = 0; i < n->nout; i++)
-        if (!verify_bf16(w, n, n->out[i], false)) return false;
+        if (!verify_rounded(w, n, n->out[i], false)) return false;
     return true;
 }
 
@@ -253,14 +256,14 @@ static bool verify_shapes(struct verifier *w, struct node *n)
 
 static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
 
-/* Few channels that lie side by side in each pixel are a stem's, all of them in bf16: it multiplies pairs. */
+/* Few channels that lie side by side in each pixel are a stem's, all of them of a type of which it multiplies pairs. */
 static bool verify_pixels(struct verifier *w, const struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i] || !has_layout(n->in[i], LAYOUT_BLOCKED) || n->in[i]->type.v >= w->g->lanes) continue;
         const struct type *x = &n->in[i]->type;
         bool stem = i == 0 && n->op->family->operand[0] == LAID_IMAGE && conv_reads_x(n->op);
-        if (!stem || x->rank != 4 || x->dtype != DT_BF16 || x->v != x->dim[1] || x->v < 2)
+        if (!stem || x->rank != 4 || dtype_group(x->dtype) != 2 || x->v != x->dim[1] || x->v < 2)
             return wrong(w, n, "%%%s lies in blocks of %d, which only a stem may read: all its channels in bf16",
                          n->in[i]->name, x->v);
     }

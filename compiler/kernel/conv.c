@@ -112,7 +112,7 @@ static const char *check_pixels(const struct graph *g, const struct node *n, con
 const char *conv_check_layouts(struct arena *a, const struct graph *g, const struct node *n)
 {
     const struct value *x = n->in[0];
-    const char *problem = check_pixels(g, n, &n->in[1]->type, DT_BF16);
+    const char *problem = check_pixels(g, n, &n->in[1]->type, x->type.dtype);
     if (!problem) problem = check_parts(a, g, n);
     if (problem) return problem;
     if (!has_layout(&n->out[0]->type, LAYOUT_BLOCKED)) return "the result is not blocked";
@@ -123,7 +123,7 @@ const char *conv_check_layouts(struct arena *a, const struct graph *g, const str
 const char *wgrad_check_layouts(struct arena *a, const struct graph *g, const struct node *n)
 {
     const struct type *dw = &n->out[0]->type;
-    const char *problem = check_pixels(g, n, dw, DT_F32);
+    const char *problem = check_pixels(g, n, dw, dtype_computed(n->in[0]->type.dtype));
     if (!problem) problem = check_parts(a, g, n);
     if (problem) return problem;
     bool vectors = has_layout(&n->in[0]->type, LAYOUT_BLOCKED) && has_layout(dw, LAYOUT_WEIGHT);

@@ -16,11 +16,11 @@ static double terms(const struct algorithm *a, const struct node *n)
     return channels * (double)(w->dim[2] * w->dim[3]);
 }
 
-/* Both operands of a direct sum are bf16, two products of which take the time of one. */
+/* Both operands of a direct sum are of a type, two products of which take the time of one. */
 static bool multiplies_pairs(const struct node *n, const struct target *t)
 {
-    if (n->in[0]->type.dtype != DT_BF16 || !(t->feature_bits & FEATURE_FAST_BF16)) return false;
-    return is_wgrad(n) ? n->in[1]->type.dtype == DT_BF16 : node_int(n, "groups") == 1;
+    if (dtype_fast_group(n->in[0]->type.dtype, t) == 1) return false;
+    return is_wgrad(n) ? n->in[1]->type.dtype == n->in[0]->type.dtype : node_int(n, "groups") == 1;
 }
 
 static double cost(const struct algorithm *a, const struct node *n, const struct target *t, bool train)

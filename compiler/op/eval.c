@@ -13,7 +13,7 @@ struct eval {
     struct ref_run run;
     struct arena *arena;
     double **data; /* by value id; NULL until touched */
-    bool exact;    /* bf16 values are not rounded */
+    bool exact;    /* values are not rounded when they are stored */
     int nvalues;
 };
 
@@ -65,32 +65,17 @@ void eval_set_f32(struct eval *e, const struct value *v, const float *data)
     for (int64_t i = 0; i < count; i++) d[i] = data[i];
 }
 
-/* The nearest bf16 number, ties to even. */
-static double rounded(double x)
-{
-    float f = (float)x;
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    if (!isfinite(f)) return (double)f;
-    u = (u + 0x7fff + (u >> 16 & 1)) & 0xffff0000;
-    memcpy(&f, &u, sizeof f);
-    return (double)f;
-}
-
 void eval_exact(struct eval *e) { e->exact = true; }
 
-void eval_round(struct eval *e, const struct value *v)
+void eval_round(struct eval *e, const struct value *v, enum dtype dt)
 {
     double *d = eval_data(e, v);
     int64_t count = type_elements(&v->type);
-    for (int64_t i = 0; i < count; i++) d[i] = rounded(d[i]);
+    for (int64_t i = 0; i < count; i++) d[i] = dtype_round(dt, d[i]);
 }
 
 /* A value's type as references know it: plain, and not how it is stored. */
-static struct type reference_type(const struct type *t)
-{
-    return type_make(t->dtype == DT_BF16 ? DT_F32 : t->dtype, t->rank, t->dim);
-}
+static struct type reference_type(const struct type *t) { return type_make(dtype_computed(t->dtype), t->rank, t->dim); }
 
 static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer,
                      const struct ref_tensor *in, int nin, struct ref_tensor *out, int nout)
@@ -300,7 +285,7 @@ void eval_node(struct eval *e, const struct node *n)
     if (n->body) eval_fused(e, n);
     else eval_plain(e, n);
     for (int i = 0; i < n->nout; i++)
-        if (n->out[i]->type.dtype == DT_BF16 && !e->exact) eval_round(e, n->out[i]);
+        if (dtype_rounded(n->out[i]->type.dtype) && !e->exact) eval_round(e, n->out[i], n->out[i]->type.dtype);
 }
 
 /* Counts a use less of each input and drops those that have none left; arguments stay. */

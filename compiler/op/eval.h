@@ -20,10 +20,10 @@ void eval_run(struct eval *e, bool free_dead);
 void eval_node(struct eval *e, const struct node *n);
 /* Frees V's data; the next eval_data makes it anew, zeroed. For callers that walk the nodes themselves. */
 void eval_drop(struct eval *e, const struct value *v);
-/* From now on values are not rounded when they are stored as bf16: what the graph means without that. */
+/* From now on values are not rounded when they are stored as a rounded type: what the graph means without that. */
 void eval_exact(struct eval *e);
-/* V's numbers to the nearest of bf16, as happens to every value of that type when it is stored. */
-void eval_round(struct eval *e, const struct value *v);
+/* V's numbers to the nearest of DT, as happens to every value of a rounded type when it is stored. */
+void eval_round(struct eval *e, const struct value *v, enum dtype dt);
 /* Copies updates' new values into their states: one training step is done. */
 void eval_commit(struct eval *e);
 

@@ -58,8 +58,7 @@ static inline const char *rule_ranks(unsigned ranks, const struct op_error *e)
 static inline bool rule_value(const struct type *t, unsigned ranks, const char *what, struct op_error *e)
 {
     if (t->rank < 0) return op_fail(e, "%s is missing", what);
-    if (t->dtype != DT_F32 && t->dtype != DT_BF16)
-        return op_fail(e, "%s must be of floating point, not %s", what, rule_shape(e, t));
+    if (!dtype_floating(t->dtype)) return op_fail(e, "%s must be of floating point, not %s", what, rule_shape(e, t));
     if (!(ranks & 1u << t->rank)) {
         op_fail(e, "%s must be %s, not %s", what, rule_ranks(ranks, e), rule_shape(e, t));
         bool flat = ranks == RULE_FEATURES && t->rank == 4;

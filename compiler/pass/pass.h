@@ -40,7 +40,7 @@ struct pass_context {
     struct diags *diags;
     size_t memory_budget; /* bytes, MEMORY_AUTO or MEMORY_KEEP */
     struct target target;
-    enum dtype dtype; /* how images and their gradients are stored: DT_F32 or DT_BF16 */
+    enum dtype dtype; /* how images and their gradients are stored: a type of floating point */
     struct train_options train;
     int winograd;    /* output tile of Winograd convolutions: WINOGRAD_AUTO, WINOGRAD_OFF, or 2, 4, 5, 6 wherever one is
                         legal */

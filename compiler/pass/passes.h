@@ -64,11 +64,11 @@ void inline_into(struct graph *g, struct node *reader, const struct value *v, co
 bool prologue_fits(const struct node *reader, int k, const struct node *def);
 void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def);
 
-/* The caller's image that X is a rounded copy of, by a node of its own; or NULL. Its few channels may be read as bf16
+/* The caller's image that X is a rounded copy of, by a node of its own; or NULL. Its few channels may be read as
    pixels that lie side by side (pass/optimise/stem.c). */
 struct value *stem_image(const struct value *x);
-/* May N, a convolution or a weight gradient, read IMAGE so on target T: in pairs of neighbours? */
-bool stem_takes_pairs(const struct node *n, const struct value *image, const struct target *t);
+/* May N, a convolution or a weight gradient, read IMAGE so on target T, rounded to DT: in pairs of neighbours? */
+bool stem_takes_pairs(const struct node *n, const struct value *image, enum dtype dt, const struct target *t);
 
 /* The operands from which on each element is read only to compute the result's same element, so that the result may
    overwrite one: the body's, or all; nin: none. */

@@ -252,7 +252,7 @@ static void print_tail(struct printer *p)
                    value_print(p->arena,
                                &(struct ast_value){.type = AST_NUMBER, .known = true, .f = p->spec->accuracy}));
     else buf_puts(p->out, "accuracy: exact\n");
-    buf_printf(p->out, "dtype: %s\n", spec_dtypes[p->spec->dtype]);
+    buf_printf(p->out, "dtype: %s\n", dtype_name(p->spec->dtype));
     train_print(&p->spec->train, p->out);
 }
 

@@ -198,8 +198,6 @@ static void parse_accuracy(struct spec_file *f, struct spec *s)
     }
 }
 
-const char *const spec_dtypes[] = {[SPEC_F32] = "f32", [SPEC_BF16] = "bf16", NULL};
-
 static void parse_dtype(struct spec_file *f, struct spec *s)
 {
     const struct scope scope = file_scope(f, true, NULL);
@@ -208,13 +206,13 @@ static void parse_dtype(struct spec_file *f, struct spec *s)
     bool ok = true;
     if (t) t = value_choose(&scope, t, &ok);
     if (!t || !value_eval(&scope, t, AST_TEXT, &v) || !v.known) return;
-    for (size_t i = 0; spec_dtypes[i]; i++)
-        if (strcmp(v.s, spec_dtypes[i]) == 0) {
-            s->dtype = (enum spec_dtype)i;
-            return;
-        }
-    const char *near = did_you_mean(v.s, spec_dtypes, 2);
-    struct diag *g = file_error(f, t->span, "dtype is f32 or bf16, not '%s'", v.s);
+    enum dtype dt;
+    if (dtype_chosen(v.s, &dt)) {
+        s->dtype = dt;
+        return;
+    }
+    const char *near = did_you_mean(v.s, dtype_choices, dtype_nchoices);
+    struct diag *g = file_error(f, t->span, "dtype is %s, not '%s'", dtype_choices_text(f->arena), v.s);
     if (near) diag_note(g, "did you mean '%s'?", near);
     else
         diag_note(g, "it is how activations and their gradients are stored; sums, weights and the optimizer's state "

@@ -341,9 +341,9 @@ void spec_schema(struct buf *out)
     buf_puts(out, "]}},\n    \"accuracy\": {\"anyOf\": [{\"const\": \"exact\"}, {\"$ref\": \"#/$defs/number\"}], "
                   "\"description\": \"the largest error of a layer's algorithm: "
                   "rms, relative to double (3e-6); exact: direct sums only\"},\n    \"dtype\": {\"enum\": [");
-    for (int i = 0; spec_dtypes[i]; i++) {
+    for (int i = 0; dtype_choices[i]; i++) {
         if (i) buf_puts(out, ", ");
-        quote(out, spec_dtypes[i]);
+        quote(out, dtype_choices[i]);
     }
     buf_puts(out, "], \"description\": \"how activations and their gradients are stored; sums, weights and the "
                   "optimizer's state are f32\"},\n    \"train\": ");

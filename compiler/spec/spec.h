@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/diag.h"
+#include "ir/number.h"
 #include "runtime/recipe/recipe.h"
 #include "runtime/task/metric.h"
 
@@ -43,9 +44,6 @@ struct spec_train {
     int naugment;
 };
 
-enum spec_dtype { SPEC_F32, SPEC_BF16 };
-extern const char *const spec_dtypes[]; /* their names, NULL-terminated */
-
 struct spec_param {
     const char *name, *value;
     struct span span;
@@ -66,9 +64,9 @@ struct spec {
     int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const struct rnc_metric *const *metrics;
     int nmetrics;
-    double accuracy;       /* `accuracy:`, the largest rms error relative to double of a layer's algorithm
-                              (kernel/accuracy.h); 0:       exact */
-    enum spec_dtype dtype; /* `dtype:`, how activations and their gradients are stored */
+    double accuracy;  /* `accuracy:`, the largest rms error relative to double of a layer's algorithm
+                         (kernel/accuracy.h); 0:       exact */
+    enum dtype dtype; /* `dtype:`, how activations and their gradients are stored */
     struct spec_train train;
     struct ast *ast;
 };

@@ -7,6 +7,7 @@
 #endif
 
 #include "runtime/rt/instance.h"
+#include "runtime/rt/number.h"
 #include "runtime/rt/pack.h"
 
 /* ---- the version */
@@ -60,7 +61,7 @@ static bool refuse_newer(const struct rnc_model *m, const char *what, struct rnc
 static bool check_type(const struct rnc_model *m, const struct rnc_type *t, struct rnc_status *s)
 {
     if (t->reserved || t->batched > 1 || !is_zero(t->reserved_scales, sizeof t->reserved_scales) ||
-        t->dtype > RNC_I64 || t->layout > RNC_WINOGRAD_S)
+        t->dtype >= RNC_NUMBER_TYPES || t->layout > RNC_WINOGRAD_S)
         return refuse_newer(m, "types", s);
     return t->rank <= RNC_MAX_RANK || rnc_fail(s, RNC_ENV, "model %s is damaged: a type of rank %u", m->name, t->rank);
 }

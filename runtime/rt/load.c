@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/rt/instance.h"
+#include "runtime/rt/number.h"
 #include "runtime/rt/pack.h"
 #include "runtime/rt/philox.h"
 
@@ -23,7 +24,7 @@ struct rnc_type rnc_instance_plain_type(const struct rnc_type *t)
 {
     struct rnc_type f = *t;
     f.layout = RNC_PLAIN;
-    if (f.dtype == RNC_BF16) f.dtype = RNC_F32;
+    f.dtype = (uint8_t)rnc_number_computed(f.dtype);
     return f;
 }
 
@@ -33,32 +34,15 @@ static size_t user_bytes(const struct rnc_type *t)
     return rnc_plain_bytes(&f);
 }
 
-static uint16_t bf16_of(float x)
-{
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);
-    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16); /* to nearest, ties to even */
-}
-
-static float f32_of(uint16_t x)
-{
-    uint32_t u = (uint32_t)x << 16;
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 static bool pack_plain(const struct rnc_type *t, const void *plain, void *packed, struct rnc_status *s)
 {
-    if (t->dtype != RNC_BF16) {
+    if (!rnc_number_rounded(t->dtype)) {
         rnc_pack(t, plain, packed);
         return true;
     }
-    int64_t n = rnc_elements(t);
-    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
-    if (!narrow) return rnc_instance_no_memory(s, "conversion to bf16", (size_t)n * 2);
-    for (int64_t k = 0; k < n; k++) narrow[k] = bf16_of(((const float *)plain)[k]);
+    void *narrow = malloc(rnc_plain_bytes(t) + 1);
+    if (!narrow) return rnc_instance_no_memory(s, "conversion", rnc_plain_bytes(t));
+    rnc_number_narrow(t->dtype, plain, narrow, rnc_elements(t));
     rnc_pack(t, narrow, packed);
     free(narrow);
     return true;
@@ -66,15 +50,14 @@ static bool pack_plain(const struct rnc_type *t, const void *plain, void *packed
 
 bool rnc_instance_unpack(const struct rnc_type *t, const void *packed, void *plain, struct rnc_status *s)
 {
-    if (t->dtype != RNC_BF16) {
+    if (!rnc_number_rounded(t->dtype)) {
         rnc_unpack(t, packed, plain);
         return true;
     }
-    int64_t n = rnc_elements(t);
-    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
-    if (!narrow) return rnc_instance_no_memory(s, "conversion from bf16", (size_t)n * 2);
+    void *narrow = malloc(rnc_plain_bytes(t) + 1);
+    if (!narrow) return rnc_instance_no_memory(s, "conversion", rnc_plain_bytes(t));
     rnc_unpack(t, packed, narrow);
-    for (int64_t k = 0; k < n; k++) ((float *)plain)[k] = f32_of(narrow[k]);
+    rnc_number_widen(t->dtype, narrow, plain, rnc_elements(t));
     free(narrow);
     return true;
 }

@@ -6,18 +6,10 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
+#include "runtime/rt/number.h"
 #include "runtime/rt/winograd.h"
 
-static size_t element_bytes(uint8_t dtype)
-{
-    switch ((enum rnc_dtype)dtype) {
-    case RNC_F32: return 4;
-    case RNC_BF16: return 2;
-    case RNC_U8: return 1;
-    case RNC_I64: return 8;
-    }
-    return 0;
-}
+static size_t element_bytes(uint8_t dtype) { return rnc_number(dtype)->bytes; }
 
 int64_t rnc_elements(const struct rnc_type *t)
 {
@@ -57,17 +49,19 @@ static struct runs runs_of(const struct rnc_type *t)
     return r;
 }
 
-/* Number LANE of ROW in a block of weights: rows of v; in bf16 the numbers of two rows side by side, as VDPBF16PS wants
-   them. */
+/* Number LANE of ROW in a block of weights: rows of v; of types whose products take a group, the numbers of so many
+   rows side by side (VDPBF16PS). */
 static int64_t in_block(const struct rnc_type *t, int64_t row, int64_t lane)
 {
-    return t->dtype == RNC_BF16 ? row / 2 * 2 * t->v + lane * 2 + row % 2 : row * t->v + lane;
+    int64_t group = rnc_number(t->dtype)->group;
+    if (group == 1) return row * t->v + lane;
+    return row / group * group * t->v + lane * group + row % group;
 }
 
-/* Pairs of bf16 weights that run along a row of taps (ir/graph.h). */
+/* Pairs of weights that run along a row of taps (ir/graph.h). */
 static bool pairs_along_rows(const struct rnc_type *t)
 {
-    return t->layout == RNC_WEIGHT && t->dtype == RNC_BF16 && t->iv % 2;
+    return t->layout == RNC_WEIGHT && rnc_number(t->dtype)->group == 2 && t->iv % 2;
 }
 
 /* Elements of such a row for v output channels, and of a block of its input channels. */

@@ -284,6 +284,6 @@ void opcase_fill(const struct opcase *c, struct eval *e)
         if (v->type.dtype == DT_I64) fill_labels(c, v, data, &state);
         else if (v->type.dtype == DT_U8) fill_positions(c, v, data, &state);
         else random_distinct(data, type_elements(&v->type), low, high, &state);
-        if (c->bf16 && v->kind == VALUE_PARAM && v->type.rank == 4) eval_round(e, v);
+        if (c->bf16 && v->kind == VALUE_PARAM && v->type.rank == 4) eval_round(e, v, DT_BF16);
     }
 }

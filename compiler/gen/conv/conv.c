@@ -258,7 +258,7 @@ static void common(struct conv_params *p, const struct node *n, const struct geo
     p->icb = p->depthwise ? 1 : x->layout == LAYOUT_PLAIN ? 1 : div_up(in_channels, v);
     p->ic = x->layout == LAYOUT_PLAIN || in_channels < v ? in_channels : v;
     p->weight_dtype = w->dtype;
-    if (w->dtype == DT_BF16) p->ic = round_up(p->ic, 2); /* lanes past the last channel are zero */
+    p->ic = round_up(p->ic, dtype_group(w->dtype)); /* lanes past the last channel are zero */
     int64_t iv = p->depthwise ? 1 : transposed ? v : w->iv;
     p->row = x->layout == LAYOUT_BLOCKED && x->v != v ? g->kernel[1] * iv : 0;
     p->weight_kw = iv * v;

@@ -48,14 +48,15 @@ struct conv_params {
     int64_t is, os_h, os_w, y0, x0; /* input step; output step and offset (is is separate for h and w below) */
     int64_t is_w;
     struct conv_taps kh, kw;
-    int64_t weight_dtype; /* enum dtype; DT_BF16: pairs of input channels side by side, and the input is bf16 too */
+    int64_t weight_dtype; /* enum dtype; where its products take pairs, of input channels side by side, the input has it
+                             too */
     int64_t weight_block,
         weight_group; /* elements between output blocks of the weights (within a group), between groups */
     int64_t weight_ib, weight_kh, weight_kw; /* elements between input blocks, taps */
     int64_t icb, ic;                         /* input blocks to sum over; channels in a block */
-    int64_t row;     /* bf16 pixels of few channels: numbers that a pixel reads under a row of taps, in pairs along that
-                        row; else 0 */
-    int64_t ocb, oc; /* output blocks; real output channels */
+    int64_t row; /* rounded pixels of few channels: numbers that a pixel reads under a row of taps, in pairs along that
+                    row; else 0 */
+    int64_t ocb, oc;   /* output blocks; real output channels */
     int64_t group_ocb; /* output blocks of a group (ocb when there is one group) */
     int64_t ov, tw,
         th; /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
@@ -68,11 +69,14 @@ struct conv_params {
     struct gen_body body;
 };
 
-static inline int64_t conv_weight_bytes(const struct conv_params *p) { return p->weight_dtype == DT_BF16 ? 2 : 4; }
-/* bf16 input under f32 weights: a tile's pixels are widened into the scratch before they are multiplied. */
+static inline int64_t conv_weight_bytes(const struct conv_params *p)
+{
+    return (int64_t)dtype_bytes((enum dtype)p->weight_dtype);
+}
+/* Rounded input under f32 weights: a tile's pixels are widened into the scratch before they are multiplied. */
 static inline bool conv_widens(const struct conv_params *p)
 {
-    return p->in.dtype == DT_BF16 && p->weight_dtype != DT_BF16 && !p->depthwise;
+    return dtype_rounded(conv_view_dtype(&p->in)) && !dtype_rounded((enum dtype)p->weight_dtype) && !p->depthwise;
 }
 /* Columns that a tile of WIDTH pixels may read under its taps, from its first pixel under the first tap on. */
 struct conv_columns {

@@ -224,8 +224,8 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    bool pairs = c->weight_dtype == DT_BF16, folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width),
-         again = asks_again(c);
+    bool pairs = dtype_group(c->weight_dtype) == 2,
+         folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = asks_again(c);
     for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
         V w[MAX_OV], last = NULL;
         for (int64_t o = 0; o < p->ov; o++) {
@@ -241,7 +241,7 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
                   s = pairs ? splat_pair(e, at) : e_splat(e, e_load(e, at));
                 for (int64_t o = 0; o < p->ov; o++) {
                     V *sum = &acc[(o * c->th + r) * width + t];
-                    *sum = pairs ? e_dot_bf16(e, *sum, s, w[o])
+                    *sum = pairs ? e_dot(e, c->weight_dtype, *sum, s, w[o])
                                  : e_fma(e, s, last && o == p->ov - 1 ? reread(c, last) : w[o], *sum);
                 }
             }
@@ -301,16 +301,15 @@ static bool row_goes_on(const struct conv_params *p, const struct conv_run *r, i
 }
 
 /* The pair Q at IP in each lane; what does not exist is zero. */
-static V splat_row_pair(struct emit *e, V ip, const struct row_pair *q)
+static V splat_row_pair(struct emit *e, enum dtype dt, V ip, const struct row_pair *q)
 {
-    if (q->has[0] && q->has[1] && q->at[1] == q->at[0] + 1) return splat_pair(e, e_ati_d(e, DT_BF16, ip, q->at[0]));
+    if (q->has[0] && q->has[1] && q->at[1] == q->at[0] + 1) return splat_pair(e, e_ati_d(e, dt, ip, q->at[0]));
     V half[2], zero = LLVMConstInt(e->i32, 0, 0);
     for (int i = 0; i < 2; i++)
-        half[i] =
-            q->has[i]
-                ? LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), e_ati_d(e, DT_BF16, ip, q->at[i]), 2),
-                                e->i32, "")
-                : zero;
+        half[i] = q->has[i]
+                      ? LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), e_ati_d(e, dt, ip, q->at[i]), 2),
+                                      e->i32, "")
+                      : zero;
     V both = LLVMBuildOr(e->b, half[0], LLVMBuildShl(e->b, half[1], LLVMConstInt(e->i32, 16, 0), ""), "");
     return LLVMBuildBitCast(e->b, e_splat(e, LLVMBuildBitCast(e->b, both, e->f32, "")), e->vi32, "");
 }
@@ -321,18 +320,19 @@ static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    V w[MAX_OV], at = e_at_d(e, DT_BF16, wp, e_muli(e, further, e->v));
+    const enum dtype dt = c->weight_dtype;
+    V w[MAX_OV], at = e_at_d(e, dt, wp, e_muli(e, further, e->v));
     for (int64_t o = 0; o < p->ov; o++)
-        w[o] = e_load_t(e, e->vi32, e_ati_d(e, DT_BF16, at, o * p->weight_block + j * e->v), 4u * (unsigned)e->v);
+        w[o] = e_load_t(e, e->vi32, e_ati_d(e, dt, at, o * p->weight_block + j * e->v), 4u * (unsigned)e->v);
     for (int64_t y = 0; y < c->th; y++) {
-        V ip = e_at_d(e, DT_BF16, rows[y], further);
+        V ip = e_at_d(e, dt, rows[y], further);
         for (int64_t t = 0; t < r->width; t++) {
             struct row_pair q = row_pair_of(p, r, t, j);
             if (!q.has[0] && !q.has[1]) continue;
-            V s = splat_row_pair(e, ip, &q);
+            V s = splat_row_pair(e, dt, ip, &q);
             for (int64_t o = 0; o < p->ov; o++) {
                 V *sum = &acc[(o * c->th + y) * r->width + t];
-                *sum = e_dot_bf16(e, *sum, s, w[o]);
+                *sum = e_dot(e, c->weight_dtype, *sum, s, w[o]);
             }
         }
     }
@@ -379,13 +379,13 @@ static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in
     const int64_t v = e->v;
     LLVMTypeRef half = LLVMVectorType(e->i32, (unsigned)v / 2);
     for (int64_t t = s->from; t < s->to; t += 2) {
-        V at = e_ati_d(e, DT_BF16, in, t * c->p->in.w), pairs, even, odd, lanes[64];
+        V at = e_ati_d(e, c->in_dtype, in, t * c->p->in.w), pairs, even, odd, lanes[64];
         for (int i = 0; i < v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned)i, 0);
         if (t + 1 < s->to) pairs = e_load_t(e, e->vi32, at, 2u * (unsigned)v);
         else
             pairs = LLVMBuildShuffleVector(e->b, e_load_t(e, half, at, 2u * (unsigned)v), LLVMConstNull(half),
                                            LLVMConstVector(lanes, (unsigned)v), "");
-        e_widen_pairs(e, pairs, &even, &odd);
+        e_widen_pairs(e, c->in_dtype, pairs, &even, &odd);
         V slot = e_ati(e, to, (t - s->from) * v);
         e_store_va(e, even, slot);
         e_store_va(e, odd, e_ati(e, slot, v));
@@ -565,7 +565,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     }
 }
 
-/* The results of pixel I, OFFSET elements behind AT. Of two neighbours that are bf16 the first is HELD back: one
+/* The results of pixel I, OFFSET elements behind AT. Of two rounded neighbours the first is HELD back: one
    instruction rounds both. */
 static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_t i, V at, int64_t offset,
                         const V *result, V *held)
@@ -575,9 +575,9 @@ static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_
     int64_t t = i % r->width;
     for (int k = 0; k < p->body.nout; k++) {
         const enum dtype dt = result_dtype(p, k);
-        bool two = dt == DT_BF16 && p->os_w == 1 && p->out.w == e->v;
+        bool two = dtype_group(dt) == 2 && p->os_w == 1 && p->out.w == e->v;
         V to = e_ati_d(e, dt, e_at_d(e, dt, c->result[k], at), offset - (two && t % 2 ? p->out.w : 0));
-        if (two && t % 2) e_store_two_bf16(e, held[k], result[k], to);
+        if (two && t % 2) e_store_two(e, dt, held[k], result[k], to);
         else if (two && t + 1 < r->width) held[k] = result[k];
         else e_store_vd(e, dt, result[k], to);
     }
@@ -766,10 +766,10 @@ void conv_emit(struct emit *e, const void *params)
     struct conv_emitter c = {.e = e, .p = params};
     const struct conv_params *p = c.p;
     c.in_dtype = conv_view_dtype(&p->in);
-    c.read_dtype = conv_widens(p) ? DT_F32 : c.in_dtype;
+    c.read_dtype = conv_widens(p) ? dtype_computed(c.in_dtype) : c.in_dtype;
     c.weight_dtype = (enum dtype)p->weight_dtype;
     c.by_twos = conv_widens(p) && p->kw.count == 1 && p->is_w == 1 && p->in.w == e->v && p->ic % 2 == 0;
-    bool many = e->target->registers < 32 || c.weight_dtype == DT_BF16;
+    bool many = e->target->registers < 32 || dtype_group(c.weight_dtype) == 2;
     c.unroll = p->ic % 8 == 0 && many        ? 8
                : p->ic % 4 == 0              ? 4
                : p->ic % 2 == 0 && p->ic > 4 ? 2

@@ -11,8 +11,8 @@ struct grouped_params {
     int64_t ih, iw, oh, ow, ic, oc, groups;
     int64_t stride[2], pad[2], dilation[2], kernel[2];
     int64_t weight_layout, wv, wiv; /* enum layout; block sizes */
-    int64_t weight_dtype;           /* enum dtype; DT_BF16: pairs of the broadcast side's channels lie side by side
-                                       (gen/conv/conv.h) */
+    int64_t weight_dtype; /* enum dtype; where its products take pairs, those of the broadcast side's channels lie side
+                             by side (gen/conv/conv.h) */
     int64_t transposed, v;
     struct gen_body body;
 };
@@ -64,7 +64,7 @@ static V weight_at(struct emit *e, const struct grouped_params *p, V o, V i, V k
     V block = e_add(e, e_muli(e, e_divi(e, outer, p->wv), blocks), e_divi(e, inner, nv));
     V row = e_muli(e, e_add(e, e_muli(e, block, taps), tap), nv), at = e_remi(e, inner, nv),
       lane = e_remi(e, outer, p->wv);
-    if (p->weight_dtype != DT_BF16) return e_add(e, e_muli(e, e_add(e, row, at), p->wv), lane);
+    if (dtype_group((enum dtype)p->weight_dtype) == 1) return e_add(e, e_muli(e, e_add(e, row, at), p->wv), lane);
     if (!t && nv % 2) { /* pairs run along a row of taps; the last of an odd row is second in its pair */
         int64_t numbers = p->kernel[1] * nv;
         at = e_add(e, e_muli(e, kw, nv), at);

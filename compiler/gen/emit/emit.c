@@ -147,102 +147,6 @@ void e_stream_end(struct emit *e)
     if (can_stream(e)) e_intrinsic(e, "llvm.x86.sse.sfence", NULL, NULL, 0);
 }
 
-/* ---- bf16: the upper half of an fp32 number */
-
-V e_at_d(struct emit *e, enum dtype dt, V ptr, V index)
-{
-    return dt == DT_BF16 ? e_at_bytes(e, ptr, e_muli(e, index, 2)) : e_at(e, ptr, index);
-}
-
-V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index) { return e_at_d(e, dt, ptr, e_int(e, index)); }
-
-static LLVMTypeRef half_vector(struct emit *e) { return LLVMVectorType(LLVMInt16TypeInContext(e->cx), (unsigned)e->v); }
-LLVMTypeRef e_stored(struct emit *e, enum dtype dt) { return dt == DT_BF16 ? half_vector(e) : e->vf; }
-
-static V splat_i32(struct emit *e, uint32_t x)
-{
-    V lanes[64];
-    for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, x, 0);
-    return LLVMConstVector(lanes, (unsigned)e->v);
-}
-
-static bool has_bf16(const struct emit *e) { return e->v == 16 && (e->target->feature_bits & FEATURE_AVX512_BF16); }
-
-V e_widen(struct emit *e, V x)
-{
-    V wide = LLVMBuildZExt(e->b, x, e->vi32, "");
-    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, splat_i32(e, 16), ""), e->vf, "");
-}
-
-/* Without the instruction: add half of the last place less one, and one more where the kept part is odd. A NaN could
-   round up into an infinity; it becomes the quiet one. */
-V e_narrow(struct emit *e, V x)
-{
-    if (has_bf16(e))
-        return LLVMBuildBitCast(e->b, e_intrinsic(e, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, &x, 1),
-                                half_vector(e), "");
-    V bits = LLVMBuildBitCast(e->b, x, e->vi32, ""),
-      odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, splat_i32(e, 16), ""), splat_i32(e, 1), "");
-    V up = LLVMBuildAdd(e->b, LLVMBuildAdd(e->b, bits, splat_i32(e, 0x7fff), ""), odd, "");
-    V kept = e_select(e, e_fcmp(e, LLVMRealUNO, x, x), LLVMBuildOr(e->b, bits, splat_i32(e, 0x400000), ""), up);
-    return LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, kept, splat_i32(e, 16), ""), half_vector(e), "");
-}
-
-V e_load_d(struct emit *e, enum dtype dt, V ptr)
-{
-    if (dt != DT_BF16) return e_load(e, ptr);
-    V wide = LLVMBuildZExt(e->b, e_load_t(e, LLVMInt16TypeInContext(e->cx), ptr, 2), e->i32, "");
-    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, LLVMConstInt(e->i32, 16, 0), ""), e->f32, "");
-}
-
-V e_load_vd(struct emit *e, enum dtype dt, V ptr)
-{
-    return dt == DT_BF16 ? e_widen(e, e_load_t(e, half_vector(e), ptr, 2u * (unsigned)e->v)) : e_load_va(e, ptr);
-}
-
-void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr)
-{
-    if (dt == DT_BF16) e_store_align(e, e_narrow(e, x), ptr, 2u * (unsigned)e->v);
-    else e_store_va(e, x, ptr);
-}
-
-void e_store_two_bf16(struct emit *e, V a, V b, V ptr)
-{
-    if (has_bf16(e)) {
-        V args[2] = {b, a}; /* the second operand goes to the lower half */
-        e_store_align(e, e_intrinsic(e, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, args, 2), ptr,
-                      2u * (unsigned)e->v);
-        return;
-    }
-    e_store_vd(e, DT_BF16, a, ptr);
-    e_store_vd(e, DT_BF16, b, e_ati_d(e, DT_BF16, ptr, e->v));
-}
-
-V e_pair_halves(struct emit *e, V even, V odd)
-{
-    V upper = LLVMBuildShl(e->b, LLVMBuildZExt(e->b, odd, e->vi32, ""), splat_i32(e, 16), "");
-    return LLVMBuildOr(e->b, LLVMBuildZExt(e->b, even, e->vi32, ""), upper, "");
-}
-
-void e_widen_pairs(struct emit *e, V pairs, V *even, V *odd)
-{
-    *even = LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, pairs, splat_i32(e, 16), ""), e->vf, "");
-    *odd = LLVMBuildBitCast(e->b, LLVMBuildAnd(e->b, pairs, splat_i32(e, 0xffff0000), ""), e->vf, "");
-}
-
-V e_dot_bf16(struct emit *e, V acc, V a, V b)
-{
-    if (has_bf16(e)) {
-        LLVMTypeRef pairs = LLVMVectorType(LLVMBFloatTypeInContext(e->cx), 2 * (unsigned)e->v);
-        V args[3] = {acc, LLVMBuildBitCast(e->b, a, pairs, ""), LLVMBuildBitCast(e->b, b, pairs, "")};
-        return e_intrinsic(e, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, args, 3);
-    }
-    V x[2], y[2];
-    e_widen_pairs(e, a, &x[0], &x[1]);
-    e_widen_pairs(e, b, &y[0], &y[1]);
-    return e_fma(e, x[1], y[1], e_fma(e, x[0], y[0], acc));
-}
-
 V e_local(struct emit *e, int64_t vectors)
 {
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b), entry = LLVMGetEntryBasicBlock(e->fn);
@@ -273,34 +177,6 @@ V e_lane_mask(struct emit *e, V count)
     V ins = LLVMBuildInsertElement(e->b, LLVMGetUndef(e->vi32), c32, LLVMConstInt(e->i32, 0, 0), "");
     V all = LLVMBuildShuffleVector(e->b, ins, LLVMGetUndef(e->vi32), LLVMConstNull(e->vi32), "");
     return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMConstVector(lanes, (unsigned)e->v), all, "");
-}
-
-/* llvm.masked.load and .store are overloaded on two types, which e_intrinsic does not cover. */
-static V masked(struct emit *e, const char *name, LLVMTypeRef *types, V *args, unsigned n)
-{
-    unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-    V f = LLVMGetIntrinsicDeclaration(e->mod, id, types, 2);
-    return LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, types, 2), f, args, n, "");
-}
-
-V e_load_masked(struct emit *e, V ptr, V count)
-{
-    V args[4] = {ptr, LLVMConstInt(e->i32, 4, 0), e_lane_mask(e, count), e_zero(e)};
-    return masked(e, "llvm.masked.load", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
-}
-
-V e_load_where(struct emit *e, enum dtype dt, V ptr, V mask)
-{
-    LLVMTypeRef t = e_stored(e, dt);
-    V args[4] = {ptr, LLVMConstInt(e->i32, (dt == DT_BF16 ? 2u : 4u) * (unsigned)e->v, 0), mask, LLVMConstNull(t)};
-    V x = masked(e, "llvm.masked.load", (LLVMTypeRef[]){t, e->ptr}, args, 4);
-    return dt == DT_BF16 ? e_widen(e, x) : x;
-}
-
-void e_store_masked(struct emit *e, V x, V ptr, V count)
-{
-    V args[4] = {x, ptr, LLVMConstInt(e->i32, 4, 0), e_lane_mask(e, count)};
-    masked(e, "llvm.masked.store", (LLVMTypeRef[]){e->vf, e->ptr}, args, 4);
 }
 
 /* ---- vectors */

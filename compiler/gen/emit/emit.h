@@ -65,31 +65,35 @@ void e_stream_va(struct emit *e, V x, V ptr);
 void e_stream_end(struct emit *e);
 V e_load_t(struct emit *e, LLVMTypeRef t, V ptr, unsigned align);
 void e_store_align(struct emit *e, V x, V ptr, unsigned align);
-/* Values that may be stored as bf16 (dtype DT_F32 or DT_BF16); in registers they are vf. Indices count elements. */
+/* Values that may be stored as a rounded type (gen/emit/number.c); in registers they are vf. Indices count elements. */
 V e_at_d(struct emit *e, enum dtype dt, V ptr, V index);
 V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index);
-LLVMTypeRef e_stored(struct emit *e, enum dtype dt);        /* v elements as they lie in memory: vf or <v x i16> */
-V e_load_d(struct emit *e, enum dtype dt, V ptr);           /* one element, as f32 */
-V e_load_vd(struct emit *e, enum dtype dt, V ptr);          /* v elements, aligned to their size together; exact */
+LLVMTypeRef e_stored(struct emit *e, enum dtype dt); /* v elements as they lie in memory: vf or, in bf16, <v x i16> */
+V e_load_d(struct emit *e, enum dtype dt, V ptr);    /* one element, as f32 */
+V e_load_vd(struct emit *e, enum dtype dt, V ptr);   /* v elements, aligned to their size together; exact */
+V e_load_vu(struct emit *e, enum dtype dt, V ptr);   /* the same, where f32 may be unaligned */
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
-void e_store_two_bf16(struct emit *e, V a, V b, V ptr);     /* two vectors, one behind the other, aligned as one */
-V e_narrow(struct emit *e,
-           V x); /* vf -> <v x i16>: bf16, rounded so; denormals to zero where the CPU's instruction does that */
-V e_widen(struct emit *e, V x); /* <v x i16> -> vf, exact */
-V e_pair_halves(
-    struct emit *e, V even,
-    V odd); /* two <v x i16> -> vi32: the bf16 numbers of each lane side by side, EVEN's in the lower half */
-void e_widen_pairs(struct emit *e, V pairs, V *even,
-                   V *odd); /* vi32: two bf16 each, the element of even index in the lower half; exact */
-/* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on bf16 pairs; a, b: vi32, the element of even index in the lower half. The
-   CPU's own instruction (VDPBF16PS) where it has one, two fused products where not. */
-V e_dot_bf16(struct emit *e, V acc, V a, V b);
+void e_store_vu(struct emit *e, enum dtype dt, V x, V ptr); /* the same, where f32 may be unaligned */
+/* vf -> as stored, rounded so; of bf16, denormals become zero where the CPU's instruction does that. And back, exact.
+ */
+V e_narrow(struct emit *e, enum dtype dt, V x);
+V e_widen(struct emit *e, enum dtype dt, V x);
+/* Of types whose products take pairs (dtype_group is 2). */
+void e_store_two(struct emit *e, enum dtype dt, V a, V b, V ptr); /* one vector behind the other, aligned as one */
+/* Two <v x i16> -> vi32: the numbers of each lane side by side, EVEN's in the lower half. */
+V e_pair_halves(struct emit *e, V even, V odd);
+/* vi32: two numbers each, the element of even index in the lower half; exact. */
+void e_widen_pairs(struct emit *e, enum dtype dt, V pairs, V *even, V *odd);
+/* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on pairs; a, b: vi32, the element of even index in the lower half. The CPU's
+   own instruction (VDPBF16PS) where it has one, two fused products where not. */
+V e_dot(struct emit *e, enum dtype dt, V acc, V a, V b);
 /* The first COUNT lanes (a run-time i64; 0..v): others read as zero / are not touched. Nothing past them is accessed.
  */
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
 V e_load_where(struct emit *e, enum dtype dt, V ptr,
                V mask); /* aligned to the v elements; lanes outside the mask (vi1) read as zero and are not accessed */
+void e_store_where(struct emit *e, enum dtype dt, V x, V ptr, V mask); /* aligned to an element */
 void e_prefetch(struct emit *e, V ptr); /* the line at PTR, which need not exist, towards the second-level cache */
 void e_prefetch_write(struct emit *e, V ptr); /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);       /* vi1: lane < count */

@@ -62,14 +62,13 @@ static C array(struct tables *t, C *rows, int n, size_t bytes)
 /* BATCHED: holds a row for each sample. */
 static C type_row(struct tables *t, const struct type *ty, bool batched)
 {
-    static const int dtypes[] = {[DT_F32] = RNC_F32, [DT_BF16] = RNC_BF16, [DT_U8] = RNC_U8, [DT_I64] = RNC_I64};
     static const int layouts[] = {
         [LAYOUT_PLAIN] = RNC_PLAIN,           [LAYOUT_BLOCKED] = RNC_BLOCKED,      [LAYOUT_WEIGHT] = RNC_WEIGHT,
         [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T,     [LAYOUT_DEPTHWISE] = RNC_DEPTHWISE,  [LAYOUT_WINOGRAD] = RNC_WINOGRAD,
         [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T, [LAYOUT_WINOGRAD_S] = RNC_WINOGRAD_S};
     C dims[RNC_MAX_RANK];
     for (int i = 0; i < RNC_MAX_RANK; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
-    C fields[] = {c8(t, dtypes[ty->dtype]),
+    C fields[] = {c8(t, (int)ty->dtype),
                   c8(t, layouts[ty->layout]),
                   c8(t, ty->rank),
                   c8(t, ty->v),

@@ -74,12 +74,7 @@ static void store_lanes(struct emit *e, const struct window *c, V x, V row, V co
         e_store_vd(e, (enum dtype)c->p->to, x, ptr);
         return;
     }
-    unsigned id = LLVMLookupIntrinsicID("llvm.masked.store", sizeof "llvm.masked.store" - 1);
-    if (c->p->to == DT_BF16) x = e_narrow(e, x);
-    LLVMTypeRef types[2] = {LLVMTypeOf(x), e->ptr};
-    V f = LLVMGetIntrinsicDeclaration(e->mod, id, types, 2),
-      args[4] = {x, ptr, LLVMConstInt(e->i32, c->p->to == DT_BF16 ? 2 : 4, 0), mask};
-    LLVMBuildCall2(e->b, LLVMIntrinsicGetType(e->cx, id, types, 2), f, args, 4, "");
+    e_store_where(e, (enum dtype)c->p->to, x, ptr, mask);
 }
 
 static V load_window(struct emit *e, const struct window *c, V column)

@@ -279,7 +279,7 @@ static void fill_table(int64_t *t, const struct type *from, const struct type *t
 /* ---- packed f32 weights as bf16 pairs of the channels that are summed (ir/graph.h) */
 
 struct pairs_params {
-    int32_t transposed;
+    int32_t transposed, dtype; /* enum dtype */
 };
 
 /* Of blocks: in a row of the result; source blocks that a step to the next row, the next block means; and taps of one.
@@ -287,18 +287,19 @@ struct pairs_params {
 enum { P_INNER, P_ROW, P_BLOCK, P_TAPS, P_ENTRIES };
 
 /* Lane by lane EVEN and ODD side by side, to DST. */
-static void store_pair(struct emit *e, V even, V odd, V dst)
+static void store_pair(struct emit *e, enum dtype dt, V even, V odd, V dst)
 {
-    e_store_align(e, e_pair_halves(e, e_narrow(e, even), e_narrow(e, odd)), dst, 4u * (unsigned)e->v);
+    e_store_align(e, e_pair_halves(e, e_narrow(e, dt, even), e_narrow(e, dt, odd)), dst, 4u * (unsigned)e->v);
 }
 
 /* V × V weights at SRC, to DST. */
-static void pair_block(struct emit *e, bool transposed, V src, V dst)
+static void pair_block(struct emit *e, const struct pairs_params *p, V src, V dst)
 {
+    const enum dtype dt = (enum dtype)p->dtype;
     V rows[64];
     for (int i = 0; i < e->v; i++) rows[i] = e_load_va(e, e_ati(e, src, (int64_t)i * e->v));
-    if (transposed) lanes_transpose(e, rows);
-    for (int i = 0; i < e->v; i += 2) store_pair(e, rows[i], rows[i + 1], e_ati_d(e, DT_BF16, dst, (int64_t)i * e->v));
+    if (p->transposed) lanes_transpose(e, rows);
+    for (int i = 0; i < e->v; i += 2) store_pair(e, dt, rows[i], rows[i + 1], e_ati_d(e, dt, dst, (int64_t)i * e->v));
 }
 
 /* args: table, source, result. Pieces: blocks of the result. */
@@ -314,31 +315,32 @@ static void emit_pairs(struct emit *e, const void *params)
     V first = e_mul(e, e_add(e, e_mul(e, row, entry[P_ROW]), e_mul(e, in, entry[P_BLOCK])), entry[P_TAPS]);
     loop_begin_once(e, &tap, e_int(e, 0), entry[P_TAPS], 1, 0, NULL);
     V from = e_add(e, first, tap.iv), to = e_add(e, e_mul(e, piece.iv, entry[P_TAPS]), tap.iv);
-    pair_block(e, p->transposed, e_at(e, src, e_muli(e, from, block)), e_at_d(e, DT_BF16, dst, e_muli(e, to, block)));
+    pair_block(e, p, e_at(e, src, e_muli(e, from, block)), e_at_d(e, (enum dtype)p->dtype, dst, e_muli(e, to, block)));
     loop_end(e, &tap, NULL);
     loop_end(e, &piece, NULL);
 }
 
 /* A stem's weights, whose pairs run along rows of taps (ir/graph.h). Pieces: rows, of NUMBERS each. */
 struct row_params {
-    int64_t numbers;
+    int64_t numbers, dtype; /* enum dtype */
 };
 
 static void emit_row_pairs(struct emit *e, const void *params)
 {
     const struct row_params *p = params;
+    const enum dtype dt = (enum dtype)p->dtype;
     int64_t even = p->numbers / 2 * 2, v = e->v;
     struct loop piece, pair;
     V src = e_arg(e, 0), dst = e_arg(e, 1);
     loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
     V from = e_at(e, src, e_muli(e, piece.iv, p->numbers * v)),
-      to = e_at_d(e, DT_BF16, dst, e_muli(e, piece.iv, round_up(p->numbers, 2) * v));
+      to = e_at_d(e, dt, dst, e_muli(e, piece.iv, round_up(p->numbers, 2) * v));
     loop_begin(e, &pair, e_int(e, 0), e_int(e, even), 2, 0, NULL);
     V first = e_at(e, from, e_muli(e, pair.iv, v));
-    store_pair(e, e_load_va(e, first), e_load_va(e, e_ati(e, first, v)), e_at_d(e, DT_BF16, to, e_muli(e, pair.iv, v)));
+    store_pair(e, dt, e_load_va(e, first), e_load_va(e, e_ati(e, first, v)), e_at_d(e, dt, to, e_muli(e, pair.iv, v)));
     loop_end(e, &pair, NULL);
     if (p->numbers > even)
-        store_pair(e, e_zero(e), e_load_va(e, e_ati(e, from, even * v)), e_ati_d(e, DT_BF16, to, even * v));
+        store_pair(e, dt, e_zero(e), e_load_va(e, e_ati(e, from, even * v)), e_ati_d(e, dt, to, even * v));
     loop_end(e, &piece, NULL);
 }
 
@@ -346,9 +348,9 @@ static void lower_row_pairs(struct lower *lo, const struct node *n)
 {
     const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
     bool taps = to->rank == 4;
-    assert(from->layout == LAYOUT_WEIGHT && from->dtype == DT_F32 && to->layout == LAYOUT_WEIGHT &&
+    assert(from->layout == LAYOUT_WEIGHT && from->dtype == dtype_computed(to->dtype) && to->layout == LAYOUT_WEIGHT &&
            from->iv == to->iv && from->v == to->v);
-    struct row_params p = {to->iv * (taps ? to->dim[3] : 1)};
+    struct row_params p = {to->iv * (taps ? to->dim[3] : 1), to->dtype};
     int64_t rows = div_up(to->dim[0], to->v) * div_up(to->dim[1], to->iv) * (taps ? to->dim[2] : 1);
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "repack_row_pairs", emit_row_pairs, &p, sizeof p), rows, false, args, 2);
@@ -361,11 +363,11 @@ static void lower_pairs(struct lower *lo, const struct node *n)
         lower_row_pairs(lo, n);
         return;
     }
-    assert(from->dtype == DT_F32 && from->layout == LAYOUT_WEIGHT && from->iv == from->v);
+    assert(from->dtype == dtype_computed(to->dtype) && from->layout == LAYOUT_WEIGHT && from->iv == from->v);
     assert(to->layout == LAYOUT_WEIGHT_T || to->layout == LAYOUT_WEIGHT);
     int64_t o = div_up(to->dim[0], to->v), i = div_up(to->dim[1], to->v),
             taps = to->rank == 4 ? to->dim[2] * to->dim[3] : 1;
-    struct pairs_params p = {to->layout == LAYOUT_WEIGHT_T};
+    struct pairs_params p = {to->layout == LAYOUT_WEIGHT_T, (int32_t)to->dtype};
     int64_t table[P_ENTRIES] = {[P_INNER] = p.transposed ? o : i,
                                 [P_ROW] = p.transposed ? 1 : i,
                                 [P_BLOCK] = p.transposed ? i : 1,
@@ -374,17 +376,18 @@ static void lower_pairs(struct lower *lo, const struct node *n)
     lower_step(lo, lower_kernel(lo, "repack_pairs", emit_pairs, &p, sizeof p), o * i, false, args, 3);
 }
 
-/* ---- the caller's image as bf16 pixels, whose few channels lie side by side */
+/* ---- the caller's image as rounded pixels, whose few channels lie side by side */
 
 /* Pieces of a sample: CHUNK of its PIXELS each, a multiple of the lanes. */
 struct pixels_params {
-    int64_t channels, pixels, chunk;
+    int64_t channels, pixels, chunk, dtype; /* enum dtype */
 };
 
 /* V pixels of which X has a vector for each channel: vector K of their numbers, pixel by pixel. */
-static V pixels_vector(struct emit *e, int64_t channels, const V *x, int64_t k)
+static V pixels_vector(struct emit *e, const struct pixels_params *p, const V *x, int64_t k)
 {
-    V r = LLVMConstNull(e_stored(e, DT_BF16)), lane[64];
+    const int64_t channels = p->channels;
+    V r = LLVMConstNull(e_stored(e, (enum dtype)p->dtype)), lane[64];
     for (int64_t c = 0; c < channels; c++) { /* r's lanes up to here, and this channel's */
         for (int64_t i = 0; i < e->v; i++) {
             int64_t at = k * e->v + i;
@@ -398,19 +401,21 @@ static V pixels_vector(struct emit *e, int64_t channels, const V *x, int64_t k)
 /* The pixels at SRC, of which COUNT are there (NULL: all v), to DST. */
 static void pixels_block(struct emit *e, const struct pixels_params *p, V src, V dst, V count)
 {
+    const enum dtype dt = (enum dtype)p->dtype;
     V x[64];
     for (int64_t c = 0; c < p->channels; c++) {
         V at = e_ati(e, src, c * p->pixels);
-        x[c] = e_narrow(e, count ? e_load_masked(e, at, count) : e_load_v(e, at));
+        x[c] = e_narrow(e, dt, count ? e_load_masked(e, at, count) : e_load_v(e, at));
     }
     for (int64_t k = 0; k < p->channels; k++)
-        e_store_align(e, pixels_vector(e, p->channels, x, k), e_ati_d(e, DT_BF16, dst, k * e->v), 2);
+        e_store_align(e, pixels_vector(e, p, x, k), e_ati_d(e, dt, dst, k * e->v), (unsigned)dtype_bytes(dt));
 }
 
 static void emit_pixels(struct emit *e, const void *params)
 {
     const struct pixels_params *p = params;
-    int64_t chunks = div_up(p->pixels, p->chunk);
+    const enum dtype dt = (enum dtype)p->dtype;
+    int64_t chunks = div_up(p->pixels, p->chunk), bytes = (int64_t)dtype_bytes(dt);
     V src = e_arg(e, 0), dst = e_arg(e, 1), whole_lanes = e_local(e, p->channels);
     struct loop piece, blocks;
     struct branch rest;
@@ -418,15 +423,15 @@ static void emit_pixels(struct emit *e, const void *params)
     V image = e_muli(e, e_divi(e, piece.iv, chunks), p->channels * p->pixels),
       first = e_muli(e, e_remi(e, piece.iv, chunks), p->chunk);
     V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->pixels)), whole = e_muli(e, e_divi(e, last, e->v), e->v);
-    V from = e_at(e, src, image), to = e_at_d(e, DT_BF16, dst, image);
+    V from = e_at(e, src, image), to = e_at_d(e, dt, dst, image);
     loop_begin(e, &blocks, first, whole, e->v, 0, NULL);
-    pixels_block(e, p, e_at(e, from, blocks.iv), e_at_d(e, DT_BF16, to, e_muli(e, blocks.iv, p->channels)), NULL);
+    pixels_block(e, p, e_at(e, from, blocks.iv), e_at_d(e, dt, to, e_muli(e, blocks.iv, p->channels)), NULL);
     loop_end(e, &blocks, NULL);
     V count = e_sub(e, last, whole);
     if_begin(e, &rest, e_cmp(e, LLVMIntSGT, count, e_int(e, 0)));
     pixels_block(e, p, e_at(e, from, whole), whole_lanes, count);
-    LLVMBuildMemCpy(e->b, e_at_d(e, DT_BF16, to, e_muli(e, whole, p->channels)), 2, whole_lanes, 2,
-                    e_muli(e, count, 2 * p->channels));
+    LLVMBuildMemCpy(e->b, e_at_d(e, dt, to, e_muli(e, whole, p->channels)), (unsigned)bytes, whole_lanes,
+                    (unsigned)bytes, e_muli(e, count, bytes * p->channels));
     if_end(e, &rest);
     loop_end(e, &piece, NULL);
 }
@@ -436,9 +441,9 @@ static void lower_pixels(struct lower *lo, const struct node *n)
     enum { CHUNK = 1 << 14 }; /* pixels: enough to be handed out */
     const struct type *to = &n->out[0]->type;
     bool samples = samples_of(lower_graph(lo), n->in[0]);
-    assert(n->in[0]->type.layout == LAYOUT_PLAIN && n->in[0]->type.dtype == DT_F32 && to->rank == 4 &&
-           to->v == to->dim[1]);
-    struct pixels_params p = {to->v, to->dim[2] * to->dim[3], 0};
+    assert(n->in[0]->type.layout == LAYOUT_PLAIN && n->in[0]->type.dtype == dtype_computed(to->dtype) &&
+           to->rank == 4 && to->v == to->dim[1]);
+    struct pixels_params p = {to->v, to->dim[2] * to->dim[3], 0, to->dtype};
     p.chunk = round_up(div_up(p.pixels, div_up(p.pixels, CHUNK)), lower_target(lo)->lanes);
     int64_t pieces = div_up(p.pixels, p.chunk);
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
@@ -449,11 +454,11 @@ static void lower_pixels(struct lower *lo, const struct node *n)
 void lower_repack(struct lower *lo, const struct node *n)
 {
     const struct type *from = &n->in[0]->type, *to = &n->out[0]->type;
-    if (to->dtype == DT_BF16 && is_weight_layout(to->layout)) {
+    if (dtype_group(to->dtype) == 2 && is_weight_layout(to->layout)) {
         lower_pairs(lo, n);
         return;
     }
-    if (to->dtype == DT_BF16 && from->dtype == DT_F32) {
+    if (dtype_rounded(to->dtype) && !dtype_rounded(from->dtype)) {
         lower_pixels(lo, n);
         return;
     }
@@ -461,7 +466,7 @@ void lower_repack(struct lower *lo, const struct node *n)
         lower_copy(lo, n);
         return;
     }
-    assert(from->dtype == to->dtype && (from->dtype == DT_F32 || from->dtype == DT_U8));
+    assert(from->dtype == to->dtype && (dtype_bytes(from->dtype) == sizeof(float) || from->dtype == DT_U8));
     int v = lower_target(lo)->lanes;
     bool weights = is_weight_layout(from->layout) || is_weight_layout(to->layout);
     struct shape s = shape_of(to, v, weights);

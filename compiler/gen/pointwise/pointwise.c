@@ -24,7 +24,7 @@ struct pointwise_params {
     int32_t mask;            /* CHANNEL: lanes past C must be cleared */
     int32_t tail;            /* FLAT: the length may be no multiple of v */
     int32_t single;          /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
-    uint8_t dtype[MAX_OUTS]; /* of each result: f32 or bf16 */
+    uint8_t dtype[MAX_OUTS]; /* of each result */
 };
 
 struct operands {
@@ -52,7 +52,7 @@ static void apply_vectors(struct emit *e, const struct pointwise_params *p, cons
             if (b->operand[k].shape != OPERAND_FULL) continue;
             enum dtype dt = b->operand[k].dtype;
             V at = e_ati_d(e, dt, e_at_d(e, dt, o->in[k], index), (int64_t)u * e->v);
-            full[u][k] = tail ? e_load_masked(e, at, tail) : dt == DT_BF16 ? e_load_vd(e, dt, at) : e_load_v(e, at);
+            full[u][k] = tail ? e_load_masked(e, at, tail) : e_load_vu(e, dt, at);
         }
     for (int u = 0; u < count; u++) body_apply_sums(e, s, NULL, full[u], lanes, result[u], (term ? term : unused)[u]);
     for (int u = 0; u < count; u++)
@@ -60,8 +60,7 @@ static void apply_vectors(struct emit *e, const struct pointwise_params *p, cons
             enum dtype dt = p->dtype[k];
             V at = e_ati_d(e, dt, e_at_d(e, dt, o->out[k], index), (int64_t)u * e->v);
             if (tail) e_store_masked(e, result[u][k], at, tail);
-            else if (dt == DT_BF16) e_store_vd(e, dt, result[u][k], at);
-            else e_store_v(e, result[u][k], at);
+            else e_store_vu(e, dt, result[u][k], at);
         }
 }
 
@@ -241,7 +240,7 @@ static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_
     p->kind = FLAT;
     p->tail = total % lower_target(lo)->lanes != 0 || chunk % lower_target(lo)->lanes != 0;
     p->single = !samples && total < lower_target(lo)->lanes;
-    for (int k = 0; k < p->body.nout; k++) assert(!p->tail || p->dtype[k] == DT_F32);
+    for (int k = 0; k < p->body.nout; k++) assert(!p->tail || !dtype_rounded((enum dtype)p->dtype[k]));
     if (p->single) p->unroll = 1;
     add_step(lo, n, p, (int64_t[3]){chunk, total, 0}, pieces, samples);
 }

@@ -426,9 +426,9 @@ static bool plain_pointwise(const struct wgrad_params *p)
    them and a row has two. */
 static int64_t pack_of(const struct target *t, const struct wgrad_params *p)
 {
-    bool x = conv_view_dtype(&p->x) == DT_BF16, dy = conv_view_dtype(&p->dy) == DT_BF16;
-    if (!x && !dy) return 0;
-    return x && dy && (t->feature_bits & FEATURE_FAST_BF16) && t->lanes == 16 && p->cols > 1 ? 2 : 1;
+    enum dtype x = conv_view_dtype(&p->x), dy = conv_view_dtype(&p->dy);
+    if (!dtype_rounded(x) && !dtype_rounded(dy)) return 0;
+    return x == dy && t->lanes == 16 && p->cols > 1 ? dtype_fast_group(x, t) : 1;
 }
 
 /* What is known of the shapes, and how they are cut up; not the register blocking. */

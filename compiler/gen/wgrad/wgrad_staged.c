@@ -4,7 +4,7 @@
 
      widened (pack 1)   a pixel's vector as fp32, for fused multiply-adds;
      paired (pack 2)    two pixels of a row in bf16, channel by channel, whose products are summed by one instruction
-   (e_dot_bf16): dw[o, i] gains x[p][i]·dy[p][o] + x[p+1][i]·dy[p+1][o], of which the two of x are one broadcast of 32
+   (e_dot): dw[o, i] gains x[p][i]·dy[p][o] + x[p+1][i]·dy[p+1][o], of which the two of x are one broadcast of 32
    bits. Where the CPU does that at twice the fp32 rate.
 
    With stride s and tap offset a, a unit of x is columns pack·s·j + a (and + s), j counting the units of a row of dy.
@@ -69,9 +69,9 @@ static struct walk walk_of(const struct wgrad_staged_params *p, int64_t v)
 /* ---- staging */
 
 /* Two pixels of one channel block, DISTANCE elements apart, channel by channel; an absent one (NULL) is zero. */
-static V load_pair(struct emit *e, V a, V b, int64_t distance)
+static V load_pair(struct emit *e, enum dtype dt, V a, V b, int64_t distance)
 {
-    LLVMTypeRef half = e_stored(e, DT_BF16), both = LLVMVectorType(LLVMGetElementType(half), 2 * (unsigned)e->v);
+    LLVMTypeRef half = e_stored(e, dt), both = LLVMVectorType(LLVMGetElementType(half), 2 * (unsigned)e->v);
     unsigned align = 2 * (unsigned)e->v;
     V lane[128], zero = LLVMConstNull(half);
     for (int i = 0; i < e->v; i++) {
@@ -95,7 +95,7 @@ struct row_shape {
 static V load_unit(struct emit *e, const struct row_shape *w, V a, V b)
 {
     if (!a && !b) return e_zero(e);
-    return w->pack == 2 ? load_pair(e, a, b, w->s * w->pixel) : e_load_vd(e, w->dt, a);
+    return w->pack == 2 ? load_pair(e, w->dt, a, b, w->s * w->pixel) : e_load_vd(e, w->dt, a);
 }
 
 /* Unit J, whose columns may be outside. */
@@ -163,19 +163,20 @@ static void stage_few(struct staged *c, V from, V to)
 {
     struct emit *e = c->e;
     const struct wgrad_staged_params *p = c->p;
-    LLVMTypeRef half = e_stored(e, DT_BF16);
+    const enum dtype dt = conv_view_dtype(&p->g.x);
+    LLVMTypeRef half = e_stored(e, dt);
     int64_t pixel = p->g.x.w, second = p->g.stride[1] * pixel, all = x_row(p, e->v), unroll = STAGE_UNROLL;
     int64_t inside = min_i64(p->g.iw, p->first + p->count + p->g.stride[1]);
-    V row = e_ati_d(e, DT_BF16, c->margins, -p->first * pixel), unit[STAGE_UNROLL];
+    V row = e_ati_d(e, dt, c->margins, -p->first * pixel), unit[STAGE_UNROLL];
     if (inside > 0) LLVMBuildMemCpy(e->b, row, 2, from, 2, e_int(e, inside * pixel * 2));
     while (all / e->v % unroll) unroll--;
     struct loop l;
     loop_begin_once(e, &l, e_int(e, 0), e_int(e, all), unroll * e->v, 0, NULL);
-    V at = e_at_d(e, DT_BF16, c->margins, l.iv), out = e_at(e, to, l.iv);
+    V at = e_at_d(e, dt, c->margins, l.iv), out = e_at(e, to, l.iv);
     for (int64_t k = 0; k < unroll; k++) {
-        V one = e_ati_d(e, DT_BF16, at, k * e->v), x = e_load_t(e, half, one, 2);
+        V one = e_ati_d(e, dt, at, k * e->v), x = e_load_t(e, half, one, 2);
         unit[k] =
-            p->pack == 1 ? e_widen(e, x) : e_pair_halves(e, x, e_load_t(e, half, e_ati_d(e, DT_BF16, one, second), 2));
+            p->pack == 1 ? e_widen(e, dt, x) : e_pair_halves(e, x, e_load_t(e, half, e_ati_d(e, dt, one, second), 2));
     }
     for (int64_t k = 0; k < unroll; k++) e_store_align(e, unit[k], e_ati(e, out, k * e->v), 4 * (unsigned)e->v);
     loop_end(e, &l, NULL);
@@ -186,7 +187,8 @@ static void zero_margins(struct staged *c)
     struct emit *e = c->e;
     struct loop l;
     loop_begin_once(e, &l, e_int(e, 0), e_int(e, margins_row(c->p, e->v)), e->v, 0, NULL);
-    e_store_vd(e, DT_BF16, e_zero(e), e_at_d(e, DT_BF16, c->margins, l.iv));
+    const enum dtype dt = conv_view_dtype(&c->p->g.x);
+    e_store_vd(e, dt, e_zero(e), e_at_d(e, dt, c->margins, l.iv));
     loop_end(e, &l, NULL);
 }
 
@@ -284,7 +286,8 @@ static void sum_units(struct staged *c, V xp, V yp, V from, V to, int64_t unroll
         for (int64_t i = 0; i < g->ci; i++) {
             V s = e_splat(e, e_load(e, e_ati(e, xu, i * walk.channel))), *a = acc + i * g->ov;
             if (paired) s = LLVMBuildBitCast(e->b, s, e->vi32, "");
-            for (int64_t o = 0; o < g->ov; o++) a[o] = paired ? e_dot_bf16(e, a[o], s, d[o]) : e_fma(e, s, d[o], a[o]);
+            for (int64_t o = 0; o < g->ov; o++)
+                a[o] = paired ? e_dot(e, conv_view_dtype(&g->x), a[o], s, d[o]) : e_fma(e, s, d[o], a[o]);
         }
     }
     loop_end(e, &l, acc);

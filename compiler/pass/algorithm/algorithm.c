@@ -56,7 +56,7 @@ const char *algorithm_key(struct arena *a, const struct graph *g, const struct n
     print_attributes(&b, n);
     const struct node *def = n->in[0]->def;
     const struct value *x = def && def->op->repacks ? def->in[0] : n->in[0];
-    if (x->type.dtype == DT_BF16) buf_puts(&b, " bf16");
+    if (dtype_rounded(x->type.dtype)) buf_printf(&b, " %s", dtype_name(x->type.dtype));
     if (x->kind == VALUE_INPUT && x->type.dim[1] < POLICY_LANES)
         buf_puts(&b, " input");           /* few channels are read where the caller has them */
     if (g->train) buf_puts(&b, " train"); /* there the weights are transformed in every step */

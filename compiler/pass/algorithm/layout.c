@@ -16,10 +16,8 @@ struct laying {
     struct graph *g;
     int v;
     const struct target *target;
-    bool pairs;  /* weights that bf16 images meet are bf16 pairs; where the CPU's products of these are slow, they stay
-                    f32 */
-    int cap;     /* values that the two arrays have room for */
-    bool *fixed; /* by id: a state or a prepared value whose layout was chosen by its first reader */
+    int cap;              /* values that the two arrays have room for */
+    bool *fixed;          /* by id: a state or a prepared value whose layout was chosen by its first reader */
     struct copy **copies; /* by id */
     int repacks, prepared;
 };
@@ -29,7 +27,7 @@ struct laying {
 static bool blockable(const struct type *t)
 {
     if (t->dtype == DT_U8) return t->rank == 4;
-    return (t->dtype == DT_F32 || t->dtype == DT_BF16) && (t->rank == 4 || t->rank == 2 || t->rank == 1);
+    return dtype_floating(t->dtype) && (t->rank == 4 || t->rank == 2 || t->rank == 1);
 }
 
 static struct type in_layout(const struct type *t, enum layout layout, int v, int iv)
@@ -143,14 +141,14 @@ static bool reads_plain(const struct laying *l, const struct node *n)
            groups_of(n) == 1 && algorithm_of(n)->method->stem;
 }
 
-/* A stem whose image is a copy in bf16 reads it pixel by pixel, the channels side by side, where the CPU multiplies
+/* A stem whose image is a rounded copy reads it pixel by pixel, the channels side by side, where the CPU multiplies
    such pairs fast. */
 static void lay_pixels(struct laying *l)
 {
     GRAPH_EACH(l->g, n)
     {
         struct value *image = n->nin ? stem_image(n->in[0]) : NULL;
-        if (!image || !stem_takes_pairs(n, image, l->target)) continue;
+        if (!image || !stem_takes_pairs(n, image, n->in[0]->type.dtype, l->target)) continue;
         struct type type = in_layout(&n->in[0]->type, LAYOUT_BLOCKED, (int)image->type.dim[1], 0);
         n->in[0] = convert(l, image, type, n);
     }
@@ -217,11 +215,12 @@ static struct value *weight_operand(struct laying *l, struct node *n)
     if (algorithm_of(n)->method->transformed) return transformed_operand(l, n, type);
     bool narrow =
         w->type.layout == LAYOUT_WEIGHT && w->type.iv != w->type.v; /* a stem's: other pairs are made of whole blocks */
-    bool pairs = l->pairs && n->in[0]->type.dtype == DT_BF16 && (!narrow || reads_pixels(l, n));
+    /* Weights that rounded images meet are rounded pairs; where the CPU's products of these are slow, they stay f32. */
+    bool pairs = dtype_fast_group(n->in[0]->type.dtype, l->target) == 2 && (!narrow || reads_pixels(l, n));
     if ((!is_dgrad(n) && !pairs) || type.layout != LAYOUT_WEIGHT) return convert(l, w, type, n);
     reserve(l);
     struct type read = is_dgrad(n) ? in_layout(&w->type, LAYOUT_WEIGHT_T, l->v, 0) : type;
-    if (pairs) read.dtype = DT_BF16;
+    if (pairs) read.dtype = n->in[0]->type.dtype;
     if (is_state(w) && !l->fixed[w->id]) {
         if (l->g->train) w->type = type; /* else it stays plain: it is only read when weights are loaded */
         l->fixed[w->id] = true;
@@ -335,8 +334,7 @@ static void layout_update(struct laying *l, int k)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    struct laying l = {
-        .g = g, .v = c->target.lanes, .target = &c->target, .pairs = (c->target.feature_bits & FEATURE_FAST_BF16) != 0};
+    struct laying l = {.g = g, .v = c->target.lanes, .target = &c->target};
     reserve(&l);
     g->lanes = l.v;
     lay_pixels(&l);

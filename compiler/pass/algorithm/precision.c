@@ -1,6 +1,7 @@
-/* precision.c: images and their gradients are stored as bf16 where all who make and read them can; sums, bodies,
-   parameters, their gradients and what the caller gets stay fp32. A value that one of its neighbours needs in fp32 is
-   fp32: no conversions are inserted, but for the caller's image where a stem is faster with a copy of it in bf16. */
+/* precision.c: images and their gradients are stored as a rounded type (bf16) where all who make and read them can;
+   sums, bodies, parameters, their gradients and what the caller gets stay fp32. A value that one of its neighbours
+   needs in fp32 is fp32: no conversions are inserted, but for the caller's image where a stem is faster with a rounded
+   copy of it. */
 #include "pass/passes.h"
 
 #include <string.h>
@@ -9,10 +10,11 @@
 
 struct precision {
     struct graph *g;
+    enum dtype dtype;              /* rounded */
     bool *fixed;                   /* by id: an output, a new state, a weight or what is made of weights alone */
     const char *blocker[64];       /* operators that keep images in fp32, each once */
     int nblockers, images, narrow; /* an image: of rank 4, an activation or its gradient */
-    int inputs;                    /* read as bf16 copies */
+    int inputs;                    /* read as rounded copies */
     size_t before, after;          /* bytes of all images */
 };
 
@@ -63,7 +65,7 @@ static void choose(struct precision *p, const struct uses *u, struct value *v)
 {
     p->images++;
     p->before += type_bytes(&v->type);
-    if (can_be_narrow(p, u, v)) v->type.dtype = DT_BF16;
+    if (can_be_narrow(p, u, v)) v->type.dtype = p->dtype;
 }
 
 /* What a convolution reads in parts is of one type. */
@@ -76,42 +78,43 @@ static void make_parts_alike(struct graph *g)
         {
             bool wide = false;
             int count = parts_of(n, part);
-            for (int i = 0; i < count && count > 1; i++) wide |= part[i]->type.dtype == DT_F32;
+            for (int i = 0; i < count && count > 1; i++) wide |= !dtype_rounded(part[i]->type.dtype);
             for (int i = 0; i < count && wide; i++) {
-                changed |= part[i]->type.dtype == DT_BF16;
-                if (part[i]->type.dtype == DT_BF16) g->values[part[i]->id]->type.dtype = DT_F32;
+                const enum dtype dt = part[i]->type.dtype;
+                changed |= dtype_rounded(dt);
+                g->values[part[i]->id]->type.dtype = dtype_computed(dt);
             }
         }
     }
 }
 
-/* V in bf16, by a node before BEFORE. */
-static struct value *narrow_copy(struct graph *g, struct value *v, struct node *before)
+/* V as DT, by a node before BEFORE. */
+static struct value *narrow_copy(struct graph *g, struct value *v, enum dtype dt, struct node *before)
 {
     struct node *n = graph_node(g, before, op_find(OPNAME_POINTWISE), &v, 1, 1);
     n->nanchor = 0;
     n->body = ARENA_NEW(g->arena, struct body);
     *n->body = (struct body){.nout = 1, .out = {{BODY_OPERAND, 0}}};
     n->out[0]->type = v->type;
-    n->out[0]->type.dtype = DT_BF16;
-    value_rename(g, n->out[0], graph_fresh_name(g, arena_printf(g->arena, "%s.bf16", v->name)));
+    n->out[0]->type.dtype = dt;
+    value_rename(g, n->out[0], graph_fresh_name(g, arena_printf(g->arena, "%s.%s", v->name, dtype_name(dt))));
     return n->out[0];
 }
 
-/* The caller's image, where a stem's other operand or result is bf16 too and its products are faster so: one copy for
-   all that read it. Of a gradient, pairs are of pixels. */
+/* The caller's image, where a stem's other operand or result is rounded too and its products are faster so: one copy
+   for all that read it. Of a gradient, pairs are of pixels. */
 static void narrow_stems(struct precision *p, const struct target *t)
 {
     struct value **copy = ARENA_ARRAY(p->g->arena, struct value *, p->g->nvalues + 1);
     GRAPH_EACH(p->g, n)
     {
         struct value *x = n->nin ? n->in[0] : NULL;
-        if (!x || !stem_takes_pairs(n, x, t)) continue;
+        if (!x || !stem_takes_pairs(n, x, p->dtype, t)) continue;
         bool forward = n->op->direction == CONV_FORWARD;
         const struct type *other = forward ? &n->out[0]->type : &n->in[1]->type;
-        if (other->dtype != DT_BF16 || (!forward && other->dim[3] == 1)) continue;
+        if (!dtype_rounded(other->dtype) || (!forward && other->dim[3] == 1)) continue;
         if (!copy[x->id]) {
-            copy[x->id] = narrow_copy(p->g, x, n);
+            copy[x->id] = narrow_copy(p->g, x, p->dtype, n);
             p->inputs++;
         }
         n->in[0] = copy[x->id];
@@ -122,7 +125,7 @@ static void summarise(const struct precision *p, struct buf *summary)
 {
     bool small = p->before < 1 << 20;
     const double unit = small ? 1024 : 1024.0 * 1024;
-    buf_printf(summary, "%d of %d activations and gradients are bf16", p->narrow, p->images);
+    buf_printf(summary, "%d of %d activations and gradients are %s", p->narrow, p->images, dtype_name(p->dtype));
     if (p->inputs) buf_printf(summary, ", %d input%s too", p->inputs, p->inputs == 1 ? "" : "s");
     buf_printf(summary, ": %.1f %s instead of %.1f", (double)p->after / unit, small ? "KiB" : "MiB",
                (double)p->before / unit);
@@ -137,24 +140,24 @@ static void summarise(const struct precision *p, struct buf *summary)
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    if (c->dtype != DT_BF16) {
+    if (!dtype_rounded(c->dtype)) {
         buf_puts(summary, "all in fp32");
         return true;
     }
-    struct precision p = {.g = g, .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1)};
+    struct precision p = {.g = g, .dtype = c->dtype, .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1)};
     const struct uses u = uses_of(g, g->arena);
     mark_weights(&p);
     mark_borders(&p);
     bool *image = ARENA_ARRAY(g->arena, bool, g->nvalues + 1);
     for (int i = 0; i < g->nvalues; i++) {
         struct value *v = g->values[i];
-        image[i] = v->kind == VALUE_NODE && v->def && v->type.rank == 4 && v->type.dtype == DT_F32 && !p.fixed[i];
+        image[i] = v->kind == VALUE_NODE && v->def && v->type.rank == 4 && dtype_floating(v->type.dtype) && !p.fixed[i];
         if (image[i]) choose(&p, &u, v);
     }
     make_parts_alike(g);
     for (int i = 0; i < g->nvalues; i++) {
         if (!image[i]) continue;
-        p.narrow += g->values[i]->type.dtype == DT_BF16;
+        p.narrow += dtype_rounded(g->values[i]->type.dtype);
         p.after += type_bytes(&g->values[i]->type);
     }
     narrow_stems(&p, &c->target);

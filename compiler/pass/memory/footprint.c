@@ -58,7 +58,7 @@ static bool is_weight_copy(const struct node *n)
 
 bool footprint_is_image_copy(const struct node *n)
 {
-    return n->op->repacks && n->in[0]->kind == VALUE_INPUT && n->out[0]->type.dtype == DT_BF16;
+    return n->op->repacks && n->in[0]->kind == VALUE_INPUT && dtype_rounded(n->out[0]->type.dtype);
 }
 
 static void forbid(struct footprint *m)

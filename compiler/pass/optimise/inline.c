@@ -11,7 +11,7 @@ static int instructions(const struct node *n)
 {
     if (!n->op->family->elementwise || n->prepare || n->nin > MAX_OPERANDS) return 0;
     for (int i = 0; i < n->nin; i++)
-        if (!n->in[i] || (n->in[i]->type.dtype != DT_F32 && n->in[i]->type.dtype != DT_BF16)) return 0;
+        if (!n->in[i] || !dtype_floating(n->in[i]->type.dtype)) return 0;
     if (n->body) return n->body->ninsn;
     return n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands && n->nin <= MAX_BODY_ARGS;
 }

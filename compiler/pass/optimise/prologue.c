@@ -79,7 +79,7 @@ static void move(struct graph *g, const struct uses *u, struct node *def)
 static bool read_by_maximum(const struct uses *u, const struct value *v)
 {
     const struct node *n = u->start[v->id + 1] - u->start[v->id] == 1 ? u->item[u->start[v->id]].node : NULL;
-    return n && n->op->maximum && n->out[0]->type.dtype == DT_BF16;
+    return n && n->op->maximum && dtype_rounded(n->out[0]->type.dtype);
 }
 
 static size_t peak_of(struct graph *g)
@@ -115,7 +115,7 @@ static struct moved move_all(struct graph *g, struct arena *a, int least, int mo
     {
         bool pointwise = n->op->family->elementwise && n->nout == 1 && !n->prepare && n->out[0]->type.rank == 4;
         if (!pointwise || full_operands(n) < least || full_operands(n) > most) continue;
-        if (n->out[0]->type.dtype != DT_F32 && !read_by_maximum(&u, n->out[0])) continue;
+        if (dtype_rounded(n->out[0]->type.dtype) && !read_by_maximum(&u, n->out[0])) continue;
         if (!is_candidate(&u, n)) continue;
         if (least > 1 && peak_without(g, a, n) > peak) continue;
         r.bytes += type_bytes(&n->out[0]->type);
