@@ -29,7 +29,8 @@ struct option {
     const char *arg; /* "N", shown in the help; NULL for flags */
     const char *help;
     void *dest;
-    int64_t min, max; /* OPT_INT, when min < max */
+    int64_t min, max;            /* OPT_INT, when min < max */
+    const struct rnc_kind *rows; /* the names of its rows stand before the help; NULL: none do */
 };
 
 struct cli {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "runtime/recipe/augment.h"
+#include "runtime/recipe/normalize.h"
 #include "spec/train.h"
 
 static const struct span nowhere = {NULL, 0, 0, 0};
@@ -215,26 +216,26 @@ static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_con
 
 static bool from_name(struct cli *c, const char *name, struct rnc_loader_config *l)
 {
-    struct rnc_normalize n = {0};
-    struct diag *d;
+    const struct rnc_normalize *n = rnc_normalize_named(name);
     if (strcmp(name, "none") == 0) return true;
-    if (!train_normalize_named(name, &n)) {
-        const char *near = did_you_mean(name, train_normalize_names, (size_t)train_nnormalize);
+    if (!n) {
+        const char **names = train_names(c->arena, &rnc_normalizations),
+                   *near = did_you_mean(name, names, (size_t)rnc_normalizations.n);
         struct buf list;
         buf_init(&list, c->arena);
-        for (int i = 0; i < train_nnormalize; i++) buf_printf(&list, "%s, ", train_normalize_names[i]);
-        d = diag_error(c->diags, nowhere, "--normalize: '%s' is unknown", name);
+        for (int i = 0; i < rnc_normalizations.n; i++) buf_printf(&list, "%s, ", names[i]);
+        struct diag *d = diag_error(c->diags, nowhere, "--normalize: '%s' is unknown", name);
         if (near) diag_note(d, "did you mean '%s'?", near);
         diag_note(d, "one of %snone", list.data);
         return false;
     }
-    if (n.n != channels_of(l)) {
-        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, (int)n.n,
+    if (n->n != channels_of(l)) {
+        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, (int)n->n,
                    (long long)channels_of(l));
         return false;
     }
-    memcpy(l->mean, n.mean, sizeof n.mean);
-    memcpy(l->std, n.std, sizeof n.std);
+    memcpy(l->mean, n->mean, sizeof n->mean);
+    memcpy(l->std, n->std, sizeof n->std);
     return true;
 }
 

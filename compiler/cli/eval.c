@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "runtime/rt/clock.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/task/task.h"
 
 static const char *opt_data, *opt_weights, *opt_normalize;
@@ -141,7 +142,8 @@ static const struct option options[] = {
     {.name = "normalize",
      .kind = OPT_TEXT,
      .arg = "NAME",
-     .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: as in training, the spec's, or measured)",
+     .rows = &rnc_normalizations,
+     .help = "none (default: as in training, the spec's, or measured)",
      .dest = &opt_normalize},
 };
 

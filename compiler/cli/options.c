@@ -321,7 +321,9 @@ static void help_row(struct arena *a, const struct option *o)
     if (o->letter) buf_printf(&b, "-%c, ", o->letter);
     buf_printf(&b, "--%s", o->name);
     if (o->arg) buf_printf(&b, " %s", o->arg);
-    printf("%-30s %s\n", b.data, o->help ? o->help : "");
+    printf("%-30s ", b.data);
+    for (int i = 0; o->rows && i < o->rows->n; i++) printf("%s, ", rnc_kind_row(o->rows, i)->name);
+    printf("%s\n", o->help ? o->help : "");
 }
 
 void options_help(struct arena *a, const struct command *cmd)

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "runtime/io/image.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/task/task.h"
 
 static const char *opt_weights, *opt_normalize;
@@ -132,7 +133,8 @@ static const struct option options[] = {
     {.name = "normalize",
      .kind = OPT_TEXT,
      .arg = "NAME",
-     .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: as in training, or the spec's)",
+     .rows = &rnc_normalizations,
+     .help = "none (default: as in training, or the spec's)",
      .dest = &opt_normalize},
 };
 

@@ -14,6 +14,7 @@
 #include "gen/module/rest.h"
 #include "pass/algorithm/algorithm.h"
 #include "runtime/rt/clock.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/recipe/optimizer.h"
 #include "runtime/rt/philox.h"
 #include "runtime/io/safetensors.h"
@@ -352,8 +353,7 @@ static const struct option options[] = {
     {.name = "data",
      .kind = OPT_TEXT,
      .arg = "PATH",
-     .help = "MNIST's IDX files, CIFAR-10's *.bin, a folder of images for each class, or NAME.npy for each input and "
-             "target",
+     .help = "a folder or a file, in any of the formats of a spec's data, recognised by what lies there",
      .dest = &opt_data},
     {.name = "epochs",
      .kind = OPT_INT,
@@ -377,7 +377,8 @@ static const struct option options[] = {
     {.name = "normalize",
      .kind = OPT_TEXT,
      .arg = "NAME",
-     .help = "imagenet, cifar10, fashion_mnist, mnist, none (default: the spec's, or measured)",
+     .rows = &rnc_normalizations,
+     .help = "none (default: the spec's, or measured)",
      .dest = &opt_normalize},
     {.name = "no-shuffle", .kind = OPT_FLAG, .help = "take the samples in their order", .dest = &opt_no_shuffle},
     {.name = "no-augment", .kind = OPT_FLAG, .help = "leave the spec's augmentation out", .dest = &opt_no_augment},

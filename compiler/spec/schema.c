@@ -3,6 +3,7 @@
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/format.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/recipe/optimizer.h"
 #include "runtime/recipe/schedule.h"
 #include "spec/ast.h"
@@ -273,9 +274,9 @@ static void put_defs(struct buf *out)
     put_list(out, "quad", "", 4);
     put_list(out, "pad", "{\"enum\": [\"same\", \"valid\"]}, ", 4);
     buf_puts(out, "    \"normalize\": {\"anyOf\": [{\"enum\": [");
-    for (int i = 0; i < train_nnormalize; i++) {
+    for (int i = 0; i < rnc_normalizations.n; i++) {
         if (i) buf_puts(out, ", ");
-        quote(out, train_normalize_names[i]);
+        quote(out, rnc_kind_row(&rnc_normalizations, i)->name);
     }
     buf_puts(
         out,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/format.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/recipe/optimizer.h"
 #include "runtime/recipe/schedule.h"
 
@@ -18,15 +19,6 @@ const struct rnc_field train_fields[] = {
     RNC_FIELD(spec_train, epochs, INT, 1, 1000000, "rounds through the data"),
 };
 const int train_nfields = COUNT(train_fields);
-
-static const struct rnc_normalize normalizations[] = {
-    {3, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
-    {3, {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}},
-    {1, {0.2860}, {0.3530}},
-    {1, {0.1307}, {0.3081}},
-};
-const char *const train_normalize_names[] = {"imagenet", "cifar10", "fashion_mnist", "mnist"};
-const int train_nnormalize = COUNT(train_normalize_names);
 
 /* ---- reading */
 
@@ -51,26 +43,27 @@ static bool parse_numbers(const struct scope *s, const struct tree *t, const cha
     return true;
 }
 
-bool train_normalize_named(const char *name, struct rnc_normalize *n)
+const char **train_names(struct arena *a, const struct rnc_kind *kind)
 {
-    for (int i = 0; i < train_nnormalize; i++) {
-        if (strcmp(name, train_normalize_names[i]) != 0) continue;
-        *n = normalizations[i];
-        return true;
-    }
-    return false;
+    const char **names = ARENA_ARRAY(a, const char *, kind->n + 1);
+    for (int i = 0; i < kind->n; i++) names[i] = rnc_kind_row(kind, i)->name;
+    return names;
 }
 
 static void parse_normalize(const struct scope *s, const struct tree *t, struct rnc_normalize *d)
 {
     static const char *const keys[] = {"mean", "std"};
-    if (t->kind == TREE_TEXT && train_normalize_named(t->text, d)) return;
+    const struct rnc_normalize *named = t->kind == TREE_TEXT ? rnc_normalize_named(t->text) : NULL;
+    if (named) {
+        *d = *named;
+        return;
+    }
     const struct tree *mean = tree_get(t, "mean"), *std = tree_get(t, "std");
     if (t->kind != TREE_MAP || !mean || !std) {
         struct diag *g = scope_error(s, t->span, "normalize can't be %s", tree_words(s->file->arena, t));
         diag_note(g, "{mean: […], std: […]} with a number for each channel, or a data set's name");
-        file_suggest(s->file, g, t->kind == TREE_TEXT ? t->text : NULL, "names", train_normalize_names,
-                     (size_t)train_nnormalize);
+        file_suggest(s->file, g, t->kind == TREE_TEXT ? t->text : NULL, "names",
+                     train_names(s->file->arena, &rnc_normalizations), (size_t)rnc_normalizations.n);
         return;
     }
     int nmean = 0, nstd = 0;
@@ -163,8 +156,7 @@ static struct rnc_choice default_choice(struct arena *a, const struct rnc_row *r
 static bool parse_choice(const struct scope *s, const struct tree *t, const struct rnc_kind *kind,
                          struct rnc_choice *out)
 {
-    const char **names = ARENA_ARRAY(s->file->arena, const char *, kind->n);
-    for (int i = 0; i < kind->n; i++) names[i] = rnc_kind_row(kind, i)->name;
+    const char **names = train_names(s->file->arena, kind);
     const struct tree *key = t->kind == TREE_MAP && t->count == 1 ? t->keys[0] : t;
     if (key->kind != TREE_TEXT || tree_empty(key)) {
         struct diag *g =
@@ -220,7 +212,8 @@ static void parse_augment(const struct scope *s, const struct tree *t, struct sp
 
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out)
 {
-    static const char *const keys[] = {"data", "batch", "epochs", "optimizer", "schedule", "augment"};
+    const char *const keys[] = {rnc_data_formats.name, "batch", "epochs", rnc_optimizers.name, rnc_schedules.name,
+                                rnc_augmentations.name};
     struct scope s = file_scope(f, true, NULL);
     *out = (struct spec_train){.batch = 64, .epochs = 10};
     out->optimizer = default_choice(f->arena, rnc_kind_row(&rnc_optimizers, 0));
@@ -230,8 +223,8 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     for (int i = 0; i < train_nfields; i++)
         if (tree_get(t, train_fields[i].name))
             parse_field(&s, tree_get(t, train_fields[i].name), &train_fields[i], out);
-    const struct tree *data = tree_get(t, "data"), *optimizer = tree_get(t, "optimizer"),
-                      *schedule = tree_get(t, "schedule"), *augment = tree_get(t, "augment");
+    const struct tree *data = tree_get(t, rnc_data_formats.name), *optimizer = tree_get(t, rnc_optimizers.name),
+                      *schedule = tree_get(t, rnc_schedules.name), *augment = tree_get(t, rnc_augmentations.name);
     if (data && parse_choice(&s, data, &rnc_data_formats, &out->data)) {
         out->data_span = data->kind == TREE_MAP && data->count ? data->keys[0]->span : data->span;
         check_choice(&s, out->data_span, &out->data);

@@ -7,10 +7,8 @@
 
 extern const struct rnc_field train_fields[]; /* batch, epochs */
 extern const int train_nfields;
-extern const char *const train_normalize_names[];
-extern const int train_nnormalize;
-/* Sets *N by a name of train_normalize_names; false when it is none. */
-bool train_normalize_named(const char *name, struct rnc_normalize *n);
+/* The names of a kind's rows. */
+const char **train_names(struct arena *a, const struct rnc_kind *kind);
 
 /* T (NULL: no train section) into *out; defaults filled in. */
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out);

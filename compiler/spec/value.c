@@ -458,15 +458,10 @@ bool value_int(const struct scope *s, const struct tree *t, int64_t min, int64_t
 
 const char *value_print(struct arena *a, const struct ast_value *v)
 {
-    char text[64];
+    char text[RNC_NUMBER_TEXT];
     switch (v->type) {
     case AST_INT: return arena_printf(a, "%lld", (long long)v->i);
-    case AST_NUMBER:
-        for (int digits = 6; digits <= 17; digits++) { /* the shortest that reads back */
-            snprintf(text, sizeof text, "%.*g", digits, v->f);
-            if (strtod(text, NULL) == v->f) break;
-        }
-        return arena_strdup(a, text);
+    case AST_NUMBER: rnc_number_text(v->f, text); return arena_strdup(a, text);
     case AST_BOOL: return v->b ? "true" : "false";
     case AST_TEXT:
     case AST_LABEL: return v->s ? v->s : "";
