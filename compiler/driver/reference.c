@@ -14,7 +14,6 @@ struct walk {
     struct eval *eval;
     const struct node **nodes; /* by index in model->nodes */
     int *value_row;            /* value id -> index in model->values, -1 */
-    bool *batched;             /* by value id: holds N samples, of which o->n are real */
     int *uses;                 /* by value id: reads still to come */
     uint32_t next;             /* the first node that has not been seen */
     float *plain;              /* room for the largest value */
@@ -193,7 +192,7 @@ static bool seen_before(const struct walk *w, uint32_t index)
 static int64_t real_elements(const struct walk *w, const struct value *v)
 {
     int64_t count = type_elements(&v->type);
-    return w->batched[v->id] ? count / v->type.dim[0] * w->o->n : count;
+    return v->type.batched ? count / v->type.dim[0] * w->o->n : count;
 }
 
 /* Sums cancel: what the terms are worth, not what is left of them, measures a rounding error. The root of the number of
@@ -209,7 +208,7 @@ static double natural_size(struct walk *w, const struct node *n, const struct va
         int64_t count = real_elements(w, v);
         if (count <= 0) continue;
         size *= reference_norm(eval_data(w->eval, v), count) / sqrt((double)count);
-        if (i == 0) terms = (double)count / (double)(n->op->family->over_samples ? type_elements(&out->type) : count);
+        if (i == 0) terms = (double)count / (double)(n->op->sums_samples ? type_elements(&out->type) : count);
     }
     return size * sqrt(fmax(terms, 1));
 }
@@ -346,23 +345,6 @@ static void after_node(void *ctx, uint32_t node, double seconds)
 
 /* ---- the walk */
 
-static bool same_family(const struct node *n) { return !n->op->family->over_samples; }
-
-static void mark_batched(struct walk *w, const struct graph *g)
-{
-    for (int i = 0; i < g->nvalues; i++)
-        w->batched[i] = g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
-    GRAPH_EACH(g, n)
-    {
-        bool any = false;
-        for (int i = 0; i < n->nin; i++) any |= n->in[i] && w->batched[n->in[i]->id];
-        for (int i = 0; i < n->nout; i++) {
-            const struct type *t = &n->out[i]->type;
-            w->batched[n->out[i]->id] = any && same_family(n) && t->rank >= 2 && t->dim[0] == g->batch;
-        }
-    }
-}
-
 static void map_values(struct walk *w, const struct graph *g, const struct rnc_model *m)
 {
     size_t largest = 64;
@@ -382,12 +364,10 @@ static void prepare_walk(struct walk *w)
     const struct rnc_model *m = w->b->model;
     w->nodes = ARENA_ARRAY(w->d->arena, const struct node *, m->nnodes + 1);
     w->value_row = ARENA_ARRAY(w->d->arena, int, g->nvalues + 1);
-    w->batched = ARENA_ARRAY(w->d->arena, bool, g->nvalues + 1);
     w->uses = graph_use_counts(g, w->d->arena);
     uint32_t k = 0;
     GRAPH_EACH(g, n)
     if (!n->prepare && k < m->nnodes) w->nodes[k++] = n;
-    mark_batched(w, g);
     map_values(w, g, m);
     w->eval = reference_eval(w->d, g, w->session, w->o);
     GRAPH_EACH(g, n)

@@ -28,6 +28,7 @@ static bool argument_type(struct builder *b, const struct spec_tensor *t, enum d
         }
     }
     *out = type_make(dt, rank + 1, dims);
+    out->batched = true;
     return true;
 }
 

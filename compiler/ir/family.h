@@ -58,11 +58,10 @@ struct kernel_family {
     enum op_work work; /* how a report names its nodes, unless an operator's row says otherwise (op_work_of) */
     /* Each element of a result comes from the same element of the operands, or from [C] or [] ones. */
     bool elementwise;
-    bool sums;         /* per-channel sums over pixels and samples: they may stand last in a body */
-    bool takes_body;   /* applies a body to its results while they are in registers */
-    bool rearranges;   /* moves elements and computes none */
-    bool cancels;      /* its results are sums of many terms, whose sizes measure a rounding error */
-    bool over_samples; /* its results are sums over the samples, so that none of them holds samples */
+    bool sums;       /* per-channel sums over pixels and samples: they may stand last in a body */
+    bool takes_body; /* applies a body to its results while they are in registers */
+    bool rearranges; /* moves elements and computes none */
+    bool cancels;    /* its results are sums of many terms, whose sizes measure a rounding error */
     enum remake remake;
     enum family_layout operand[FAMILY_OPERANDS], result; /* of the first operands, further ones are blocked; of all
                                                             results */

@@ -18,7 +18,9 @@ struct type type_make(enum dtype dt, int rank, const int64_t *dim)
 
 struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w)
 {
-    return type_make(DT_F32, 4, (int64_t[]){n, c, h, w});
+    struct type t = type_make(DT_F32, 4, (int64_t[]){n, c, h, w});
+    t.batched = true;
+    return t;
 }
 
 bool type_same_shape(const struct type *a, const struct type *b)
@@ -36,7 +38,8 @@ bool type_same_dims(const struct type *a, const struct type *b)
 
 bool type_equal(const struct type *a, const struct type *b)
 {
-    return type_same_shape(a, b) && a->layout == b->layout && a->v == b->v && a->iv == b->iv;
+    return type_same_shape(a, b) && a->layout == b->layout && a->v == b->v && a->iv == b->iv &&
+           a->batched == b->batched && a->bounded == b->bounded;
 }
 
 int64_t type_elements(const struct type *t)
@@ -85,7 +88,10 @@ const char *type_text(struct arena *a, const struct type *t)
     struct buf b;
     buf_init(&b, a);
     buf_printf(&b, "%s[", dtype_name(t->dtype));
-    buf_dims(&b, t->rank, t->dim, ",");
+    for (int i = 0; i < t->rank; i++) {
+        const char *mark = i == 0 && t->batched ? "N=" : t->bounded >> i & 1 ? "<=" : "";
+        buf_printf(&b, "%s%s%lld", i ? "," : "", mark, (long long)t->dim[i]);
+    }
     buf_putc(&b, ']');
     switch (t->layout) {
     case LAYOUT_PLAIN: break;

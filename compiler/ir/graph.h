@@ -44,19 +44,22 @@ static inline bool layout_is_winograd(enum layout l)
 struct type {
     enum dtype dtype;
     enum layout layout;
-    int rank;  /* 0..MAX_RANK */
-    int v, iv; /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
+    int rank;        /* 0..MAX_RANK */
+    int v, iv;       /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
+    bool batched;    /* dim[0] is the graph's batch N: a row for each sample, of which the first run.n are real */
+    uint8_t bounded; /* bit d: dim[d] is the most that there may be, how many there are is known when it runs (boxes:
+                        [N, up to 100, 4]). What lies behind them is undefined; another value counts them */
     int64_t dim[MAX_RANK];
 };
 
-struct type type_make(enum dtype dt, int rank, const int64_t *dim);
-struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w);   /* f32, plain */
-bool type_equal(const struct type *a, const struct type *b);         /* with layout */
+struct type type_make(enum dtype dt, int rank, const int64_t *dim);  /* plain; not batched */
+struct type type_nchw(int64_t n, int64_t c, int64_t h, int64_t w);   /* f32, plain, batched: an image for each sample */
+bool type_equal(const struct type *a, const struct type *b);         /* in everything: layout, batched, bounded */
 bool type_same_dims(const struct type *a, const struct type *b);     /* whatever the layout and the element type */
 bool type_same_shape(const struct type *a, const struct type *b);    /* dtype and dims only */
 int64_t type_elements(const struct type *t);                         /* logical; 1 for a scalar */
 size_t type_bytes(const struct type *t);                             /* physical, with the block padding */
-const char *type_text(struct arena *a, const struct type *t);        /* f32[1,64,56,56]:b16 */
+const char *type_text(struct arena *a, const struct type *t);        /* f32[N=1,64,56,56]:b16, f32[N=1,<=100,4] */
 const char *type_shape_text(struct arena *a, const struct type *t);  /* f32[1,64,56,56] */
 const char *type_sample_text(struct arena *a, const struct type *t); /* [64, 56, 56], as a spec says it: without N */
 

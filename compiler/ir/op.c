@@ -350,6 +350,48 @@ static struct type computed(const struct type *t)
     return r;
 }
 
+static const struct op_operand *operand_row(const struct op_def *op, int i)
+{
+    return &op->operands[i < op->noperands ? i : op->noperands - 1];
+}
+
+/* The first operand that has a row for each sample, or NULL; that the others fit it. */
+static bool batched_operand(const struct op_def *op, const struct type *in, int nin, const struct type **found,
+                            struct op_error *e)
+{
+    *found = NULL;
+    for (int i = 0; i < nin && !*found; i++)
+        if (in[i].rank > 0 && in[i].batched) *found = &in[i];
+    for (int i = 0; i < nin && *found; i++) {
+        const struct op_operand *o = operand_row(op, i);
+        bool state = o->kind == OPERAND_PARAM || o->kind == OPERAND_BUFFER;
+        bool small = in[i].rank < 2 && o->kind != OPERAND_TARGET;
+        if (in[i].rank < 0 || in[i].batched == !state || (!in[i].batched && small)) continue;
+        return op_fail(e,
+                       state ? "the operand '%s' cannot have a row for each sample"
+                             : "the operand '%s' has no row for each sample, as others have",
+                       o->name);
+    }
+    return true;
+}
+
+bool op_result_types(const struct op_def *op, const struct type *in, int nin, const struct attr *attr, struct type *out,
+                     struct op_error *e)
+{
+    const struct type *batched;
+    if (!op->infer(in, nin, attr, out, e) || !batched_operand(op, in, nin, &batched, e)) return false;
+    bool elementwise = op->family->elementwise;
+    for (int i = 0; i < nin; i++)
+        if (in[i].rank > 0 && in[i].bounded != (elementwise ? in[0].bounded : 0))
+            return op_fail(e, "the operand '%s' cannot be a list", operand_row(op, i)->name);
+    for (int i = 0; i < op->nouts; i++) {
+        out[i].batched = batched && !op->sums_samples;
+        out[i].bounded = elementwise ? in[0].bounded : 0;
+        assert(!out[i].batched || (out[i].rank > 0 && out[i].dim[0] == batched->dim[0]));
+    }
+    return true;
+}
+
 /* The types of the operator's own results, before any body. */
 static bool infer_anchor(const struct node *n, struct type *out, struct op_error *e)
 {
@@ -359,7 +401,7 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
     struct type in[MAX_IN];
     for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){.rank = -1};
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
-    if (!n->op->infer(in, nin, n->attr, out, e)) return false;
+    if (!op_result_types(n->op, in, nin, n->attr, out, e)) return false;
     return !n->op->family->computes || n->op->family->computes(n, out, e);
 }
 
@@ -367,8 +409,8 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
 static bool operand_fits(const struct type *t, const struct type *full)
 {
     if (t->rank == 0) return true;
-    if (t->rank == 1 && full->rank >= 2) return t->dim[0] == full->dim[1];
-    return type_same_dims(t, full);
+    if (t->rank == 1 && full->rank >= 2) return t->dim[0] == full->dim[1] && !t->batched;
+    return type_same_dims(t, full) && t->batched == full->batched && t->bounded == full->bounded;
 }
 
 /* The shape that a body works on: the anchor's result or, without an anchor, the operand of the highest rank. */
@@ -382,7 +424,9 @@ static bool body_shape(const struct node *n, const struct type *acc, struct type
     for (int i = 0; i < n->nin; i++)
         if (n->in[i]->type.rank > full->rank) *full = n->in[i]->type;
     if (full->rank < 0) return op_fail(e, "%s with a body needs an operand", n->op->name);
-    *full = type_make(DT_F32, full->rank, full->dim);
+    full->dtype = DT_F32;
+    full->layout = LAYOUT_PLAIN;
+    full->v = full->iv = 0;
     return true;
 }
 
@@ -404,6 +448,14 @@ static bool of_prologues_alone(const struct node *n, int operand)
     return pre && !body_reads(n->body, operand);
 }
 
+/* T as the IR's text has it, without the layout. */
+static const char *plain_text(const struct op_error *e, const struct type *t)
+{
+    struct type plain = *t;
+    plain.layout = LAYOUT_PLAIN;
+    return type_text(e->arena, &plain);
+}
+
 /* B, the body of N or (PRE) a prologue, works on values of type FULL, of which the anchor hands it NACC. */
 static bool check_body(const struct node *n, const struct body *b, bool pre, int nacc, const struct type *full,
                        struct op_error *e)
@@ -412,8 +464,8 @@ static bool check_body(const struct node *n, const struct body *b, bool pre, int
         if (!n->in[i]) return op_fail(e, "a body operand of %s is absent", n->op->name);
         if (pre ? !body_reads(b, i) : of_prologues_alone(n, i)) continue;
         if (!operand_fits(&n->in[i]->type, full))
-            return op_fail(e, "a body operand of shape %s does not go with %s",
-                           type_shape_text(e->arena, &n->in[i]->type), type_shape_text(e->arena, full));
+            return op_fail(e, "a body operand of shape %s does not go with %s", plain_text(e, &n->in[i]->type),
+                           plain_text(e, full));
     }
     for (int i = 0; i < b->ninsn; i++) {
         const struct body_insn *in = &b->insn[i];
@@ -465,7 +517,7 @@ static bool ref_type(const struct node *n, const struct body_ref *r, const struc
     for (int k = 0; k < b->narg; k++)
         if (!ref_type(n, &b->arg[k], acc, full, &in[k], e)) return false;
     for (int k = 0; k < b->narg; k++) in[k] = computed(&in[k]);
-    if (!b->op->infer(in, b->narg, b->attr, sums, e)) return false;
+    if (!op_result_types(b->op, in, b->narg, b->attr, sums, e)) return false;
     *out = sums[r->source == BODY_SECOND];
     return true;
 }
@@ -475,6 +527,8 @@ static void set_type(struct value *v, const struct type *t)
 {
     struct type is = computed(&v->type);
     if (!type_same_shape(&is, t) || (dtype_rounded(v->type.dtype) && t->rank != 4)) v->type = *t;
+    v->type.batched = t->batched;
+    v->type.bounded = t->bounded;
 }
 
 bool op_infer(struct node *n, struct op_error *e)

@@ -154,7 +154,8 @@ struct op_def {
     /* The tensors a layer of this operator brings, from its input types and attributes (all, spec_only too). Returns
        the count, or -1 after op_fail. */
     int (*params)(const struct type *in, int nin, const struct attr *attr, struct param_decl *out, struct op_error *e);
-    /* Result types from input types and attributes. in[i].rank == -1: absent. */
+    /* Result types from input types and attributes. in[i].rank == -1: absent. Shapes alone: whether results are batched
+       is op_result_types' to say. */
     bool (*infer)(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e);
     /* Is the result the operand, for these types and attributes, in a training step (TRAIN) or in inference? NULL:
      * never */
@@ -163,6 +164,7 @@ struct op_def {
        op_fail: it cannot be trained. NULL: it is that already. */
     bool (*train)(struct graph *g, struct node *n, struct op_error *e);
     void (*grad)(struct grad_call *g);     /* NULL: not differentiable (or zero: targets) */
+    bool sums_samples;                     /* its results are sums or means over the samples, not a row for each */
     int64_t (*macs)(const struct node *n); /* multiply-adds; NULL: none worth counting */
     /* Elementwise families: one scalar expression over the operands' names, the attributes' names, and n (run-time
        samples), lr, step:
@@ -186,6 +188,11 @@ struct op_def {
 const struct op_def *const *op_all(void);
 const struct op_def *op_find(const char *name);               /* or NULL */
 int op_attr_index(const struct op_def *op, const char *name); /* or -1 */
+/* OP's `infer`, and which results have a row for each sample: all, where an operand has, but for sums over the samples
+   (sums_samples). Operands that are values of the step agree in that, but for [C] and []; parameters and states have no
+   rows. Lists go through what is done element by element and nothing else. */
+bool op_result_types(const struct op_def *op, const struct type *in, int nin, const struct attr *attr, struct type *out,
+                     struct op_error *e);
 /* Sets the types of the node's results (their number is op->nouts unless a body says otherwise). Uses struct body for
    fused nodes. False after op_fail. Layout is not touched: results are plain. */
 bool op_infer(struct node *n, struct op_error *e);

@@ -56,14 +56,30 @@ static bool parse_layout(struct parser *p, struct type *t)
     return FAIL(p, begin, "no such layout; expected b16, w16x16, wt16, dw16, wino16x4, winot16x4 or winos16x4");
 }
 
+/* 64; N=4, the batch; <=100, the most of a list. */
+static bool parse_dim(struct parser *p, struct type *t)
+{
+    lex_skip_space(p);
+    size_t begin = p->pos;
+    if (t->rank == MAX_RANK) return FAIL(p, begin, "a shape has at most %d dimensions", MAX_RANK);
+    bool batch = lex_accept_word(p, "N"), most = !batch && lex_accept(p, '<');
+    if ((batch || most) && !lex_expect(p, '=', batch ? "N" : "'<'")) return false;
+    if (!lex_integer(p, 1, INT32_MAX, "a dimension", &t->dim[t->rank])) return false;
+    if (batch && t->rank > 0) return FAIL(p, begin, "only the first dimension can be the batch");
+    if (batch && t->dim[0] != p->graph->batch)
+        return FAIL(p, begin, "N is the graph's batch, which is %lld", (long long)p->graph->batch);
+    t->batched |= batch;
+    if (most) t->bounded |= (uint8_t)(1 << t->rank);
+    t->rank++;
+    return true;
+}
+
 static bool parse_dims(struct parser *p, struct type *t)
 {
     if (!lex_expect(p, '[', "the data type")) return false;
     if (lex_accept(p, ']')) return true;
     do {
-        lex_skip_space(p);
-        if (t->rank == MAX_RANK) return FAIL(p, p->pos, "a shape has at most %d dimensions", MAX_RANK);
-        if (!lex_integer(p, 1, INT32_MAX, "a dimension", &t->dim[t->rank++])) return false;
+        if (!parse_dim(p, t)) return false;
     } while (lex_accept(p, ','));
     return lex_expect(p, ']', "the dimensions");
 }
@@ -74,7 +90,7 @@ static bool parse_type(struct parser *p, struct type *t)
     lex_skip_space(p);
     size_t begin = p->pos;
     const char *w = lex_word(p);
-    if (!w || !dtype_named(w, &t->dtype)) return FAIL(p, begin, "expected a type such as f32[1,64,56,56]");
+    if (!w || !dtype_named(w, &t->dtype)) return FAIL(p, begin, "expected a type such as f32[N=1,64,56,56]");
     if (!parse_dims(p, t)) return false;
     if (lex_at(p, 0) == ':') {
         p->pos++;
@@ -149,7 +165,12 @@ static bool parse_arg(struct parser *p, enum value_kind kind)
     if (strmap_get(&p->values, s)) return FAIL(p, begin, "%%%s is defined already", s);
     if (p->graph->first) return FAIL(p, begin, "arguments must come before the first node");
     struct type type;
-    if (!lex_expect(p, ':', "the name") || !parse_type(p, &type)) return false;
+    if (!lex_expect(p, ':', "the name")) return false;
+    lex_skip_space(p);
+    begin = p->pos;
+    if (!parse_type(p, &type)) return false;
+    const char *problem = verify_argument(p->arena, kind, &type);
+    if (problem) return FAIL(p, begin, "%s", problem);
     struct value *v = graph_arg(p->graph, kind, s, type);
     strmap_set(&p->values, s, v);
     if (lex_accept_word(p, "init") && !parse_init(p, v)) return false;
@@ -485,7 +506,9 @@ static bool check_types(struct parser *p, struct node *n, const struct type *wri
     }
     int inferred = n->body ? n->body->nout : n->op->nouts;
     for (int i = 0; i < n->nout; i++) {
-        if (i < inferred && !type_same_shape(&n->out[i]->type, &written[i])) {
+        bool same = type_same_shape(&n->out[i]->type, &written[i]) && n->out[i]->type.batched == written[i].batched &&
+                    n->out[i]->type.bounded == written[i].bounded;
+        if (i < inferred && !same) {
             p->pos = type_at[i][1];
             return FAIL(p, type_at[i][0], "the result is %s", type_text(p->arena, &n->out[i]->type));
         }

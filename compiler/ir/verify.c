@@ -30,6 +30,16 @@ __attribute__((format(printf, 3, 4))) static bool wrong(struct verifier *w, cons
 
 /* ---- types and arity, shared with the parser */
 
+/* The batch and the length of a list. */
+static const char *verify_marks(const struct type *t)
+{
+    bool many = t->bounded & (t->bounded - 1), outside = t->bounded >> t->rank;
+    if (t->batched && t->rank == 0) return "a scalar has no row for each sample";
+    if (many || outside || (t->batched && t->bounded & 1)) return "a list has one dimension that says its length";
+    if (t->bounded && t->layout != LAYOUT_PLAIN) return "lists are plain";
+    return NULL;
+}
+
 const char *verify_type(const struct type *t)
 {
     int64_t elements = 1;
@@ -39,6 +49,8 @@ const char *verify_type(const struct type *t)
         if (!mul_i64(elements, t->dim[i], &elements) || elements > (int64_t)1 << 40)
             return "the shape has more than 2^40 elements";
     }
+    const char *problem = verify_marks(t);
+    if (problem) return problem;
     if (t->layout == LAYOUT_PLAIN) return t->v || t->iv ? "a plain value has no block size" : NULL;
     bool wino = layout_is_winograd(t->layout), two = wino || t->layout == LAYOUT_WEIGHT;
     if (t->v < 1 || t->v > 64 || two != (t->iv > 0)) return "the layout has no such block size";
@@ -50,6 +62,18 @@ const char *verify_type(const struct type *t)
                 : t->layout == LAYOUT_DEPTHWISE ? t->rank == 4
                                                 : t->rank == 4 || t->rank == 2;
     return fits ? NULL : "a value of this rank cannot have this layout";
+}
+
+const char *verify_argument(struct arena *a, enum value_kind kind, const struct type *t)
+{
+    bool given = kind == VALUE_INPUT || kind == VALUE_TARGET;
+    if (given == t->batched || kind == VALUE_BUFFER) return NULL;
+    if (!given) return "parameters, counters and the optimizer's states have no row for each sample";
+    struct type batched = *t;
+    batched.batched = true;
+    return t->rank == 0
+               ? "inputs and targets have a row for each sample"
+               : arena_printf(a, "inputs and targets have a row for each sample: write %s", type_text(a, &batched));
 }
 
 const char *verify_arity(struct arena *a, const struct op_def *op, int nin, struct value *const *in)
@@ -83,7 +107,11 @@ static bool verify_values(struct verifier *w)
         if (v->kind == VALUE_NODE && !v->def) continue; /* dead */
         if (!strmap_add(&names, v->name, v)) return wrong(w, NULL, "two values are named %%%s", v->name);
         const char *problem = verify_type(&v->type);
+        if (!problem && v->kind != VALUE_NODE) problem = verify_argument(w->arena, v->kind, &v->type);
         if (problem) return wrong(w, v->def, "%%%s: %s", v->name, problem);
+        if (v->type.batched && v->type.dim[0] != w->g->batch)
+            return wrong(w, v->def, "%%%s: N is the graph's batch, %lld, not %lld", v->name, (long long)w->g->batch,
+                         (long long)v->type.dim[0]);
     }
     return true;
 }
@@ -245,7 +273,8 @@ static bool verify_shapes(struct verifier *w, struct node *n)
     bool ok = op_infer(n, &e);
     bool same = true;
     for (int i = 0; i < n->nout; i++) {
-        same = same && type_same_shape(&was[i], &n->out[i]->type);
+        const struct type *is = &n->out[i]->type;
+        same = same && type_same_shape(&was[i], is) && was[i].batched == is->batched && was[i].bounded == is->bounded;
         n->out[i]->type = was[i];
     }
     if (!ok) return wrong(w, n, "%s", e.message ? e.message : "the operands do not fit");

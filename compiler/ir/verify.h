@@ -10,6 +10,9 @@ const char *graph_verify(struct graph *g);
 
 /* What is wrong with a type by itself (dims, size, a layout that its rank cannot have), or NULL. */
 const char *verify_type(const struct type *t);
+/* What is wrong with T as the type of an argument of KIND, or NULL: inputs and targets have a row for each sample; of
+   states only buffers can. */
+const char *verify_argument(struct arena *a, enum value_kind kind, const struct type *t);
 /* What is wrong with the number of operands of a node, or NULL: NIN of them, the absent ones counted. */
 struct op_def;
 const char *verify_arity(struct arena *a, const struct op_def *op, int nin, struct value *const *in);

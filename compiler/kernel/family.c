@@ -55,7 +55,6 @@ const struct kernel_family family_wgrad = {
     .name = "wgrad",
     .work = WORK_WGRAD,
     .cancels = true,
-    .over_samples = true,
     .operand = {LAID_IMAGE},
     .result = LAID_WEIGHTS,
     .computes = algorithm_computes,
@@ -68,7 +67,6 @@ const struct kernel_family family_reduce = {
     .name = "reduce",
     .sums = true,
     .cancels = true,
-    .over_samples = true,
     .workspace = reduce_family_workspace,
 };
 

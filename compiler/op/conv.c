@@ -752,6 +752,7 @@ const struct op_def op_conv_rows[] = {
      .attrs = wgrad_attrs,
      .nattr = COUNT_OF(wgrad_attrs),
      .infer = wgrad_infer,
+     .sums_samples = true,
      .macs = wgrad_macs,
      .prologues = 2,
      .ref = ref_wgrad,

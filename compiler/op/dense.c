@@ -207,6 +207,7 @@ const struct op_def op_dense_rows[] = {
      .noperands = COUNT_OF(wgrad_operands),
      .nouts = 1,
      .infer = wgrad_infer,
+     .sums_samples = true,
      .macs = wgrad_macs,
      .ref = ref_wgrad,
      .tests = wgrad_tests,

@@ -75,7 +75,13 @@ void eval_round(struct eval *e, const struct value *v, enum dtype dt)
 }
 
 /* A value's type as references know it: plain, and not how it is stored. */
-static struct type reference_type(const struct type *t) { return type_make(dtype_computed(t->dtype), t->rank, t->dim); }
+static struct type reference_type(const struct type *t)
+{
+    struct type r = type_make(dtype_computed(t->dtype), t->rank, t->dim);
+    r.batched = t->batched;
+    r.bounded = t->bounded;
+    return r;
+}
 
 static void call_ref(struct eval *e, const struct op_def *op, const struct attr *attr, const char *layer,
                      const struct ref_tensor *in, int nin, struct ref_tensor *out, int nout)
@@ -132,7 +138,7 @@ static void body_insn(struct eval *e, const struct body_insn *b, struct temp *ar
     memset(wide, 0, sizeof wide);
     memset(out, 0, sizeof out);
     for (int i = 0; i < b->narg; i++) in[i] = arg[i].type;
-    bool fits = b->op->infer(in, b->narg, b->attr, out, &error);
+    bool fits = op_result_types(b->op, in, b->narg, b->attr, out, &error);
     for (int i = 0; i < b->narg; i++) {
         wide[i] = arg[i];
         wide[i].owned = false;
@@ -143,7 +149,7 @@ static void body_insn(struct eval *e, const struct body_insn *b, struct temp *ar
         in[i] = wide[i].type;
         ref[i] = (struct ref_tensor){&wide[i].type, wide[i].data};
     }
-    if (!fits) fits = b->op->infer(in, b->narg, b->attr, out, &error);
+    if (!fits) fits = op_result_types(b->op, in, b->narg, b->attr, out, &error);
     assert(fits && b->op->nouts <= MAX_RESULTS);
     struct ref_tensor to[MAX_RESULTS];
     for (int i = 0; i < b->op->nouts; i++) {
@@ -194,7 +200,7 @@ static struct type widest(const struct node *n)
     struct type t = {.rank = -1};
     for (int i = 0; i < n->nin; i++)
         if (n->in[i]->type.rank > t.rank) t = n->in[i]->type;
-    return type_make(DT_F32, t.rank, t.dim);
+    return reference_type(&t);
 }
 
 /* ---- nodes */
@@ -263,7 +269,7 @@ static void eval_fused(struct eval *e, const struct node *n)
         for (int i = 0; i < n->nanchor; i++)
             in[i] = n->in[i] ? reference_type(&n->in[i]->type) : (struct type){.rank = -1};
         memset(out, 0, sizeof out);
-        bool ok = n->op->infer(in, n->nanchor, n->attr, out, NULL);
+        bool ok = op_result_types(n->op, in, n->nanchor, n->attr, out, NULL);
         assert(ok);
         (void)ok;
         nacc = n->op->nouts;

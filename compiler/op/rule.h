@@ -140,10 +140,10 @@ static inline int64_t ref_pixels(const struct type *t)
     return (t->rank > 2 ? t->dim[2] : 1) * (t->rank > 3 ? t->dim[3] : 1);
 }
 
-/* How many samples a reference computes of a tensor that holds dim[0] = N. */
+/* How many rows a reference computes of a tensor: of a batch the first n. */
 static inline int64_t ref_samples(const struct ref_call *c, const struct type *t)
 {
-    return min_i64(c->run.n, t->dim[0]);
+    return t->batched ? c->run.n : t->dim[0];
 }
 
 #endif

@@ -304,7 +304,7 @@ static const char *const spec_tokens[] = {
 static const char *const ir_tokens[] = {
     "graph @g batch=1 {\n",
     "}",
-    "input %x : f32[1,3,8,8]\n",
+    "input %x : f32[N=1,3,8,8]\n",
     "param %w : f32[4,3,3,3] init=zeros\n",
     "%y = conv2d(%x, %w, _) ",
     "relu(%x)",

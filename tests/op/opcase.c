@@ -150,6 +150,7 @@ static void build(struct reading *r)
         if (!r->operand[i].shape) continue;
         struct type t = shape_of(&r->operand[i]);
         enum value_kind kind = value_kind_of(r, i, &t);
+        t.batched = kind == VALUE_INPUT || kind == VALUE_TARGET;
         const char *name = c->op->operands[i < c->op->noperands ? i : c->op->noperands - 1].name;
         in[i] = graph_arg(c->graph, kind, graph_fresh_name(c->graph, name), t);
     }

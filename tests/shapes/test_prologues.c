@@ -79,12 +79,12 @@ static struct graph *build(struct arena *a, struct diags *diags, int d, int s, i
 {
     const int64_t i = shapes[s].i, o = shapes[s].o, h = shapes[s].h, w = shapes[s].w, n = shapes[s].n,
                   p = h + 2 * pad - 2, q = w + 2 * pad - 2;
-    const char *x = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)i, (int)h, (int)w),
-               *y = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)o, (int)p, (int)q);
+    const char *x = arena_printf(a, "f32[N=%d,%d,%d,%d]", (int)n, (int)i, (int)h, (int)w),
+               *y = arena_printf(a, "f32[N=%d,%d,%d,%d]", (int)n, (int)o, (int)p, (int)q);
     const char *weight = arena_printf(a, "f32[%d,%d,3,3]", (int)o, (int)i), *result = d == 2 ? x : d == 3 ? weight : y;
     const int64_t k = directions[d].kernel;
     if (!directions[d].most)
-        result = arena_printf(a, "f32[%d,%d,%d,%d]", (int)n, (int)i, (int)((h + 2 * pad - k) / 2 + 1),
+        result = arena_printf(a, "f32[N=%d,%d,%d,%d]", (int)n, (int)i, (int)((h + 2 * pad - k) / 2 + 1),
                               (int)((w + 2 * pad - k) / 2 + 1));
     const char *text = arena_printf(a,
                                     "graph @g batch=%d train { input %%x : %s input %%z : %s input %%y : %s input %%u "

@@ -168,6 +168,7 @@ static void add_loss(struct builder *b)
         struct value *y = g->outputs[i].value;
         const bool classes = y->type.rank == 2 && y->type.dim[1] > 1 && chance(b, 60);
         struct type t = classes ? type_make(DT_I64, 1, y->type.dim) : type_make(DT_F32, y->type.rank, y->type.dim);
+        t.batched = true;
         struct value *target = graph_arg(g, VALUE_TARGET, arena_printf(g->arena, "target%d", i), t);
         const char *op = classes ? "softmax_cross_entropy" : "mean_squared_error";
         struct value *loss = op_build(g, NULL, op, (struct value *[]){y, target}, 2)->out[0];

@@ -23,8 +23,8 @@ struct fixture {
 
 static const char mixed[] =
     "graph @mixed batch=3 {\n"
-    "  input  %image : f32[3,3,7,7]\n"
-    "  target %label : i64[3]\n"
+    "  input  %image : f32[N=3,3,7,7]\n"
+    "  target %label : i64[N=3]\n"
     "  param  %conv1.weight : f32[4,3,3,3] init=zeros\n"
     "  param  %conv1.bias : f32[4] init=zeros\n"
     "  param  %bn1.weight : f32[4] init=ones\n"
@@ -36,18 +36,19 @@ static const char mixed[] =
     "  param  %up.bias : f32[4] init=zeros\n"
     "  param  %fc.weight : f32[5,4] init=zeros\n"
     "  param  %fc.bias : f32[5] init=zeros\n"
-    "  %conv1 = conv2d(%image, %conv1.weight, %conv1.bias) {stride=[2, 2], pad=[1, 1, 1, 1]} : f32[3,4,4,4] layer "
+    "  %conv1 = conv2d(%image, %conv1.weight, %conv1.bias) {stride=[2, 2], pad=[1, 1, 1, 1]} : f32[N=3,4,4,4] layer "
     "\"conv1\"\n"
-    "  %bn1 = batch_norm(%conv1, %bn1.weight, %bn1.bias, %bn1.running_mean, %bn1.running_var) : f32[3,4,4,4] layer "
+    "  %bn1 = batch_norm(%conv1, %bn1.weight, %bn1.bias, %bn1.running_mean, %bn1.running_var) : f32[N=3,4,4,4] layer "
     "\"bn1\"\n"
-    "  %c2 = conv2d(%bn1, %conv2.weight) {pad=[2, 2, 2, 2], dilation=[2, 2], groups=4} : f32[3,4,4,4] layer \"conv2\"\n"
-    "  %s = add(%c2, %bn1) : f32[3,4,4,4] layer \"res\"\n"
-    "  %sp = sigmoid(%s) : f32[3,4,4,4] layer \"sig\"\n"
+    "  %c2 = conv2d(%bn1, %conv2.weight) {pad=[2, 2, 2, 2], dilation=[2, 2], groups=4} : f32[N=3,4,4,4] layer "
+    "\"conv2\"\n"
+    "  %s = add(%c2, %bn1) : f32[N=3,4,4,4] layer \"res\"\n"
+    "  %sp = sigmoid(%s) : f32[N=3,4,4,4] layer \"sig\"\n"
     "  %u = conv_transpose2d(%sp, %up.weight, %up.bias) {stride=[2, 2], pad=[1, 1, 1, 0], groups=2, output_pad=[1, 0]} "
-    ": f32[3,4,8,8] layer \"up\"\n"
-    "  %p = max_pool(%u) {kernel=[2, 2], stride=[2, 2]} : f32[3,4,4,4] layer \"pool\"\n"
-    "  %a = global_avg_pool(%p) : f32[3,4] layer \"gap\"\n"
-    "  %fc = dense(%a, %fc.weight, %fc.bias) : f32[3,5] layer \"fc\"\n"
+    ": f32[N=3,4,8,8] layer \"up\"\n"
+    "  %p = max_pool(%u) {kernel=[2, 2], stride=[2, 2]} : f32[N=3,4,4,4] layer \"pool\"\n"
+    "  %a = global_avg_pool(%p) : f32[N=3,4] layer \"gap\"\n"
+    "  %fc = dense(%a, %fc.weight, %fc.bias) : f32[N=3,5] layer \"fc\"\n"
     "  %l1 = softmax_cross_entropy(%fc, %label) {label_smoothing=0.1, ignore=0, weight=0.7} : f32[]\n"
     "  output \"logits\" %fc\n"
     "  output \"loss\" %l1\n"
@@ -57,27 +58,27 @@ static const char mixed[] =
  */
 static const char shared[] =
     "graph @shared batch=4 {\n"
-    "  input  %image : f32[4,3,6,5]\n"
-    "  target %mask : f32[4,2,6,5]\n"
-    "  target %map : i64[4,6,5]\n"
+    "  input  %image : f32[N=4,3,6,5]\n"
+    "  target %mask : f32[N=4,2,6,5]\n"
+    "  target %map : i64[N=4,6,5]\n"
     "  param  %w : f32[3,3,3,3] init=zeros\n"
     "  param  %bn.weight : f32[3] init=ones\n"
     "  param  %bn.bias : f32[3] init=zeros\n"
     "  buffer %bn.running_mean : f32[3] init=zeros\n"
     "  buffer %bn.running_var : f32[3] init=ones\n"
     "  param  %h.weight : f32[2,3,1,1] init=zeros\n"
-    "  %c1 = conv2d(%image, %w) {pad=[1, 1, 1, 1]} : f32[4,3,6,5] layer \"shared\"\n"
-    "  %b1 = batch_norm(%c1, %bn.weight, %bn.bias, %bn.running_mean, %bn.running_var) : f32[4,3,6,5] layer \"bn\"\n"
-    "  %t1 = tanh(%b1) : f32[4,3,6,5] layer \"tanh\"\n"
-    "  %d1 = dropout(%t1) {p=0.3} : f32[4,3,6,5] layer \"drop\"\n"
-    "  %c2 = conv2d(%d1, %w) {pad=[1, 1, 1, 1]} : f32[4,3,6,5] layer \"shared\"\n"
+    "  %c1 = conv2d(%image, %w) {pad=[1, 1, 1, 1]} : f32[N=4,3,6,5] layer \"shared\"\n"
+    "  %b1 = batch_norm(%c1, %bn.weight, %bn.bias, %bn.running_mean, %bn.running_var) : f32[N=4,3,6,5] layer \"bn\"\n"
+    "  %t1 = tanh(%b1) : f32[N=4,3,6,5] layer \"tanh\"\n"
+    "  %d1 = dropout(%t1) {p=0.3} : f32[N=4,3,6,5] layer \"drop\"\n"
+    "  %c2 = conv2d(%d1, %w) {pad=[1, 1, 1, 1]} : f32[N=4,3,6,5] layer \"shared\"\n"
     "  %b2 = batch_norm(%c2, %bn.weight, %bn.bias, %bn.running_mean, %bn.running_var) {eps=0.001, momentum=0.2} : "
-    "f32[4,3,6,5] layer \"bn\"\n"
-    "  %s2 = silu(%b2) : f32[4,3,6,5]\n"
-    "  %sum = add(%s2, %s2) : f32[4,3,6,5]\n"
-    "  %h = conv2d(%sum, %h.weight) : f32[4,2,6,5]\n"
-    "  %sg = sigmoid(%h) : f32[4,2,6,5]\n"
-    "  %d2 = dropout(%h) {p=0.3} : f32[4,2,6,5] layer \"drop\"\n"
+    "f32[N=4,3,6,5] layer \"bn\"\n"
+    "  %s2 = silu(%b2) : f32[N=4,3,6,5]\n"
+    "  %sum = add(%s2, %s2) : f32[N=4,3,6,5]\n"
+    "  %h = conv2d(%sum, %h.weight) : f32[N=4,2,6,5]\n"
+    "  %sg = sigmoid(%h) : f32[N=4,2,6,5]\n"
+    "  %d2 = dropout(%h) {p=0.3} : f32[N=4,2,6,5] layer \"drop\"\n"
     "  %l1 = softmax_cross_entropy(%d2, %map) {label_smoothing=0.2, ignore=1} : f32[]\n"
     "  %l2 = binary_cross_entropy(%h, %mask) {weight=0.3} : f32[]\n"
     "  %l3 = binary_cross_entropy(%sg, %mask) {from_logits=false} : f32[]\n"
@@ -227,13 +228,14 @@ static void what_the_loss_does_not_reach_has_no_gradient(void **state)
 {
     (void)state;
     struct fixture f;
-    open_graph(
-        &f,
-        "graph @g batch=2 {\n  input %x : f32[2,3]\n  target %t : f32[2,2]\n  param %w : f32[2,3] init=zeros\n  param "
-        "%u : f32[2,3] init=zeros\n"
-        "  %y = dense(%x, %w) : f32[2,2]\n  %z = dense(%x, %u) : f32[2,2]\n  %l = mean_squared_error(%y, %t) : f32[]\n"
-        "  output \"z\" %z\n  output \"loss\" %l\n}\n",
-        &(struct train_options){.grad_outputs = true, .optimizer = sgd("momentum=0 weight_decay=0")}, 2);
+    open_graph(&f,
+               "graph @g batch=2 {\n  input %x : f32[N=2,3]\n  target %t : f32[N=2,2]\n  param %w : f32[2,3] "
+               "init=zeros\n  param "
+               "%u : f32[2,3] init=zeros\n"
+               "  %y = dense(%x, %w) : f32[N=2,2]\n  %z = dense(%x, %u) : f32[N=2,2]\n  %l = mean_squared_error(%y, "
+               "%t) : f32[]\n"
+               "  output \"z\" %z\n  output \"loss\" %l\n}\n",
+               &(struct train_options){.grad_outputs = true, .optimizer = sgd("momentum=0 weight_decay=0")}, 2);
     assert_non_null(output(f.g, "grad.w"));
     assert_null(output(f.g, "grad.u"));
     assert_int_equal(f.g->nupdates, 1);
@@ -440,23 +442,23 @@ static void refuses(const char *text, const char *message)
 static void bad_graphs(void **state)
 {
     (void)state;
-    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"y\" %y\n}\n",
+    refuses("graph @g batch=1 {\n  input %x : f32[N=1,3]\n  %y = relu(%x) : f32[N=1,3]\n  output \"y\" %y\n}\n",
             "no output \"loss\"");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,3]\n  %y = relu(%x) : f32[1,3]\n  output \"loss\" %y\n}\n",
+    refuses("graph @g batch=1 {\n  input %x : f32[N=1,3]\n  %y = relu(%x) : f32[N=1,3]\n  output \"loss\" %y\n}\n",
             "sum of different losses");
-    refuses(
-        "graph @g batch=1 {\n  input %x : f32[1,3]\n  target %t : f32[1,3]\n  %l = mean_squared_error(%x, %t) : f32[]\n"
-        "  %m = add(%l, %l) : f32[]\n  output \"loss\" %m\n}\n",
-        "sum of different losses");
-    refuses("graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,2]\n  param %bn.weight : f32[2] "
+    refuses("graph @g batch=1 {\n  input %x : f32[N=1,3]\n  target %t : f32[N=1,3]\n  %l = mean_squared_error(%x, %t) "
+            ": f32[]\n"
+            "  %m = add(%l, %l) : f32[]\n  output \"loss\" %m\n}\n",
+            "sum of different losses");
+    refuses("graph @g batch=1 {\n  input %x : f32[N=1,2]\n  target %t : f32[N=1,2]\n  param %bn.weight : f32[2] "
             "init=ones\n  param %bn.bias : f32[2] init=zeros\n"
             "  buffer %m : f32[2] init=zeros\n  buffer %v : f32[2] init=ones\n"
-            "  %b = batch_norm(%x, %bn.weight, %bn.bias, %m, %v) : f32[1,2] layer \"bn\"\n"
+            "  %b = batch_norm(%x, %bn.weight, %bn.bias, %m, %v) : f32[N=1,2] layer \"bn\"\n"
             "  %l = mean_squared_error(%b, %t) : f32[]\n  output \"loss\" %l\n}\n",
             "one value per channel");
     refuses(
-        "graph @g batch=1 {\n  input %x : f32[1,2]\n  target %t : f32[1,3]\n  param %w : f32[2,3] init=zeros\n"
-        "  %y = dense_dgrad(%x, %w) : f32[1,3]\n  %l = mean_squared_error(%y, %t) : f32[]\n  output \"loss\" %l\n}\n",
+        "graph @g batch=1 {\n  input %x : f32[N=1,2]\n  target %t : f32[N=1,3]\n  param %w : f32[2,3] init=zeros\n"
+        "  %y = dense_dgrad(%x, %w) : f32[N=1,3]\n  %l = mean_squared_error(%y, %t) : f32[]\n  output \"loss\" %l\n}\n",
         "has no gradient");
 }
 

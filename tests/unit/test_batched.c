@@ -15,11 +15,11 @@ enum { N = 4, REAL = 2, SIZE = N * N };
 
 /* A dense layer with as many outputs as the batch has samples. */
 static const char square[] = "graph @square batch=4 {\n"
-                             "  input %x : f32[4,4]\n"
-                             "  target %t : f32[4,4]\n"
+                             "  input %x : f32[N=4,4]\n"
+                             "  target %t : f32[N=4,4]\n"
                              "  param %w : f32[4,4] init=kaiming_normal fan=4\n"
                              "  param %b : f32[4] init=zeros\n"
-                             "  %y = dense(%x, %w, %b) : f32[4,4] layer \"y\"\n"
+                             "  %y = dense(%x, %w, %b) : f32[N=4,4] layer \"y\"\n"
                              "  %loss = mean_squared_error(%y, %t) : f32[]\n"
                              "  output \"y\" %y\n"
                              "  output \"loss\" %loss\n}\n";

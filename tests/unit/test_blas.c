@@ -22,7 +22,8 @@ static void check(const struct blas *b, const struct row *r)
     struct arena *a = arena_new();
     struct graph *g = graph_new(a, "t", r->n);
     struct value *x = graph_arg(g, VALUE_INPUT, "x", type_nchw(r->n, r->c, r->h, r->w));
-    struct value *w = graph_arg(g, VALUE_PARAM, "w", type_nchw(r->o, r->c / r->groups, r->kh, r->kw));
+    struct value *w =
+        graph_arg(g, VALUE_PARAM, "w", type_make(DT_F32, 4, (int64_t[]){r->o, r->c / r->groups, r->kh, r->kw}));
     struct node *n = graph_node(g, NULL, op_find("conv2d"), (struct value *[]){x, w}, 2, 1);
     int64_t *stride = node_attr(n, "stride")->v, *pad = node_attr(n, "pad")->v, *dilation = node_attr(n, "dilation")->v;
     stride[0] = stride[1] = r->stride;

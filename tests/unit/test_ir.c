@@ -21,12 +21,12 @@ static void types_know_their_bytes(void **state)
     struct type t = type_nchw(2, 17, 3, 5);
     assert_int_equal(type_elements(&t), 510);
     assert_int_equal(type_bytes(&t), 2040);
-    assert_string_equal(type_text(a, &t), "f32[2,17,3,5]");
+    assert_string_equal(type_text(a, &t), "f32[N=2,17,3,5]");
     struct type blocked = t;
     blocked.layout = LAYOUT_BLOCKED;
     blocked.v = 16;
     assert_int_equal(type_bytes(&blocked), 2 * 32 * 15 * 4);
-    assert_string_equal(type_text(a, &blocked), "f32[2,17,3,5]:b16");
+    assert_string_equal(type_text(a, &blocked), "f32[N=2,17,3,5]:b16");
     assert_true(type_same_shape(&t, &blocked));
     assert_false(type_equal(&t, &blocked));
     struct type w = type_make(DT_F32, 4, (int64_t[]){17, 3, 3, 3});
@@ -43,6 +43,14 @@ static void types_know_their_bytes(void **state)
     vector.layout = LAYOUT_BLOCKED;
     vector.v = 8;
     assert_int_equal(type_bytes(&vector), 16);
+    struct type boxes = type_make(DT_F32, 3, (int64_t[]){2, 100, 4}), same = boxes;
+    boxes.batched = true;
+    assert_string_equal(type_text(a, &boxes), "f32[N=2,100,4]");
+    assert_true(type_same_shape(&boxes, &same) && !type_equal(&boxes, &same));
+    boxes.bounded = same.bounded = 1 << 1;
+    assert_string_equal(type_text(a, &boxes), "f32[N=2,<=100,4]");
+    assert_string_equal(type_text(a, &same), "f32[2,<=100,4]");
+    assert_int_equal(type_bytes(&boxes), 3200);
     struct type huge = type_make(DT_F32, 4, (int64_t[]){INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX});
     assert_true(type_elements(&huge) == INT64_MAX);
     assert_true(type_bytes(&huge) == SIZE_MAX);
@@ -213,24 +221,25 @@ static void odd_names_round_trip(void **state)
 }
 
 /* Two conv2d, a dgrad and a wgrad whose operands come from pointwise nodes, and the same with prologues. */
-static const char arguments[] = "graph @g batch=2 train { input %x : f32[2,3,6,6] input %z : f32[2,3,6,6] input %dy : "
-                                "f32[2,5,6,6] param %w : f32[5,3,3,3] init=zeros"
-                                " param %a : f32[3] init=zeros param %b : f32[3] init=zeros param %m : f32[3] "
-                                "init=zeros param %v : f32[3] init=zeros\n";
+static const char arguments[] =
+    "graph @g batch=2 train { input %x : f32[N=2,3,6,6] input %z : f32[N=2,3,6,6] input %dy : "
+    "f32[N=2,5,6,6] param %w : f32[5,3,3,3] init=zeros"
+    " param %a : f32[3] init=zeros param %b : f32[3] init=zeros param %m : f32[3] "
+    "init=zeros param %v : f32[3] init=zeros\n";
 static const char outputs[] = "output \"y\" %y output \"dw\" %dw output \"dx\" %dx }";
 static const char apart[] =
-    "%bn = bn_apply(%x, %m, %v, %b, %a) : f32[2,3,6,6] %s = add(%bn, %z) : f32[2,3,6,6] %r = sigmoid(%s) : "
-    "f32[2,3,6,6] %g = relu(%dy) : f32[2,5,6,6]\n"
-    "%y = conv2d(%r, %w) {pad=[1, 1, 1, 1]} : f32[2,5,6,6]\n"
+    "%bn = bn_apply(%x, %m, %v, %b, %a) : f32[N=2,3,6,6] %s = add(%bn, %z) : f32[N=2,3,6,6] %r = sigmoid(%s) : "
+    "f32[N=2,3,6,6] %g = relu(%dy) : f32[N=2,5,6,6]\n"
+    "%y = conv2d(%r, %w) {pad=[1, 1, 1, 1]} : f32[N=2,5,6,6]\n"
     "%dw = conv2d_wgrad(%r, %g) {pad=[1, 1, 1, 1], kernel=[3, 3]} : f32[5,3,3,3]\n"
-    "%dx = conv2d_dgrad(%g, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] : f32[2,3,6,6]\n";
+    "%dx = conv2d_dgrad(%g, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] : f32[N=2,3,6,6]\n";
 #define SIGMOID "pre0 [t0 = bn_apply(acc, %m, %v, %b, %a), t1 = add(t0, %z), t2 = sigmoid(t1) -> t2]"
 static const char within[] =
-    "%y = conv2d(%x, %w | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1]} " SIGMOID " : f32[2,5,6,6]\n"
+    "%y = conv2d(%x, %w | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1]} " SIGMOID " : f32[N=2,5,6,6]\n"
     "%dw = conv2d_wgrad(%x, %dy | %m, %v, %b, %a, %z) {pad=[1, 1, 1, 1], kernel=[3, 3]} " SIGMOID
     " pre1 [t0 = relu(acc) -> t0] : f32[5,3,3,3]\n"
     "%dx = conv2d_dgrad(%dy, %w | %z) {pad=[1, 1, 1, 1], size=[6, 6]} [t0 = mul(acc, %z) -> t0] pre0 [t0 = relu(acc) "
-    "-> t0] : f32[2,3,6,6]\n";
+    "-> t0] : f32[N=2,3,6,6]\n";
 
 static void prologues_mean_what_nodes_do(void **state)
 {

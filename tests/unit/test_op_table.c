@@ -262,12 +262,17 @@ static struct value *vector(struct graph *g, const char *name, int rank, const i
     return graph_arg(g, VALUE_PARAM, name, type_make(DT_F32, rank, dim));
 }
 
+/* The same for each sample. */
+static struct value *image(struct graph *g, const char *name, const int64_t *dim)
+{
+    return graph_arg(g, VALUE_INPUT, name, type_nchw(dim[0], dim[1], dim[2], dim[3]));
+}
+
 /* conv2d(x, w | b, r) [t0 = add(acc, b), t1 = add(t0, r) -> t1] */
 static struct node *fused_conv(struct graph *g, const int64_t *bias, const int64_t *residual)
 {
     struct value *in[] = {graph_arg(g, VALUE_INPUT, "x", type_nchw(2, 3, 7, 7)),
-                          vector(g, "w", 4, (int64_t[]){5, 3, 3, 3}), vector(g, "b", 1, bias),
-                          vector(g, "r", 4, residual)};
+                          vector(g, "w", 4, (int64_t[]){5, 3, 3, 3}), vector(g, "b", 1, bias), image(g, "r", residual)};
     struct node *n = graph_node(g, NULL, op_find("conv2d"), in, 4, 1);
     n->nanchor = 2;
     n->body = ARENA_NEW(g->arena, struct body);
@@ -298,7 +303,7 @@ static void body_operands_that_do_not_fit(void **state)
     struct arena *a = arena_new();
     struct op_error e = {.arena = a};
     assert_false(op_infer(fused_conv(graph_new(a, "g", 2), (int64_t[]){6}, (int64_t[]){2, 5, 5, 5}), &e));
-    assert_non_null(strstr(e.message, "f32[6] does not go with f32[2,5,5,5]"));
+    assert_non_null(strstr(e.message, "f32[6] does not go with f32[N=2,5,5,5]"));
     assert_false(op_infer(fused_conv(graph_new(a, "g", 2), (int64_t[]){5}, (int64_t[]){2, 5, 5, 4}), &e));
     struct node *n = fused_conv(graph_new(a, "g", 2), (int64_t[]){5}, (int64_t[]){2, 5, 5, 5});
     n->body->insn[0].arg[1].index = 7;

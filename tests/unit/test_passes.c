@@ -30,13 +30,10 @@ struct result {
     int64_t *size;
 };
 
-static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n,
-                 int64_t batch)
+static void keep(struct arena *a, struct result *r, struct eval *e, const char *name, const struct value *v, int64_t n)
 {
     int64_t size = type_elements(&v->type);
-    if (v->type.rank && v->type.dim[0] == batch && strncmp(name, "grad.", 5) != 0 &&
-        (v->kind == VALUE_NODE || v->kind == VALUE_INPUT))
-        size = size / batch * n; /* the real samples */
+    if (v->type.batched) size = size / v->type.dim[0] * n; /* the real samples */
     r->name[r->count] = name;
     r->size[r->count] = size;
     r->data[r->count] = ARENA_ARRAY(a, double, size + 1);
@@ -51,13 +48,8 @@ static struct result meaning(struct arena *a, const struct graph *g, uint64_t se
     struct eval *e = eval_new(g, (struct ref_run){.n = n, .lr = 0.1, .step = 1, .seed = seed});
     random_fill(e, g, seed);
     eval_run(e, false);
-    for (int i = 0; i < g->noutputs; i++) {
-        const char *label = g->outputs[i].label;
-        const bool sample = g->outputs[i].value->type.rank > 1 && strncmp(label, "grad.", 5) != 0;
-        keep(a, &r, e, label, g->outputs[i].value, sample ? n : g->batch, g->batch);
-    }
-    for (int i = 0; i < g->nupdates; i++)
-        keep(a, &r, e, g->updates[i].state->name, g->updates[i].value, g->batch, g->batch);
+    for (int i = 0; i < g->noutputs; i++) keep(a, &r, e, g->outputs[i].label, g->outputs[i].value, n);
+    for (int i = 0; i < g->nupdates; i++) keep(a, &r, e, g->updates[i].state->name, g->updates[i].value, n);
     eval_free(e);
     return r;
 }

@@ -377,12 +377,12 @@ static void schedules_permute(void **state)
 
 /* Two images of 64 KiB that a convolution reads joined, and a third that it makes. */
 static const char joined[] = "graph @joined batch=1 {\n"
-                             "  input %x : f32[1,16,32,32]\n"
+                             "  input %x : f32[N=1,16,32,32]\n"
                              "  param %w : f32[16,32,3,3]\n"
-                             "  %a = tanh(%x) : f32[1,16,32,32]\n"
-                             "  %b = sigmoid(%x) : f32[1,16,32,32]\n"
-                             "  %c = concat(%a, %b) : f32[1,32,32,32]\n"
-                             "  %y = conv2d(%c, %w) {pad=[1, 1, 1, 1]} : f32[1,16,32,32]\n"
+                             "  %a = tanh(%x) : f32[N=1,16,32,32]\n"
+                             "  %b = sigmoid(%x) : f32[N=1,16,32,32]\n"
+                             "  %c = concat(%a, %b) : f32[N=1,32,32,32]\n"
+                             "  %y = conv2d(%c, %w) {pad=[1, 1, 1, 1]} : f32[N=1,16,32,32]\n"
                              "  output \"y\" %y\n"
                              "}\n";
 

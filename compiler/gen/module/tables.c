@@ -7,7 +7,6 @@
 #include <llvm-c/Target.h>
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
-#include "gen/module/samples.h"
 
 struct tables {
     LLVMContextRef cx;
@@ -59,8 +58,7 @@ static C array(struct tables *t, C *rows, int n, size_t bytes)
     return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
 }
 
-/* BATCHED: holds a row for each sample. */
-static C type_row(struct tables *t, const struct type *ty, bool batched)
+static C type_row(struct tables *t, const struct type *ty)
 {
     static const int layouts[] = {
         [LAYOUT_PLAIN] = RNC_PLAIN,           [LAYOUT_BLOCKED] = RNC_BLOCKED,      [LAYOUT_WEIGHT] = RNC_WEIGHT,
@@ -73,8 +71,8 @@ static C type_row(struct tables *t, const struct type *ty, bool batched)
                   c8(t, ty->rank),
                   c8(t, ty->v),
                   c8(t, ty->iv),
-                  c8(t, batched),
-                  c8(t, 0),
+                  c8(t, ty->batched),
+                  c8(t, ty->bounded),
                   c8(t, 0),
                   LLVMConstArray2(t->i64, dims, RNC_MAX_RANK),
                   zeros(t->i64, 2)};
@@ -116,11 +114,13 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
     return array(t, rows, lo->nsteps, sizeof(struct rnc_step));
 }
 
-static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, C type, uint64_t offset)
+static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, const struct type *ty,
+                    uint64_t offset)
 {
-    return structure(
-        t, (C[]){text(t, name), c8(t, role), c8(t, init), zeros(t->i8, 6), c64(t, (uint64_t)fan), type, c64(t, offset)},
-        7);
+    return structure(t,
+                     (C[]){text(t, name), c8(t, role), c8(t, init), zeros(t->i8, 6), c64(t, (uint64_t)fan),
+                           type_row(t, ty), c64(t, offset)},
+                     7);
 }
 
 static const int roles[] = {
@@ -141,15 +141,13 @@ static C tensors_table(struct tables *t)
         if (v->kind == VALUE_NODE) continue;
         uint64_t offset = v->space == SPACE_NONE ? RNC_NOT_STORED : v->offset;
         t->tensor_value[t->ntensors] = v;
-        C type = type_row(t, &v->type, samples_of(g, v));
-        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, type, offset);
+        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, &v->type, offset);
     }
     for (int i = 0; i < g->noutputs; i++) {
         struct type plain = g->outputs[i].value->type;
         plain.layout = LAYOUT_PLAIN;
         plain.v = plain.iv = 0;
-        C type = type_row(t, &plain, samples_of(g, g->outputs[i].value));
-        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, type, (uint64_t)i);
+        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, &plain, (uint64_t)i);
     }
     return array(t, rows, t->ntensors, sizeof(struct rnc_tensor));
 }
@@ -175,7 +173,7 @@ static C prepares_table(struct tables *t, int *count)
         for (int i = 0; i < 6; i++) in[i] = c32(t, i < node->nin ? tensor_index(t, node->in[i]) : -1);
         for (int i = 0; i < 2; i++) {
             const struct value *v = node->out[i < node->nout ? i : 0];
-            out[i] = structure(t, (C[]){type_row(t, &v->type, false), c64(t, value_storage(v)->offset)}, 2);
+            out[i] = structure(t, (C[]){type_row(t, &v->type), c64(t, value_storage(v)->offset)}, 2);
         }
         rows[n++] =
             structure(t,
@@ -209,7 +207,7 @@ static C values_table(struct tables *t, int *count)
                             (C[]){c32(t, spaces[s->space]), c32(t, indexed ? (int64_t)s->offset : 0),
                                   c64(t, indexed ? 0 : s->offset)},
                             3);
-        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type, samples_of(g, v)), place}, 3);
+        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type), place}, 3);
         t->value_row[i] = n++;
     }
     *count = n;

@@ -11,7 +11,6 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
-#include "gen/module/samples.h"
 
 enum axis { A1, B1, R, AXES };
 
@@ -190,7 +189,7 @@ void lower_copy(struct lower *lo, const struct node *n)
 {
     enum { CHUNK = 65536 };
     const struct type *t = &n->out[0]->type;
-    bool samples = samples_of(lower_graph(lo), n->in[0]);
+    bool samples = n->in[0]->type.batched;
     struct copy_params p = {0};
     int64_t all = (int64_t)type_bytes(t), chunk = samples ? all / t->dim[0] : CHUNK, table[] = {chunk, all};
     assert(all == (int64_t)type_bytes(&n->in[0]->type));
@@ -440,7 +439,7 @@ static void lower_pixels(struct lower *lo, const struct node *n)
 {
     enum { CHUNK = 1 << 14 }; /* pixels: enough to be handed out */
     const struct type *to = &n->out[0]->type;
-    bool samples = samples_of(lower_graph(lo), n->in[0]);
+    bool samples = n->in[0]->type.batched;
     assert(n->in[0]->type.layout == LAYOUT_PLAIN && n->in[0]->type.dtype == dtype_computed(to->dtype) &&
            to->rank == 4 && to->v == to->dim[1]);
     struct pixels_params p = {to->v, to->dim[2] * to->dim[3], 0, to->dtype};
@@ -474,7 +473,7 @@ void lower_repack(struct lower *lo, const struct node *n)
     /* Blocks of v channels; a WEIGHT of narrower blocks has one. */
     assert((from->layout != LAYOUT_WEIGHT || from->iv == v || from->iv >= s.b) &&
            (to->layout != LAYOUT_WEIGHT || to->iv == v || to->iv >= s.b));
-    bool samples = !weights && to->rank > 1 && samples_of(lower_graph(lo), n->in[0]);
+    bool samples = !weights && from->batched;
     int64_t table[T_ENTRIES], outer = weights ? div_up(s.a, v) : samples ? 1 : s.a;
     fill_table(table, from, to, &s);
     struct lower_arg args[] = {arg_data(lo, table, sizeof table), arg_value(n->in[0]), arg_value(n->out[0])};

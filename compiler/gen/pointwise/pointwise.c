@@ -8,7 +8,6 @@
 #include "gen/emit/expr.h"
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
-#include "gen/module/samples.h"
 #include "gen/reduce/sums.h"
 #include "kernel/sums.h"
 
@@ -228,7 +227,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct pointw
 static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_params *p)
 {
     const struct type *t = &n->out[0]->type;
-    bool samples = samples_of(lower_graph(lo), n->out[0]);
+    bool samples = t->batched;
     int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), pieces, chunk;
     if (samples) {
         pieces = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;
@@ -255,7 +254,7 @@ static void lower_channel(struct lower *lo, const struct node *n, struct pointwi
     p->single = hw == 1;
     if (p->single) p->unroll = 1;
     if (p->body.nsums) p->single = 0;
-    bool samples = t->rank > 1 && samples_of(lower_graph(lo), n->out[0]);
+    bool samples = t->batched;
     add_step(lo, n, p, (int64_t[3]){blocks, hw, c}, t->rank > 1 && !samples ? blocks * t->dim[0] : blocks, samples);
 }
 

@@ -1,0 +1,1 @@
+opt error-batch-old.ir

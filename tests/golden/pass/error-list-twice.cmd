@@ -1,0 +1,1 @@
+opt error-list-twice.ir

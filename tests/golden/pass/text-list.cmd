@@ -1,0 +1,1 @@
+opt text-list.ir
