@@ -51,6 +51,13 @@ loss=$(sed -n 's/.*"loss": \([-0-9.e]*\).*/\1/p' "$dir/log")
 best=$(tail -n +2 "$dir/a/log.csv" | cut -d, -f5 | sort -g | head -n 1)
 check "the loss of the best epoch: $loss, $best" test "$(printf '%.6g' "${loss:-0}")" = "$(printf '%.6g' "${best:-1}")"
 
+# ---- a spec that can be read only once
+for command in "train --out $dir/stdin" "eval --weights $dir/a/best.safetensors"; do
+    # shellcheck disable=SC2086
+    check "$command, from standard input" sh -c "$RNC ${command%% *} - --data $dir/pair ${command#* } <$spec"
+done
+check "the same bits from standard input" cmp "$dir/a/last.safetensors" "$dir/stdin/last.safetensors"
+
 # ---- what is wrong with the arrays
 refuses "there is no $dir/pair/train/offset.npy for the target 'offset'" sh -c "mv $dir/pair/train/offset.npy $dir/offset.npy; \
     $RNC train $spec --data $dir/pair --out $dir/x"
