@@ -40,6 +40,13 @@ static void reset(struct rnc_tally *t)
     memset(own->confusion, 0, (size_t)(own->classes * own->classes) * sizeof *own->confusion);
 }
 
+static int64_t *counts(const struct rnc_tally *t, size_t *n)
+{
+    struct own *own = t->own;
+    *n = (size_t)(own->classes * own->classes);
+    return own->confusion;
+}
+
 static void add_label(struct rnc_tally *t, const struct rnc_scores *x, int64_t label)
 {
     struct own *own = t->own;
@@ -121,6 +128,7 @@ const struct rnc_task rnc_task_segmentation = {
     .begin = begin,
     .add = add,
     .reset = reset,
+    .counts = counts,
     .loss = loss,
     .predict = predict,
 };

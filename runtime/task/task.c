@@ -105,6 +105,12 @@ void rnc_tally_reset(struct rnc_tally *t)
     t->task->reset(t);
 }
 
+int64_t *rnc_tally_counts(const struct rnc_tally *t, size_t *n)
+{
+    *n = 0;
+    return t->task->counts ? t->task->counts(t, n) : NULL;
+}
+
 void rnc_tally_free(struct rnc_tally *t)
 {
     free(t->sides);

@@ -47,6 +47,9 @@ struct rnc_task {
     /* N samples: for each of t->sides its output in OUT and its target in TARGET. */
     void (*add)(struct rnc_tally *t, const float *const *out, const void *const *target, int64_t n);
     void (*reset)(struct rnc_tally *t);
+    /* What it has counted when training stops within an epoch, for a checkpoint: *N numbers in t->own. NULL: right and
+       counted are all. */
+    int64_t *(*counts)(const struct rnc_tally *t, size_t *n);
     /* The loss on what was added; NULL: the compiled losses' mean. */
     double (*loss)(const struct rnc_tally *t);
     /* The findings of one sample, the most telling first, at most ROOM; how many there are. OUT: the model's outputs by
@@ -90,6 +93,7 @@ struct rnc_tally {
 bool rnc_tally_begin(struct rnc_tally *t, const struct rnc_problem *p, const struct rnc_model *m, struct rnc_status *s);
 void rnc_tally_reset(struct rnc_tally *t);
 void rnc_tally_free(struct rnc_tally *t);
+int64_t *rnc_tally_counts(const struct rnc_tally *t, size_t *n); /* the task's; *N 0: none */
 /* OUT: the model's outputs by index, of the samples of B. */
 void rnc_tally_add(struct rnc_tally *t, void *const *out, const struct rnc_batch *b);
 double rnc_tally_metric(const struct rnc_tally *t, int metric);

@@ -11,6 +11,8 @@
 
 enum { MAX_ENTRIES = 64, TEXT = 4096 };
 
+static const char counts_key[] = "rnc.epoch_counts";
+
 /* Metadata in the making. */
 struct entries {
     struct rnc_st_meta meta[MAX_ENTRIES];
@@ -51,6 +53,19 @@ static char *algorithms_of(const struct rnc_model *m)
     return text;
 }
 
+/* "3 0 17": what the task counted in an epoch that is not over; NULL: nothing. */
+static bool counts_of(const struct rnc_checkpoint *c, char **text)
+{
+    enum { DIGITS = 21 };
+    *text = NULL;
+    if (c->samples == 0 || c->ncounts == 0) return true;
+    size_t size = c->ncounts * DIGITS + 1, used = 0;
+    *text = calloc(1, size);
+    for (size_t k = 0; *text && k < c->ncounts; k++)
+        used += (size_t)snprintf(*text + used, size - used, "%s%" PRId64, k ? " " : "", c->counts[k]);
+    return *text != NULL;
+}
+
 static void describe_run(struct entries *e, const struct rnc_checkpoint *c, const struct rnc_model *m,
                          const char *algorithms)
 {
@@ -81,15 +96,17 @@ bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoi
                          const struct rnc_st_meta *extra, size_t nextra, const char *path, struct rnc_status *s)
 {
     const struct rnc_model *m = rnc_instance_model(i);
-    char *algorithms = algorithms_of(m);
+    char *algorithms = algorithms_of(m), *counts;
     struct entries *e = calloc(1, sizeof *e);
-    bool ok = algorithms && e;
+    bool ok = counts_of(c, &counts) && algorithms && e;
     if (ok) {
         describe_run(e, c, m, algorithms);
+        if (counts) put(e, counts_key, counts);
         for (size_t k = 0; k < nextra; k++) put(e, extra[k].key, extra[k].value);
         ok = rnc_weights_save(i, path, optim ? RNC_WEIGHTS_OPTIM : 0, e->meta, e->n, s);
     } else rnc_fail(s, RNC_ENV, "no memory to write %s", path);
     free(algorithms);
+    free(counts);
     free(e);
     return ok;
 }
@@ -112,6 +129,22 @@ static int64_t need_int(const struct rnc_safetensors *f, const char *key, struct
     return strtoll(need(f, key, s), NULL, 10);
 }
 
+/* A checkpoint of an older rnc has none: that epoch's metric is then of its rest. */
+static void read_counts(const struct rnc_safetensors *f, struct rnc_checkpoint *c, struct rnc_status *s)
+{
+    const char *text = rnc_st_meta(f, counts_key);
+    for (size_t k = 0; text && k < c->ncounts; k++) {
+        char *end;
+        c->counts[k] = strtoll(text, &end, 10);
+        if (end == text || c->counts[k] < 0) {
+            rnc_fail(s, RNC_USER, "%s is no sound checkpoint: its %s are not %zu numbers", f->path, counts_key,
+                     c->ncounts);
+            return;
+        }
+        text = end;
+    }
+}
+
 static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint *c, struct rnc_status *s)
 {
     c->epoch = need_int(f, "rnc.epoch", s);
@@ -121,6 +154,7 @@ static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint
     c->samples = need_int(f, "rnc.epoch_samples", s);
     c->counted = need_int(f, "rnc.epoch_counted", s);
     c->right = need_int(f, "rnc.epoch_right", s);
+    read_counts(f, c, s);
     c->best = strtod(need(f, "rnc.best", s), NULL);
     c->best_epoch = need_int(f, "rnc.best_epoch", s);
     if (c->epoch < 0 || c->batch < 0 || c->step < 0 || c->samples < 0)

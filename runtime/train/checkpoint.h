@@ -13,6 +13,8 @@ struct rnc_checkpoint {
     int64_t step;         /* finished steps */
     double loss_sum;
     int64_t samples, counted, right; /* of the epoch begun */
+    int64_t *counts;                 /* of it, what else the task counts: NCOUNTS numbers that belong to the caller */
+    size_t ncounts;
     double best;
     int64_t best_epoch; /* best_epoch 0: none yet */
     int64_t epochs, batch_size;
@@ -26,9 +28,9 @@ struct rnc_checkpoint {
    only. */
 bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim,
                          const struct rnc_st_meta *extra, size_t nextra, const char *path, struct rnc_status *s);
-/* Sets I and the first two lines of *C from PATH. WANT: how this run was started; when the file's run was another, or
-   the code computes in another way, that is an error that says which. Only `epochs` and `lr` may differ (the schedule
-   then goes on with the new ones). */
+/* Sets I, and of *C where the run is, from PATH; fills WANT's counts. WANT: how this run was started; when the file's
+   run was another, or the code computes in another way, that is an error that says which. Only `epochs` and `lr` may
+   differ (the schedule then goes on with the new ones). */
 bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const char *path,
                          struct rnc_checkpoint *c, struct rnc_status *s);
 

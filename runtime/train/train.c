@@ -130,6 +130,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .lr = c->lr,
                                     .data = c->data->identity,
                                     .order = t->order};
+    t->at.counts = rnc_tally_counts(&t->tally, &t->at.ncounts);
     if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
     struct rnc_checkpoint want = t->at;
     if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;

@@ -16,6 +16,7 @@
 #include "runtime/rt/pool.h"
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/schedule.h"
+#include "runtime/train/checkpoint.h"
 #include "runtime/train/train.h"
 #include "tests/choice.h"
 #include "support.h"
@@ -370,6 +371,26 @@ static void full_disk_keeps_the_last_checkpoint(void **state)
     free(is);
 }
 
+/* What a task counts in an epoch goes into the checkpoint of a run that stops within it, and comes back. */
+static void checkpoints_keep_counts(void **state)
+{
+    (void)state;
+    const char *path = in_scratch("counts.safetensors");
+    int64_t counts[4] = {7, 0, 123456789012, 3}, back[4] = {0};
+    struct rnc_instance *i = rnc_open(&train_model, NULL, 0, &s);
+    assert_true(i && rnc_initialize(i, 1, &s));
+    struct rnc_checkpoint c = {.samples = 5, .counts = counts, .ncounts = 4, .data = "d", .order = "o"}, got;
+    assert_true(rnc_checkpoint_save(i, &c, true, NULL, 0, path, &s));
+    c.counts = back;
+    assert_true(rnc_checkpoint_load(i, &c, path, &got, &s) && got.samples == 5);
+    assert_memory_equal(back, counts, sizeof counts);
+    int64_t more[5] = {0};
+    c.counts = more;
+    c.ncounts = 5;
+    expect_failure(&s, rnc_checkpoint_load(i, &c, path, &got, &s), RNC_USER, "are not 5 numbers");
+    rnc_close(i);
+}
+
 /* ---- the parts */
 
 /* The metric NAME of the model with the output OUT of TYPE beside LABELS of N samples. */
@@ -502,6 +523,7 @@ int main(void)
         cmocka_unit_test(stops_when_the_loss_diverges),
         cmocka_unit_test(fails_early_where_it_cannot_write),
         cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
+        cmocka_unit_test(checkpoints_keep_counts),
     };
     return cmocka_run_group_tests_name("train", tests, set_up, tear_down);
 }
