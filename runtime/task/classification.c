@@ -59,6 +59,7 @@ static double among(const struct rnc_tally *t, int count)
     return t->counted ? (double)met / (double)t->counted : NAN;
 }
 
+static double top3(const struct rnc_tally *t) { return among(t, 3); }
 static double top5(const struct rnc_tally *t) { return among(t, 5); }
 
 /* Softmax over the scores; the likeliest classes by insertion, of equals the lower one first. */
@@ -77,6 +78,8 @@ static int64_t predict(const struct rnc_tally *t, void *const *out, struct rnc_f
 
 static const struct rnc_metric metrics[] = {
     {"accuracy", "share of the labels that have the highest score", .fraction = true, .compute = rnc_label_share},
+    {"top3", "share of the labels among the three highest scores", .fraction = true, .on_request = true,
+     .compute = top3},
     {"top5", "share of the labels among the five highest scores", .fraction = true, .on_request = true,
      .compute = top5},
 };

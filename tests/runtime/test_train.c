@@ -425,6 +425,8 @@ static void metrics(void **state)
     assert_true(fabs(measure("dice", map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
     const float logits[12] = {6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1};
     assert_true(measure("accuracy", flat, logits, ports[1], labels, 2) == 0.5);
+    const int64_t third[2] = {2, 3}; /* of six that fall: among three, and just not */
+    assert_true(measure("top3", flat, logits, ports[1], third, 2) == 0.5);
     assert_true(measure("top5", flat, logits, ports[1], labels, 2) == 0.5);
     assert_true(fabs(measure("loss", flat, logits, ports[1], labels, 2) - (0.4561933 + 5.4561933) / 2) < 1e-6);
     struct rnc_port tensor = {.name = "y", .target = true, .rank = 1, .dim = {6}, .ignore = -1};
