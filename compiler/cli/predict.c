@@ -143,7 +143,7 @@ const struct command command_predict = {
     .summary = "classify images",
     .usage = "SPEC --weights FILE IMAGE…",
     .details = "PNG and JPEG images are brought to the network's size as in evaluation. For networks that classify "
-               "pixels: the share of each class.\n\n"
+               "pixels: the share of each class;\nfor those that compute other tensors: their first elements.\n\n"
                "  rnc predict resnet20 -p channels=1 -p size=20 --weights out/best.safetensors seven.png\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN,
     .options = options,

@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "runtime/io/file.h"
+#include "runtime/io/npy.h"
 #include "runtime/rt/pool.h"
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/schedule.h"
@@ -493,6 +495,61 @@ static void loader_orders(void **state)
     expect_failure(&s, rnc_loader_new(&c, &s) != NULL, RNC_USER, "the model wants 1 × 28 × 20");
 }
 
+/* The built-in digits as arrays: image.npy and label.npy in FOLDER, pixels divided by 255. */
+static void write_digits(const char *folder, int64_t count)
+{
+    char path[320];
+    float *image = malloc((size_t)(count * PIXELS) * sizeof *image);
+    int64_t *label = malloc((size_t)count * sizeof *label);
+    assert_true(image && label && rnc_make_directory(folder, &s));
+    for (int64_t k = 0; k < count; k++) label[k] = data.train.labels[k];
+    for (int64_t k = 0; k < count * PIXELS; k++) image[k] = (float)data.train.pixels[k] / 255.0f;
+    struct rnc_npy images = {.rank = 4, .dim = {count, 1, 20, 20}, .data = image},
+                   labels = {.dtype = RNC_NPY_I64, .rank = 1, .dim = {count}, .data = label};
+    snprintf(path, sizeof path, "%s/image.npy", folder);
+    assert_true(rnc_npy_write(path, &images, &s));
+    snprintf(path, sizeof path, "%s/label.npy", folder);
+    assert_true(rnc_npy_write(path, &labels, &s));
+    free(image);
+    free(label);
+}
+
+/* The trainer does not know whether a batch came from images or from arrays. */
+static void learns_from_tensors(void **state)
+{
+    (void)state;
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s", in_scratch("arrays"));
+    write_digits(folder, 1000);
+    struct rnc_data arrays;
+    const struct rnc_data_source source = {.path = folder, .ports = ports, .nports = 2};
+    if (!rnc_data_open(&arrays, &source, &s)) fail_msg("%s", s.message);
+    assert_true(arrays.held_out && arrays.train.count == 900 && arrays.val.count == 100);
+    assert_string_equal(arrays.unit, "samples");
+    struct rnc_train_result r;
+    struct rnc_train_config c = config(in_scratch("tensors"), 3);
+    c.data = &arrays;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "augmentation is for images");
+    c.loader.naugment = 0;
+    run(&c, &r);
+    assert_true(r.best > 0.7 && r.step == 3 * 15);
+    struct rnc_loader_config l = c.loader;
+    l.data = &arrays.val;
+    l.ports = ports;
+    l.nports = 2;
+    l.batch = N;
+    l.shuffle = false;
+    struct rnc_loader *loader = rnc_loader_new(&l, &s);
+    struct rnc_batch b;
+    rnc_loader_start(loader, 0, 0);
+    assert_true(rnc_loader_next(loader, &b, &s) && b.n == N);
+    for (int64_t k = 0; k < b.n; k++) /* every tenth was held out */
+        assert_int_equal(((const int64_t *)rnc_batch_find(&b, "label"))[k], data.train.labels[10 * k + 9]);
+    assert_null(rnc_batch_find(&b, "mask"));
+    rnc_loader_free(loader);
+    rnc_data_close(&arrays);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -526,6 +583,7 @@ int main(void)
         cmocka_unit_test(fails_early_where_it_cannot_write),
         cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(checkpoints_keep_counts),
+        cmocka_unit_test(learns_from_tensors),
     };
     return cmocka_run_group_tests_name("train", tests, set_up, tear_down);
 }
