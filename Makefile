@@ -137,6 +137,7 @@ format:
 
 check-layers:
 	@tests/check-layers.sh
+	@tests/check-names.sh
 
 # ARGS: what tests/bench/peers.py --help lists. The peers' Python environment is made by the first run, outside the sources.
 RNC_PEERS_VENV ?= $(BUILD)/peers

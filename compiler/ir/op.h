@@ -141,10 +141,9 @@ struct op_def {
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
     bool repacks; /* the result is the operand, in another layout or element type */
     struct op_clamp clamp;
-    bool
-        maximum; /* each element of result 0 is the largest of some of operand 0's: rounding may come before or after */
-    int gate;    /* the operand at whose bounds result 0 jumps to zero: a ReLU's, which its gradient reads; 0: none */
-    bool bare;   /* computes nothing but a body, which takes all operands: `pointwise` */
+    bool maximum; /* result 0 is made of maxima of operand 0's elements: they may be rounded before or after */
+    int gate;     /* the operand at whose bounds result 0 jumps to zero: what a ReLU's gradient reads; 0: none */
+    bool bare;    /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
     bool variadic; /* the last operand repeats */
@@ -157,8 +156,7 @@ struct op_def {
     /* Result types from input types and attributes. in[i].rank == -1: absent. Shapes alone: whether results are batched
        is op_result_types' to say. */
     bool (*infer)(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e);
-    /* Is the result the operand, for these types and attributes, in a training step (TRAIN) or in inference? NULL:
-     * never */
+    /* Is the result the operand, for these types and attributes? TRAIN: in a training step. NULL: never. */
     bool (*identity)(const struct node *n, bool train);
     /* Makes N, of the forward pass, what a training step differentiates; nodes of its own go before it. False after
        op_fail: it cannot be trained. NULL: it is that already. */
@@ -175,10 +173,9 @@ struct op_def {
     bool keeps_zero; /* f(0, …, 0) == 0: lanes past the last channel stay zero without a mask */
     int prologues; /* operands 0 … of which may have a prologue (struct node .pre); the kernels that can are Winograd's
                       and those of pooling */
-    bool inplace; /* result 0 may overwrite an input of the same size that dies here; an elementwise family's may anyway
-                   */
-    bool bf16;    /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all
-                     elementwise ones do */
+    bool inplace;  /* result 0 may overwrite an input of its size that dies here (all of an elementwise family's may) */
+    bool bf16;     /* its kernels take images in any mixture of f32 and bf16 (weights: see gen/conv/conv.h); all
+                      elementwise ones do */
     void (*ref)(struct ref_call *c); /* naive, double accumulators, written independently of the kernel */
     const struct op_test *tests;
     int ntests; /* "x=2,3,7,7 weight=5,3,3,3 stride=2,2 pad=1,1,1,1": one row, one test */
