@@ -2,7 +2,6 @@
    loaded: w' = w·γ/√(σ² + ε), b' = β + (b − μ)·γ/√(σ² + ε). Elsewhere it becomes an affine map for each channel. */
 #include "pass/passes.h"
 
-#include <string.h>
 #include "ir/op.h"
 
 enum { BN_X, BN_WEIGHT, BN_BIAS, BN_MEAN, BN_VAR };
