@@ -51,6 +51,7 @@ static void grad_sigmoid(struct grad_call *g) { build_grad(g, "sigmoid_grad", g-
 static void grad_tanh(struct grad_call *g) { build_grad(g, "tanh_grad", g->node->out[0]); }
 static void grad_silu(struct grad_call *g) { build_grad(g, "silu_grad", g->node->in[0]); }
 static void grad_gelu(struct grad_call *g) { build_grad(g, "gelu_grad", g->node->in[0]); }
+static void grad_hardswish(struct grad_call *g) { build_grad(g, "hardswish_grad", g->node->in[0]); }
 
 static void grad_add(struct grad_call *g)
 {
@@ -106,12 +107,18 @@ static double gelu_tanh_grad(double dy, double x)
     return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner);
 }
 
+/* Howard et al. 2019; the gradient at the kinks as PyTorch has it. */
+static double hardswish(double x) { return x * relu6(x + 3) / 6; }
+static double hardswish_grad(double dy, double x) { return x >= 3 ? dy : x > -3 ? dy * (x / 3 + 0.5) : 0; }
+
 static void ref_relu(struct ref_call *c) { map1(c, relu); }
 static void ref_relu6(struct ref_call *c) { map1(c, relu6); }
 static void ref_sigmoid(struct ref_call *c) { map1(c, sigmoid); }
 static void ref_silu(struct ref_call *c) { map1(c, silu); }
 static void ref_tanh(struct ref_call *c) { map1(c, tanh); }
 static void ref_gelu(struct ref_call *c) { map1(c, ref_int(c, "approximate") ? gelu_tanh : gelu); }
+static void ref_hardswish(struct ref_call *c) { map1(c, hardswish); }
+static void ref_hardswish_grad(struct ref_call *c) { map2(c, hardswish_grad); }
 static void ref_add(struct ref_call *c) { map2(c, add); }
 static void ref_mul(struct ref_call *c) { map2(c, mul); }
 static void ref_relu_grad(struct ref_call *c) { map2(c, relu_grad); }
@@ -299,6 +306,14 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .grad = grad_gelu,
      .ref = ref_gelu},
+    {.name = "hardswish",
+     .help = "x * relu6(x + 3) / 6: silu without an exponential",
+     .class_ = OP_LAYER,
+     UNARY(tests_wide),
+     .expr = "x * min(6, max(0, x + 3)) / 6",
+     .keeps_zero = true,
+     .grad = grad_hardswish,
+     .ref = ref_hardswish},
     {.name = OPNAME_ADD,
      .help = "sum of two values of one shape",
      .class_ = OP_LAYER,
@@ -382,6 +397,14 @@ const struct op_def op_pointwise_rows[] = {
              "0.5 * (1 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x))",
      .keeps_zero = true,
      .ref = ref_gelu_grad},
+    {.name = "hardswish_grad",
+     .help = "gradient of hardswish, from its input",
+     .phase = PHASE_BACKWARD,
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_x, tests_dy_x),
+     .expr = "dy * select(x < 3, select(x > -3, x / 3 + 0.5, 0), 1)",
+     .keeps_zero = true,
+     .ref = ref_hardswish_grad},
 
     {.name = OPNAME_POINTWISE,
      .help = "a body of pointwise operators on its own",
