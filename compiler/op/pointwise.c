@@ -51,6 +51,7 @@ static void grad_sigmoid(struct grad_call *g) { build_grad(g, "sigmoid_grad", g-
 static void grad_tanh(struct grad_call *g) { build_grad(g, "tanh_grad", g->node->out[0]); }
 static void grad_silu(struct grad_call *g) { build_grad(g, "silu_grad", g->node->in[0]); }
 static void grad_gelu(struct grad_call *g) { build_grad(g, "gelu_grad", g->node->in[0]); }
+static void grad_elu(struct grad_call *g) { build_grad(g, "elu_grad", g->node->out[0]); }
 static void grad_hardswish(struct grad_call *g) { build_grad(g, "hardswish_grad", g->node->in[0]); }
 
 static void grad_add(struct grad_call *g)
@@ -138,6 +139,27 @@ static void ref_leaky_relu(struct ref_call *c)
     }
 }
 
+/* Clevert et al. 2016. */
+static void ref_elu(struct ref_call *c)
+{
+    int64_t count = type_elements(c->out[0].type);
+    double alpha = ref_float(c, "alpha");
+    for (int64_t i = 0; i < count; i++) {
+        double x = c->in[0].data[i];
+        c->out[0].data[i] = x > 0 ? x : alpha * expm1(x);
+    }
+}
+
+static void ref_elu_grad(struct ref_call *c)
+{
+    int64_t count = type_elements(c->out[0].type);
+    double alpha = ref_float(c, "alpha");
+    for (int64_t i = 0; i < count; i++) {
+        double y = c->in[1].data[i];
+        c->out[0].data[i] = c->in[0].data[i] * (y > 0 ? 1 : y + alpha);
+    }
+}
+
 static void ref_leaky_relu_grad(struct ref_call *c)
 {
     int64_t count = type_elements(c->out[0].type);
@@ -155,6 +177,15 @@ static const struct op_attr attrs_slope[] = {
      .min = 0,
      .max = INFINITY,
      .help = "factor of negative values"},
+};
+/* As with a slope, y must have the sign of x. */
+static const struct op_attr attrs_elu[] = {
+    {.name = "alpha",
+     .def = {.type = ATTR_FLOAT, .f = 1},
+     .has_range = true,
+     .min = 0,
+     .max = INFINITY,
+     .help = "what negative values tend to, negated"},
 };
 static const char *const approximations[] = {"none", "tanh", NULL};
 static const struct op_attr attrs_gelu[] = {
@@ -189,6 +220,12 @@ static const struct op_test tests_slope[] = {
     {"x=1,1,1,1 slope=0", 1e-6},
     {"x=3,17 slope=1.5", 1e-6},
 };
+static const struct op_test tests_elu[] = {
+    {"x=2,3,7,7", 1e-6},
+    {"x=3,17,13,13 alpha=0.5", 1e-6},
+    {"x=1,1,1,1 alpha=0", 1e-6},
+    {"x=3,17 range=-9,9", 1e-6},
+};
 static const struct op_test tests_gelu[] = {
     {"x=2,3,7,7", 1e-6},
     {"x=3,17,13,13 approximate=tanh", 1e-6},
@@ -217,6 +254,11 @@ static const struct op_test tests_dy_y_slope[] = {
     {"dy=2,3,7,7 y=2,3,7,7", 1e-6},
     {"dy=3,17,13,13 y=3,17,13,13 slope=0.2", 1e-6},
     {"dy=3,17 y=3,17 slope=0", 1e-6},
+};
+static const struct op_test tests_dy_y_elu[] = {
+    {"dy=2,3,7,7 y=2,3,7,7", 1e-6},
+    {"dy=3,17,13,13 y=3,17,13,13 alpha=0.5", 1e-6},
+    {"dy=3,17 y=3,17 alpha=0", 1e-6},
 };
 static const struct op_test tests_dy_x[] = {
     {"dy=2,3,7,7 x=2,3,7,7", 1e-6},
@@ -306,6 +348,15 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .grad = grad_gelu,
      .ref = ref_gelu},
+    {.name = "elu",
+     .help = "x where positive, otherwise alpha * (exp(x) - 1)",
+     .class_ = OP_LAYER,
+     UNARY(tests_elu),
+     ATTRS(attrs_elu),
+     .expr = "select(x > 0, x, alpha * (exp(x) - 1))",
+     .keeps_zero = true,
+     .grad = grad_elu,
+     .ref = ref_elu},
     {.name = "hardswish",
      .help = "x * relu6(x + 3) / 6: silu without an exponential",
      .class_ = OP_LAYER,
@@ -397,6 +448,15 @@ const struct op_def op_pointwise_rows[] = {
              "0.5 * (1 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x))",
      .keeps_zero = true,
      .ref = ref_gelu_grad},
+    {.name = "elu_grad",
+     .help = "gradient of elu, from its result",
+     .phase = PHASE_BACKWARD,
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_y, tests_dy_y_elu),
+     ATTRS(attrs_elu),
+     .expr = "dy * select(y > 0, 1, y + alpha)",
+     .keeps_zero = true,
+     .ref = ref_elu_grad},
     {.name = "hardswish_grad",
      .help = "gradient of hardswish, from its input",
      .phase = PHASE_BACKWARD,
