@@ -142,7 +142,7 @@ static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first,
         return true;
     }
     rnc_fresh_values(p->par, t, p->seed, first, count, x);
-    bool flat = t->init == RNC_INIT_ZEROS || t->init == RNC_INIT_ONES;
+    bool flat = t->init == RNC_INIT_ZEROS || t->init == RNC_INIT_ONES || t->init == RNC_INIT_CONSTANT;
     if (!flat || (t->role != RNC_ROLE_PARAM && t->role != RNC_ROLE_BUFFER)) return true;
     uint64_t key = rnc_hash_text(t->name);
     for (int64_t i = 0; i < count; i++) {

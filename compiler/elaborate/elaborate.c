@@ -88,6 +88,7 @@ static struct value *build_param(struct builder *b, const struct flat_layer *l, 
     struct value *v = graph_arg(b->graph, p->kind, name, p->type);
     v->init = p->init;
     v->init_fan = p->fan;
+    v->init_value = p->value;
     v->span = l->span;
     strmap_set(&b->params, name, (void *)(uintptr_t)&b->ast->layers[index]);
     return v;

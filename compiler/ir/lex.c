@@ -2,6 +2,8 @@
 #include "ir/lex.h"
 
 #include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
 #include "base/checked.h"
@@ -117,6 +119,21 @@ bool lex_integer(struct parser *p, int64_t min, int64_t max, const char *what, i
         return FAIL(p, begin, "%s must be between %lld and %lld", what, (long long)min, (long long)max);
     *out = x;
     return true;
+}
+
+bool lex_number(struct parser *p, const char *what, double *out)
+{
+    lex_skip_space(p);
+    size_t begin = p->pos;
+    char text[64];
+    size_t n = 0;
+    for (int c; (c = lex_at(p, 0)) > 0 && strchr("+-.eE0123456789", c) && n + 1 < sizeof text; p->pos++)
+        text[n++] = (char)c;
+    text[n] = '\0';
+    char *end;
+    *out = strtod(text, &end);
+    if (n > 0 && *end == '\0' && isfinite(*out)) return true;
+    return FAIL(p, begin, "expected a number: %s", what);
 }
 
 static int hex_digit(int c)

@@ -35,6 +35,8 @@ bool lex_accept_word(struct parser *p, const char *w);
 bool lex_expect(struct parser *p, char c, const char *after);
 /* A word of letters, digits and '_', or NULL (nothing consumed). */
 const char *lex_word(struct parser *p);
+/* A finite decimal number. */
+bool lex_number(struct parser *p, const char *what, double *out);
 bool lex_integer(struct parser *p, int64_t min, int64_t max, const char *what, int64_t *out);
 /* A text in quotes, or NULL after an error. */
 const char *lex_quoted(struct parser *p, const char *what);

@@ -73,7 +73,8 @@ struct param_decl {
     enum value_kind kind; /* PARAM, BUFFER or COUNTER; a COUNTER is no operand of the node */
     struct type type;
     enum init_kind init;
-    int64_t fan; /* for the init: fan_out or fan_in as its kind wants */
+    int64_t fan;  /* for the init: fan_out or fan_in as its kind wants */
+    double value; /* of INIT_CONSTANT */
 };
 enum { MAX_PARAMS = 8 };
 

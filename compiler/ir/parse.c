@@ -143,17 +143,20 @@ static bool parse_loc(struct parser *p, struct span *span)
 
 static bool parse_init(struct parser *p, struct value *v)
 {
-    static const char *const names[] = {"zeros", "ones", "kaiming_normal", "uniform_fan_in"};
     if (!lex_expect(p, '=', "init")) return false;
     lex_skip_space(p);
     size_t begin = p->pos;
     const char *w = lex_word(p);
-    for (int i = 0; w && i < 4; i++)
-        if (!strcmp(w, names[i])) {
+    for (int i = 0; w && init_names[i]; i++)
+        if (strcmp(w, init_names[i]) == 0) {
             v->init = (enum init_kind)i;
             return true;
         }
-    return FAIL(p, begin, "expected zeros, ones, kaiming_normal or uniform_fan_in");
+    struct buf list;
+    buf_init(&list, p->arena);
+    for (int i = 0; init_names[i]; i++)
+        buf_printf(&list, "%s%s", i == 0 ? "" : init_names[i + 1] ? ", " : " or ", init_names[i]);
+    return FAIL(p, begin, "expected %s", list.data);
 }
 
 static bool parse_arg(struct parser *p, enum value_kind kind)
@@ -176,6 +179,9 @@ static bool parse_arg(struct parser *p, enum value_kind kind)
     if (lex_accept_word(p, "init") && !parse_init(p, v)) return false;
     if (lex_accept_word(p, "fan") &&
         (!lex_expect(p, '=', "fan") || !lex_integer(p, 0, INT64_MAX / 2, "the fan", &v->init_fan)))
+        return false;
+    if (lex_accept_word(p, "value") &&
+        (!lex_expect(p, '=', "value") || !lex_number(p, "the initial value", &v->init_value)))
         return false;
     if (!parse_place(p, v)) return false;
     if (lex_accept_word(p, "layer") && !(v->layer = lex_quoted(p, "a layer"))) return false;

@@ -304,9 +304,9 @@ static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, i
                    struct op_error *e)
 {
     if (!rule_size(weight, "the weight", e)) return -1;
-    out[0] = (struct param_decl){"weight", VALUE_PARAM, *weight, INIT_KAIMING_NORMAL, fan_out};
+    out[0] = (struct param_decl){"weight", VALUE_PARAM, *weight, INIT_KAIMING_NORMAL, fan_out, 0};
     if (bias == 0) return 1;
-    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &bias), INIT_UNIFORM_FAN_IN, fan_in};
+    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &bias), INIT_UNIFORM_FAN_IN, fan_in, 0};
     return 2;
 }
 

@@ -72,9 +72,9 @@ static int dense_params(const struct type *in, int nin, const struct attr *a, st
     int64_t i = in[0].dim[1], o = a[A_OUT].i;
     struct type w;
     if (!matrix(&w, o, i, e)) return -1;
-    out[0] = (struct param_decl){"weight", VALUE_PARAM, w, INIT_UNIFORM_FAN_IN, i};
+    out[0] = (struct param_decl){"weight", VALUE_PARAM, w, INIT_UNIFORM_FAN_IN, i, 0};
     if (!a[A_BIAS].b) return 1;
-    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &o), INIT_UNIFORM_FAN_IN, i};
+    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &o), INIT_UNIFORM_FAN_IN, i, 0};
     return 2;
 }
 

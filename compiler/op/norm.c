@@ -164,11 +164,11 @@ static int batch_norm_params(const struct type *in, int nin, const struct attr *
     (void)nin, (void)a;
     if (!image(&in[0], "the input", e)) return -1;
     struct type c = type_make(DT_F32, 1, &in[0].dim[1]), scalar = type_make(DT_I64, 0, NULL);
-    out[0] = (struct param_decl){"weight", VALUE_PARAM, c, INIT_ONES, 0};
-    out[1] = (struct param_decl){"bias", VALUE_PARAM, c, INIT_ZEROS, 0};
-    out[2] = (struct param_decl){"running_mean", VALUE_BUFFER, c, INIT_ZEROS, 0};
-    out[3] = (struct param_decl){"running_var", VALUE_BUFFER, c, INIT_ONES, 0};
-    out[4] = (struct param_decl){"num_batches_tracked", VALUE_COUNTER, scalar, INIT_ZEROS, 0};
+    out[0] = (struct param_decl){"weight", VALUE_PARAM, c, INIT_ONES, 0, 0};
+    out[1] = (struct param_decl){"bias", VALUE_PARAM, c, INIT_ZEROS, 0, 0};
+    out[2] = (struct param_decl){"running_mean", VALUE_BUFFER, c, INIT_ZEROS, 0, 0};
+    out[3] = (struct param_decl){"running_var", VALUE_BUFFER, c, INIT_ONES, 0, 0};
+    out[4] = (struct param_decl){"num_batches_tracked", VALUE_COUNTER, scalar, INIT_ZEROS, 0, 0};
     return 5;
 }
 

@@ -101,7 +101,13 @@ enum rnc_role {
     RNC_ROLE_TARGET,
     RNC_ROLE_OUTPUT
 };
-enum rnc_init { RNC_INIT_ZEROS, RNC_INIT_ONES, RNC_INIT_KAIMING_NORMAL, RNC_INIT_UNIFORM_FAN_IN };
+enum rnc_init {
+    RNC_INIT_ZEROS,
+    RNC_INIT_ONES,
+    RNC_INIT_KAIMING_NORMAL,
+    RNC_INIT_UNIFORM_FAN_IN,
+    RNC_INIT_CONSTANT, /* init_value everywhere */
+};
 #define RNC_NOT_STORED UINT64_MAX
 
 /* A tensor the user can name. Its plain form is row-major fp32 (i64 for class targets and counters). */
@@ -113,6 +119,7 @@ struct rnc_tensor {
     struct rnc_type type; /* as stored (state), or plain (inputs, targets, outputs) */
     uint64_t offset; /* state: bytes into the state block, or RNC_NOT_STORED (only prepared forms are); inputs, outputs:
                         the index */
+    double init_value; /* of RNC_INIT_CONSTANT */
 };
 
 /* What is computed from named tensors when weights are loaded (rnc_prepare in runtime/rt/pack.h). */

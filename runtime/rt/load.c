@@ -384,6 +384,9 @@ void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t
     case RNC_INIT_ONES:
         for (int64_t k = 0; k < count; k++) x[k] = t->init == RNC_INIT_ONES ? 1.0f : 0.0f;
         return;
+    case RNC_INIT_CONSTANT:
+        for (int64_t k = 0; k < count; k++) x[k] = (float)t->init_value;
+        return;
     case RNC_INIT_KAIMING_NORMAL: f.scale = sqrt(2.0 / fan); break;
     case RNC_INIT_UNIFORM_FAN_IN: f.scale = 1.0 / sqrt(fan); break;
     }

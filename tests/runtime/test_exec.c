@@ -155,11 +155,18 @@ static const struct rnc_step steps[] = {
     {.kernel = bias_kernel, .args = bias_args, .nargs = 4, .per_sample = 1, .pieces = 1, .node = 1},
     {.kernel = update_kernel, .args = update_args, .nargs = 1, .pieces = 1, .node = 2}};
 static const struct rnc_tensor tensors[] = {
-    {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0},
-    {"b", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 4, {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {F}}, 64},
-    {"count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 128},
-    {"x", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0},
-    {"y", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0}};
+    {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0, 0},
+    {"b",
+     RNC_ROLE_PARAM,
+     RNC_INIT_UNIFORM_FAN_IN,
+     {0},
+     4,
+     {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {F}},
+     64,
+     0},
+    {"count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 128, 0},
+    {"x", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0, 0},
+    {"y", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, F}}, 0, 0}};
 static const struct rnc_node nodes[] = {{.name = "scale", .op = "mul"},
                                         {.name = "bias", .op = "add"},
                                         {.name = "update", .op = "sgd"}};
@@ -456,8 +463,8 @@ static void initialisation_is_keyed_by_name(void **state)
     enum { BIG = 40000 };
     static float a[BIG], b[BIG];
     struct rnc_tensor t[] = {
-        {"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0},
-        {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4}};
+        {"conv.weight", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 50, {.rank = 1, .dim = {BIG}}, 0, 0},
+        {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, 100, {.rank = 1, .dim = {BIG}}, BIG * 4, 0}};
     struct rnc_model m = {.abi = RNC_ABI_VERSION,
                           .sizes = RNC_SIZES,
                           .name = "init",
@@ -606,7 +613,7 @@ static void loads_by_slabs(void **state)
     }
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         size_t bytes = rnc_packed_bytes(&types[k]);
-        struct rnc_tensor t = {"w", RNC_ROLE_PARAM, 0, {0}, 1, {.rank = 4, .dim = {O, I, 3, 3}}, RNC_NOT_STORED};
+        struct rnc_tensor t = {"w", RNC_ROLE_PARAM, 0, {0}, 1, {.rank = 4, .dim = {O, I, 3, 3}}, RNC_NOT_STORED, 0};
         struct rnc_prepare p = {.kind = RNC_PREPARE_PACK,
                                 .in = {0, -1, -1, -1, -1, -1},
                                 .out = {{types[k], 0}, {types[k], 0}}};
@@ -667,7 +674,7 @@ static void fresh_values_in_parts(void **state)
     (void)state;
     enum { COUNT = 30 };
     for (int init = RNC_INIT_ZEROS; init <= RNC_INIT_UNIFORM_FAN_IN; init++) {
-        const struct rnc_tensor t = {"w", RNC_ROLE_PARAM, (uint8_t)init, {0}, 9, {.rank = 1, .dim = {COUNT}}, 0};
+        const struct rnc_tensor t = {"w", RNC_ROLE_PARAM, (uint8_t)init, {0}, 9, {.rank = 1, .dim = {COUNT}}, 0, 0};
         float all[COUNT], part[COUNT];
         rnc_fresh_values(NULL, &t, 3, 0, COUNT, all);
         for (int first = 0; first < 9; first++)

@@ -280,9 +280,10 @@ static void weights_by_name(void **state)
          {0},
          1,
          {.layout = RNC_BLOCKED, .v = 16, .rank = 1, .dim = {2}},
+         0,
          0},
-        {"bn1.count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 64},
-        {"optim.m.conv1.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 0, {.rank = 1, .dim = {2}}, 72}};
+        {"bn1.count", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, 64, 0},
+        {"optim.m.conv1.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 0, {.rank = 1, .dim = {2}}, 72, 0}};
     static const struct rnc_model m = {.abi = RNC_ABI_VERSION,
                                        .sizes = RNC_SIZES,
                                        .name = "net",

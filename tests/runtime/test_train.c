@@ -107,15 +107,15 @@ static const struct rnc_step train_steps[] = {
     {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .pieces = 1},
     {.kernel = update_kernel, .args = update_args, .nargs = 5, .pieces = CLASSES}};
 static const struct rnc_tensor tensors[] = {
-    {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W},
-    {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B},
-    {"image", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 4, .dim = {N, 1, 20, 20}}, 0},
-    {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0},
+    {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W, 0},
+    {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B, 0},
+    {"image", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 4, .dim = {N, 1, 20, 20}}, 0, 0},
+    {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0, 0},
     /* training only, from here */
-    {"optim.momentum.fc.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 1, {.rank = 2, .dim = {CLASSES, PIXELS}}, M},
-    {"batches", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, COUNT_AT},
-    {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1},
-    {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1}};
+    {"optim.momentum.fc.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 1, {.rank = 2, .dim = {CLASSES, PIXELS}}, M, 0},
+    {"batches", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, COUNT_AT, 0},
+    {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1, 0},
+    {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1, 0}};
 static struct rnc_node nodes[] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
 static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
                                              .sizes = RNC_SIZES,

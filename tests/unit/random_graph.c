@@ -141,6 +141,7 @@ static void random_layer(struct builder *b, const struct op_def *op)
             graph_arg(b->g, l.decl[k].kind, arena_printf(b->g->arena, "%s.%s", name, l.decl[k].suffix), l.decl[k].type);
         v->init = l.decl[k].init;
         v->init_fan = l.decl[k].fan;
+        v->init_value = l.decl[k].value;
         for (int i = l.nin; i < op->noperands; i++)
             if (strcmp(op->operands[i].name, l.decl[k].suffix) == 0) l.in[i] = v;
     }

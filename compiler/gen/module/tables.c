@@ -114,22 +114,24 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
     return array(t, rows, lo->nsteps, sizeof(struct rnc_step));
 }
 
-static C tensor_row(struct tables *t, const char *name, int role, int init, int64_t fan, const struct type *ty,
-                    uint64_t offset)
-{
-    return structure(t,
-                     (C[]){text(t, name), c8(t, role), c8(t, init), zeros(t->i8, 6), c64(t, (uint64_t)fan),
-                           type_row(t, ty), c64(t, offset)},
-                     7);
-}
-
 static const int roles[] = {
     [VALUE_INPUT] = RNC_ROLE_INPUT,   [VALUE_TARGET] = RNC_ROLE_TARGET,   [VALUE_PARAM] = RNC_ROLE_PARAM,
     [VALUE_BUFFER] = RNC_ROLE_BUFFER, [VALUE_COUNTER] = RNC_ROLE_COUNTER, [VALUE_OPTIM] = RNC_ROLE_OPTIM};
 static const int inits[] = {[INIT_ZEROS] = RNC_INIT_ZEROS,
                             [INIT_ONES] = RNC_INIT_ONES,
                             [INIT_KAIMING_NORMAL] = RNC_INIT_KAIMING_NORMAL,
-                            [INIT_UNIFORM_FAN_IN] = RNC_INIT_UNIFORM_FAN_IN};
+                            [INIT_UNIFORM_FAN_IN] = RNC_INIT_UNIFORM_FAN_IN,
+                            [INIT_CONSTANT] = RNC_INIT_CONSTANT};
+
+static C tensor_row(struct tables *t, const char *name, int role, const struct value *v, const struct type *ty,
+                    uint64_t offset)
+{
+    return structure(t,
+                     (C[]){text(t, name), c8(t, role), c8(t, inits[v->init]), zeros(t->i8, 6),
+                           c64(t, (uint64_t)v->init_fan), type_row(t, ty), c64(t, offset),
+                           LLVMConstReal(t->f64, v->init_value)},
+                     8);
+}
 
 static C tensors_table(struct tables *t)
 {
@@ -141,13 +143,14 @@ static C tensors_table(struct tables *t)
         if (v->kind == VALUE_NODE) continue;
         uint64_t offset = v->space == SPACE_NONE ? RNC_NOT_STORED : v->offset;
         t->tensor_value[t->ntensors] = v;
-        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], inits[v->init], v->init_fan, &v->type, offset);
+        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], v, &v->type, offset);
     }
     for (int i = 0; i < g->noutputs; i++) {
         struct type plain = g->outputs[i].value->type;
         plain.layout = LAYOUT_PLAIN;
         plain.v = plain.iv = 0;
-        rows[t->ntensors++] = tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, 0, 0, &plain, (uint64_t)i);
+        rows[t->ntensors++] =
+            tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, g->outputs[i].value, &plain, (uint64_t)i);
     }
     return array(t, rows, t->ntensors, sizeof(struct rnc_tensor));
 }

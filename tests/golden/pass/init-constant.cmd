@@ -1,0 +1,1 @@
+opt init-constant.ir
