@@ -14,7 +14,9 @@
 #include "base/diag.h"
 #include "ir/number.h"
 
-enum { MAX_RANK = 4, MAX_OUTS = 6, MAX_BODY = 24, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
+/* MAX_BODY: instructions of a body; MAX_BODY_OPERANDS: what it reads beside the anchors; MAX_BODY_ARGS: of an
+   instruction. The verifier refuses what exceeds them. */
+enum { MAX_RANK = 4, MAX_OUTS = 6, MAX_BODY = 24, MAX_BODY_OPERANDS = 16, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
 
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {

@@ -202,6 +202,8 @@ static bool verify_body(struct verifier *w, const struct node *n, const struct b
 {
     if (b->ninsn < 0 || b->ninsn > MAX_BODY || b->nout < 1 || b->nout > MAX_OUTS)
         return wrong(w, n, "the body is too large");
+    if (n->nin - n->nanchor > MAX_BODY_OPERANDS)
+        return wrong(w, n, "a body reads at most %d operands, not %d", MAX_BODY_OPERANDS, n->nin - n->nanchor);
     for (int i = 0; i < b->ninsn; i++)
         if (!verify_insn(w, n, b, i)) return false;
     if (!verify_sums(w, n, b)) return false;

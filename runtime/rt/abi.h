@@ -70,6 +70,9 @@ struct rnc_step {
     uint32_t reserved[3];
 };
 
+/* What a CPU must have for a model's code. */
+enum rnc_cpu { RNC_CPU_AVX2 = 1, RNC_CPU_AVX512 = 2, RNC_CPU_AVX512_BF16 = 4, RNC_CPU_NEON = 8 };
+
 enum rnc_dtype { RNC_F32, RNC_BF16, RNC_U8, RNC_I64 };
 enum rnc_layout {
     RNC_PLAIN,
@@ -173,7 +176,7 @@ struct rnc_model {
     struct rnc_sizes sizes;
     const char *name;
     const char *cpu;       /* what it was compiled for */
-    uint32_t cpu_features; /* enum target_feature bits it needs */
+    uint32_t cpu_features; /* enum rnc_cpu bits it needs */
     uint32_t lanes;
     int64_t batch; /* N */
     const struct rnc_step *steps;

@@ -81,21 +81,18 @@ static bool check_reserved(const struct rnc_model *m, struct rnc_status *s)
 
 /* ---- the machine */
 
-/* The bits of enum target_feature in compiler/base/target.h. */
-enum { CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AVX512_BF16 = 4, CPU_NEON = 8 };
-
 static uint32_t cpu_features(void)
 {
     uint32_t bits = 0;
 #if defined __x86_64__
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= CPU_AVX2;
-    if ((bits & CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits |= RNC_CPU_AVX2;
+    if ((bits & RNC_CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        bits |= CPU_AVX512;
-    if ((bits & CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= CPU_AVX512_BF16;
+        bits |= RNC_CPU_AVX512;
+    if ((bits & RNC_CPU_AVX512) && __builtin_cpu_supports("avx512bf16")) bits |= RNC_CPU_AVX512_BF16;
 #elif defined __aarch64__
-    if (getauxval(AT_HWCAP) & HWCAP_ASIMD) bits |= CPU_NEON;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMD) bits |= RNC_CPU_NEON;
 #endif
     return bits;
 }

@@ -222,7 +222,8 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
     else choose_partition(t, p, n->in[0]->type.dim[0], flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
-    struct lower_arg args[24] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block), arg_value(n->out[0])};
+    struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block),
+                                         arg_value(n->out[0])};
     int nargs = parts_args(n, args, conv_body_args(n, args, 3));
     const struct type x = parts_type(n);
     if (p->body.nsums) {

@@ -77,12 +77,12 @@ int conv_runs(const struct conv_params *p, struct conv_run *runs)
 struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
-    V in, weight, out;  /* of the piece: image, group's first input block; weights of the first output block */
-    V part[MAX_PARTS];  /* of the image, where it is read in parts */
-    V operand[16];      /* body operands' pointers; FULL: of the image */
-    V result[MAX_OUTS]; /* outputs' pointers */
-    V ob;               /* first output block of the piece */
-    V lanes[MAX_OV];    /* mask of real channels for each output vector, or NULL */
+    V in, weight, out; /* of the piece: image, group's first input block; weights of the first output block */
+    V part[MAX_PARTS]; /* of the image, where it is read in parts */
+    V operand[MAX_BODY_OPERANDS]; /* body operands' pointers; FULL: of the image */
+    V result[MAX_OUTS];           /* outputs' pointers */
+    V ob;                         /* first output block of the piece */
+    V lanes[MAX_OV];              /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     struct sums sums;
     int64_t unroll;
@@ -597,7 +597,7 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
         sums_tile_begin(e, &c->sums, &t);
         for (int64_t i = 0; i < c->th * r->width; i++) {
             int64_t offset = o * p->out.cb + i / r->width * p->os_h * p->out.h + i % r->width * p->os_w * p->out.w;
-            V full[16] = {0}, result[MAX_OUTS], term[MAX_SUMS][2];
+            V full[MAX_BODY_OPERANDS] = {0}, result[MAX_OUTS], term[MAX_SUMS][2];
             for (int k = 0; k < p->body.noperands; k++)
                 if (p->body.operand[k].shape == OPERAND_FULL)
                     full[k] = e_load_vd(e, operand_dtype(p, k),

@@ -142,7 +142,7 @@ static void grouped_emit(struct emit *e, const void *params)
             channels = p->transposed ? p->ic : p->oc;
     int64_t blocks = div_up(channels, p->v);
     struct loop pieces, xs;
-    V args[16], weight = e_arg(e, 1), input = e_arg(e, 0), outs[MAX_OUTS];
+    V args[MAX_BODY_OPERANDS], weight = e_arg(e, 1), input = e_arg(e, 0), outs[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++) args[k] = e_arg(e, 3 + k);
     for (int k = 0; k < p->body.nout; k++) outs[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
@@ -155,7 +155,7 @@ static void grouped_emit(struct emit *e, const void *params)
     body_begin_block(e, &state, &p->body, args, channels, cb, &lanes);
     loop_begin_once(e, &xs, e_int(e, 0), e_int(e, cols), 1, 0, NULL);
     V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv),
-      full[16] = {0}, result[MAX_OUTS];
+      full[MAX_BODY_OPERANDS] = {0}, result[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++) {
         const enum dtype dt = (enum dtype)p->body.operand[k].dtype;
         if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_at_d(e, dt, args[k], at));
@@ -179,7 +179,7 @@ void lower_grouped(struct lower *lo, const struct node *n)
     set_images(&p, p.transposed ? out : in, p.transposed ? in : out);
     p.v = out->v;
     gen_body_init(&p.body, n);
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
+    struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     lower_scratch(lo, (size_t)p.v * 4);
     int64_t rows = out->dim[2], blocks = div_up(out->dim[1], p.v);

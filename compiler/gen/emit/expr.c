@@ -563,7 +563,7 @@ void body_apply(struct emit *e, const struct body_state *s, const V *acc, const 
 V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at,
                  int64_t further, V lanes)
 {
-    V full[16] = {0}, result, acc = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, in, at), further));
+    V full[MAX_BODY_OPERANDS] = {0}, result, acc = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, in, at), further));
     for (int k = 0; k < s->body->noperands; k++) {
         enum dtype own = (enum dtype)s->body->operand[k].dtype;
         if (s->body->operand[k].shape == OPERAND_FULL)
@@ -689,7 +689,7 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
 void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers,
                       int64_t channels, V block, V *lanes)
 {
-    V operand[16] = {0}, first = e_muli(e, block, e->v);
+    V operand[MAX_BODY_OPERANDS] = {0}, first = e_muli(e, block, e->v);
     for (int k = 0; k < b->noperands; k++) {
         if (b->operand[k].shape == OPERAND_CHANNEL) operand[k] = e_load_va(e, e_at(e, pointers[k], first));
         if (b->operand[k].shape == OPERAND_SCALAR) operand[k] = e_load(e, pointers[k]);

@@ -25,9 +25,9 @@ struct body_state {
     const struct gen_body *body;
     int nnodes, out[MAX_OUTS], term[MAX_SUMS][2];
     struct expr_node node[MAX_EXPR];
-    V run[MAX_EXPR]; /* RUN: f64, or i1 of a comparison */
-    V vec[MAX_EXPR]; /* the same as a vector, and FIXED: vf, or vi1 of a comparison */
-    V operand[16];   /* CHANNEL: vf; SCALAR: f32 */
+    V run[MAX_EXPR];              /* RUN: f64, or i1 of a comparison */
+    V vec[MAX_EXPR];              /* the same as a vector, and FIXED: vf, or vi1 of a comparison */
+    V operand[MAX_BODY_OPERANDS]; /* CHANNEL: vf; SCALAR: f32 */
 };
 /* Emits what depends on CHANNEL and SCALAR operands, attributes and run-time scalars only. Call outside the pixel loop,
    once for each channel block; OPERAND[k]: vf for CHANNEL, f32 for SCALAR, NULL for FULL. */

@@ -57,6 +57,8 @@ struct gen_operand {
     uint8_t shape;
     uint8_t dtype;
 };
+/* The most arguments of a step: a kernel's own, the body's operands and results, a sum's slots, parts of the input. */
+enum { LOWER_ARGS = 4 + MAX_BODY_OPERANDS + MAX_OUTS + 8 };
 /* A per-channel sum at the end of a body. */
 enum { MAX_SUMS = 2 };
 struct gen_sum {
@@ -75,7 +77,7 @@ struct gen_body {
         double attr[8];
     } insn[MAX_BODY];
     struct body_ref out[MAX_OUTS]; /* BODY_OPERAND indices count from 0 = the first body operand */
-    struct gen_operand operand[16];
+    struct gen_operand operand[MAX_BODY_OPERANDS];
     uint8_t dtype[MAX_OUTS]; /* of the results, as they are stored */
 };
 /* The body of N (or, for a bare pointwise operator, of that one operator with its inputs as operands); ninsn 0 and

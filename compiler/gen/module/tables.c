@@ -58,16 +58,31 @@ static C array(struct tables *t, C *rows, int n, size_t bytes)
     return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
 }
 
+/* What the runtime knows under names of its own. */
+#define SAME(compiler, runtime) _Static_assert((int)(compiler) == (int)(runtime), #compiler " is not " #runtime)
+SAME(LAYOUT_PLAIN, RNC_PLAIN);
+SAME(LAYOUT_BLOCKED, RNC_BLOCKED);
+SAME(LAYOUT_WEIGHT, RNC_WEIGHT);
+SAME(LAYOUT_WEIGHT_T, RNC_WEIGHT_T);
+SAME(LAYOUT_DEPTHWISE, RNC_DEPTHWISE);
+SAME(LAYOUT_WINOGRAD, RNC_WINOGRAD);
+SAME(LAYOUT_WINOGRAD_T, RNC_WINOGRAD_T);
+SAME(LAYOUT_WINOGRAD_S, RNC_WINOGRAD_S);
+SAME(DTYPES, RNC_NUMBER_TYPES); /* the order: runtime/rt/number.h */
+SAME(FEATURE_AVX2, RNC_CPU_AVX2);
+SAME(FEATURE_AVX512, RNC_CPU_AVX512);
+SAME(FEATURE_AVX512_BF16, RNC_CPU_AVX512_BF16);
+SAME(FEATURE_NEON, RNC_CPU_NEON);
+SAME(FEATURES_CHECKED, RNC_CPU_AVX2 | RNC_CPU_AVX512 | RNC_CPU_AVX512_BF16 | RNC_CPU_NEON);
+_Static_assert((int)MAX_RANK <= (int)RNC_MAX_RANK, "a type fits");
+#undef SAME
+
 static C type_row(struct tables *t, const struct type *ty)
 {
-    static const int layouts[] = {
-        [LAYOUT_PLAIN] = RNC_PLAIN,           [LAYOUT_BLOCKED] = RNC_BLOCKED,      [LAYOUT_WEIGHT] = RNC_WEIGHT,
-        [LAYOUT_WEIGHT_T] = RNC_WEIGHT_T,     [LAYOUT_DEPTHWISE] = RNC_DEPTHWISE,  [LAYOUT_WINOGRAD] = RNC_WINOGRAD,
-        [LAYOUT_WINOGRAD_T] = RNC_WINOGRAD_T, [LAYOUT_WINOGRAD_S] = RNC_WINOGRAD_S};
     C dims[RNC_MAX_RANK];
     for (int i = 0; i < RNC_MAX_RANK; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
     C fields[] = {c8(t, (int)ty->dtype),
-                  c8(t, layouts[ty->layout]),
+                  c8(t, (int)ty->layout),
                   c8(t, ty->rank),
                   c8(t, ty->v),
                   c8(t, ty->iv),

@@ -27,7 +27,7 @@ struct pointwise_params {
 };
 
 struct operands {
-    V table, out[MAX_OUTS], in[16];
+    V table, out[MAX_OUTS], in[MAX_BODY_OPERANDS];
 };
 
 static void load_args(struct emit *e, const struct gen_body *b, struct operands *o)
@@ -44,7 +44,7 @@ static void apply_vectors(struct emit *e, const struct pointwise_params *p, cons
                           const struct operands *o, V index, int count, V lanes, V tail, V (*term)[MAX_SUMS][2])
 {
     const struct gen_body *b = &p->body;
-    V full[4][16] = {{NULL}}, result[4][MAX_OUTS], unused[4][MAX_SUMS][2];
+    V full[4][MAX_BODY_OPERANDS] = {{NULL}}, result[4][MAX_OUTS], unused[4][MAX_SUMS][2];
     assert(count <= 4);
     for (int u = 0; u < count; u++)
         for (int k = 0; k < b->noperands; k++) {
@@ -98,7 +98,7 @@ static void emit_run(struct emit *e, const struct pointwise_params *p, const str
 static void first_terms(struct emit *e, const struct gen_body *b, const struct body_state *s, const struct operands *o,
                         V index, V lanes, V (*term)[2])
 {
-    V full[16] = {NULL}, result[MAX_OUTS];
+    V full[MAX_BODY_OPERANDS] = {NULL}, result[MAX_OUTS];
     for (int k = 0; k < b->noperands; k++)
         if (b->operand[k].shape == OPERAND_FULL)
             full[k] = e_load_vd(e, b->operand[k].dtype, e_at_d(e, b->operand[k].dtype, o->in[k], index));
@@ -149,7 +149,7 @@ static void emit_flat(struct emit *e, const struct pointwise_params *p)
 {
     struct operands o;
     struct body_state s;
-    V operand[16];
+    V operand[MAX_BODY_OPERANDS];
     load_args(e, &p->body, &o);
     scalar_operands(e, &p->body, &o, operand);
     body_begin(e, &s, &p->body, operand);
@@ -166,7 +166,7 @@ static void emit_channel(struct emit *e, const struct pointwise_params *p)
     struct operands o;
     struct body_state s;
     struct loop l;
-    V operand[16];
+    V operand[MAX_BODY_OPERANDS];
     load_args(e, &p->body, &o);
     scalar_operands(e, &p->body, &o, operand);
     struct sums sums;
@@ -213,7 +213,7 @@ static int unroll_of(const struct gen_body *b, const struct target *t)
 static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table,
                      int64_t pieces, bool samples)
 {
-    struct lower_arg args[1 + MAX_OUTS + 16 + 1];
+    struct lower_arg args[LOWER_ARGS];
     int nargs = 0;
     args[nargs++] = arg_data(lo, table, 3 * sizeof *table);
     for (int k = 0; k < p->body.nout; k++) args[nargs++] = arg_value(n->out[k]);

@@ -27,8 +27,8 @@ struct pool_params {
 struct pool {
     const struct pool_params *p;
     V in, out, extra, row;
-    V operand[16], lanes;     /* of the prologue */
-    struct body_state *state; /* NULL: there is none */
+    V operand[MAX_BODY_OPERANDS], lanes; /* of the prologue */
+    struct body_state *state;            /* NULL: there is none */
 };
 
 /* What is gathered for one pixel: the maximum and its position, or a sum. */

@@ -68,7 +68,7 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     p.body.nout = 1;
     p.body.noperands = p.pre.noperands;
     if (!winograd_has_pre(&p.pre)) p.ic = 0;
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_none(), arg_none()};
+    struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), arg_none(), arg_none()};
     int count = 3;
     for (int k = 0; k < p.pre.noperands; k++) args[count++] = arg_value(n->in[n->nanchor + k]);
     args[count++] = arg_value(node_workspace(n));
@@ -119,8 +119,8 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (!w.split) gen_body_init_pre(&p.pre, n, 0);
     if (!winograd_has_pre(&p.pre)) p.ic = 0;
     p.phase = w.split ? WINOGRAD_OUTPUT : WINOGRAD_FUSED;
-    struct lower_arg args[24] = {arg_value(n->in[0]), w.split ? arg_none() : weight_arg(lo, n, &p),
-                                 arg_value(n->out[0])};
+    struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), w.split ? arg_none() : weight_arg(lo, n, &p),
+                                         arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
     if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */

@@ -28,7 +28,7 @@ struct wino {
     int64_t points;          /* tile² */
     int64_t ublock;          /* floats of weights of one output block */
     V in[MAX_PARTS], weight; /* whole arrays */
-    V operand[16], result[MAX_OUTS];
+    V operand[MAX_BODY_OPERANDS], result[MAX_OUTS];
     V v, mbuf, edge; /* V and M of the block; one edge tile */
     V first, count;  /* the block's first tile and how many it has */
     struct winograd_tiles tiles;
@@ -433,7 +433,7 @@ static void apply_pixel(struct wino *c, struct pixel *p, V acc, V offset, int64_
 {
     struct emit *e = c->e;
     const struct gen_body *b = &c->p->body;
-    V full[16] = {0};
+    V full[MAX_BODY_OPERANDS] = {0};
     for (int k = 0; k < b->noperands; k++) {
         enum dtype dt = (enum dtype)b->operand[k].dtype;
         if (b->operand[k].shape == OPERAND_FULL)

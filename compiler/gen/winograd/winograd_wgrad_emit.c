@@ -39,7 +39,7 @@ struct wino {
     const struct rnc_winograd *w;
     int64_t points; /* (m + 2)² */
     struct images x, dy;
-    V dw, operand[16];
+    V dw, operand[MAX_BODY_OPERANDS];
     struct winograd_tiles tiles;
     struct piece piece;
     V v, d, sums, zeros; /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row

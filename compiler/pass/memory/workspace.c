@@ -9,12 +9,16 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
     int count = 0;
     size_t largest = 0;
-    (void)c;
     GRAPH_EACH(g, n)
     {
         if (!n->op->family->workspace || n->prepare || node_workspace(n)) continue;
         size_t bytes = n->op->family->workspace(n, g->lanes);
-        if (!bytes || n->nout == MAX_OUTS) continue;
+        if (!bytes) continue;
+        if (n->nout == MAX_OUTS) {
+            diag_error(c->diags, n->span, "%%%s has %d results, which leaves no room for the workspace that %s needs",
+                       n->out[0]->name, n->nout, n->op->name);
+            return false;
+        }
         int64_t floats = div_up((int64_t)bytes, 4);
         struct value *v = node_add_out(g, n);
         value_rename(g, v, graph_fresh_name(g, arena_printf(g->arena, "%s.ws", n->out[0]->name)));

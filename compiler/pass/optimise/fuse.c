@@ -287,6 +287,9 @@ static bool is_result(const struct grouping *x, const struct group *group, const
 static bool border_of(const struct grouping *x, const struct group *group, struct node *also, struct border *b)
 {
     *b = (struct border){0};
+    int most = MAX_OUTS; /* a kernel's workspace will be one of them (pass/memory/workspace.c) */
+    for (int k = 0; k < group->count + (also != NULL); k++)
+        if ((k < group->count ? group->member[k] : also)->op->family->workspace) most = MAX_OUTS - 1;
     for (int k = 0; k < group->count + (also != NULL); k++) {
         struct node *m = k < group->count ? group->member[k] : also;
         for (int i = 0; i < m->nin; i++) {
@@ -296,7 +299,7 @@ static bool border_of(const struct grouping *x, const struct group *group, struc
             b->in[b->nin++] = m->in[i];
         }
         if (!is_result(x, group, also, m->out[0])) continue;
-        if (b->nout == MAX_OUTS) return false;
+        if (b->nout == most) return false;
         b->out[b->nout++] = m->out[0];
     }
     return true;

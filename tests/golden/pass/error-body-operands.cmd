@@ -1,0 +1,1 @@
+opt error-body-operands.ir
