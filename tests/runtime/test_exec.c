@@ -494,11 +494,12 @@ static void initialisation_is_keyed_by_name(void **state)
 
 static const float fold_w[] = {1, 2, 3, 4}, fold_g[] = {2, 3}, fold_b[] = {1, 1}, fold_mean[] = {10, 20},
                    fold_var[] = {4, 9};
-static const struct rnc_tensor fold_tensors[] = {{"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED},
-                                                 {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-                                                 {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-                                                 {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED},
-                                                 {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED}};
+static const struct rnc_tensor fold_tensors[] = {
+    {"w", 0, 0, {0}, 1, {.rank = 4, .dim = {2, 1, 1, 2}}, RNC_NOT_STORED, 0},
+    {"g", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED, 0},
+    {"b", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED, 0},
+    {"m", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED, 0},
+    {"v", 0, 0, {0}, 1, {.rank = 1, .dim = {2}}, RNC_NOT_STORED, 0}};
 static const struct rnc_prepare fold_prepare = {.kind = RNC_PREPARE_BN_FOLD,
                                                 .in = {0, -1, 1, 2, 3, 4},
                                                 .eps = 0.0,
