@@ -6,8 +6,8 @@ constants=compiler/ir/opname.h
 
 # Words of other tables that happen to be an operator's name: FILE WORD, and what it is there.
 others='
-compiler/cli/layers.c pointwise            a kind of work in reports
-compiler/cli/layers.c repack
+compiler/driver/layers.c pointwise            a kind of work in reports
+compiler/driver/layers.c repack
 compiler/kernel/family.c pointwise         a family of kernels
 compiler/kernel/family.c softmax
 compiler/gen/conv/conv.c dense             a kernel in the object file

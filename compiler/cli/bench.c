@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
-#include "cli/baseline.h"
+#include "measure/baseline.h"
 #include "cli/cli.h"
 #include "cli/format.h"
 #include "cli/layers.h"
@@ -208,7 +208,6 @@ static bool measure_layers(struct job *j)
 /* Which part of the machine each layer is bound by. After evaluate, for the peak. */
 static void explain_layers(struct job *j, const struct gen_peak *peak)
 {
-    j->layers.arena = j->c->arena;
     j->layers.peak = j->peak;
     if (!j->layers.count) return;
     roofline_measure(&j->layers.roofline, peak, &j->built.target, &j->session.par);
@@ -217,7 +216,8 @@ static void explain_layers(struct job *j, const struct gen_peak *peak)
 
 static bool measure_baseline(struct job *j)
 {
-    const double *ms = baseline_measure(j->c, &j->built, &j->blas_core);
+    const struct baseline_of of = {&j->built.target, j->built.raw, j->built.model};
+    const double *ms = baseline_measure(j->c->arena, j->c->diags, &of, &j->blas_core);
     for (uint32_t i = 0; ms && i < j->layers.count; i++) j->layers.row[i].im2col_ms = ms[i] > 0 ? ms[i] : 0;
     return j->baseline = j->layers.im2col = ms != NULL;
 }
@@ -340,8 +340,8 @@ static void print_report(struct job *j)
     printf("%s, %s, batch %lld, %d thread%s, %s, %s%s%s\n\n", m->name, j->train ? "training step" : "inference",
            (long long)m->batch, j->session.par.workers, j->session.par.workers > 1 ? "s" : "", precision_name(j),
            m->cpu, cpu ? " on " : "", cpu ? cpu : "");
-    if (opt_per_layer) layers_print(&j->layers);
-    if (opt_per_layer && j->train) layers_print_kinds(&j->layers);
+    if (opt_per_layer) layers_print(a, &j->layers);
+    if (opt_per_layer && j->train) layers_print_kinds(a, &j->layers);
     const char *noise =
         j->disturbed ? "; other programs took the processor in nearly all of them, so these figures are too slow"
         : j->dropped ? arena_printf(a, "; %d more dropped, their threads had to wait for a processor", j->dropped)

@@ -2,68 +2,62 @@
 #include "cli/choices.h"
 #include <string.h>
 #include "base/buf.h"
-#include "ir/op.h"
-#include "kernel/algorithm.h"
+#include "driver/choices.h"
 
 enum { WIDTH = 118 };
 
-static const char *name_of(const struct node *n) { return n->layer ? n->layer : n->out[0]->name; }
-static int choice_of(const struct node *n) { return (int)node_int(n, "algorithm"); }
-
-static bool same_group(const struct node *a, const struct node *b)
+static bool same_group(const struct choice *a, const struct choice *b)
 {
-    return a->op == b->op && choice_of(a) == choice_of(b);
+    return strcmp(a->op, b->op) == 0 && strcmp(a->algorithm, b->algorithm) == 0;
 }
 
-/* "conv2d by winograd4, errors about 1.1e-06 to 2.0e-06: layer1.0.conv1, …", of all nodes like FIRST. */
-static void print_group(struct arena *a, const struct node *first, FILE *out)
+/* "conv2d by winograd4, error about 1.1e-06 to 2.0e-06: layer1.0.conv1, …", of all rows like the one at FIRST. */
+static void print_group(struct arena *a, const struct choice *row, int count, int first, FILE *out)
 {
     struct buf line;
-    double least = algorithm_error(first, choice_of(first)), most = least;
+    double least = row[first].error, most = least;
     buf_init(&line, a);
-    for (const struct node *n = first; n; n = n->next) {
-        if (algorithm_count(n) < 2 || !same_group(n, first)) continue;
-        double e = algorithm_error(n, choice_of(n));
-        least = e < least ? e : least;
-        most = e > most ? e : most;
+    for (int i = first; i < count; i++) {
+        if (!same_group(&row[i], &row[first])) continue;
+        least = row[i].error < least ? row[i].error : least;
+        most = row[i].error > most ? row[i].error : most;
     }
-    buf_printf(&line, "  %s by %s, error about %.1e", first->op->name, algorithm_of(first)->name, least);
+    buf_printf(&line, "  %s by %s, error about %.1e", row[first].op, row[first].algorithm, least);
     if (most > 1.05 * least) buf_printf(&line, " to %.1e", most);
     buf_putc(&line, ':');
     size_t start = 0;
-    for (const struct node *n = first; n; n = n->next) {
-        if (algorithm_count(n) < 2 || !same_group(n, first)) continue;
-        if (line.len - start + strlen(name_of(n)) + 2 > WIDTH) {
+    for (int i = first; i < count; i++) {
+        if (!same_group(&row[i], &row[first])) continue;
+        if (line.len - start + strlen(row[i].layer) + 2 > WIDTH) {
             start = line.len;
             buf_puts(&line, "\n   ");
         }
-        buf_printf(&line, " %s", name_of(n));
+        buf_printf(&line, " %s", row[i].layer);
     }
     fprintf(out, "%s\n", line.data);
 }
 
 void choices_print(struct arena *a, const struct graph *g, FILE *out)
 {
-    int direct = 0, others = 0;
-    GRAPH_EACH(g, n)
-    {
-        if (algorithm_count(n) < 2) continue;
+    int count, direct = 0, others = 0;
+    const struct choice *row = driver_choices(a, g, &count);
+    for (int i = 0; i < count; i++) {
         bool seen = false;
-        for (const struct node *p = n->prev; p && !seen; p = p->prev) seen = algorithm_count(p) > 1 && same_group(p, n);
-        if (!choice_of(n)) direct++;
+        for (int k = 0; k < i && !seen; k++) seen = same_group(&row[k], &row[i]);
+        if (row[i].direct) direct++;
         else if (!others++) fprintf(out, "\nalgorithms (errors: rms, relative to double)\n");
-        if (choice_of(n) && !seen) print_group(a, n, out);
+        if (!row[i].direct && !seen) print_group(a, row, count, i, out);
     }
     if (others) fprintf(out, "  direct: %d others\n", direct);
 }
 
-json_t *choices_json(const struct graph *g)
+json_t *choices_json(struct arena *a, const struct graph *g)
 {
+    int count;
+    const struct choice *row = driver_choices(a, g, &count);
     json_t *list = json_array();
-    GRAPH_EACH(g, n)
-    if (algorithm_count(n) > 1)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:f}", "layer", name_of(n), "operator", n->op->name,
-                                        "algorithm", algorithm_of(n)->name, "error", algorithm_error(n, choice_of(n))));
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f}", "layer", row[i].layer, "operator", row[i].op,
+                                              "algorithm", row[i].algorithm, "error", row[i].error));
     return list;
 }

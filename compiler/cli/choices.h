@@ -1,4 +1,4 @@
-/* choices.h: which layer is computed by which algorithm, and with how much error (kernel/accuracy.h). */
+/* choices.h: how the reports show which layer is computed by which algorithm (driver/choices.h). */
 #ifndef RNC_CLI_CHOICES_H
 #define RNC_CLI_CHOICES_H
 
@@ -10,6 +10,6 @@
 /* For people: the layers that are not direct, by operator and algorithm. Nothing when there are none. */
 void choices_print(struct arena *a, const struct graph *g, FILE *out);
 /* [{"layer": …, "operator": …, "algorithm": …, "error": …}], all that have a choice; the caller's. */
-json_t *choices_json(const struct graph *g);
+json_t *choices_json(struct arena *a, const struct graph *g);
 
 #endif

@@ -1,5 +1,4 @@
 /* compile.c: `rnc compile`: every stage, shown; objects, shared libraries and their C headers. */
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <spawn.h>
@@ -20,88 +19,6 @@ static bool opt_train;
 static const char *opt_emit, *opt_output, *opt_cpu, *opt_target;
 static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report"};
 enum { NEMITS = sizeof emits / sizeof emits[0] };
-
-/* ---- the C header */
-
-static void upper(struct buf *b, const char *s)
-{
-    for (; *s; s++) buf_putc(b, isalnum((unsigned char)*s) ? (char)toupper((unsigned char)*s) : '_');
-}
-
-static const char *dtype_c(enum dtype dt) { return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float"; }
-
-/* "#define RNC_NET_IMAGE 0  …": a buffer's position and how many elements it has. */
-static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
-                          int index)
-{
-    buf_printf(b, "#define %s_%s_", prefix, what);
-    upper(b, name);
-    buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
-    buf_shape(b, t->rank, t->dim);
-    buf_puts(b, " */\n");
-    buf_printf(b, "#define %s_%s_", prefix, what);
-    upper(b, name);
-    buf_printf(b, "_ELEMENTS %lld\n", (long long)type_elements(t));
-}
-
-static bool is_state(const struct value *v)
-{
-    return v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_COUNTER || v->kind == VALUE_OPTIM;
-}
-
-static void header_weights(struct buf *b, const char *prefix, const struct graph *g)
-{
-    int count = 0;
-    for (int i = 0; i < g->nvalues; i++) count += is_state(g->values[i]);
-    buf_printf(b,
-               "\n/* Every tensor of the state, in order: X(name, C type, elements, rank, dim 0, dim 1, dim 2, dim 3). "
-               "Set each by name with rnc_set in plain\n"
-               "   row-major form, then call rnc_prepare once. */\n#define %s_NWEIGHTS %d\n#define %s_WEIGHTS(X)",
-               prefix, count, prefix);
-    for (int i = 0; i < g->nvalues; i++) {
-        const struct value *v = g->values[i];
-        if (!is_state(v)) continue;
-        buf_printf(b, " \\\n    X(\"%s\", %s, %lld, %d", v->name, dtype_c(v->type.dtype),
-                   (long long)type_elements(&v->type), v->type.rank);
-        for (int k = 0; k < MAX_RANK; k++) buf_printf(b, ", %lld", (long long)(k < v->type.rank ? v->type.dim[k] : 1));
-        buf_putc(b, ')');
-    }
-    buf_putc(b, '\n');
-}
-
-static void write_header(struct buf *b, const struct built *m)
-{
-    const struct graph *g = m->graph;
-    const char *symbol = gen_symbol(b->arena, g->name);
-    struct buf p;
-    buf_init(&p, b->arena);
-    upper(&p, symbol);
-    buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n",
-               g->name, opt_train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
-    buf_printf(b,
-               "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef "
-               "__cplusplus\nextern \"C\" {\n#endif\n\n",
-               p.data, p.data);
-    buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol,
-               symbol);
-    buf_printf(b, "#define %s_BATCH %lld\n", p.data, (long long)g->batch);
-    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", p.data, g->state_bytes, p.data,
-               g->arena_bytes);
-    buf_puts(b, "\n/* Input buffers of rnc_execute, plain row-major. */\n");
-    int ninputs = 0;
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_INPUT)
-            header_buffer(b, p.data, "INPUT", g->values[i]->name, &g->values[i]->type, ninputs++);
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_TARGET)
-            header_buffer(b, p.data, "TARGET", g->values[i]->name, &g->values[i]->type, ninputs++);
-    buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", p.data, ninputs);
-    for (int i = 0; i < g->noutputs; i++)
-        header_buffer(b, p.data, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
-    buf_printf(b, "#define %s_NOUTPUTS %d\n", p.data, g->noutputs);
-    header_weights(b, p.data, g);
-    buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
-}
 
 /* ---- files */
 
@@ -168,11 +85,11 @@ static bool write_outputs(struct cli *c, const struct built *b)
 {
     struct buf h;
     buf_init(&h, c->arena);
-    write_header(&h, b);
+    driver_header(b, &h);
     size_t stem = strlen(opt_output) - (ends_with(opt_output, ".so") ? 3 : 2);
     const char *header = arena_printf(c->arena, "%.*s.h", (int)stem, opt_output);
     size_t size = 0;
-    const void *data = program_object(b->program, &size);
+    const void *data = driver_object(b, &size);
     bool ok = true;
     if (ends_with(opt_output, ".so")) ok = write_shared(c, &b->target, data, size);
     else if (ends_with(opt_output, ".o")) ok = file_write(c->diags, opt_output, data, size);
@@ -181,7 +98,7 @@ static bool write_outputs(struct cli *c, const struct built *b)
 
 /* ---- the report */
 
-static void json_report(const struct built *b, const struct buf *passes, const char *what)
+static void json_report(struct cli *c, const struct built *b, const struct buf *passes, const char *what)
 {
     const struct graph *g = b->graph;
     const struct gen_stats *s = program_stats(b->program);
@@ -200,7 +117,7 @@ static void json_report(const struct built *b, const struct buf *passes, const c
                   "codegen_ms", s->codegen_ms, "link_ms", s->link_ms, "compile_ms", b->compile_ms, "total_ms",
                   b->parse_ms + b->pass_ms + b->compile_ms, "cached", (int)s->cached);
     memory_json(g, root);
-    json_object_set_new(root, "algorithms", choices_json(g));
+    json_object_set_new(root, "algorithms", choices_json(c->arena, g));
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(root);
@@ -298,7 +215,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
         return true;
     }
     if (c->json) {
-        json_report(b, &passes, opt_train ? "train" : "infer");
+        json_report(c, b, &passes, opt_train ? "train" : "infer");
         return true;
     }
     print_report(c, b, &passes, stdout);

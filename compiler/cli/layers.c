@@ -1,133 +1,43 @@
 /* layers.c: see layers.h. */
 #include "cli/layers.h"
 
-#include <string.h>
 #include "cli/format.h"
-#include "ir/op.h"
-
-/* ---- kinds */
-
-static const char *const kinds[WORK_KINDS] = {
-    [WORK_CONVOLUTION] = "convolution",
-    [WORK_DGRAD] = "dgrad",
-    [WORK_WGRAD] = "wgrad",
-    [WORK_BATCH_NORM] = "batch norm",
-    [WORK_POINTWISE] = "pointwise",
-    [WORK_POOL] = "pool",
-    [WORK_LOSS] = "loss",
-    [WORK_RECOMPUTE] = "recompute",
-    [WORK_UPDATE] = "update",
-    [WORK_REPACK] = "repack",
-    [WORK_OTHER] = "other",
-};
-
-/* Of the table's row number K. */
-static const char *kind_at(int k) { return kinds[(WORK_OTHER + 1 + k) % WORK_KINDS]; }
-
-/* The operator that says what a node is: its anchor, or the first of a body that has none. */
-static const struct op_def *leading_op(const struct node *n)
-{
-    return n->op->bare && n->body->ninsn > 0 ? n->body->insn[0].op : n->op;
-}
-
-const char *layer_kind(const struct node *n, const char *phase)
-{
-    enum op_work work = n->again ? WORK_RECOMPUTE : op_work_of(leading_op(n));
-    bool backward = strcmp(phase, op_phase_name(PHASE_BACKWARD)) == 0;
-    if (work == WORK_CONVOLUTION && backward) work = WORK_DGRAD; /* a transposed convolution's */
-    return kinds[work];
-}
-
-void layers_explain(struct layers *l, const struct graph *g, const struct rnc_model *m)
-{
-    uint32_t k = 0;
-    size_t footprint = (size_t)m->state_bytes + (size_t)m->arena_bytes;
-    GRAPH_EACH(g, n)
-    {
-        if (n->prepare || k >= l->count) continue;
-        struct layer *r = &l->row[k];
-        struct roofline_bytes b = roofline_node(n);
-        r->node = &m->nodes[k++];
-        r->kind = layer_kind(n, r->node->phase);
-        r->flops_ms = (double)r->node->executed_flops / l->peak * 1e-6;
-        r->memory_ms = roofline_ms(&l->roofline, &b, footprint);
-    }
-}
-
-/* ---- sums */
-
-struct sum {
-    int nodes;
-    double ms, flops, executed, bytes, memory_bound_ms;
-};
-
-static bool is_memory_bound(const struct layer *r) { return r->memory_ms > r->flops_ms; }
-
-/* Of one kind; NULL: of all. */
-static struct sum sum_of(const struct layers *l, const char *kind)
-{
-    struct sum s = {0};
-    for (uint32_t i = 0; i < l->count; i++) {
-        const struct layer *r = &l->row[i];
-        if (kind && strcmp(r->kind, kind) != 0) continue;
-        s.nodes++;
-        s.ms += r->ms;
-        s.flops += (double)r->node->flops;
-        s.executed += (double)r->node->executed_flops;
-        s.bytes += (double)r->node->bytes;
-        s.memory_bound_ms += is_memory_bound(r) ? r->ms : 0;
-    }
-    return s;
-}
 
 static double rate(double amount, double ms) { return ms > 0 ? amount / ms * 1e-6 : 0; }
 static double percent(double part, double of) { return of > 0 ? 100 * part / of : 0; }
 
-/* How much of the measured time the bound accounts for. */
-static double explained(const struct layer *r)
-{
-    return percent(is_memory_bound(r) ? r->memory_ms : r->flops_ms, r->ms);
-}
-
-double layers_memory_percent(const struct layers *l)
-{
-    struct sum s = sum_of(l, NULL);
-    return percent(s.memory_bound_ms, s.ms);
-}
-
 /* ---- text */
 
-static void print_layer(const struct layers *l, struct format_table *t, const struct layer *r, double total)
+static void print_layer(struct arena *a, struct format_table *t, const struct layer *r, double total)
 {
-    struct arena *a = l->arena;
     const struct rnc_node *n = r->node;
     bool flops = n->executed_flops > 0;
-    format_table_row(t, (const char *[]){n->name, n->op, n->algorithm, format_ms(a, r->ms),
-                                         arena_printf(a, "%.1f%%", percent(r->ms, total)),
-                                         flops ? arena_printf(a, "%.1f", rate((double)n->flops, r->ms)) : NULL,
-                                         flops ? arena_printf(a, "%.0f%%", percent(r->flops_ms, r->ms)) : NULL,
-                                         arena_printf(a, "%.1f", rate((double)n->bytes, r->ms)),
-                                         is_memory_bound(r) ? arena_printf(a, "memory %.0f%%", explained(r)) : "",
-                                         r->im2col_ms > 0 ? format_ms(a, r->im2col_ms) : NULL});
+    format_table_row(t,
+                     (const char *[]){n->name, n->op, n->algorithm, format_ms(a, r->ms),
+                                      arena_printf(a, "%.1f%%", percent(r->ms, total)),
+                                      flops ? arena_printf(a, "%.1f", rate((double)n->flops, r->ms)) : NULL,
+                                      flops ? arena_printf(a, "%.0f%%", percent(r->flops_ms, r->ms)) : NULL,
+                                      arena_printf(a, "%.1f", rate((double)n->bytes, r->ms)),
+                                      layer_memory_bound(r) ? arena_printf(a, "memory %.0f%%", layer_explained(r)) : "",
+                                      r->im2col_ms > 0 ? format_ms(a, r->im2col_ms) : NULL});
 }
 
-void layers_print(const struct layers *l)
+void layers_print(struct arena *a, const struct layers *l)
 {
     const char *const columns[] = {"layer",    "operator", "algorithm", ">ms",   ">share",
                                    ">GFLOP/s", ">of peak", ">GB/s",     "bound", l->im2col ? ">im2col ms" : NULL,
                                    NULL};
-    struct format_table *t = format_table_new(l->arena, columns);
-    double total = sum_of(l, NULL).ms;
+    struct format_table *t = format_table_new(a, columns);
+    double total = layers_sum(l, NULL).ms;
     for (uint32_t i = 0; i < l->count; i++)
-        if (l->row[i].ms > 0) print_layer(l, t, &l->row[i], total);
+        if (l->row[i].ms > 0) print_layer(a, t, &l->row[i], total);
     format_table_print(t, stdout);
     putchar('\n');
 }
 
-static void print_kind(const struct layers *l, struct format_table *t, const char *name, const struct sum *s,
-                       double total)
+static void print_kind(struct arena *a, const struct layers *l, struct format_table *t, const char *name,
+                       const struct layer_sum *s, double total)
 {
-    struct arena *a = l->arena;
     bool flops = s->executed > 0;
     format_table_row(
         t, (const char *[]){name, format_count(a, s->nodes), format_ms(a, s->ms),
@@ -138,18 +48,18 @@ static void print_kind(const struct layers *l, struct format_table *t, const cha
                             arena_printf(a, "%.0f%%", percent(s->memory_bound_ms, s->ms))});
 }
 
-void layers_print_kinds(const struct layers *l)
+void layers_print_kinds(struct arena *a, const struct layers *l)
 {
     const char *const columns[] = {"kind",     ">nodes", ">ms",   ">share",        ">GFLOP/s",
                                    ">of peak", ">moved", ">GB/s", ">memory-bound", NULL};
-    struct format_table *t = format_table_new(l->arena, columns);
-    struct sum all = sum_of(l, NULL);
+    struct format_table *t = format_table_new(a, columns);
+    struct layer_sum all = layers_sum(l, NULL);
     for (int k = 0; k < WORK_KINDS; k++) {
-        struct sum s = sum_of(l, kind_at(k));
-        if (s.nodes) print_kind(l, t, kind_at(k), &s, all.ms);
+        struct layer_sum s = layers_sum(l, layers_kind(k));
+        if (s.nodes) print_kind(a, l, t, layers_kind(k), &s, all.ms);
     }
     format_table_rule(t);
-    print_kind(l, t, "all", &all, all.ms);
+    print_kind(a, l, t, "all", &all, all.ms);
     format_table_print(t, stdout);
     putchar('\n');
 }
@@ -179,10 +89,10 @@ json_t *layers_json(const struct layers *l)
                       r->ms, "min_ms", r->min, "gflops", rate((double)n->flops, r->ms), "executed_gflops",
                       rate((double)n->executed_flops, r->ms), "percent_of_peak", percent(r->flops_ms, r->ms),
                       "gbytes_per_s", rate((double)n->bytes, r->ms));
-        json_object_update_new(row,
-                               json_pack("{s:I, s:f, s:f, s:s, s:f}", "bytes", (json_int_t)n->bytes, "flops_ms",
-                                         r->flops_ms, "memory_ms", r->memory_ms, "bound",
-                                         is_memory_bound(r) ? "memory" : "compute", "percent_explained", explained(r)));
+        json_object_update_new(row, json_pack("{s:I, s:f, s:f, s:s, s:f}", "bytes", (json_int_t)n->bytes, "flops_ms",
+                                              r->flops_ms, "memory_ms", r->memory_ms, "bound",
+                                              layer_memory_bound(r) ? "memory" : "compute", "percent_explained",
+                                              layer_explained(r)));
         if (r->im2col_ms > 0) json_object_set_new(row, "im2col_ms", json_real(r->im2col_ms));
         json_array_append_new(rows, row);
     }
@@ -192,16 +102,16 @@ json_t *layers_json(const struct layers *l)
 json_t *layers_kinds_json(const struct layers *l)
 {
     json_t *rows = json_array();
-    double total = sum_of(l, NULL).ms;
+    double total = layers_sum(l, NULL).ms;
     for (int k = 0; k < WORK_KINDS; k++) {
-        struct sum s = sum_of(l, kind_at(k));
+        struct layer_sum s = layers_sum(l, layers_kind(k));
         if (!s.nodes) continue;
-        json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", kind_at(k),
-                                              "nodes", s.nodes, "ms", s.ms, "percent", percent(s.ms, total), "gflops",
-                                              rate(s.flops, s.ms), "executed_gflops", rate(s.executed, s.ms),
-                                              "percent_of_peak", percent(rate(s.executed, s.ms), l->peak), "bytes",
-                                              (json_int_t)s.bytes, "gbytes_per_s", rate(s.bytes, s.ms),
-                                              "memory_bound_percent", percent(s.memory_bound_ms, s.ms)));
+        json_array_append_new(
+            rows, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "kind", layers_kind(k), "nodes",
+                            s.nodes, "ms", s.ms, "percent", percent(s.ms, total), "gflops", rate(s.flops, s.ms),
+                            "executed_gflops", rate(s.executed, s.ms), "percent_of_peak",
+                            percent(rate(s.executed, s.ms), l->peak), "bytes", (json_int_t)s.bytes, "gbytes_per_s",
+                            rate(s.bytes, s.ms), "memory_bound_percent", percent(s.memory_bound_ms, s.ms)));
     }
     return rows;
 }

@@ -244,6 +244,8 @@ bool driver_generate(struct driver *d, struct built *b, const struct generate_op
     return false;
 }
 
+const void *driver_object(const struct built *b, size_t *size) { return program_object(b->program, size); }
+
 bool driver_compile(struct driver *d, const struct spec *s, const struct model_options *o, struct built *b)
 {
     return driver_graph(d, s, o, b) && driver_generate(d, b, &(struct generate_options){0});

@@ -127,6 +127,10 @@ struct generate_options {
     struct buf *llvm, *assembly; /* where the text of the modules goes; NULL: nowhere. Implies object */
 };
 bool driver_generate(struct driver *d, struct built *b, const struct generate_options *o);
+/* The object file's bytes (generate_options.object), until driver_release. */
+const void *driver_object(const struct built *b, size_t *size);
+/* Appends the C header that declares the object's model, its buffers and its weights. */
+void driver_header(const struct built *b, struct buf *out);
 
 /* ---- running */
 

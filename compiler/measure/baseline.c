@@ -1,4 +1,4 @@
-#include "cli/baseline.h"
+#include "measure/baseline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,20 +66,20 @@ static bool is_forward(struct arena *a, const struct rnc_node *n)
     return op && op->direction == CONV_FORWARD && strcmp(n->phase, op_phase_name(PHASE_FORWARD)) == 0;
 }
 
-const double *baseline_measure(struct cli *c, const struct built *b, const char **core)
+const double *baseline_measure(struct arena *a, struct diags *d, const struct baseline_of *of, const char **core)
 {
-    const struct rnc_model *m = b->model;
-    struct blas *blas = blas_open(&b->target, c->diags);
+    const struct rnc_model *m = of->model;
+    struct blas *blas = blas_open(of->target, d);
     if (!blas) return NULL;
-    *core = arena_strdup(c->arena, blas_core(blas));
-    double *ms = ARENA_ARRAY(c->arena, double, m->nnodes + 1);
+    *core = arena_strdup(a, blas_core(blas));
+    double *ms = ARENA_ARRAY(a, double, m->nnodes + 1);
     for (uint32_t i = 0; i < m->nnodes && ms; i++) {
-        const struct node *n = is_forward(c->arena, &m->nodes[i]) ? find_conv(b->raw, m->nodes[i].name) : NULL;
+        const struct node *n = is_forward(a, &m->nodes[i]) ? find_conv(of->raw, m->nodes[i].name) : NULL;
         if (!n) continue;
         struct blas_conv p = conv_of(n);
         ms[i] = conv_ms(blas, &p);
         if (ms[i] >= 0) continue;
-        diag_env(c->diags, "not enough memory for the baseline of %s", m->nodes[i].name);
+        diag_env(d, "not enough memory for the baseline of %s", m->nodes[i].name);
         ms = NULL;
     }
     blas_close(blas);

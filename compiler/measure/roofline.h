@@ -1,7 +1,7 @@
 /* roofline.h: how long moving a node's bytes takes at the machine's own speed (Williams, Waterman and Patterson 2009: a
    kernel is bound by its arithmetic or by its memory, whichever takes longer at its peak). */
-#ifndef RNC_CLI_ROOFLINE_H
-#define RNC_CLI_ROOFLINE_H
+#ifndef RNC_MEASURE_ROOFLINE_H
+#define RNC_MEASURE_ROOFLINE_H
 
 #include "gen/gen.h"
 #include "ir/graph.h"

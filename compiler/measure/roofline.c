@@ -1,5 +1,5 @@
 /* roofline.c: see roofline.h. */
-#include "cli/roofline.h"
+#include "measure/roofline.h"
 
 #include <stdlib.h>
 #include <string.h>
