@@ -55,5 +55,13 @@ for file in $(grep -rlE --include='*.c' '(^|[^_[:alnum:]])(exit|_exit|quick_exit
     *) breach "$file calls exit(): only cli/ decides exit statuses" ;;
     esac
 done
+# So does printing: report/ and cli/ print. What is left are the arena, when there is no memory, and base/diag.c, whose diag_bug aborts.
+prints='(^|[^_[:alnum:]])(v?printf|puts|putchar|perror) *\(|[^_[:alnum:]](stdout|stderr)([^_[:alnum:]]|$)'
+for file in $(grep -rlE --include='*.c' "$prints" compiler); do
+    case $file in
+    compiler/cli/* | compiler/report/* | compiler/base/arena.c | compiler/base/diag.c) ;;
+    *) breach "$file prints: $(grep -nE "$prints" "$file" | head -n 1)" ;;
+    esac
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

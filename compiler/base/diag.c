@@ -95,6 +95,17 @@ void diag_note(struct diag *g, const char *fmt, ...)
     g->notes_end = &n->next;
 }
 
+_Noreturn void diag_bug(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("rnc: bug: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+    abort();
+}
+
 int diags_errors(const struct diags *d) { return d->errors; }
 int diags_exit_status(const struct diags *d) { return d->envs ? 2 : d->errors ? 1 : 0; }
 

@@ -45,6 +45,9 @@ int diags_exit_status(const struct diags *d); /* 0 none, 1 the user's, 2 any of 
 /* Prints all, sorted by source and position, equal ones once, then "N errors". COLOR: ANSI colours. */
 void diags_print(const struct diags *d, FILE *out, bool color);
 
+/* A bug of the compiler's own: says what on standard error, and aborts. */
+_Noreturn void diag_bug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* The candidate nearest to WORD by edit distance, or NULL when none is near enough to suggest. */
 const char *did_you_mean(const char *word, const char *const *candidates, size_t count);
 

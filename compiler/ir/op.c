@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
+#include "base/diag.h"
 #include "ir/op.h"
 #include "ir/parts.h"
 
@@ -580,10 +581,7 @@ struct node *op_build_attrs(struct graph *g, struct node *before, const char *op
     struct node *n = graph_node(g, before, def, in, nin, def->nouts);
     if (attr) memcpy(n->attr, attr, (size_t)def->nattr * sizeof *attr);
     struct op_error e = {.arena = g->arena};
-    bool ok = op_infer(n, &e);
-    if (!ok) fprintf(stderr, "internal error: %s: %s\n", op, e.message);
-    assert(ok);
-    (void)ok;
+    if (!op_infer(n, &e)) diag_bug("%s: %s", op, e.message);
     return n;
 }
 

@@ -91,8 +91,7 @@ static void verify_or_abort(struct graph *g, const struct pass *p)
     struct buf text;
     buf_init(&text, g->arena);
     graph_print(g, &text);
-    fprintf(stderr, "%s\nafter the pass '%s': %s\n", text.data, p->name, problem);
-    abort();
+    diag_bug("after the pass '%s': %s\n%s", p->name, problem, text.data);
 }
 
 static bool run_one(struct graph *g, struct pass_context *c, const char *name)

@@ -231,10 +231,8 @@ static void check_module(struct emit *e)
 {
 #ifdef RNC_DEBUG
     char *error = NULL;
-    if (LLVMVerifyModule(e->mod, LLVMReturnStatusAction, &error)) {
-        fprintf(stderr, "rnc: bug: generated code is not well formed: %s\n", error);
-        abort();
-    }
+    if (LLVMVerifyModule(e->mod, LLVMReturnStatusAction, &error))
+        diag_bug("generated code is not well formed: %s", error);
     LLVMDisposeMessage(error);
 #else
     (void)e;
