@@ -458,6 +458,8 @@ static const struct option options[] = {
 
 const struct command command_bench = {
     .name = "bench",
+    .group = GROUP_MEASURE,
+    .place = 2,
     .summary = "how fast, as a share of the FMA peak measured in the same run",
     .usage = "SPEC [--mode infer|train] [--batch N] [--threads T] [--per-layer] [--json]",
     .details =

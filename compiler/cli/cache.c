@@ -142,6 +142,8 @@ static const struct option options[] = {
 
 const struct command command_cache = {
     .name = "cache",
+    .group = GROUP_MEASURE,
+    .place = 5,
     .summary = "where compiled models are kept, how many, how large",
     .usage = "[--clear] [--json]",
     .details = "A model that has been compiled starts from the cache the next time: in milliseconds, with the same "

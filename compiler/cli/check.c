@@ -34,6 +34,8 @@ static int run_check(struct cli *c, int argc, char **argv)
 
 const struct command command_check = {
     .name = "check",
+    .group = GROUP_WRITE,
+    .place = 1,
     .summary = "find every error of specs",
     .usage = "SPEC…",
     .details =

@@ -53,11 +53,21 @@ enum {
     CLI_JSON = 2,
     CLI_RUN = 4
 }; /* which shared options: -p --set --batch --dtype; --json; --threads --seed --cpu --winograd --tune --no-cache */
+/* How `rnc help` groups commands. */
+enum command_group {
+    GROUP_OTHER, /* comes last */
+    GROUP_WRITE,
+    GROUP_USE,
+    GROUP_MEASURE,
+    GROUP_RNC
+};
 struct command {
     const char *name, *summary; /* one line for `rnc help` */
-    const char *usage;          /* "SPEC [--train] [-o FILE]" */
-    const char *details;        /* paragraphs and examples for --help, or NULL */
-    unsigned shared;            /* CLI_* */
+    enum command_group group;
+    int place;           /* in its group, from 1 */
+    const char *usage;   /* "SPEC [--train] [-o FILE]" */
+    const char *details; /* paragraphs and examples for --help, or NULL */
+    unsigned shared;     /* CLI_* */
     const struct option *options;
     int noptions;
     int min_args, max_args;                           /* positional; -1: any number */

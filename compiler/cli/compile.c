@@ -262,6 +262,8 @@ static const struct option options[] = {
 
 const struct command command_compile = {
     .name = "compile",
+    .group = GROUP_MEASURE,
+    .place = 1,
     .summary = "native code, every stage shown; .o and .so files with a C header",
     .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [--target TRIPLE] [--cpu NAME] [-o FILE.o|FILE.so]",
     .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, "

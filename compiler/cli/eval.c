@@ -149,6 +149,8 @@ static const struct option options[] = {
 
 const struct command command_eval = {
     .name = "eval",
+    .group = GROUP_USE,
+    .place = 2,
     .summary = "measure how well weights do on data",
     .usage = "SPEC --weights FILE [--data PATH]",
     .details = "  rnc eval resnet20 -p channels=1 -p size=20 --weights out/best.safetensors\n",

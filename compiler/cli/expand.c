@@ -24,6 +24,8 @@ static int run_expand(struct cli *c, int argc, char **argv)
 
 const struct command command_expand = {
     .name = "expand",
+    .group = GROUP_WRITE,
+    .place = 3,
     .summary = "print a spec with everything written out",
     .usage = "SPEC",
     .details =

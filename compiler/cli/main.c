@@ -19,15 +19,13 @@ static const struct command *const commands[] = {
     NULL,
 };
 
-/* How `rnc help` groups them; a command that is in no group comes last. */
-static const struct group {
-    const char *title, *names[6];
+/* In the order of `rnc help`. */
+static const struct {
+    enum command_group group;
+    const char *title;
 } groups[] = {
-    {"write a model", {"check", "summary", "expand", "schema"}},
-    {"train and use it", {"train", "eval", "predict", "run"}},
-    {"compile and measure", {"compile", "bench", "verify", "plan", "cache"}},
-    {"work on rnc itself", {"opt"}},
-    {"other", {NULL}},
+    {GROUP_WRITE, "write a model"},    {GROUP_USE, "train and use it"}, {GROUP_MEASURE, "compile and measure"},
+    {GROUP_RNC, "work on rnc itself"}, {GROUP_OTHER, "other"},
 };
 enum { NGROUPS = sizeof groups / sizeof groups[0] };
 
@@ -38,30 +36,21 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static int group_of(const char *name)
+/* The command of the group that comes after the one at PLACE. */
+static const struct command *next_in(enum command_group group, int place)
 {
-    for (int g = 0; g < NGROUPS - 1; g++)
-        for (int i = 0; groups[g].names[i]; i++)
-            if (strcmp(groups[g].names[i], name) == 0) return g;
-    return NGROUPS - 1;
+    const struct command *next = NULL;
+    for (int i = 0; commands[i]; i++)
+        if (commands[i]->group == group && commands[i]->place > place && (!next || commands[i]->place < next->place))
+            next = commands[i];
+    return next;
 }
 
 static void print_group(int g)
 {
-    bool titled = false;
-    for (int i = 0; i < 6; i++) {
-        const struct command *c = groups[g].names[i] ? find_command(groups[g].names[i]) : NULL;
-        if (!c) continue;
-        if (!titled) printf("\n%s\n", groups[g].title);
-        titled = true;
-        printf("  %-10s %s\n", c->name, c->summary);
-    }
-    for (int i = 0; commands[i] && g == NGROUPS - 1; i++) {
-        if (group_of(commands[i]->name) != g) continue;
-        if (!titled) printf("\n%s\n", groups[g].title);
-        titled = true;
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    }
+    const struct command *c = next_in(groups[g].group, 0);
+    if (c) printf("\n%s\n", groups[g].title);
+    for (; c; c = next_in(groups[g].group, c->place)) printf("  %-10s %s\n", c->name, c->summary);
 }
 
 static int print_help(void)

@@ -154,6 +154,8 @@ static const struct option options[] = {
 
 const struct command command_opt = {
     .name = "opt",
+    .group = GROUP_RNC,
+    .place = 1,
     .summary = "run passes on the IR's text",
     .usage = "--passes=A,B FILE.ir",
     .details = "Reads a graph, runs the passes (the verifier after each), prints the graph.\n\n"

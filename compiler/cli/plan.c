@@ -66,6 +66,8 @@ static const struct option options[] = {
 
 const struct command command_plan = {
     .name = "plan",
+    .group = GROUP_MEASURE,
+    .place = 4,
     .summary = "the memory plan as a picture",
     .usage = "SPEC [--train] [--batch N] [--memory-budget SIZE] [-o FILE.svg]",
     .details = "Time runs to the right, bytes upwards; a rectangle is a value for as long as it lives. The lower bound "

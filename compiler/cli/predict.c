@@ -140,6 +140,8 @@ static const struct option options[] = {
 
 const struct command command_predict = {
     .name = "predict",
+    .group = GROUP_USE,
+    .place = 3,
     .summary = "classify images",
     .usage = "SPEC --weights FILE IMAGE…",
     .details = "PNG and JPEG images are brought to the network's size as in evaluation. For networks that classify "

@@ -375,6 +375,8 @@ static const struct option options[] = {
 
 const struct command command_run = {
     .name = "run",
+    .group = GROUP_USE,
+    .place = 4,
     .summary = "one forward, or forward and backward, on NumPy arrays",
     .usage = "SPEC [--weights W] --input x.npy --output y.npy [--train --target t.npy --grads g.safetensors] [--dump "
              "NAME=FILE.npy]",

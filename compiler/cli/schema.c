@@ -17,6 +17,8 @@ static int run_schema(struct cli *c, int argc, char **argv)
 
 const struct command command_schema = {
     .name = "schema",
+    .group = GROUP_WRITE,
+    .place = 4,
     .summary = "print a JSON Schema of the spec language",
     .usage = "",
     .details = "For editors that complete and check YAML by a schema (draft 2020-12). With the YAML language server,\n"

@@ -170,6 +170,8 @@ static int run(struct cli *c, int argc, char **argv)
 
 const struct command command_summary = {
     .name = "summary",
+    .group = GROUP_WRITE,
+    .place = 2,
     .summary = "layers, shapes, parameters, multiply-adds, memory",
     .usage = "SPEC [--batch N] [--json]",
     .details = "Multiply-adds are for one sample; activations are for the whole batch.\n"

@@ -386,6 +386,8 @@ static const struct option options[] = {
 
 const struct command command_train = {
     .name = "train",
+    .group = GROUP_USE,
+    .place = 1,
     .summary = "train a network",
     .usage = "SPEC [--data PATH] [--epochs N] [--out DIR] [--resume]",
     .details = "Compiles the spec's training step and runs it over the data; after each epoch validates and writes "

@@ -111,6 +111,8 @@ static const struct option options[] = {
 
 const struct command command_verify = {
     .name = "verify",
+    .group = GROUP_MEASURE,
+    .place = 3,
     .summary = "is the compiled code of this spec right? node by node, and by finite differences",
     .usage = "SPEC [--weights W] [--batch N] [--samples N] [--json]",
     .details = "Errors are relative: the norm of the difference by the norm of the reference, in double precision. "
