@@ -1,0 +1,1 @@
+$rnc op conv2d

@@ -1,0 +1,1 @@
+$rnc op softmax_cross_entropy

@@ -1,0 +1,1 @@
+$rnc op batchnorm
