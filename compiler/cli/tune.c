@@ -3,14 +3,17 @@
 #include <stdio.h>
 #include "cli/cli.h"
 
+/* On a terminal: a line that says what is going on, and goes when it ends. */
 static void on_progress(void *ctx, enum driver_activity what, int64_t done, int64_t of)
 {
     const struct cli *c = ctx;
-    if (what == DRIVER_TUNING && c->tune > 0 && done < of)
-        fprintf(stderr, "measuring convolutions, for at most %g s …", c->tune);
-    else if (what == DRIVER_DIFFERENCES && of > 0)
-        fprintf(stderr, "\rfinite differences %lld/%lld\033[K", (long long)done, (long long)of);
-    else if (what == DRIVER_DIFFERENCES || c->tune > 0) fputs("\r\033[K", stderr);
+    bool ends = done == of && (what != DRIVER_DIFFERENCES || of == 0);
+    if (what == DRIVER_TUNING && c->tune <= 0) return;
+    if (ends) fputs("\r\033[K", stderr);
+    else if (what == DRIVER_TUNING) fprintf(stderr, "measuring convolutions, for at most %g s …", c->tune);
+    else if (what == DRIVER_MEASURING) fputs("measuring …", stderr);
+    else if (what == DRIVER_CHECKING) fputs("checking the result against the reference …", stderr);
+    else fprintf(stderr, "\rfinite differences %lld/%lld\033[K", (long long)done, (long long)of);
 }
 
 void cli_tune(struct cli *c)

@@ -34,9 +34,9 @@
 #include "pass/pass.h"
 #include "spec/spec.h"
 
-/* What takes long and is going on, for a display: TUNING (of: seconds, 0 done at its begin and 1 at its end), and
-   DIFFERENCES (how many of how many; 0 of 0 at the end). */
-enum driver_activity { DRIVER_TUNING, DRIVER_DIFFERENCES };
+/* What takes long and is going on, for a display: 0 of 1 at its begin and 1 of 1 at its end; of finite differences how
+   many of how many, and 0 of 0 at their end. */
+enum driver_activity { DRIVER_TUNING, DRIVER_DIFFERENCES, DRIVER_MEASURING, DRIVER_CHECKING };
 
 /* All zero: the defaults. To be set before the first call that they matter to. */
 struct driver_options {

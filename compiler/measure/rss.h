@@ -1,6 +1,6 @@
 /* rss.h: how much memory this process holds, as the system counts it. Bytes; 0 where it does not tell. */
-#ifndef RNC_CLI_RSS_H
-#define RNC_CLI_RSS_H
+#ifndef RNC_MEASURE_RSS_H
+#define RNC_MEASURE_RSS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* rss.c: Linux, proc(5). */
-#include "cli/rss.h"
+#include "measure/rss.h"
 
 #include <stdio.h>
 #include <string.h>
