@@ -1,16 +1,8 @@
 /* check.c: rnc check SPEC…: every error of every spec in one run. */
 #include <stdio.h>
 #include "cli/cli.h"
-#include "ir/op.h"
+#include "driver/account.h"
 #include "spec/ast.h"
-
-static int64_t parameters_of(const struct graph *g)
-{
-    int64_t n = 0;
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_PARAM) n += type_elements(&g->values[i]->type);
-    return n;
-}
 
 static void check_one(struct cli *c, const char *path)
 {
@@ -22,7 +14,7 @@ static void check_one(struct cli *c, const char *path)
     struct graph *g = driver_elaborate(c->driver, s, &o);
     if (!g || diags_errors(c->diags) != before) return;
     printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers,
-           (long long)parameters_of(g));
+           (long long)driver_account(c->arena, g).parameters);
 }
 
 static int run_check(struct cli *c, int argc, char **argv)
