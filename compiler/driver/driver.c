@@ -65,9 +65,7 @@ struct spec *driver_load_text(struct driver *d, const char *name, const char *te
 {
     const struct spec_options all = with_dtype(d, o);
     double start = rnc_clock_ms();
-    struct source *src = ARENA_NEW(d->arena, struct source);
-    *src = (struct source){name, text, len};
-    struct spec *s = spec_load_text(d->arena, d->diags, src, &all);
+    struct spec *s = spec_load_text(d->arena, d->diags, &(struct source){name, text, len}, &all);
     d->load_ms = rnc_clock_ms() - start;
     return s;
 }

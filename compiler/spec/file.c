@@ -22,6 +22,14 @@ const char *file_folder(struct arena *a, const char *path)
     return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
 }
 
+const struct source *file_text(struct arena *a, const char *path, const char *text, size_t len)
+{
+    struct source *s = ARENA_NEW(a, struct source);
+    bool bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+    *s = (struct source){path, text + (bom ? 3 : 0), len - (bom ? 3 : 0)};
+    return s;
+}
+
 /* Reads at most one byte more than a spec may have, so that a longer one is noticed and never taken whole. */
 static const struct source *read_stream(struct arena *a, struct diags *d, FILE *f, const char *path)
 {
@@ -34,10 +42,7 @@ static const struct source *read_stream(struct arena *a, struct diags *d, FILE *
         diag_env(d, "can't read %s: %s", path, strerror(errno));
         return NULL;
     }
-    struct source *s = ARENA_NEW(a, struct source);
-    bool bom = b.len >= 3 && memcmp(b.data, "\xef\xbb\xbf", 3) == 0;
-    *s = (struct source){path, b.data + (bom ? 3 : 0), b.len - (bom ? 3 : 0)};
-    return s;
+    return file_text(a, path, b.data, b.len);
 }
 
 static const struct source *read_path(struct arena *a, struct diags *d, const char *path)

@@ -536,6 +536,6 @@ struct spec *spec_load(struct arena *a, struct diags *d, const char *path, const
 struct spec *spec_load_text(struct arena *a, struct diags *d, const struct source *src, const struct spec_options *o)
 {
     int before = diags_errors(d);
-    struct spec *s = load_source(a, d, src, o);
+    struct spec *s = load_source(a, d, file_text(a, src->path, src->text, src->len), o);
     return diags_errors(d) == before ? s : NULL;
 }

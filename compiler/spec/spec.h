@@ -74,7 +74,8 @@ struct spec {
 /* Reads and checks PATH ("-": stdin; a bare name such as resnet50: looked for as a path, then among the shipped specs).
    NULL when anything is wrong; all errors are in D. */
 struct spec *spec_load(struct arena *a, struct diags *d, const char *path, const struct spec_options *o);
-/* The same of a text in memory. The caller keeps it, and its path as diagnostics show it, for as long as the arena. */
+/* The same of a text in memory. The caller keeps its text, and its path as diagnostics show it, for as long as the
+ * arena. */
 struct spec *spec_load_text(struct arena *a, struct diags *d, const struct source *src, const struct spec_options *o);
 /* The names of the shipped specs, NULL-terminated; and a shipped file's text by name ("resnet50"), or NULL. */
 const char *const *spec_shipped(void);

@@ -11,13 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "elaborate/elaborate.h"
-#include "gen/gen.h"
-#include "pass/pass.h"
-#include "runtime/rt/exec.h"
+#include "driver/driver.h"
 #include "runtime/rt/pack.h"
-#include "runtime/rt/pool.h"
-#include "spec/spec.h"
 #include "tests/choice.h"
 
 struct net {
@@ -35,20 +30,20 @@ static const char *without_sums(struct arena *a)
     return list;
 }
 
-static struct graph *planned(struct arena *a, const struct net *net, size_t budget, bool grads,
-                             const struct target *target, const char *pipeline)
+static struct graph *planned(struct driver *d, const struct net *net, size_t budget, bool grads, const char *pipeline)
 {
-    struct diags *d = diags_new(a);
-    struct spec *s = spec_load(a, d, net->path, &(struct spec_options){.params = net->params, .nparams = net->nparams});
-    struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = net->batch, .losses = true}) : NULL;
-    struct pass_context c = {.arena = a,
-                             .diags = d,
-                             .target = *target,
+    const struct spec_options options = {.params = net->params, .nparams = net->nparams};
+    const struct model_options o = {.mode = MODEL_GRAD, .batch = net->batch};
+    const struct spec *s = driver_load(d, net->path, &options);
+    struct graph *g = s ? driver_elaborate(d, s, &o) : NULL;
+    struct pass_context c = {.arena = d->arena,
+                             .diags = d->diags,
+                             .target = d->options.target,
                              .verify = true,
                              .memory_budget = budget,
                              .train = {.grad_outputs = grads, .optimizer = choice_of(&rnc_optimizers, "sgd", "")}};
     bool ok = g && pass_run(g, &c, pipeline);
-    diags_print(d, stdout, false);
+    diags_print(d->diags, stdout, false);
     return ok ? g : NULL;
 }
 
@@ -77,10 +72,10 @@ static void fill(const struct rnc_type *t, void *data)
     }
 }
 
-static void run_steps(struct arena *a, struct rnc_instance *i, int steps, struct left *left)
+static void run_steps(struct driver *d, const struct rnc_model *m, struct session *session, int steps,
+                      struct left *left)
 {
-    const struct rnc_model *m = rnc_instance_model(i);
-    struct rnc_status s = {0};
+    struct arena *a = d->arena;
     const void **in = ARENA_ARRAY(a, const void *, m->ninputs + 1);
     void **out = ARENA_ARRAY(a, void *, m->noutputs + 1);
     for (uint32_t k = 0; k < m->ntensors; k++)
@@ -101,33 +96,26 @@ static void run_steps(struct arena *a, struct rnc_instance *i, int steps, struct
     }
     for (int64_t step = 1; step <= steps; step++) {
         const struct rnc_run run = {.n = step < 3 ? m->batch : m->batch - 1, .step = step, .seed = 5, .lr = 0.05f};
-        if (!rnc_execute(i, &run, in, out, NULL, &s)) fail_msg("%s", s.message);
+        assert_true(driver_run(d, session, &run, in, out));
     }
-    const void *state = rnc_state(i, &left->state_bytes);
+    const void *state = rnc_state(session->instance, &left->state_bytes);
     left->state = arena_alloc(a, left->state_bytes);
     memcpy(left->state, state, left->state_bytes);
 }
 
-static struct left trained(struct arena *a, const struct graph *g, const struct target *target, int threads, int steps)
+static struct left trained(struct driver *d, struct graph *g, int threads, int steps)
 {
     struct left left = {0};
-    struct diags *d = diags_new(a);
-    struct gen_options options = {.target = *target, .threads = 1};
-    struct program *p = gen_compile(g, &options, d);
-    const struct rnc_model *model = p ? program_load(p, d) : NULL;
-    if (!model) {
-        diags_print(d, stdout, false);
-        fail();
-    }
-    struct rnc_status s = {0};
-    struct rnc_pool *pool = rnc_pool_new(threads, &s);
-    struct rnc_parallel par = rnc_pool_parallel(pool);
-    struct rnc_instance *i = rnc_open(model, &par, RNC_EXEC_CHECK, &s);
-    if (!i || !rnc_initialize(i, 3, &s)) fail_msg("%s", s.message);
-    run_steps(a, i, steps, &left);
-    rnc_close(i);
-    rnc_pool_free(pool);
-    program_free(p);
+    struct built b = {.graph = g, .target = d->options.target};
+    struct session session;
+    d->options.threads = threads;
+    bool ok = driver_generate(d, &b, &(struct generate_options){0}) &&
+              driver_open(d, &b, &(struct open_options){.flags = RNC_EXEC_CHECK}, &session);
+    diags_print(d->diags, stdout, false);
+    assert_true(ok);
+    run_steps(d, b.model, &session, steps, &left);
+    session_close(&session);
+    driver_release(&b);
     return left;
 }
 
@@ -168,32 +156,30 @@ static void check_close(const struct left *x, const struct left *want)
    allow, or nearly. */
 static void check_net(const struct net *net, double share)
 {
-    struct arena *a = arena_new();
-    struct target target;
-    target_host(&target);
-    struct diags *d = diags_new(a);
-    assert_true(gen_target_init(&target, d));
-    struct graph *kept = planned(a, net, MEMORY_KEEP, true, &target, without_sums(a)),
-                 *cheap = planned(a, net, MEMORY_AUTO, true, &target, without_sums(a));
+    struct driver *d = driver_new();
+    d->options.seed = 3;
+    target_host(&d->options.target);
+    assert_true(gen_target_init(&d->options.target, d->diags));
+    const char *plain = without_sums(d->arena);
+    struct graph *kept = planned(d, net, MEMORY_KEEP, true, plain), *cheap = planned(d, net, MEMORY_AUTO, true, plain);
     assert_true(kept && cheap);
     size_t budget = kept->state_bytes + (size_t)(share * (double)kept->arena_bytes);
-    struct graph *tight = planned(a, net, budget, true, &target, without_sums(a));
-    struct graph *fused = planned(a, net, budget, true, &target, pass_pipeline_train);
+    struct graph *tight = planned(d, net, budget, true, plain);
+    struct graph *fused = planned(d, net, budget, true, pass_pipeline_train);
     assert_true(tight && fused && fused->arena_bytes + fused->state_bytes <= budget);
     assert_int_equal(recompute_account(kept).nodes, 0);
     assert_true(recompute_account(cheap).nodes > 0 && cheap->arena_bytes < kept->arena_bytes);
     assert_true(tight->arena_bytes + tight->state_bytes <= budget);
     assert_true(recompute_account(tight).again_macs > 0);
     assert_true(kept->saved_bytes > 0 && kept->saved_bytes == tight->saved_bytes);
-    struct left want = trained(a, kept, &target, 1, 3), again = trained(a, cheap, &target, 2, 3),
-                twice = trained(a, tight, &target, 1, 3);
+    struct left want = trained(d, kept, 1, 3), again = trained(d, cheap, 2, 3), twice = trained(d, tight, 1, 3);
     check_same(&want, &again);
     check_same(&want, &twice);
-    struct left sums = trained(a, fused, &target, 1, 3), sums_too = trained(a, fused, &target, 3, 3);
+    struct left sums = trained(d, fused, 1, 3), sums_too = trained(d, fused, 3, 3);
     check_same(&sums, &sums_too);
-    struct left step = trained(a, fused, &target, 2, 1), want_step = trained(a, kept, &target, 2, 1);
+    struct left step = trained(d, fused, 2, 1), want_step = trained(d, kept, 2, 1);
     check_close(&step, &want_step);
-    arena_free(a);
+    driver_free(d);
 }
 
 static void residual_network(void **state)
@@ -222,12 +208,10 @@ static void dropout(void **state)
 
 /* ---- how much it takes: shapes and the planner alone, nothing is compiled */
 
-static struct graph *plan_of(struct arena *a, const char *name, int64_t batch, size_t budget)
+static struct graph *plan_of(struct driver *d, const char *name, int64_t batch, size_t budget)
 {
-    struct target target;
-    assert_true(target_named(&target, "x86-64-v4"));
-    struct graph *g =
-        planned(a, &(struct net){.path = name, .batch = batch}, budget, false, &target, pass_pipeline_train);
+    assert_true(target_named(&d->options.target, "x86-64-v4"));
+    struct graph *g = planned(d, &(struct net){.path = name, .batch = batch}, budget, false, pass_pipeline_train);
     if (g)
         print_message("%s: %.1f MiB + state %.1f MiB, bound %.1f MiB, saved values %.1f MiB\n", name,
                       (double)g->arena_bytes / 1048576, (double)g->state_bytes / 1048576,
@@ -237,13 +221,13 @@ static struct graph *plan_of(struct arena *a, const char *name, int64_t batch, s
 
 static void check_plan(const char *name, int64_t batch, double most)
 {
-    struct arena *a = arena_new();
-    struct graph *kept = plan_of(a, name, batch, MEMORY_KEEP), *g = plan_of(a, name, batch, MEMORY_AUTO);
+    struct driver *d = driver_new();
+    struct graph *kept = plan_of(d, name, batch, MEMORY_KEEP), *g = plan_of(d, name, batch, MEMORY_AUTO);
     assert_true(kept && g);
     assert_true((double)g->arena_bytes <= 1.02 * (double)g->lower_bound_bytes);
     size_t saved = recompute_account(g).saved_bytes; /* prologues keep less, too, where everything else is kept */
     assert_true((double)g->arena_bytes <= most * (double)(kept->arena_bytes > saved ? kept->arena_bytes : saved));
-    arena_free(a);
+    driver_free(d);
 }
 
 static void plans_of_the_shipped_networks(void **state)
@@ -259,24 +243,24 @@ static void plans_of_the_shipped_networks(void **state)
 static void a_budget_is_kept(void **state)
 {
     (void)state;
-    struct arena *a = arena_new();
-    struct graph *free_ = plan_of(a, "resnet50", 16, MEMORY_AUTO);
+    struct driver *d = driver_new();
+    struct graph *free_ = plan_of(d, "resnet50", 16, MEMORY_AUTO);
     assert_non_null(free_);
     size_t budget = (free_->arena_bytes + free_->state_bytes) / 10 * 6;
-    struct graph *g = plan_of(a, "resnet50", 16, budget);
+    struct graph *g = plan_of(d, "resnet50", 16, budget);
     assert_non_null(g);
     struct recompute_account r = recompute_account(g);
     assert_true(g->arena_bytes + g->state_bytes <= budget);
     assert_true((double)r.again_macs <= 0.3 * (double)(r.step_macs - r.again_macs));
-    arena_free(a);
+    driver_free(d);
 }
 
 static void a_budget_that_cannot_be_kept(void **state)
 {
     (void)state;
-    struct arena *a = arena_new();
-    assert_null(plan_of(a, "resnet20", 128, 1 << 20));
-    arena_free(a);
+    struct driver *d = driver_new();
+    assert_null(plan_of(d, "resnet20", 128, 1 << 20));
+    driver_free(d);
 }
 
 int main(void)

@@ -13,12 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "elaborate/elaborate.h"
-#include "gen/gen.h"
+#include "driver/driver.h"
 #include "kernel/accuracy.h"
 #include "ir/op.h"
 #include "pass/algorithm/algorithm.h"
-#include "pass/pass.h"
 #include "tests/op/compiled.h"
 #include "tests/op/opcase.h"
 
@@ -66,16 +64,13 @@ static void add_layer(struct testing *t, const char *spec, const struct node *n)
 
 static bool add_spec(struct testing *t, const char *path)
 {
-    struct diags *d = diags_new(t->arena);
-    struct spec *s = spec_load(t->arena, d, path, &(struct spec_options){0});
-    struct graph *g = s ? build_graph(t->arena, d, s, &(struct build_options){.batch = 1}) : NULL;
-    if (!g) {
-        diags_print(d, stdout, false);
-        return false;
-    }
-    GRAPH_EACH(g, n)
-    if (is_candidate(n)) add_layer(t, g->name, n);
-    return true;
+    struct driver *d = driver_new();
+    const struct spec *s = driver_load(d, path, NULL);
+    const struct graph *g = s ? driver_elaborate(d, s, &(struct model_options){.batch = 1}) : NULL;
+    if (!g) diags_print(d->diags, stdout, false);
+    if (g) GRAPH_EACH(g, n) if (is_candidate(n)) add_layer(t, g->name, n);
+    driver_free(d);
+    return g != NULL;
 }
 
 static bool add_shipped(struct testing *t)

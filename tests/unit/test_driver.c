@@ -217,6 +217,16 @@ static void one_spec_serves_all_modes(void **state)
     driver_free(d);
 }
 
+/* As editors of Windows write it. */
+static void byte_order_mark(void **state)
+{
+    (void)state;
+    struct driver *d = driver_new();
+    const char *text = arena_printf(d->arena, "\xef\xbb\xbf%s", net);
+    assert_non_null(driver_load_text(d, "net.yaml", text, strlen(text), NULL));
+    driver_free(d);
+}
+
 /* Standard input can be read once; so it is. */
 static void standard_input(void **state)
 {
@@ -271,6 +281,7 @@ int main(void)
         cmocka_unit_test(errors_are_diagnostics),
         cmocka_unit_test(another_machine),
         cmocka_unit_test(one_spec_serves_all_modes),
+        cmocka_unit_test(byte_order_mark),
         cmocka_unit_test(standard_input),
         cmocka_unit_test(options),
     };

@@ -15,12 +15,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "elaborate/elaborate.h"
-#include "gen/gen.h"
+#include "driver/driver.h"
 #include "op/eval.h"
-#include "pass/pass.h"
-#include "runtime/rt/exec.h"
-#include "runtime/rt/pool.h"
 #include "store.h"
 #include "tests/choice.h"
 
@@ -48,7 +44,7 @@ enum { NNETS = sizeof nets / sizeof nets[0] };
 /* What a case works with. */
 struct test {
     struct arena *arena;
-    struct diags *diags;
+    struct driver *driver;
     const struct net *net;
     struct store store;
     const char *vectors;
@@ -166,8 +162,8 @@ static const char *output_label(const struct tensor *want, const char *mode)
 /* Prints the diagnostics; errors end the case. */
 static void finish(const struct test *t)
 {
-    diags_print(t->diags, stdout, false);
-    if (diags_errors(t->diags)) store_die("the compiler gave errors");
+    diags_print(t->driver->diags, stdout, false);
+    if (diags_errors(t->driver->diags)) store_die("the compiler gave errors");
 }
 
 static struct graph *load_graph(const struct test *t, int64_t batch, bool losses)
@@ -179,18 +175,20 @@ static struct graph *load_graph(const struct test *t, int64_t batch, bool losses
         *equals = 0;
         params[options.nparams++] = (struct override){text, equals + 1};
     }
-    const struct spec *spec = spec_load(t->arena, t->diags, t->net->name, &options);
+    const struct spec *spec = driver_load(t->driver, t->net->name, &options);
     if (!spec) finish(t);
-    struct graph *g = build_graph(t->arena, t->diags, spec, &(struct build_options){.batch = batch, .losses = losses});
+    const struct model_options o = {.mode = MODEL_INFER, .batch = batch, .losses = losses};
+    struct graph *g = driver_elaborate(t->driver, spec, &o);
     finish(t);
     return g;
 }
 
 static void run_passes(const struct test *t, struct graph *g, const char *passes, const struct train_options *train)
 {
-    struct pass_context c = {.arena = t->arena, .diags = t->diags, .train = *train, .verify = true};
+    struct pass_context c = {.arena = t->arena, .diags = t->driver->diags, .train = *train, .verify = true};
     target_host(&c.target);
-    if (!gen_target_init(&c.target, t->diags) || !pass_run(g, &c, passes)) finish(t);
+    if (!gen_target_init(&c.target, c.diags) || !pass_run(g, &c, passes)) finish(t);
+    t->driver->options.target = c.target;
 }
 
 static const struct value *output_value(const struct graph *g, const char *label)
@@ -413,31 +411,23 @@ static void steps_native(struct test *t, const char *kind, int64_t extra)
     struct graph *g = load_graph(t, t->n + extra, true);
     const struct train_options train = optimizer_options(kind);
     run_passes(t, g, pass_pipeline_train, &train);
-    struct gen_options options = {.threads = 2};
-    target_host(&options.target);
-    if (!gen_target_init(&options.target, t->diags)) finish(t);
-    struct program *program = gen_compile(g, &options, t->diags);
-    const struct rnc_model *model = program ? program_load(program, t->diags) : NULL;
-    finish(t);
+    struct driver *d = t->driver;
+    struct built b = {.graph = g, .target = d->options.target};
+    if (!driver_generate(d, &b, &(struct generate_options){0})) finish(t);
     const void *first = NULL;
-    struct rnc_instance *instances[3];
+    struct session sessions[3];
     for (int i = 0; i < 3; i++) {
-        struct rnc_status status = {0};
-        struct rnc_pool *pool = rnc_pool_new(i + 1, &status);
-        check_status(pool != NULL, &status);
-        const struct rnc_parallel parallel = rnc_pool_parallel(pool);
-        instances[i] = rnc_open(model, &parallel, RNC_EXEC_CHECK, &status);
-        check_status(instances[i] != NULL, &status);
-        steps_execute(t, instances[i], kind);
+        d->options.threads = i + 1;
+        if (!driver_open(d, &b, &(struct open_options){.flags = RNC_EXEC_CHECK}, &sessions[i])) finish(t);
+        steps_execute(t, sessions[i].instance, kind);
         size_t bytes;
-        const void *state = rnc_state(instances[i], &bytes);
+        const void *state = rnc_state(sessions[i].instance, &bytes);
         if (first && memcmp(first, state, bytes) != 0)
             store_die("the state after three steps differs between 1 and %d threads", i + 1);
         first = state;
-        rnc_pool_free(pool);
     }
-    for (int i = 0; i < 3; i++) rnc_close(instances[i]);
-    program_free(program);
+    for (int i = 0; i < 3; i++) session_close(&sessions[i]);
+    driver_release(&b);
 }
 
 static void test_sgd_reference(struct test *t) { steps_reference(t, "sgd"); }
@@ -623,14 +613,15 @@ enum { NCASES = sizeof cases / sizeof cases[0] };
 /* In the child process, whose working directory is the case's own. */
 static bool run_case(const struct net *net, size_t i, const char *vectors)
 {
-    struct arena *a = arena_new();
+    struct driver *d = driver_new();
+    struct arena *a = d->arena;
     struct comparison c = {0};
-    struct test t = {.arena = a, .diags = diags_new(a), .net = net, .vectors = vectors, .c = &c};
+    struct test t = {.arena = a, .driver = d, .net = net, .vectors = vectors, .c = &c};
     t.store = store_read(a, arena_printf(a, "%s/%s.safetensors", vectors, net->name));
     t.n = (int64_t)store_get(&t.store, "input")->dim[0];
     cases[i].run(&t);
     const bool passed = report(&c);
-    arena_free(a);
+    driver_free(d);
     return passed;
 }
 
