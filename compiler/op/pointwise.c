@@ -221,10 +221,8 @@ static const struct op_test tests_slope[] = {
     {"x=3,17 slope=1.5", 1e-6},
 };
 static const struct op_test tests_elu[] = {
-    {"x=2,3,7,7", 1e-6},
-    {"x=3,17,13,13 alpha=0.5", 1e-6},
-    {"x=1,1,1,1 alpha=0", 1e-6},
-    {"x=3,17 range=-9,9", 1e-6},
+    {"x=1,5,3,3 range=-0.001,0.001", 1e-6}, {"x=3,17 range=-90,9", 1e-6}, {"x=2,3,7,7", 1e-6},
+    {"x=3,17,13,13 alpha=0.5", 1e-6},       {"x=1,1,1,1 alpha=0", 1e-6},  {"x=3,17 range=-9,9", 1e-6},
 };
 static const struct op_test tests_gelu[] = {
     {"x=2,3,7,7", 1e-6},
@@ -348,12 +346,13 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .grad = grad_gelu,
      .ref = ref_gelu},
+    /* exp(x) − 1 = tanh(x/2)·(exp(x) + 1), which keeps its digits near 0. */
     {.name = "elu",
      .help = "x where positive, otherwise alpha * (exp(x) - 1)",
      .class_ = OP_LAYER,
      UNARY(tests_elu),
      ATTRS(attrs_elu),
-     .expr = "select(x > 0, x, alpha * (exp(x) - 1))",
+     .expr = "select(x > 0, x, alpha * (tanh(0.5 * x) * (exp(min(x, 0)) + 1)))",
      .keeps_zero = true,
      .grad = grad_elu,
      .ref = ref_elu},
