@@ -10,6 +10,11 @@ static const struct op_operand operands_ab[] = {{"a", OPERAND_VALUE, false}, {"b
 static const struct op_operand operands_dy_y[] = {{"dy", OPERAND_VALUE, false}, {"y", OPERAND_VALUE, false}};
 static const struct op_operand operands_dy_x[] = {{"dy", OPERAND_VALUE, false}, {"x", OPERAND_VALUE, false}};
 
+static const struct op_operand operands_prelu[] = {{"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}};
+static const struct op_operand operands_prelu_grad[] = {{"dy", OPERAND_VALUE, false},
+                                                        {"x", OPERAND_VALUE, false},
+                                                        {"weight", OPERAND_PARAM, false}};
+
 /* ---- shapes */
 
 static bool infer_unary(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
@@ -26,6 +31,28 @@ static bool infer_binary(const struct type *in, int nin, const struct attr *attr
     return rule_value(&in[0], RULE_ANY, "the left operand", e) &&
            rule_value(&in[1], RULE_ANY, "the right operand", e) && rule_match(&in[0], &in[1], e) &&
            rule_result(out, in[0].dtype, in[0].rank, in[0].dim, e);
+}
+
+/* The last operand is a slope for each channel of the ones before it. */
+static bool infer_prelu(const struct type *in, int nin, const struct attr *attr, struct type *out, struct op_error *e)
+{
+    (void)attr;
+    const struct type *x = &in[nin - 2];
+    return rule_value(x, RULE_VALUE, "x", e) && rule_vector(&in[nin - 1], x->dim[1], "the slopes", e) &&
+           (nin == 2 || rule_match(&in[0], x, e)) && rule_result(out, x->dtype, x->rank, x->dim, e);
+}
+
+static int params_prelu(const struct type *in, int nin, const struct attr *attr, struct param_decl *out,
+                        struct op_error *e)
+{
+    (void)nin;
+    if (!rule_value(&in[0], RULE_VALUE, "x", e)) return -1;
+    out[0] = (struct param_decl){.suffix = "weight",
+                                 .kind = VALUE_PARAM,
+                                 .type = type_make(DT_F32, 1, &in[0].dim[1]),
+                                 .init = INIT_CONSTANT,
+                                 .value = attr[0].f};
+    return 1;
 }
 
 static bool identity_leaky(const struct node *n, bool train)
@@ -53,6 +80,17 @@ static void grad_silu(struct grad_call *g) { build_grad(g, "silu_grad", g->node-
 static void grad_gelu(struct grad_call *g) { build_grad(g, "gelu_grad", g->node->in[0]); }
 static void grad_elu(struct grad_call *g) { build_grad(g, "elu_grad", g->node->out[0]); }
 static void grad_hardswish(struct grad_call *g) { build_grad(g, "hardswish_grad", g->node->in[0]); }
+
+/* dw = Σ over samples and pixels of dy·min(x, 0). */
+static void grad_prelu(struct grad_call *g)
+{
+    struct value *dy = g->dy[0], *x = g->node->in[0], *weight = g->node->in[1];
+    if (!dy) return;
+    if (g->need[0]) g->dx[0] = op_build(g->graph, NULL, "prelu_grad", (struct value *[]){dy, x, weight}, 3)->out[0];
+    if (!g->need[1]) return;
+    struct node *terms = op_build(g->graph, NULL, "prelu_slope_grad", (struct value *[]){dy, x}, 2);
+    g->dx[1] = op_build(g->graph, NULL, OPNAME_CHANNEL_SUM, terms->out, 1)->out[0];
+}
 
 static void grad_add(struct grad_call *g)
 {
@@ -167,6 +205,28 @@ static void ref_leaky_relu_grad(struct ref_call *c)
     for (int64_t i = 0; i < count; i++) c->out[0].data[i] = c->in[0].data[i] * (c->in[1].data[i] > 0 ? 1 : slope);
 }
 
+/* Every element's channel: of images [N, C, H, W] and of features [N, C]. */
+static void ref_prelu(struct ref_call *c)
+{
+    const struct type *t = c->in[0].type;
+    int64_t pixels = ref_pixels(t), count = type_elements(t);
+    for (int64_t i = 0; i < count; i++) {
+        double x = c->in[0].data[i];
+        c->out[0].data[i] = x > 0 ? x : x * c->in[1].data[i / pixels % t->dim[1]];
+    }
+}
+
+static void ref_prelu_grad(struct ref_call *c)
+{
+    const struct type *t = c->in[0].type;
+    int64_t pixels = ref_pixels(t), count = type_elements(t);
+    for (int64_t i = 0; i < count; i++)
+        c->out[0].data[i] = c->in[0].data[i] * (c->in[1].data[i] > 0 ? 1 : c->in[2].data[i / pixels % t->dim[1]]);
+}
+
+static double prelu_slope_grad(double dy, double x) { return x > 0 ? 0 : dy * x; }
+static void ref_prelu_slope_grad(struct ref_call *c) { map2(c, prelu_slope_grad); }
+
 /* ---- attributes */
 
 /* The gradient reads the sign of y, which is that of x only while the slope is not negative. */
@@ -179,6 +239,15 @@ static const struct op_attr attrs_slope[] = {
      .help = "factor of negative values"},
 };
 /* As with a slope, y must have the sign of x. */
+static const struct op_attr attrs_prelu[] = {
+    {.name = "init",
+     .def = {.type = ATTR_FLOAT, .f = 0.25},
+     .spec_only = true,
+     .has_range = true,
+     .min = -1e6,
+     .max = 1e6,
+     .help = "the slopes before training"},
+};
 static const struct op_attr attrs_elu[] = {
     {.name = "alpha",
      .def = {.type = ATTR_FLOAT, .f = 1},
@@ -219,6 +288,17 @@ static const struct op_test tests_slope[] = {
     {"x=3,17,13,13 slope=0.2", 1e-6},
     {"x=1,1,1,1 slope=0", 1e-6},
     {"x=3,17 slope=1.5", 1e-6},
+};
+static const struct op_test tests_prelu[] = {
+    {"x=2,3,7,7 weight=3", 1e-6},
+    {"x=1,1,1,1 weight=1", 1e-6},
+    {"x=3,17,13,13 weight=17", 1e-6},
+    {"x=3,17 weight=17", 1e-6},
+};
+static const struct op_test tests_prelu_grad[] = {
+    {"dy=2,3,7,7 x=2,3,7,7 weight=3", 1e-6},
+    {"dy=3,17,13,13 x=3,17,13,13 weight=17", 1e-6},
+    {"dy=3,17 x=3,17 weight=17", 1e-6},
 };
 static const struct op_test tests_elu[] = {
     {"x=1,5,3,3 range=-0.001,0.001", 1e-6}, {"x=3,17 range=-90,9", 1e-6}, {"x=2,3,7,7", 1e-6},
@@ -356,6 +436,22 @@ const struct op_def op_pointwise_rows[] = {
      .keeps_zero = true,
      .grad = grad_elu,
      .ref = ref_elu},
+    {.name = "prelu",
+     .help = "x where positive, otherwise a trained slope of its channel times x (He et al. 2015)",
+     .class_ = OP_LAYER,
+     .family = &family_pointwise,
+     .operands = operands_prelu,
+     .noperands = COUNT_OF(operands_prelu),
+     .nouts = 1,
+     ATTRS(attrs_prelu),
+     .params = params_prelu,
+     .infer = infer_prelu,
+     .tests = tests_prelu,
+     .ntests = COUNT_OF(tests_prelu),
+     .expr = "select(x > 0, x, weight * x)",
+     .keeps_zero = true,
+     .grad = grad_prelu,
+     .ref = ref_prelu},
     {.name = "hardswish",
      .help = "x * relu6(x + 3) / 6: silu without an exponential",
      .class_ = OP_LAYER,
@@ -447,6 +543,28 @@ const struct op_def op_pointwise_rows[] = {
              "0.5 * (1 + erf(0.7071067811865476 * x)) + 0.3989422804014327 * x * exp(-0.5 * x * x))",
      .keeps_zero = true,
      .ref = ref_gelu_grad},
+    {.name = "prelu_grad",
+     .help = "gradient of prelu by x",
+     .phase = PHASE_BACKWARD,
+     .class_ = OP_INTERNAL,
+     .family = &family_pointwise,
+     .operands = operands_prelu_grad,
+     .noperands = COUNT_OF(operands_prelu_grad),
+     .nouts = 1,
+     .infer = infer_prelu,
+     .tests = tests_prelu_grad,
+     .ntests = COUNT_OF(tests_prelu_grad),
+     .expr = "select(x > 0, dy, weight * dy)",
+     .keeps_zero = true,
+     .ref = ref_prelu_grad},
+    {.name = "prelu_slope_grad",
+     .help = "the terms of prelu's gradient by its slopes",
+     .phase = PHASE_BACKWARD,
+     .class_ = OP_INTERNAL,
+     BINARY(operands_dy_x, tests_dy_x),
+     .expr = "select(x > 0, 0, dy * x)",
+     .keeps_zero = true,
+     .ref = ref_prelu_slope_grad},
     {.name = "elu_grad",
      .help = "gradient of elu, from its result",
      .phase = PHASE_BACKWARD,
