@@ -9,6 +9,7 @@ others='
 compiler/driver/layers.c pointwise            a kind of work in reports
 compiler/driver/layers.c repack
 compiler/kernel/family.c pointwise         a family of kernels
+compiler/kernel/family.c region
 compiler/kernel/family.c softmax
 compiler/gen/conv/conv.c dense             a kernel in the object file
 compiler/gen/emit/expr.c tanh              a function of scalar expressions

@@ -192,7 +192,7 @@ static bool seen_before(const struct walk *w, uint32_t index)
 static int64_t real_elements(const struct walk *w, const struct value *v)
 {
     int64_t count = type_elements(&v->type);
-    return v->type.batched ? count / v->type.dim[0] * w->o->n : count;
+    return v->type.batched ? count / v->type.dim[0] * eval_samples(w->eval, v) : count;
 }
 
 /* Sums cancel: what the terms are worth, not what is left of them, measures a rounding error. The root of the number of

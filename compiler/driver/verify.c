@@ -191,7 +191,7 @@ static bool *mark_needed(struct arena *a, const struct graph *g, const struct va
 {
     bool *value = ARENA_ARRAY(a, bool, g->nvalues + 1), *node = ARENA_ARRAY(a, bool, g->nnodes + 1);
     value[loss->id] = true;
-    for (const struct node *n = g->last; n; n = n->prev) {
+    for (const struct node *n = graph_last(g); n; n = graph_prev(n)) {
         for (int i = 0; i < n->nout; i++) node[n->index] |= value[n->out[i]->id];
         for (int i = 0; i < n->nin && node[n->index]; i++)
             if (n->in[i]) value[n->in[i]->id] = true;

@@ -94,6 +94,7 @@ extern const struct kernel_family family_pointwise, /* one scalar expression per
     family_softmax,                                 /* softmax and its gradient */
     family_loss,                                    /* losses and their gradients */
     family_move,                                    /* concat, slice, pad, resize, subsample, repack */
+    family_region,                                  /* no kernel: it owns the nodes that have them */
     family_prepare;                                 /* evaluated by the runtime when weights are loaded: bn_fold */
 
 /* Are there algorithms that read weights transformed for output tiles of TILE × TILE, with STRIDE? (kernel/algorithm.h)

@@ -243,25 +243,55 @@ struct value *node_add_out(struct graph *g, struct node *n)
     return v;
 }
 
-static void link_node(struct graph *g, struct node *n, struct node *before)
+/* Into OWNER's region (NULL: the outermost list), before BEFORE of that list (NULL: at its end). */
+static void link_node(struct graph *g, struct node *n, struct node *owner, struct node *before)
 {
+    struct node **first = owner ? &owner->first : &g->first, **last = owner ? &owner->last : &g->last;
+    n->owner = owner;
     n->next = before;
-    n->prev = before ? before->prev : g->last;
+    n->prev = before ? before->prev : *last;
     if (n->prev) n->prev->next = n;
-    else g->first = n;
+    else *first = n;
     if (before) before->prev = n;
-    else g->last = n;
+    else *last = n;
     g->nnodes++;
 }
 
 static void unlink_node(struct graph *g, struct node *n)
 {
+    struct node **first = n->owner ? &n->owner->first : &g->first, **last = n->owner ? &n->owner->last : &g->last;
     if (n->prev) n->prev->next = n->next;
-    else g->first = n->next;
+    else *first = n->next;
     if (n->next) n->next->prev = n->prev;
-    else g->last = n->prev;
+    else *last = n->prev;
     n->prev = n->next = NULL;
     g->nnodes--;
+}
+
+/* ---- the walk */
+
+static struct node *innermost(struct node *n)
+{
+    while (n && n->first) n = n->first;
+    return n;
+}
+
+struct node *graph_first(const struct graph *g) { return innermost(g->first); }
+struct node *graph_next(const struct node *n) { return n->next ? innermost(n->next) : n->owner; }
+struct node *graph_last(const struct graph *g) { return g->last; }
+
+struct node *graph_prev(const struct node *n)
+{
+    if (n->last) return n->last;
+    while (!n->prev && n->owner) n = n->owner;
+    return n->prev;
+}
+
+struct node *node_within(const struct node *n, const struct node *sibling)
+{
+    const struct node *owner = sibling ? sibling->owner : NULL;
+    while (n && n->owner != owner) n = n->owner;
+    return (struct node *)n;
 }
 
 void node_set_in(struct graph *g, struct node *n, struct value *const *in, int nin)
@@ -282,12 +312,13 @@ struct node *graph_node(struct graph *g, struct node *before, const struct op_de
     node_set_in(g, n, in, nin);
     n->nanchor = nin;
     for (int i = 0; i < nout; i++) node_add_out(g, n);
-    link_node(g, n, before);
+    link_node(g, n, before ? before->owner : NULL, before);
     return n;
 }
 
 void graph_remove(struct graph *g, struct node *n)
 {
+    while (n->last) graph_remove(g, n->last);
     unlink_node(g, n);
     for (int i = 0; i < n->nout; i++) n->out[i]->def = NULL;
 }
@@ -296,7 +327,13 @@ void graph_move(struct graph *g, struct node *n, struct node *before)
 {
     if (before == n) return;
     unlink_node(g, n);
-    link_node(g, n, before);
+    link_node(g, n, before ? before->owner : NULL, before);
+}
+
+void graph_nest(struct graph *g, struct node *n, struct node *owner)
+{
+    unlink_node(g, n);
+    link_node(g, n, owner, NULL);
 }
 
 void graph_output(struct graph *g, const char *label, struct value *v)
@@ -347,16 +384,18 @@ int *graph_use_counts(const struct graph *g, struct arena *a)
 int graph_remove_dead(struct graph *g)
 {
     int *uses = graph_use_counts(g, g->arena), removed = 0;
-    for (struct node *n = g->last, *prev; n; n = prev) { /* backwards: a user goes before what it used */
-        prev = n->prev;
+    for (struct node *n = graph_last(g), *prev; n; n = prev) { /* backwards: a user goes before what it used */
+        prev = graph_prev(n);
         bool used = false;
         for (int i = 0; i < n->nout; i++) used |= uses[n->out[i]->id] > 0;
         if (used) continue;
         for (int i = 0; i < n->nin; i++)
             if (n->in[i]) uses[n->in[i]->id]--;
-        graph_remove(g, n);
         removed++;
+        if (!n->first) graph_remove(g, n); /* else what it owns goes first */
     }
+    GRAPH_EACH_SAFE(g, n)
+    if (n->op->owns && !n->first) graph_remove(g, n);
     return removed;
 }
 
@@ -375,6 +414,17 @@ static struct body *clone_body(struct arena *a, const struct body *from)
         b->attr = attr;
     }
     return to;
+}
+
+/* The copies of FROM's nested nodes stand right before TO, the copy of FROM. */
+static void clone_nesting(struct graph *c, const struct node *from, struct node *to)
+{
+    struct node *n = to, *next;
+    LIST_EACH(from->first, nested) n = n->prev;
+    for (; n != to; n = next) {
+        next = n->next;
+        graph_nest(c, n, to);
+    }
 }
 
 static void clone_node(struct graph *c, const struct node *n, struct value **map)
@@ -399,6 +449,7 @@ static void clone_node(struct graph *c, const struct node *n, struct value **map
     m->prepare = n->prepare;
     m->again = n->again;
     m->index = n->index;
+    clone_nesting(c, n, m);
 }
 
 struct graph *graph_clone(struct arena *a, const struct graph *g)

@@ -1,6 +1,7 @@
-/* graph.h: the IR. A function is a flat list of nodes; each node applies one operator (ir/op.h) to values and
-   defines values. The same structure carries a network from the spec's layers to the planned step: first plain
-   logical operators (ir-raw), at the end fused operators on blocked layouts with memory offsets.
+/* graph.h: the IR. A function is a list of nodes; each node applies one operator (ir/op.h) to values and defines
+   values. A node may own a region: a list of its own, which runs before it, under its condition. The same structure
+   carries a network from the spec's layers to the planned step: first plain logical operators (ir-raw), at the end
+   fused operators on blocked layouts with memory offsets.
 
    Logical shapes are always in the field's order, whatever the layout: images [N, C, H, W], features [N, C],
    convolution weights [O, I/groups, KH, KW], dense weights [O, I], per-channel vectors [C], scalars [].
@@ -15,8 +16,16 @@
 #include "ir/number.h"
 
 /* MAX_BODY: instructions of a body; MAX_BODY_OPERANDS: what it reads beside the anchors; MAX_BODY_ARGS: of an
-   instruction. The verifier refuses what exceeds them. */
-enum { MAX_RANK = 4, MAX_OUTS = 6, MAX_BODY = 24, MAX_BODY_OPERANDS = 16, MAX_BODY_ARGS = 8, MAX_PRE = 2 };
+   instruction; MAX_NESTING: regions in one another. The verifier refuses what exceeds them. */
+enum {
+    MAX_RANK = 4,
+    MAX_OUTS = 6,
+    MAX_BODY = 24,
+    MAX_BODY_OPERANDS = 16,
+    MAX_BODY_ARGS = 8,
+    MAX_PRE = 2,
+    MAX_NESTING = 8
+};
 
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {
@@ -159,11 +168,23 @@ struct node {
                               Padding is zero after the prologue */
     const char *layer;         /* "layer1.0.conv1", or NULL */
     struct span span;
-    bool prepare; /* runs once when weights are loaded, not in the step (BN folding, packing) */
-    bool again;   /* computes once more, for the backward pass, what the forward pass did not keep
-                     (pass/memory/recompute.c) */
-    struct node *prev, *next;
-    int index; /* position in the list; graph_number sets it */
+    bool prepare;              /* runs once when weights are loaded, not in the step (BN folding, packing) */
+    bool again;                /* computes once more, for the backward pass, what the forward pass did not keep
+                                  (pass/memory/recompute.c) */
+    struct node *prev, *next;  /* in the list that it is in */
+    struct node *owner;        /* whose region it is in; NULL: the graph's own list */
+    struct node *first, *last; /* its own region's nodes; NULL: it owns none (an operator that `owns` has one) */
+    int index;                 /* position in the walk (GRAPH_EACH); graph_number sets it */
+};
+
+/* The operands of an operator that `owns` a region: first the three that govern it, any of them absent (NULL). Then for
+   each result the nested value that becomes it: the region's yields. Nested nodes read values of the lists around them
+   directly. */
+enum {
+    REGION_CONDITION, /* i64[]: 0 skips the nested nodes */
+    REGION_COUNT,     /* i64[]: how many samples the nested nodes compute; absent: as many as the region's own list */
+    REGION_INDEX,     /* i64[N]: the first `count` of them say which samples, ascending; absent: the first ones */
+    REGION_YIELD
 };
 
 struct graph_output {
@@ -186,8 +207,8 @@ struct graph {
     enum graph_stage stage;
     struct value **values; /* all, by id; dead ones stay with def == NULL and kind NODE */
     int nvalues, cap_values;
-    struct node *first, *last;
-    int nnodes;
+    struct node *first, *last; /* the outermost list */
+    int nnodes;                /* of all lists */
     struct graph_output *outputs;
     int noutputs, cap_outputs;
     struct graph_update *updates;
@@ -207,8 +228,13 @@ struct value *graph_find(const struct graph *g, const char *name); /* by name, o
    unset until op_infer (ir/op.h). Results are named after LAYER where that is free, else by number. */
 struct node *graph_node(struct graph *g, struct node *before, const struct op_def *op, struct value *const *in, int nin,
                         int nout);
-void graph_remove(struct graph *g, struct node *n);                    /* its results must have no users */
-void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: to the end */
+void graph_remove(struct graph *g, struct node *n); /* its results must have no users; its region goes with it */
+void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: to the end of the outermost list */
+/* To the end of OWNER's region. */
+void graph_nest(struct graph *g, struct node *n, struct node *owner);
+/* The node of the list of SIBLING (NULL: of the outermost list) that is N or holds it in its region, at any depth;
+   NULL: N is not in that list. */
+struct node *node_within(const struct node *n, const struct node *sibling);
 /* A value name that is free: BASE, else BASE.1, BASE.2 … (BASE NULL: a number). */
 const char *graph_fresh_name(struct graph *g, const char *base);
 void value_rename(struct graph *g, struct value *v, const char *name);
@@ -238,10 +264,20 @@ int node_anchors(const struct node *n);
 /* Does the body (or NULL) read the node's input number OPERAND? */
 bool body_reads(const struct body *b, int operand);
 
-#define GRAPH_EACH(g, n) for (struct node *n = (g)->first; n; n = n->next)
+/* The one walk: every node of the graph, those of a region right before the node that owns it, so that whatever a node
+   reads comes before it. A pass that looks at nodes and values need not know of regions; one that moves nodes or joins
+   two stays inside one list (node->owner), or walks a list alone (LIST_EACH). */
+struct node *graph_first(const struct graph *g);
+struct node *graph_next(const struct node *n);
+struct node *graph_last(const struct graph *g); /* the walk backwards: a region's owner, then its nodes */
+struct node *graph_prev(const struct node *n);
+#define GRAPH_EACH(g, n) for (struct node *n = graph_first(g); n; n = graph_next(n))
 /* Safe when the body removes n. */
-#define GRAPH_EACH_SAFE(g, n) \
-    for (struct node *n = (g)->first, *n##_next = n ? n->next : NULL; n; n = n##_next, n##_next = n ? n->next : NULL)
+#define GRAPH_EACH_SAFE(g, n)                                                      \
+    for (struct node *n = graph_first(g), *n##_next = n ? graph_next(n) : NULL; n; \
+         n = n##_next, n##_next = n ? graph_next(n) : NULL)
+/* One list, from its first node on, without what is nested in its nodes. */
+#define LIST_EACH(first, n) for (struct node *n = (first); n; n = n->next)
 
 /* Attributes by name; asking for one that the operator does not have is a bug (assertion). */
 int64_t node_int(const struct node *n, const char *name); /* INT, ENUM, BOOL */

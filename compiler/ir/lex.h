@@ -13,6 +13,7 @@ struct parser {
     struct graph *graph;
     struct strmap values, paths, labels; /* name -> value; path -> source; outputs' labels */
     bool failed;
+    int depth; /* regions that are being read */
 };
 
 /* The place of the bytes [BEGIN, END), to the end of the line at most. */

@@ -16,7 +16,7 @@
 /* ---- the table: the families' rows, gathered once, constant afterwards */
 
 #define FAMILIES(X) \
-    X(conv) X(dense) X(norm) X(pointwise) X(pool) X(shape) X(resize) X(softmax) X(dropout) X(loss) X(update)
+    X(conv) X(dense) X(norm) X(pointwise) X(pool) X(shape) X(resize) X(softmax) X(dropout) X(loss) X(update) X(subset)
 #define DECLARE(f)                              \
     extern const struct op_def op_##f##_rows[]; \
     extern const int op_##f##_nrows;
@@ -402,6 +402,7 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
     struct type in[MAX_IN];
     for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){.rank = -1};
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
+    if (op_results(n) > MAX_OUTS) return op_fail(e, "%s has at most %d results", n->op->name, MAX_OUTS);
     if (!op_result_types(n->op, in, nin, n->attr, out, e)) return false;
     return !n->op->family->computes || n->op->family->computes(n, out, e);
 }
@@ -499,6 +500,12 @@ int body_sums(const struct body *b)
     return count;
 }
 
+int op_results(const struct node *n)
+{
+    if (n->op->owns) return n->nin > REGION_YIELD ? n->nin - REGION_YIELD : 0;
+    return n->body ? n->body->nout : n->op->nouts;
+}
+
 int body_elementwise(const struct body *b)
 {
     int sums = 0;
@@ -538,7 +545,7 @@ bool op_infer(struct node *n, struct op_error *e)
     memset(acc, 0, sizeof acc);
     bool anchored = !n->body || n->nanchor > 0;
     if (anchored && (!infer_anchor(n, acc, e) || !check_pre(n, e))) return false;
-    int nout = n->body ? n->body->nout : n->op->nouts;
+    int nout = op_results(n);
     if (n->nout < nout) return op_fail(e, "%s has %d results, not %d", n->op->name, nout, n->nout);
     if (!n->body) {
         for (int i = 0; i < nout; i++) set_type(n->out[i], &acc[i]);
@@ -567,7 +574,7 @@ bool op_takes_pre(const struct node *n, int k)
 
 struct value *node_workspace(const struct node *n)
 {
-    int own = n->body ? n->body->nout : n->op->nouts;
+    int own = op_results(n);
     return n->nout > own ? n->out[n->nout - 1] : NULL;
 }
 

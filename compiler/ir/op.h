@@ -59,7 +59,8 @@ enum operand_kind {
     OPERAND_PARAM,
     OPERAND_BUFFER,
     OPERAND_TARGET,
-    OPERAND_PART, /* further channels of the first operand (ir/parts.h): from passes only, a spec cannot give it */
+    OPERAND_SUBSET, /* i64, of the whole batch: a condition, how many samples, which */
+    OPERAND_PART,   /* further channels of the first operand (ir/parts.h): from passes only, a spec cannot give it */
 };
 struct op_operand {
     const char *name;
@@ -144,6 +145,7 @@ struct op_def {
     struct op_clamp clamp;
     bool maximum; /* result 0 is made of maxima of operand 0's elements: they may be rounded before or after */
     int gate;     /* the operand at whose bounds result 0 jumps to zero: what a ReLU's gradient reads; 0: none */
+    bool owns;    /* owns a region (struct node); no attributes, as many results as the region yields */
     bool bare;    /* computes nothing but a body, which takes all operands: `pointwise` */
     const struct op_operand *operands;
     int noperands;
@@ -206,6 +208,8 @@ enum op_work op_work_of(const struct op_def *op); /* of a report: the row's, els
 /* A body's sums, which stand last in it; and how many of its results are not theirs. */
 int body_sums(const struct body *b);
 int body_elementwise(const struct body *b);
+/* How many results N has, without a workspace: its body's, its region's or the operator's. */
+int op_results(const struct node *n);
 int64_t op_macs(const struct node *n); /* 0 where the operator has none; includes nothing of the body */
 
 /* Can the node's kernel, as it is after the pass `layout`, apply a prologue to operand K? */

@@ -11,13 +11,18 @@ enum { MAX_INPUTS = 256 };
 
 /* ---- values and types */
 
-static struct value *defined(struct parser *p, const char *what)
+/* NESTED: one that a region before this place has defined, too. */
+static struct value *find_value(struct parser *p, const char *what, bool nested)
 {
     lex_skip_space(p);
     size_t begin = p->pos;
     const char *s = lex_name(p, '%', what);
     if (!s) return NULL;
     struct value *v = strmap_get(&p->values, s);
+    if (v && v->def && v->def->owner && !nested) {
+        FAIL(p, begin, "%%%s is defined inside a region: only the region's results can be read here", s);
+        return NULL;
+    }
     if (v) return v;
     struct diag *d = diag_error(p->diags, lex_span(p, begin, p->pos), "%%%s is not defined above", s);
     const char **names = ARENA_ARRAY(p->arena, const char *, p->values.count + 1);
@@ -25,6 +30,8 @@ static struct value *defined(struct parser *p, const char *what)
     lex_fail_hint(p, d, s, names, p->values.count);
     return NULL;
 }
+
+static struct value *defined(struct parser *p, const char *what) { return find_value(p, what, false); }
 
 static bool parse_layout(struct parser *p, struct type *t)
 {
@@ -118,7 +125,7 @@ static bool parse_place(struct parser *p, struct value *v)
     v->offset = (size_t)offset;
     if (!lex_accept(p, '=')) return true;
     begin = p->pos;
-    v->alias = defined(p, "'='");
+    v->alias = find_value(p, "'='", true);
     if (v->alias == v) return FAIL(p, begin, "a value cannot share its own storage");
     return v->alias != NULL;
 }
@@ -263,6 +270,7 @@ struct draft { /* a node as it is read */
     struct attr *attr;
     struct body *body, *pre[MAX_PRE];
     struct body *reading; /* the one of them that is being read */
+    struct node *last;    /* of a region: the node that stands before it */
 };
 
 static const struct op_def *parse_op(struct parser *p)
@@ -474,7 +482,7 @@ static bool check_draft(struct parser *p, struct draft *t)
     if (problem) return FAIL(p, t->op_at, "%s", problem);
     for (int i = nanchor; i < t->nin; i++)
         if (!t->in[i]) return FAIL(p, t->op_at, "an operand of a body cannot be absent");
-    int nout = t->body ? t->body->nout : t->op->nouts;
+    int nout = t->op->owns ? t->nin - REGION_YIELD : t->body ? t->body->nout : t->op->nouts;
     bool workspace = t->op->family->workspace || (t->body && body_sums(t->body));
     if (t->nout == nout || (t->nout == nout + 1 && workspace)) return true;
     return FAIL(p, t->begin, "%s has %d result%s, not %d", t->op->name, nout, nout == 1 ? "" : "s", t->nout);
@@ -510,7 +518,7 @@ static bool check_types(struct parser *p, struct node *n, const struct type *wri
         if (e.note) diag_note(d, "%s", e.note);
         return lex_fail(p, d);
     }
-    int inferred = n->body ? n->body->nout : n->op->nouts;
+    int inferred = op_results(n);
     for (int i = 0; i < n->nout; i++) {
         bool same = type_same_shape(&n->out[i]->type, &written[i]) && n->out[i]->type.batched == written[i].batched &&
                     n->out[i]->type.bounded == written[i].bounded;
@@ -557,6 +565,66 @@ static bool parse_node_end(struct parser *p, struct node *n)
     return true;
 }
 
+/* ---- regions: {nodes, then `yield %a, %b`} */
+
+static bool parse_node(struct parser *p, bool prepare, bool again);
+
+static bool parse_yield(struct parser *p, struct draft *t)
+{
+    do {
+        lex_skip_space(p);
+        size_t begin = p->pos;
+        struct value *v = defined(p, "yield");
+        if (!v) return false;
+        if (t->nin == REGION_YIELD + MAX_OUTS) return FAIL(p, begin, "a region yields at most %d values", MAX_OUTS);
+        bool nested = false;
+        for (const struct node *n = p->graph->last; n && n != t->last; n = n->prev) nested = nested || n == v->def;
+        if (!nested) return FAIL(p, begin, "%%%s is not defined in this region", v->name);
+        t->in[t->nin++] = v;
+    } while (lex_accept(p, ','));
+    return lex_expect(p, '}', "the values that the region yields");
+}
+
+static bool parse_nested(struct parser *p, struct draft *t)
+{
+    size_t begin = p->pos;
+    if (p->depth == MAX_NESTING) return FAIL(p, begin, "at most %d regions in one another", MAX_NESTING);
+    p->depth++;
+    while (!lex_accept_word(p, "yield")) {
+        lex_skip_space(p);
+        begin = p->pos;
+        if (!lex_next_is(p, '%')) {
+            if (!lex_word(p) && p->pos < p->src->len) p->pos++;
+            return FAIL(p, begin, "a region holds nodes and, at its end, 'yield'");
+        }
+        if (!parse_node(p, false, false)) return false;
+    }
+    p->depth--;
+    if (!parse_yield(p, t)) return false;
+    for (int i = 0; i < t->nout; i++) /* the region's nodes may have taken the name */
+        if (strmap_get(&p->values, t->out[i])) return FAIL(p, t->begin, "%%%s is defined already", t->out[i]);
+    return true;
+}
+
+/* Behind the operands; an operator that owns a region has no attributes. The nested nodes are read before the one that
+ * owns them is made. */
+static bool parse_region(struct parser *p, struct draft *t)
+{
+    if (t->nin > REGION_YIELD) return FAIL(p, t->op_at, "%s takes a condition, a count and an index", t->op->name);
+    while (t->nin < REGION_YIELD) t->in[t->nin++] = NULL;
+    t->last = p->graph->last;
+    return lex_expect(p, '{', "the region's operands") && parse_nested(p, t);
+}
+
+static void nest(struct parser *p, const struct draft *t, struct node *n)
+{
+    if (!t->op->owns) return;
+    for (struct node *m = t->last ? t->last->next : p->graph->first, *next; m != n; m = next) {
+        next = m->next;
+        graph_nest(p->graph, m, n);
+    }
+}
+
 static bool parse_node(struct parser *p, bool prepare, bool again)
 {
     lex_skip_space(p);
@@ -568,9 +636,10 @@ static bool parse_node(struct parser *p, bool prepare, bool again)
     if (!t.op || !parse_inputs(p, &t)) return false;
     t.attr = ARENA_ARRAY(p->arena, struct attr, t.op->nattr + 1);
     for (int i = 0; i < t.op->nattr; i++) t.attr[i] = t.op->attrs[i].def;
-    if (!parse_attrs(p, t.op, t.attr)) return false;
+    if (!(t.op->owns ? parse_region(p, &t) : parse_attrs(p, t.op, t.attr))) return false;
     if (!parse_bodies(p, &t) || !check_draft(p, &t)) return false;
     struct node *n = make_node(p, &t);
+    nest(p, &t, n);
     return parse_types(p, n, t.op_at) && parse_node_end(p, n);
 }
 

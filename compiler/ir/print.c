@@ -111,10 +111,11 @@ static void print_body(struct buf *out, const struct node *n, const struct body 
     buf_putc(out, ']');
 }
 
+/* What a region yields stands at its end. */
 static void print_inputs(struct buf *out, const struct node *n)
 {
     buf_putc(out, '(');
-    for (int i = 0; i < n->nin; i++) {
+    for (int i = 0; i < (n->op->owns ? REGION_YIELD : n->nin); i++) {
         if (i == n->nanchor && (n->body || node_has_pre(n))) buf_puts(out, i ? " | " : "| ");
         else if (i) buf_puts(out, ", ");
         print_value(out, n->in[i]);
@@ -150,9 +151,32 @@ static void print_result(struct buf *out, const struct node *n, int i)
     print_place(out, v);
 }
 
-static void print_node(struct buf *out, const struct node *n)
+static void print_node(struct buf *out, const struct node *n, int depth);
+
+static void print_indent(struct buf *out, int depth)
 {
-    buf_puts(out, n->prepare ? "  prepare " : n->again ? "  again " : "  ");
+    for (int i = 0; i < depth; i++) buf_puts(out, "  ");
+}
+
+static void print_region(struct buf *out, const struct node *n, int depth)
+{
+    buf_puts(out, " {\n");
+    LIST_EACH(n->first, nested) print_node(out, nested, depth + 1);
+    print_indent(out, depth + 1);
+    buf_puts(out, "yield");
+    for (int i = REGION_YIELD; i < n->nin; i++) {
+        buf_puts(out, i > REGION_YIELD ? ", " : " ");
+        print_value(out, n->in[i]);
+    }
+    buf_putc(out, '\n');
+    print_indent(out, depth);
+    buf_putc(out, '}');
+}
+
+static void print_node(struct buf *out, const struct node *n, int depth)
+{
+    print_indent(out, depth);
+    buf_puts(out, n->prepare ? "prepare " : n->again ? "again " : "");
     for (int i = 0; i < n->nout; i++) {
         if (i) buf_puts(out, ", ");
         print_value(out, n->out[i]);
@@ -160,6 +184,7 @@ static void print_node(struct buf *out, const struct node *n)
     buf_printf(out, "%s%s", n->nout ? " = " : "", n->op->name);
     print_inputs(out, n);
     print_attrs(out, n->op, n->attr);
+    if (n->op->owns) print_region(out, n, depth);
     if (n->body) print_body(out, n, n->body);
     for (int k = 0; k < MAX_PRE; k++) {
         if (!n->pre[k]) continue;
@@ -210,7 +235,7 @@ void graph_print(const struct graph *g, struct buf *out)
     print_header(out, g);
     for (int i = 0; i < g->nvalues; i++)
         if (g->values[i]->kind != VALUE_NODE) print_arg(out, g->values[i]);
-    GRAPH_EACH(g, n) print_node(out, n);
+    LIST_EACH(g->first, n) print_node(out, n, 1);
     for (int i = 0; i < g->noutputs; i++) {
         buf_puts(out, "  output ");
         print_quoted(out, g->outputs[i].label);

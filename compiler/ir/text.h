@@ -19,6 +19,9 @@
      update %conv1.weight = %conv1.weight.new
    }
 
+   %r = region(_, %count, %index) { %g = gather_samples(%x, %index) : f32[N=4,3]  yield %g } : f32[N=4,3], over several
+   lines
+
    Only attributes that differ from the operator's default are printed, in the table's order. An absent optional input
    prints as `_`. */
 #ifndef RNC_IR_TEXT_H

@@ -116,16 +116,47 @@ static bool verify_values(struct verifier *w)
     return true;
 }
 
-static bool verify_links(struct verifier *w)
+/* The list of OWNER's region, or (NULL) the outermost one. */
+static bool verify_list(struct verifier *w, struct node *owner, int depth, int *count)
 {
-    int count = 0;
-    for (struct node *n = w->g->first, *prev = NULL; n; prev = n, n = n->next, count++) {
-        if (n->prev != prev || (!n->next && w->g->last != n)) return wrong(w, n, "the list of nodes is broken here");
+    struct node *prev = NULL, *last = owner ? owner->last : w->g->last;
+    if (depth > MAX_NESTING) return wrong(w, owner, "more than %d regions in one another", MAX_NESTING);
+    for (struct node *n = owner ? owner->first : w->g->first; n; prev = n, n = n->next, ++*count) {
+        if (n->prev != prev || (!n->next && last != n) || n->owner != owner)
+            return wrong(w, n, "the list of nodes is broken here");
         for (int i = 0; i < n->nout; i++)
             if (n->out[i]->def != n || n->out[i]->result != i || n->out[i]->kind != VALUE_NODE)
                 return wrong(w, n, "result %d does not know its node", i);
+        if (n->op->owns != (n->first != NULL))
+            return wrong(w, n, n->op->owns ? "it has no region" : "it cannot own a region");
+        if (!verify_list(w, n, depth + 1, count)) return false;
     }
-    return count == w->g->nnodes || wrong(w, NULL, "%d nodes in the list, %d counted", count, w->g->nnodes);
+    return true;
+}
+
+static bool verify_links(struct verifier *w)
+{
+    int count = 0;
+    return verify_list(w, NULL, 0, &count) &&
+           (count == w->g->nnodes || wrong(w, NULL, "%d nodes in the list, %d counted", count, w->g->nnodes));
+}
+
+/* What governs a region is made before it; what it yields is made in it; nothing else leaves it. */
+static bool verify_region(struct verifier *w, const struct node *n, bool *defined)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const struct node *def = n->in[i] ? n->in[i]->def : NULL;
+        if (i >= REGION_YIELD && (!def || def->owner != n))
+            return wrong(w, n, "%%%s is not defined in this region", n->in[i] ? n->in[i]->name : "_");
+        if (i < REGION_YIELD && def && def->owner == n)
+            return wrong(w, n, "%%%s governs the region that it is defined in", n->in[i]->name);
+    }
+    LIST_EACH(n->first, nested)
+    {
+        if (nested->prepare || nested->again) return wrong(w, nested, "it stands in a region and is no part of a step");
+        for (int i = 0; i < nested->nout; i++) defined[nested->out[i]->id] = false;
+    }
+    return true;
 }
 
 /* A value may be read where `defined` says so. */
@@ -134,6 +165,8 @@ static bool verify_read(struct verifier *w, const struct node *n, const struct v
 {
     if (v->id < 0 || v->id >= w->g->nvalues || w->g->values[v->id] != v)
         return wrong(w, n, "%s is no value of this graph", who);
+    if (!defined[v->id] && v->def && v->def->owner && (!n || !node_within(n, v->def)))
+        return wrong(w, n, "%%%s is used by %s outside the region that it is defined in", v->name, who);
     return defined[v->id] || wrong(w, n, "%%%s is used by %s before it is defined", v->name, who);
 }
 
@@ -145,6 +178,7 @@ static bool verify_order(struct verifier *w)
     {
         for (int i = 0; i < n->nin; i++)
             if (n->in[i] && !verify_read(w, n, n->in[i], defined, "this node")) return false;
+        if (n->first && !verify_region(w, n, defined)) return false;
         for (int i = 0; i < n->nout; i++) defined[n->out[i]->id] = true;
     }
     for (int i = 0; i < w->g->noutputs; i++)
@@ -266,7 +300,7 @@ static bool verify_pre(struct verifier *w, const struct node *n, int k)
 static bool verify_shapes(struct verifier *w, struct node *n)
 {
     struct type was[MAX_OUTS];
-    int own = n->body ? n->body->nout : n->op->nouts;
+    int own = op_results(n);
     bool workspace = n->op->family->workspace || (n->body && body_sums(n->body));
     if (n->nout != own && !(n->nout == own + 1 && workspace))
         return wrong(w, n, "%d results instead of %d", n->nout, own);
@@ -322,8 +356,18 @@ static bool verify_elementwise(struct verifier *w, const struct node *n, int fro
     return true;
 }
 
+/* What a region yields is its result. */
+static bool verify_yields(struct verifier *w, const struct node *n)
+{
+    for (int i = 0; i < n->nout; i++)
+        if (!type_equal(&n->in[REGION_YIELD + i]->type, &n->out[i]->type))
+            return wrong(w, n, "%%%s does not lie like what the region yields", n->out[i]->name);
+    return true;
+}
+
 static bool verify_layout(struct verifier *w, const struct node *n)
 {
+    if (n->op->owns) return verify_yields(w, n);
     if (n->prepare || n->op->repacks) return true;
     if (!verify_pixels(w, n)) return false;
     const struct kernel_family *f = n->op->family;

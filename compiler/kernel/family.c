@@ -94,10 +94,14 @@ const struct kernel_family family_move = {
     .remake = REMAKE_CHEAP,
 };
 
+const struct kernel_family family_region = {
+    .name = "region",
+};
+
 const struct kernel_family family_prepare = {
     .name = "prepare",
 };
 
-const struct kernel_family *const family_all[] = {&family_conv,    &family_wgrad, &family_pointwise, &family_pool,
-                                                  &family_softmax, &family_loss,  &family_reduce,    &family_move,
-                                                  &family_prepare, NULL};
+const struct kernel_family *const family_all[] = {
+    &family_conv, &family_wgrad,  &family_pointwise, &family_pool, &family_softmax, &family_loss, &family_reduce,
+    &family_move, &family_region, &family_prepare,   NULL};

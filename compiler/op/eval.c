@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/checked.h"
 
 enum { MAX_IN = 256, /* as in op.c */ MAX_RESULTS = 2 /* of an operator in a body */ };
 
@@ -249,7 +250,7 @@ static void eval_plain(struct eval *e, const struct node *n)
 {
     struct type type[MAX_OUTS];
     struct ref_tensor out[MAX_OUTS];
-    int nout = n->op->nouts < n->nout ? n->op->nouts : n->nout; /* without the workspace */
+    int own = op_results(n), nout = own < n->nout ? own : n->nout; /* without the workspace */
     for (int i = 0; i < nout; i++) {
         type[i] = reference_type(&n->out[i]->type);
         out[i] = (struct ref_tensor){&type[i], eval_data(e, n->out[i])};
@@ -286,10 +287,31 @@ static void eval_fused(struct eval *e, const struct node *n)
     for (int i = 0; i < nacc; i++) temp_free(&acc[i]);
 }
 
+static int64_t samples_at(struct eval *e, const struct node *n)
+{
+    const struct node *region = n->owner;
+    if (!region) return e->run.n;
+    const struct value *condition = region->in[REGION_CONDITION], *count = region->in[REGION_COUNT];
+    if (condition && eval_data(e, condition)[0] == 0) return 0;
+    int64_t around = samples_at(e, region);
+    return count ? min_i64((int64_t)eval_data(e, count)[0], around) : around;
+}
+
+int64_t eval_samples(struct eval *e, const struct value *v)
+{
+    const struct node *n = v->def;
+    while (n && n->last) n = n->last; /* what a region yields */
+    return n ? samples_at(e, n) : e->run.n;
+}
+
 void eval_node(struct eval *e, const struct node *n)
 {
+    const int64_t samples = samples_at(e, n), whole = e->run.n;
+    if (n->owner && samples == 0) return;
+    e->run.n = samples;
     if (n->body) eval_fused(e, n);
     else eval_plain(e, n);
+    e->run.n = whole;
     for (int i = 0; i < n->nout; i++)
         if (dtype_rounded(n->out[i]->type.dtype) && !e->exact) eval_round(e, n->out[i], n->out[i]->type.dtype);
 }

@@ -16,8 +16,11 @@ double *eval_data(struct eval *e, const struct value *v);
 void eval_set_f32(struct eval *e, const struct value *v, const float *data); /* plain */
 /* Every node in order (free_dead: intermediates are freed after their last use). */
 void eval_run(struct eval *e, bool free_dead);
-/* One node, its inputs being set. */
+/* One node, its inputs being set. In a region it computes the samples that the region has by now; without any nothing.
+ */
 void eval_node(struct eval *e, const struct node *n);
+/* How many samples of V are real: run.n, or those of the region that it was made in. */
+int64_t eval_samples(struct eval *e, const struct value *v);
 /* Frees V's data; the next eval_data makes it anew, zeroed. For callers that walk the nodes themselves. */
 void eval_drop(struct eval *e, const struct value *v);
 /* From now on values are not rounded when they are stored as a rounded type: what the graph means without that. */

@@ -1,5 +1,5 @@
-/* move.h: what the kernels of gen/move do, a variant for each row of shape.c and resize.c but the views, which are
-   copied where layouts keep them from sharing their operand's storage. */
+/* move.h: what the kernels of gen/move do, a variant for each row of shape.c, resize.c and subset.c but the views,
+   which are copied where layouts keep them from sharing their operand's storage. */
 #ifndef RNC_OP_MOVE_H
 #define RNC_OP_MOVE_H
 
@@ -12,7 +12,10 @@ enum move_variant {
     MOVE_SUBSAMPLE,
     MOVE_SUBSAMPLE_GRAD,
     MOVE_RESIZE,
-    MOVE_RESIZE_GRAD
+    MOVE_RESIZE_GRAD,
+    MOVE_SELECT,
+    MOVE_GATHER,
+    MOVE_SCATTER
 };
 
 #endif

@@ -65,6 +65,21 @@ static bool prologues_known(const struct graph *g, const struct pass *p, struct 
     return true;
 }
 
+/* Regions run forward only: what writes, orders or trims a backward pass does not know them. */
+static bool regions_known(const struct graph *g, const struct pass *p, struct pass_context *c)
+{
+    if (p != &pass_autodiff && p != &pass_recompute && p != &pass_prologue && p != &pass_sums) return true;
+    GRAPH_EACH(g, n)
+    {
+        if (!n->op->owns) continue;
+        struct diag *d =
+            diag_error(c->diags, n->span, "%%%s is a region, which '%s' does not know", n->out[0]->name, p->name);
+        diag_note(d, "regions run forward only: nothing is trained through them yet");
+        return false;
+    }
+    return true;
+}
+
 /* The stages on which a pass works; the others need their result. */
 static bool stage_fits(const struct graph *g, const struct pass *p, struct pass_context *c)
 {
@@ -98,7 +113,7 @@ static bool run_one(struct graph *g, struct pass_context *c, const char *name)
 {
     const struct pass *p = pass_find(name);
     if (!p) return unknown_pass(c, name);
-    if (!stage_fits(g, p, c)) return false;
+    if (!stage_fits(g, p, c) || !regions_known(g, p, c)) return false;
     struct buf summary;
     buf_init(&summary, c->arena);
     if (!p->run(g, c, &summary) || (p == &pass_layout && !prologues_known(g, p, c))) return false;
@@ -140,16 +155,16 @@ struct node *uses_only(const struct uses *u, const struct value *v)
     return u->total[v->id] == 1 && uses_by_nodes(u, v) == 1 ? u->item[u->start[v->id]].node : NULL;
 }
 
-void graph_reorder(struct graph *g, struct node *const *nodes, int count)
+void graph_reorder(struct graph *g, struct node *owner, struct node *const *nodes, int count)
 {
-    assert(count == g->nnodes);
     for (int i = 0; i < count; i++) {
+        assert(nodes[i]->owner == owner);
         nodes[i]->prev = i ? nodes[i - 1] : NULL;
         nodes[i]->next = i + 1 < count ? nodes[i + 1] : NULL;
-        nodes[i]->index = i;
     }
-    g->first = count ? nodes[0] : NULL;
-    g->last = count ? nodes[count - 1] : NULL;
+    *(owner ? &owner->first : &g->first) = count ? nodes[0] : NULL;
+    *(owner ? &owner->last : &g->last) = count ? nodes[count - 1] : NULL;
+    graph_number(g);
 }
 
 /* Every order that must hold, as pairs of positions. */
@@ -172,18 +187,26 @@ static void add_edge(struct edges *e, int from, int to)
     e->item[e->count++][1] = to;
 }
 
-static struct edges edges_of(struct graph *g, struct arena *a)
+/* The edge from what FROM is, in FIRST's list, to what TO is in it: a region is one node, whatever is nested in it. */
+static void add_edge_within(struct edges *e, const int *place, const struct node *first, const struct node *from,
+                            const struct node *to)
+{
+    const struct node *a = node_within(from, first), *b = node_within(to, first);
+    if (a && b && a != b) add_edge(e, place[a->index], place[b->index]);
+}
+
+static struct edges edges_of(struct graph *g, const struct node *first, const int *place, struct arena *a)
 {
     struct edges e = {.arena = a};
     GRAPH_EACH(g, n)
     for (int i = 0; i < n->nin; i++)
-        if (n->in[i] && n->in[i]->def) add_edge(&e, n->in[i]->def->index, n->index);
+        if (n->in[i] && n->in[i]->def) add_edge_within(&e, place, first, n->in[i]->def, n);
     struct node **writer = ARENA_ARRAY(a, struct node *, g->nvalues + 1);
     for (int i = 0; i < g->nupdates; i++) writer[g->updates[i].state->id] = g->updates[i].value->def;
     GRAPH_EACH(g, n)
     for (int i = 0; i < n->nin; i++) {
         struct node *w = n->in[i] ? writer[n->in[i]->id] : NULL;
-        if (w && w != n) add_edge(&e, n->index, w->index);
+        if (w && w != n) add_edge_within(&e, place, first, n, w);
     }
     return e;
 }
@@ -197,12 +220,17 @@ static void csr(const struct edges *e, int n, int key, struct arena *a, int **st
     for (int i = 0; i < e->count; i++) (*item)[(*start)[e->item[i][key] + 1]++] = e->item[i][!key];
 }
 
-struct deps deps_of(struct graph *g, struct arena *a)
+struct deps deps_of(struct graph *g, const struct node *owner, struct arena *a)
 {
     graph_number(g);
-    struct deps d = {.count = g->nnodes, .node = ARENA_ARRAY(a, struct node *, g->nnodes + 1)};
-    GRAPH_EACH(g, n) d.node[n->index] = n;
-    struct edges e = edges_of(g, a);
+    struct deps d = {.node = ARENA_ARRAY(a, struct node *, g->nnodes + 1), .place = ARENA_ARRAY(a, int, g->nnodes + 1)};
+    struct node *first = owner ? owner->first : g->first;
+    LIST_EACH(first, n)
+    {
+        d.place[n->index] = d.count;
+        d.node[d.count++] = n;
+    }
+    struct edges e = edges_of(g, first, d.place, a);
     csr(&e, d.count, 1, a, &d.start, &d.pred);
     csr(&e, d.count, 0, a, &d.succ_start, &d.succ);
     return d;
@@ -230,9 +258,10 @@ static int heap_pop(int *heap, int *size)
     return top;
 }
 
-bool graph_sort(struct graph *g)
+/* The list of OWNER's region (NULL: the outermost one), and those nested in it. */
+static bool sort_list(struct graph *g, struct node *owner)
 {
-    struct deps d = deps_of(g, g->arena);
+    struct deps d = deps_of(g, owner, g->arena);
     int *missing = ARENA_ARRAY(g->arena, int, d.count + 1), *heap = ARENA_ARRAY(g->arena, int, d.count + 1);
     struct node **order = ARENA_ARRAY(g->arena, struct node *, d.count + 1);
     int size = 0, done = 0;
@@ -247,6 +276,10 @@ bool graph_sort(struct graph *g)
             if (!--missing[d.succ[k]]) heap_push(heap, &size, d.succ[k]);
     }
     if (done < d.count) return false;
-    graph_reorder(g, order, done);
+    graph_reorder(g, owner, order, done);
+    for (int i = 0; i < done; i++)
+        if (order[i]->first && !sort_list(g, order[i])) return false;
     return true;
 }
+
+bool graph_sort(struct graph *g) { return sort_list(g, NULL); }

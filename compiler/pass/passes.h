@@ -29,20 +29,21 @@ static inline int uses_by_nodes(const struct uses *u, const struct value *v)
 struct node *uses_only(const struct uses *u, const struct value *v);
 
 bool node_is(const struct node *n, const char *op);
-/* The order NODES (all of the graph's) becomes the list's. */
-void graph_reorder(struct graph *g, struct node *const *nodes, int count);
-/* The topological order nearest to the present one, after nodes were fused or moved. A node that replaces a state comes
-   after the state's other readers. False on a cycle (the list is left alone). */
+/* The order NODES, all of the list of OWNER's region (NULL: of the outermost one), becomes that list's. */
+void graph_reorder(struct graph *g, struct node *owner, struct node *const *nodes, int count);
+/* In each list the topological order nearest to the present one, after nodes were fused or moved. A node that replaces
+   a state comes after the state's other readers. False on a cycle (the list is left alone). */
 bool graph_sort(struct graph *g);
-/* Nodes that node I must follow, as CSR by node->index: its operands' nodes and, for an update, the other readers of
-   the state. */
+/* Nodes that node I of a list must follow, as CSR by the place in the list: its operands' nodes and, for an update, the
+   other readers of the state. A node with a region needs what those in it need. */
 struct deps {
     int count;
     struct node **node;
+    int *place; /* node->index -> place in the list */
     int *start, *pred;
     int *succ_start, *succ;
 };
-struct deps deps_of(struct graph *g, struct arena *a);
+struct deps deps_of(struct graph *g, const struct node *owner, struct arena *a);
 
 /* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none.
  */

@@ -25,6 +25,7 @@ struct comparing {
     struct eval *ref, *exact;  /* EXACT: without the roundings to bf16; NULL where there are none */
     const struct graph *graph; /* of REF: the plan's, or what `precision` made of it */
     const struct ref_run *run;
+    int64_t samples;               /* of what is being compared: run->n, or a region's */
     struct rnc_instance *instance; /* of the run in progress */
     const char *error;
 };
@@ -94,11 +95,11 @@ static void *plain_new(struct arena *a, const struct rnc_type *t, const double *
     return p;
 }
 
-/* Elements of the first n samples; all of what has no batch dimension. */
+/* Elements of the real samples; all of what has no batch dimension. */
 static int64_t real_elements(const struct comparing *c, const struct rnc_type *t)
 {
     int64_t count = rnc_elements(t);
-    return t->batched ? count / t->dim[0] * c->run->n : count;
+    return t->batched ? count / t->dim[0] * c->samples : count;
 }
 
 /* What may be added to a relative error of E by rounding both sides to bf16, whose numbers lie 2^-8 to 2^-7 apart: an
@@ -192,6 +193,7 @@ static void watch_values(void *ctx, uint32_t node, double seconds)
         bool same = want && want->type.rank == plain.rank &&
                     memcmp(want->type.dim, plain.dim, (size_t)plain.rank * sizeof plain.dim[0]) == 0;
         if (!same) continue;
+        c->samples = eval_samples(c->ref, want);
         struct rnc_status s = {0};
         void *data = plain_new(c->arena, &plain, NULL);
         if (!rnc_read_value(c->instance, (uint32_t)index, data, &s))
@@ -200,6 +202,7 @@ static void watch_values(void *ctx, uint32_t node, double seconds)
             compare_tensor(c, c->model->nodes[node].op, v->name, &plain, data, eval_data(c->ref, want),
                            c->plan->value_tolerance, v->type.dtype == RNC_BF16);
     }
+    c->samples = c->run->n;
 }
 
 static struct result result_new(struct comparing *c)
@@ -242,7 +245,7 @@ static void *place(const struct machine *m, const struct rnc_arg *a)
 
 /* A value is sound when taking it out of its layout and putting it back gives the same numbers: then its padding is
    zero. */
-static void check_lanes(struct comparing *c, const struct machine *m, uint32_t node)
+static void check_lanes(struct comparing *c, const struct machine *m, uint32_t node, int64_t samples)
 {
     for (int k = 0; k < 4; k++) {
         int32_t index = c->model->nodes[node].out[k];
@@ -251,7 +254,7 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
         struct rnc_type t = v->type;
         if (t.layout == RNC_PLAIN || t.layout > RNC_DEPTHWISE || (t.dtype != RNC_F32 && t.dtype != RNC_BF16))
             continue; /* transformed weights have no plain elements */
-        if (t.batched) t.dim[0] = c->run->n;
+        if (t.batched) t.dim[0] = samples;
         size_t bytes = rnc_packed_bytes(&t), count = bytes / (t.dtype == RNC_BF16 ? 2 : 4);
         void *plain = malloc(rnc_plain_bytes(&t)), *packed = malloc(bytes), *here = malloc(bytes);
         memcpy(here, place(m, &v->place), bytes);
@@ -270,6 +273,28 @@ static void check_lanes(struct comparing *c, const struct machine *m, uint32_t n
     }
 }
 
+/* Steps [BEGIN, END), those of regions with their own samples. */
+static void run_range(struct comparing *c, const struct machine *m, const struct rnc_run *run, uint32_t begin,
+                      uint32_t end)
+{
+    const struct rnc_step *steps = c->model->steps;
+    for (uint32_t k = begin, next; k < end && !c->error; k = next) {
+        const struct rnc_step *s = &steps[k];
+        void *args[64];
+        next = k + 1 + s->nested;
+        for (uint32_t i = 0; i < s->nargs && i < 64; i++) args[i] = place(m, &s->args[i]);
+        if (s->kind == RNC_STEP_KERNEL) {
+            s->kernel(args, run, m->scratch, 0, s->per_sample ? s->pieces * run->n : s->pieces);
+            if (next == end || steps[next].node != s->node) check_lanes(c, m, s->node, run->n);
+            continue;
+        }
+        const int64_t *condition = args[RNC_REGION_CONDITION], *count = args[RNC_REGION_COUNT];
+        struct rnc_run inside = *run;
+        if (count) inside.n = *count;
+        if (inside.n && (!condition || *condition)) run_range(c, m, &inside, k + 1, next);
+    }
+}
+
 static void run_checking_lanes(struct comparing *c, const void *state, const void **inputs)
 {
     const struct rnc_model *m = c->model;
@@ -285,13 +310,7 @@ static void run_checking_lanes(struct comparing *c, const void *state, const voi
     }
     if (m->state_bytes) memcpy(box.state, state, m->state_bytes);
     uint64_t fp = rnc_fp_enter();
-    for (uint32_t k = 0; k < m->nsteps && !c->error; k++) {
-        const struct rnc_step *s = &m->steps[k];
-        void *args[64];
-        for (uint32_t i = 0; i < s->nargs && i < 64; i++) args[i] = place(&box, &s->args[i]);
-        s->kernel(args, &run, box.scratch, 0, s->per_sample ? s->pieces * run.n : s->pieces);
-        if (k + 1 == m->nsteps || m->steps[k + 1].node != s->node) check_lanes(c, &box, s->node);
-    }
+    run_range(c, &box, &run, 0, m->nsteps);
     rnc_fp_leave(fp);
     for (int k = 0; k < 3; k++) free(*blocks[k]);
 }
@@ -423,6 +442,7 @@ static void run_all(struct comparing *c)
 {
     for (int k = 0; k < c->plan->nruns && !c->error; k++) {
         c->run = &c->plan->runs[k];
+        c->samples = c->run->n;
         c->ref = interpreted(c, false);
         c->exact = c->plan->dtype == DT_BF16 ? interpreted(c, true) : NULL;
         struct result one = execute(c, 1);

@@ -132,6 +132,10 @@ static enum value_kind value_kind_of(const struct reading *r, int i, struct type
     enum operand_kind kind = kind_of(r->c->op, i);
     if (kind == OPERAND_PARAM) return VALUE_PARAM;
     if (kind == OPERAND_BUFFER) return VALUE_BUFFER;
+    if (kind == OPERAND_SUBSET) {
+        t->dtype = DT_I64;
+        return VALUE_BUFFER;
+    }
     if (kind == OPERAND_TARGET) {
         struct type first = shape_of(&r->operand[0]);
         if (t->rank != first.rank) t->dtype = DT_I64; /* class labels */

@@ -23,6 +23,7 @@ static const struct {
     {&family_loss, NULL, lower_softmax},
     {&family_move, NULL, lower_move},
     {&family_prepare, NULL, NULL},
+    {&family_region, NULL, NULL},
 };
 
 void lower_by_family(struct lower *lo, const struct node *n)

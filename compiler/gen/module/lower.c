@@ -77,13 +77,23 @@ static struct lower_place place_of(const struct lower *lo, const struct lower_ar
     return (struct lower_place){RNC_NULL, 0, 0};
 }
 
-void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs)
+static struct lower_step_row *add_step(struct lower *lo, const struct lower_arg *args, int nargs)
 {
-    assert(pieces > 0 && nargs >= 0);
     lo->steps = more(lo->arena, lo->steps, lo->nsteps, &lo->cap_steps, sizeof *lo->steps);
     struct lower_place *places = ARENA_ARRAY(lo->arena, struct lower_place, nargs ? nargs : 1);
     for (int i = 0; i < nargs; i++) places[i] = place_of(lo, &args[i]);
-    lo->steps[lo->nsteps++] = (struct lower_step_row){kernel, pieces, per_sample, places, nargs, lo->nnodes - 1};
+    struct lower_step_row *row = &lo->steps[lo->nsteps++];
+    *row = (struct lower_step_row){.places = places, .nargs = nargs, .node = lo->nnodes - 1};
+    return row;
+}
+
+void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs)
+{
+    assert(pieces > 0 && nargs >= 0);
+    struct lower_step_row *row = add_step(lo, args, nargs);
+    row->kernel = kernel;
+    row->pieces = pieces;
+    row->per_sample = per_sample;
 }
 
 void lower_scratch(struct lower *lo, size_t bytes)
@@ -157,17 +167,43 @@ static void add_node(struct lower *lo, const struct node *n)
     r->bytes = node_bytes(n);
 }
 
+static void lower_list(struct lower *lo, struct node *first);
+
+/* The region's step, its nodes' steps, and then its node: reports have nodes in the order in which they are done. */
+static void lower_region(struct lower *lo, const struct node *n)
+{
+    const int at = lo->nsteps;
+    struct lower_arg args[REGION_YIELD];
+    for (int i = 0; i < REGION_YIELD; i++) args[i] = n->in[i] ? arg_value(n->in[i]) : arg_none();
+    add_step(lo, args, REGION_YIELD);
+    lower_list(lo, n->first);
+    add_node(lo, n);
+    lo->nodes[lo->nnodes - 1].bytes = 0; /* its nodes' */
+    lo->steps[at].kernel = -1;
+    lo->steps[at].nested = lo->nsteps - at - 1;
+    lo->steps[at].node = lo->nnodes - 1;
+}
+
+static void lower_list(struct lower *lo, struct node *first)
+{
+    LIST_EACH(first, n)
+    {
+        if (n->prepare) continue;
+        if (n->op->owns) {
+            lower_region(lo, n);
+        } else {
+            add_node(lo, n);
+            lower_by_family(lo, n);
+        }
+        struct lower_node *r = &lo->nodes[lo->nnodes - 1];
+        if (r->executed < 0) r->executed = r->flops;
+    }
+}
+
 void lower_graph_nodes(struct lower *lo)
 {
     int last = 0;
     GRAPH_EACH(lo->graph, n) last = n->index > last ? n->index : last;
     lo->node_of = ARENA_ARRAY(lo->arena, int, last + 1);
-    GRAPH_EACH(lo->graph, n)
-    {
-        if (n->prepare) continue;
-        add_node(lo, n);
-        lower_by_family(lo, n);
-        struct lower_node *r = &lo->nodes[lo->nnodes - 1];
-        if (r->executed < 0) r->executed = r->flops;
-    }
+    lower_list(lo, lo->graph->first);
 }

@@ -23,7 +23,8 @@ struct lower_place {
     uint64_t offset;
 };
 struct lower_step_row {
-    int kernel;
+    int kernel; /* -1: a region, with the NESTED steps behind it */
+    int nested;
     int64_t pieces;
     bool per_sample;
     const struct lower_place *places;

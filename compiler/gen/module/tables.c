@@ -109,6 +109,12 @@ static C *const_globals(struct tables *t)
     return g;
 }
 
+static C kernel_symbol(struct tables *t, const char *symbol, LLVMTypeRef type)
+{
+    C kernel = LLVMGetNamedFunction(t->mod, symbol);
+    return kernel ? kernel : LLVMAddFunction(t->mod, symbol, type);
+}
+
 static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
 {
     const struct lower *lo = t->lo;
@@ -117,13 +123,13 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
         const struct lower_step_row *s = &lo->steps[i];
         C *places = ARENA_ARRAY(t->arena, C, s->nargs ? s->nargs : 1);
         for (int k = 0; k < s->nargs; k++) places[k] = place_row(t, &s->places[k], consts);
-        const char *symbol = lo->kernels[s->kernel].symbol;
-        C kernel = LLVMGetNamedFunction(t->mod, symbol);
-        if (!kernel) kernel = LLVMAddFunction(t->mod, symbol, kernel_type);
+        const bool region = s->kernel < 0;
         rows[i] = structure(t,
-                            (C[]){kernel, array(t, places, s->nargs, sizeof(struct rnc_arg)),
-                                  c64(t, (uint64_t)s->pieces), c32(t, RNC_STEP_KERNEL), c32(t, s->nargs),
-                                  c32(t, s->per_sample), c32(t, s->node), c32(t, 0), zeros(t->i32, 3)},
+                            (C[]){region ? LLVMConstNull(t->ptr)
+                                         : kernel_symbol(t, lo->kernels[s->kernel].symbol, kernel_type),
+                                  array(t, places, s->nargs, sizeof(struct rnc_arg)), c64(t, (uint64_t)s->pieces),
+                                  c32(t, region ? RNC_STEP_REGION : RNC_STEP_KERNEL), c32(t, s->nargs),
+                                  c32(t, s->per_sample), c32(t, s->node), c32(t, s->nested), zeros(t->i32, 3)},
                             9);
     }
     return array(t, rows, lo->nsteps, sizeof(struct rnc_step));
@@ -238,13 +244,15 @@ static C nodes_table(struct tables *t)
     C *rows = ARENA_ARRAY(t->arena, C, lo->nnodes ? lo->nnodes : 1);
     for (int i = 0; i < lo->nnodes; i++) {
         const struct lower_node *r = &lo->nodes[i];
+        const struct node *owner = r->node->owner;
+        const int region = owner ? lo->node_of[owner->index] : -1;
         C out[4];
         for (int k = 0; k < 4; k++) out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
         rows[i] =
             structure(t,
                       (C[]){text(t, r->name), text(t, r->op), text(t, op_phase_name(r->phase)), text(t, r->algorithm),
                             c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed), c64(t, (uint64_t)r->bytes),
-                            LLVMConstArray2(t->i32, out, 4), c32(t, -1), zeros(t->i32, 3)},
+                            LLVMConstArray2(t->i32, out, 4), c32(t, region), zeros(t->i32, 3)},
                       10);
     }
     return array(t, rows, lo->nnodes, sizeof(struct rnc_node));
@@ -256,6 +264,11 @@ static int count_inputs(const struct graph *g)
     for (int i = 0; i < g->nvalues; i++) n += g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
     return n;
 }
+
+_Static_assert((int)REGION_CONDITION == RNC_REGION_CONDITION && (int)REGION_COUNT == RNC_REGION_COUNT &&
+                   (int)REGION_INDEX == RNC_REGION_INDEX && (int)REGION_YIELD == RNC_REGION_ARGS,
+               "a region's operands are its step's arguments");
+_Static_assert((int)MAX_NESTING == RNC_MAX_NESTING, "the runtime takes what the verifier takes");
 
 /* What the runtime compares with its own (the order of struct rnc_sizes). */
 static C sizes_row(struct tables *t)

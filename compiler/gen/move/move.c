@@ -7,6 +7,7 @@
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
 #include "gen/move/repack.h"
+#include "gen/move/subset.h"
 #include "op/move.h"
 #include "op/resize.h"
 #include "pass/pass.h"
@@ -506,6 +507,9 @@ static void lower_by_variant(struct lower *lo, const struct node *n)
     case MOVE_SUBSAMPLE_GRAD: lower_subsample(lo, n, true); break;
     case MOVE_RESIZE: lower_resize(lo, n); break;
     case MOVE_RESIZE_GRAD: lower_resize_grad(lo, n); break;
+    case MOVE_SELECT: lower_select_samples(lo, n); break;
+    case MOVE_GATHER: lower_gather_samples(lo, n); break;
+    case MOVE_SCATTER: lower_scatter_samples(lo, n); break;
     }
 }
 

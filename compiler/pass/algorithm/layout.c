@@ -103,6 +103,7 @@ static struct value *convert(struct laying *l, struct value *v, struct type type
     if (v->def && v->def->op->repacks && type_equal(&v->def->in[0]->type, &type)) return v->def->in[0];
     for (struct copy *c = l->copies[v->id]; c; c = c->next)
         if (type_equal(&c->value->type, &type)) return c->value;
+    if (before) before = node_within(before, v->def); /* a copy is where V is: all that read V can read it */
     struct copy *c = ARENA_NEW(l->g->arena, struct copy);
     c->value = repack(l, v, type, is_state(v) && !l->g->train, before);
     c->next = l->copies[v->id];
@@ -297,10 +298,17 @@ static void layout_by_family(struct laying *l, struct node *n)
         n->out[i]->type = weights ? weight_type(l, &n->out[i]->type, groups_of(n), stem) : blocked(l, &n->out[i]->type);
 }
 
+/* A region's results lie like what it yields, which its nodes have settled. */
+static void layout_region(struct node *n)
+{
+    for (int i = 0; i < n->nout; i++) n->out[i]->type = n->in[REGION_YIELD + i]->type;
+}
+
 static void layout_node(struct laying *l, struct node *n)
 {
     if (n->prepare || n->op->repacks) return;
-    if (n->op->view) layout_view(l, n);
+    if (n->op->owns) layout_region(n);
+    else if (n->op->view) layout_view(l, n);
     else if (n->op->family->result == LAID_ALIKE) layout_pointwise(l, n);
     else layout_by_family(l, n);
 }
@@ -308,12 +316,13 @@ static void layout_node(struct laying *l, struct node *n)
 /* ---- the borders of the graph */
 
 /* An output's value is a plain one of its own, which its kernel can write straight into the caller's buffer: a repack,
-   or a number. */
+   a number, or integers, which are never blocked. */
 static void layout_output(struct laying *l, int k)
 {
     struct graph_output *o = &l->g->outputs[k];
     struct value *v = convert(l, o->value, plain(&o->value->type), NULL);
-    bool own = v->kind == VALUE_NODE && !v->def->prepare && (v->def->op->repacks || v->type.rank == 0);
+    bool own = v->kind == VALUE_NODE && !v->def->prepare &&
+               (v->def->op->repacks || v->type.rank == 0 || v->type.dtype == DT_I64);
     for (int i = 0; i < k && own; i++) own = l->g->outputs[i].value != v;
     for (int i = 0; i < l->g->nupdates && own; i++) own = l->g->updates[i].value != v;
     o->value = own ? v : repack(l, v, plain(&v->type), false, NULL);

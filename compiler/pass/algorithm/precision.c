@@ -114,7 +114,7 @@ static void narrow_stems(struct precision *p, const struct target *t)
         const struct type *other = forward ? &n->out[0]->type : &n->in[1]->type;
         if (!dtype_rounded(other->dtype) || (!forward && other->dim[3] == 1)) continue;
         if (!copy[x->id]) {
-            copy[x->id] = narrow_copy(p->g, x, p->dtype, n);
+            copy[x->id] = narrow_copy(p->g, x, p->dtype, node_within(n, NULL));
             p->inputs++;
         }
         n->in[0] = copy[x->id];

@@ -152,6 +152,13 @@ static void share_in_place(struct planner *p, struct node *n)
     }
 }
 
+/* A region's results are what it yields. */
+static void share_yields(struct planner *p, struct node *n)
+{
+    for (int i = 0; i < n->nout; i++) share(p, n->out[i], n->in[REGION_YIELD + i]);
+    p->views += n->nout;
+}
+
 static void find_sharing(struct planner *p)
 {
     graph_number(p->g);
@@ -165,7 +172,9 @@ static void find_sharing(struct planner *p)
     GRAPH_EACH(p->g, n)
     {
         if (n->prepare) continue;
-        if (plan_is_view(n)) {
+        if (n->op->owns) {
+            share_yields(p, n);
+        } else if (plan_is_view(n)) {
             if (n->out[0]->space != SPACE_NONE || n->out[0]->alias) continue;
             share(p, n->out[0], n->in[0]);
             p->views++;

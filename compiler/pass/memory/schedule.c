@@ -1,7 +1,7 @@
 /* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order,
    tidied (what is cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule
    that always takes the ready node which frees the most. A state is replaced after all other nodes have read it: those
-   orders are edges (deps_of). */
+   orders are edges (deps_of). A region is in one piece, and its own order stays. */
 #include "pass/passes.h"
 
 #include <stdlib.h>
@@ -23,20 +23,29 @@ struct schedule {
 /* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as
    pass/memory/plan.c does */
 
-static void collect_reads(struct schedule *s, struct node *n, int *count)
+static int place(const struct schedule *s, const struct node *n) { return s->deps.place[n->index]; }
+
+/* What N reads, and what is nested in it, of values made outside. */
+static void add_reads(struct schedule *s, const struct node *n, int from, int *count)
 {
-    s->reads[n->index][0] = *count;
+    LIST_EACH(n->first, nested) add_reads(s, nested, from, count);
     for (int i = 0; i < n->nin; i++) {
-        if (!n->in[i]) continue;
+        if (!n->in[i] || (n->in[i]->def && n->in[i]->def->owner)) continue;
         bool again = false;
         int id = s->root[n->in[i]->id];
-        for (int k = s->reads[n->index][0]; k < *count; k++) again |= s->read_ids[k] == id;
+        for (int k = from; k < *count; k++) again |= s->read_ids[k] == id;
         if (!again) {
             s->read_ids[(*count)++] = id;
             s->uses[id]++;
         }
     }
-    s->reads[n->index][1] = *count - s->reads[n->index][0];
+}
+
+static void collect_reads(struct schedule *s, struct node *n, int *count)
+{
+    int *r = s->reads[place(s, n)], from = r[0] = *count;
+    add_reads(s, n, from, count);
+    r[1] = *count - from;
 }
 
 static void measure(struct schedule *s)
@@ -51,7 +60,7 @@ static void measure(struct schedule *s)
     for (int i = 0; i < s->g->nvalues; i++) s->root[i] = i;
     GRAPH_EACH(s->g, n)
     {
-        collect_reads(s, n, &count);
+        if (!n->owner) collect_reads(s, n, &count);
         if (plan_is_view(n)) {
             s->root[n->out[0]->id] = s->root[n->in[0]->id];
             continue;
@@ -63,9 +72,26 @@ static void measure(struct schedule *s)
     for (int i = 0; i < s->g->noutputs; i++) s->bytes[s->g->outputs[i].value->id] = 0; /* in the caller's buffer */
 }
 
-static size_t made_by(const struct schedule *s, const struct node *n)
+/* What the nodes of N's region make beside what it yields: it comes and goes with N, all of it at once as far as the
+   order outside is concerned. */
+static size_t made_inside(const struct schedule *s, const struct node *n)
 {
     size_t sum = 0;
+    LIST_EACH(n->first, nested)
+    {
+        sum += made_inside(s, nested);
+        for (int i = 0; i < nested->nout; i++) sum += s->bytes[nested->out[i]->id];
+    }
+    for (int i = REGION_YIELD; i < n->nin && n->first; i++) {
+        size_t yield = s->bytes[n->in[i]->id];
+        sum -= yield < sum ? yield : sum;
+    }
+    return sum;
+}
+
+static size_t made_by(const struct schedule *s, const struct node *n)
+{
+    size_t sum = made_inside(s, n);
     for (int i = 0; i < n->nout; i++) sum += s->bytes[n->out[i]->id];
     return sum;
 }
@@ -73,8 +99,8 @@ static size_t made_by(const struct schedule *s, const struct node *n)
 /* Bytes that are dead once N has run: operands read for the last time, results that nobody reads (workspaces). */
 static size_t freed_by(const struct schedule *s, const struct node *n, const int *left)
 {
-    size_t sum = 0;
-    const int *r = s->reads[n->index];
+    size_t sum = made_inside(s, n);
+    const int *r = s->reads[place(s, n)];
     for (int i = 0; i < r[1]; i++)
         if (left[s->read_ids[r[0] + i]] == 1) sum += s->bytes[s->read_ids[r[0] + i]];
     for (int i = 0; i < n->nout; i++)
@@ -108,7 +134,7 @@ static size_t taken_over(const struct schedule *s, const struct node *n, const i
 /* N has run, or (BY 1) has not yet. */
 static void count_reads(const struct schedule *s, const struct node *n, int *left, int by)
 {
-    const int *r = s->reads[n->index];
+    const int *r = s->reads[place(s, n)];
     for (int i = 0; i < r[1]; i++) left[s->read_ids[r[0] + i]] += by;
 }
 
@@ -307,8 +333,8 @@ static void adopt(struct schedule *s, const int *order)
 {
     struct node **nodes = ARENA_ARRAY(s->arena, struct node *, s->deps.count + 1);
     for (int i = 0; i < s->deps.count; i++) nodes[i] = s->deps.node[order[i]];
-    graph_reorder(s->g, nodes, s->deps.count);
-    s->deps = deps_of(s->g, s->arena);
+    graph_reorder(s->g, NULL, nodes, s->deps.count);
+    s->deps = deps_of(s->g, NULL, s->arena);
     measure(s);
 }
 
@@ -319,7 +345,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         diag_error(c->diags, (struct span){0}, "no order of the nodes replaces every state after its last reader");
         return false;
     }
-    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, g->arena)};
+    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, NULL, g->arena)};
     measure(&s);
     int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
     for (int i = 0; i < s.deps.count; i++) given[i] = i;

@@ -15,7 +15,7 @@ static bool is_state(const struct value *v)
 static struct node *foldable(const struct node *bn, const struct uses *uses)
 {
     struct node *conv = bn->in[BN_X]->def;
-    if (!conv || conv->body || uses_only(uses, bn->in[BN_X]) != bn) return NULL;
+    if (!conv || conv->owner != bn->owner || conv->body || uses_only(uses, bn->in[BN_X]) != bn) return NULL;
     bool transposed = conv->op->direction == CONV_DGRAD;
     if (conv->op->phase != PHASE_FORWARD || (!transposed && conv->op->direction != CONV_FORWARD)) return NULL;
     if (transposed && node_int(conv, "groups") > 1) return NULL; /* dimension 1 of its weights is one group's outputs */
@@ -35,7 +35,7 @@ static void fold(struct graph *g, struct node *bn, struct node *conv)
     for (int i = 0; i < op->nattr; i++) attr[i] = op->attrs[i].def;
     attr[op_attr_index(op, "eps")].f = node_float(bn, "eps");
     attr[op_attr_index(op, "axis")].i = conv->op->direction == CONV_DGRAD;
-    struct node *folded = op_build_attrs(g, conv, OPNAME_BN_FOLD, in, 6, attr);
+    struct node *folded = op_build_attrs(g, node_within(conv, NULL), OPNAME_BN_FOLD, in, 6, attr);
     folded->prepare = true;
     folded->layer = conv->layer;
     folded->span = conv->span;

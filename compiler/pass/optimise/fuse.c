@@ -115,10 +115,12 @@ static void replace_tail(struct anchor *a, struct node *n)
     conv->out[0] = new_value;
 }
 
-/* A pointwise operator on V's shape that no other convolution has taken since the uses were counted. */
+/* A pointwise operator of the same list on V's shape that no other convolution has taken since the uses were counted.
+ */
 static bool can_take(const struct node *n, const struct value *v)
 {
-    return is_pointwise(n) && n->out[0]->def == n && type_same_shape(&n->out[0]->type, &v->type);
+    return n->owner == v->def->owner && is_pointwise(n) && n->out[0]->def == n &&
+           type_same_shape(&n->out[0]->type, &v->type);
 }
 
 /* The gradient of some channels (a part of what the forward pass would join) does not wait for another gradient to be
@@ -185,8 +187,8 @@ static void finish_anchor(struct anchor *a)
 static void fuse_anchors(struct graph *g, int *convs, int *taken)
 {
     struct uses uses = uses_of(g, g->arena);
-    for (struct node *n = g->last, *prev; n; n = prev) {
-        prev = n->prev;
+    for (struct node *n = graph_last(g), *prev; n; n = prev) {
+        prev = graph_prev(n);
         if (!n->op->family->takes_body || n->body || n->prepare) continue;
         struct anchor a = {.g = g, .node = n};
         take_bias(&a);
@@ -328,7 +330,9 @@ static bool join(struct grouping *x, struct node *n)
 {
     for (int i = 0; i < n->nin; i++) {
         struct node *def = n->in[i]->def;
-        if (!def || !is_pointwise(def) || !type_same_shape(&def->out[0]->type, &n->out[0]->type)) continue;
+        if (!def || def->owner != n->owner || !is_pointwise(def) ||
+            !type_same_shape(&def->out[0]->type, &n->out[0]->type))
+            continue;
         struct group *group = group_of(x, def);
         struct border border;
         if (group->count >= MAX_BODY || !border_of(x, group, n, &border) || path_outside(x, group, n)) continue;

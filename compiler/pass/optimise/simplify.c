@@ -161,12 +161,18 @@ static bool all_readers_merge(const struct simplify *s, const struct node *n)
     return true;
 }
 
+/* What N hands on comes from outside the region that N is in, and might be what that yields. */
+static bool enters_region(const struct node *n)
+{
+    return n->owner && (!n->in[0]->def || n->in[0]->def->owner != n->owner);
+}
+
 static void sweep(struct simplify *s)
 {
     s->uses = uses_of(s->g, s->g->arena);
     GRAPH_EACH_SAFE(s->g, n)
     {
-        if (is_identity(n, s->g->train) || is_repeated(n)) {
+        if ((is_identity(n, s->g->train) || is_repeated(n)) && !enters_region(n)) {
             forward(s, n, n->in[0]);
             return; /* the uses are stale */
         }

@@ -1,0 +1,1 @@
+opt --passes=concat,autodiff region.ir
