@@ -193,15 +193,16 @@ static void lower_list(struct lower *lo, struct node *first)
             lower_region(lo, n);
         } else {
             add_node(lo, n);
-            lower_by_family(lo, n);
+            lo->fn(lo, n);
         }
         struct lower_node *r = &lo->nodes[lo->nnodes - 1];
         if (r->executed < 0) r->executed = r->flops;
     }
 }
 
-void lower_graph_nodes(struct lower *lo)
+void lower_graph_nodes(struct lower *lo, lower_fn *fn)
 {
+    lo->fn = fn;
     int last = 0;
     GRAPH_EACH(lo->graph, n) last = n->index > last ? n->index : last;
     lo->node_of = ARENA_ARRAY(lo->arena, int, last + 1);

@@ -37,6 +37,7 @@ struct lower_node {
     int64_t flops, executed, bytes;
 };
 
+typedef void lower_fn(struct lower *lo, const struct node *n);
 struct lower {
     struct arena *arena;
     const struct graph *graph;
@@ -52,12 +53,14 @@ struct lower {
     int nnodes, cap_nodes;
     int *node_of; /* node->index -> position in nodes */
     size_t scratch_bytes;
+    lower_fn *fn; /* of one node */
 };
 
 /* family.c: adds the steps of one node. */
-void lower_by_family(struct lower *lo, const struct node *n);
-/* Lowers every node of the step; graph_number must have run. */
-void lower_graph_nodes(struct lower *lo);
+lower_fn lower_by_family;
+/* Lowers every node of the step, each by FN, which lower_by_family is: a family knows how steps are added, and what
+   adds steps knows no family. graph_number must have run. */
+void lower_graph_nodes(struct lower *lo, lower_fn *fn);
 
 /* module.c: phase two, for whatever LO holds. The target must come from gen_target_init. NULL with diag_env when LLVM
    fails. */

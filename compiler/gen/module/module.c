@@ -389,7 +389,7 @@ static struct program *lower_and_compile(struct arena *a, const struct graph *g,
                                          struct diags *d)
 {
     struct lower lo = {.arena = a, .graph = g, .target = &o->target, .ident = identifier(a, g->name)};
-    lower_graph_nodes(&lo);
+    lower_graph_nodes(&lo, lower_by_family);
     return lower_compile(&lo, o, d);
 }
 
