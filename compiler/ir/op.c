@@ -381,7 +381,7 @@ bool op_result_types(const struct op_def *op, const struct type *in, int nin, co
 {
     const struct type *batched;
     if (!op->infer(in, nin, attr, out, e) || !batched_operand(op, in, nin, &batched, e)) return false;
-    bool elementwise = op->family->elementwise;
+    bool elementwise = op->family->elementwise || op->repacks; /* each number of the result is that of the operand */
     for (int i = 0; i < nin; i++)
         if (in[i].rank > 0 && in[i].bounded != (elementwise ? in[0].bounded : 0))
             return op_fail(e, "the operand '%s' cannot be a list", operand_row(op, i)->name);

@@ -24,8 +24,10 @@ struct laying {
 
 /* ---- types */
 
+/* Lists stay plain: a block would hold what is there beside what is not. */
 static bool blockable(const struct type *t)
 {
+    if (t->bounded) return false;
     if (t->dtype == DT_U8) return t->rank == 4;
     return dtype_floating(t->dtype) && (t->rank == 4 || t->rank == 2 || t->rank == 1);
 }
