@@ -213,16 +213,17 @@ static const char *type_words(struct arena *a, const struct op_attr *row)
 
 static const char *range_words(struct arena *a, const struct op_attr *row)
 {
-    if (!row->has_range || row->min < -(1 << 30)) return "";
+    if (!row->has_range || row->min <= -(1 << 20)) return "";
     if (row->max - row->max != 0 || row->max >= 1 << 20) return arena_printf(a, ", at least %g", row->min);
     return arena_printf(a, ", %g to %g", row->min, row->max);
 }
 
-/* What stands for an attribute that is not given, where that is a value. */
+/* What stands for an attribute that is not given, where that is a value: of a spec's numbers zero means "not given". */
 static bool has_default(const struct op_attr *row, const struct op_attr *extra)
 {
     if (row->required || row == extra || row->def.type == ATTR_TEXT) return false;
-    return !row->spec_only || row->def.type == ATTR_BOOL || row->def.type == ATTR_ENUM;
+    if (!row->spec_only || row->def.type == ATTR_BOOL || row->def.type == ATTR_ENUM) return true;
+    return row->def.type == ATTR_FLOAT && row->def.f != 0;
 }
 
 static void print_attribute(struct arena *a, const struct op_attr *row, const struct op_attr *extra)

@@ -244,8 +244,8 @@ static const struct op_attr attrs_prelu[] = {
      .def = {.type = ATTR_FLOAT, .f = 0.25},
      .spec_only = true,
      .has_range = true,
-     .min = -1e6,
-     .max = 1e6,
+     .min = -16777216,
+     .max = 16777216,
      .help = "the slopes before training"},
 };
 static const struct op_attr attrs_elu[] = {
