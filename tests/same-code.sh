@@ -115,10 +115,11 @@ texts() {
 }
 
 old=$1 new=${2:-HEAD}
-side() { [ "$1" = . ] && echo "$keep/texts-working" || echo "$keep/texts-$(git rev-parse "$1")$(printf %s "$RENAMED" | cksum | tr -d ' ')"; }
+working=$keep/texts-working-$(pwd | cksum | tr -d ' ') # a working tree may be one of several
+side() { [ "$1" = . ] && echo "$working" || echo "$keep/texts-$(git rev-parse "$1")$(printf %s "$RENAMED" | cksum | tr -d ' ')"; }
 old_program=$(program "$old") new_program=$(program "$new")
 old_texts=$(side "$old") new_texts=$(side "$new")
-rm -rf "$keep/texts-working"
+rm -rf "$working"
 texts "$old_program" "$old_texts"
 texts "$new_program" "$new_texts"
 
