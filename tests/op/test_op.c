@@ -166,7 +166,7 @@ static void run_row(struct testing *t, const struct op_def *op, int k)
 
 static void run_op(struct testing *t, const struct op_def *op)
 {
-    if (op->ntests == 0 && op->infer) {
+    if (op->ntests == 0 && op->infer && !op->owns) { /* what owns nodes: test_region */
         t->counts.failed++;
         printf("FAIL %s has no test\n", op->name);
     }
