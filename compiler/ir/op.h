@@ -62,6 +62,12 @@ enum operand_kind {
     OPERAND_SUBSET, /* i64, of the whole batch: a condition, how many samples, which */
     OPERAND_PART,   /* further channels of the first operand (ir/parts.h): from passes only, a spec cannot give it */
 };
+/* What an operator moves over the border of a region that has an index. */
+enum op_border {
+    BORDER_NONE,
+    BORDER_IN, /* in the region: takes operand 0, a value of the batch around, in by the region's index */
+    BORDER_OUT /* behind the region: puts operand 1, which the region yields, back by that index */
+};
 struct op_operand {
     const char *name;
     enum operand_kind kind;
@@ -138,6 +144,7 @@ struct op_def {
     enum op_phase phase;
     enum op_work work; /* where it is not what its family says: op_work_of */
     enum conv_direction direction;
+    enum op_border border;
     int variant;  /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
                      (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */

@@ -317,6 +317,82 @@ static bool verify_shapes(struct verifier *w, struct node *n)
     return same || wrong(w, n, "the results' types are not what the operator makes of its operands");
 }
 
+/* ---- samples: a region with an index has a batch of its own; operators with a `border` enter and leave it */
+
+static const struct value *region_index(const struct node *n)
+{
+    return n->op->owns && n->nin > REGION_INDEX ? n->in[REGION_INDEX] : NULL;
+}
+
+/* The nearest region with an index around N; NULL: none, so that N computes the graph's own batch. */
+static const struct node *region_around(const struct node *n)
+{
+    const struct node *r = n->owner;
+    while (r && !region_index(r)) r = r->owner;
+    return r;
+}
+
+/* The region with an index that has V as a result, repacked or not; or NULL. */
+static const struct node *region_yielding(const struct value *v)
+{
+    while (v->def && v->def->op->repacks) v = v->def->in[0];
+    return v->def && region_index(v->def) ? v->def : NULL;
+}
+
+static bool reads_by(const struct node *n, const struct value *index)
+{
+    for (int i = 0; i < n->op->noperands && i < n->nin; i++)
+        if (n->op->operands[i].kind == OPERAND_SUBSET && n->in[i] == index) return true;
+    return false;
+}
+
+static const char *border_name(enum op_border border)
+{
+    const struct op_def *const *op = op_all();
+    while ((*op)->border != border) op++;
+    return (*op)->name;
+}
+
+/* N reads a result of REGION, which has an index. */
+static bool verify_result_read(struct verifier *w, const struct node *n, int i, const struct node *region)
+{
+    const struct value *index = region_index(region);
+    bool back = n->op->repacks || (n->op->border == BORDER_OUT && i == 1 && reads_by(n, index));
+    return (back && region_around(n) == region_around(region)) ||
+           wrong(w, n,
+                 "it reads %%%s, which has only the samples that %%%s names: only %s with %%%s, or an output, can read "
+                 "it",
+                 n->in[i]->name, index->name, border_name(BORDER_OUT), index->name);
+}
+
+/* N reads a value that is not the result of a region with an index. */
+static bool verify_value_read(struct verifier *w, const struct node *n, int i)
+{
+    const struct node *from = n->in[i]->def ? region_around(n->in[i]->def) : NULL, *to = region_around(n);
+    if (from == to) return true;
+    while (region_around(to) != from) to = region_around(to); /* N stands in it, at whatever depth */
+    const char *index = region_index(to)->name;
+    bool taken = n->op->border == BORDER_IN && i == 0 && to == region_around(n) && reads_by(n, region_index(to));
+    return taken || wrong(w, n,
+                          "it reads %%%s from outside the region of %%%s, which has the samples that %%%s names: only "
+                          "%s with %%%s can read it there",
+                          n->in[i]->name, to->out[0]->name, index, border_name(BORDER_IN), index);
+}
+
+/* Values with a row for each sample are read by nodes of the same batch. */
+static bool verify_samples(struct verifier *w, const struct node *n)
+{
+    for (int i = 0; i < n->nin; i++) {
+        const struct value *v = n->in[i];
+        bool subset = i < n->op->noperands && n->op->operands[i].kind == OPERAND_SUBSET;
+        if (!v || subset || !v->type.batched) continue;
+        bool yield = n->op->owns && i >= REGION_YIELD;
+        const struct node *region = region_yielding(v);
+        if (region ? !verify_result_read(w, n, i, region) : !yield && !verify_value_read(w, n, i)) return false;
+    }
+    return true;
+}
+
 /* ---- layouts */
 
 static bool has_layout(const struct value *v, enum layout l) { return v->type.layout == l; }
@@ -549,7 +625,7 @@ static bool verify_nodes(struct verifier *w)
     GRAPH_EACH(w->g, n)
     {
         if (n->body && !verify_body(w, n, n->body)) return false;
-        if (!verify_dtypes(w, n) || !verify_shapes(w, n)) return false;
+        if (!verify_dtypes(w, n) || !verify_shapes(w, n) || !verify_samples(w, n)) return false;
         for (int k = 0; k < MAX_PRE; k++)
             if (n->pre[k] && !verify_pre(w, n, k)) return false;
         if (w->g->stage >= STAGE_LAYOUT && !verify_layout(w, n)) return false;

@@ -1,0 +1,1 @@
+opt error-region-read-deep.ir

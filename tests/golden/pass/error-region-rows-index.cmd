@@ -1,0 +1,1 @@
+opt error-region-rows-index.ir
