@@ -23,6 +23,7 @@ fact "a rounded number type by its name" '\b(DT|RNC|SPEC)_BF16\b' \
 fact "a number type's name as text" '"bf16"' runtime/rt/number.h
 fact "the clock" 'clock_gettime|gettimeofday|timespec_get' runtime/rt/clock.h
 fact "Philox's multipliers" '(D2511F53|d2511f53)' runtime/rt/philox.h
+fact "FNV-1a's numbers" '(cbf29ce484222325|CBF29CE484222325|100000001[bB]3|14695981039346656037|1099511628211)' runtime/rt/hash.h
 fact "dims joined to a shape" '"%s%lld", [a-z]+ (>|\?)' compiler/base/buf.c runtime/io/weights.c
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,14 +1,7 @@
 #include "base/strmap.h"
 
-#include <stdint.h>
 #include <string.h>
-
-static size_t hash(const char *s) /* FNV-1a, 64 bits */
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return (size_t)h;
-}
+#include "runtime/rt/hash.h"
 
 void strmap_init(struct strmap *m, struct arena *a)
 {
@@ -20,7 +13,7 @@ void strmap_init(struct strmap *m, struct arena *a)
 /* The slot that holds KEY, or the free one where it belongs. */
 static size_t find_slot(const struct strmap *m, const char *key)
 {
-    size_t i = hash(key) & (m->nslots - 1);
+    size_t i = (size_t)rnc_hash_text(key) & (m->nslots - 1);
     while (m->slots[i] && strcmp(m->entries[m->slots[i] - 1].key, key) != 0) i = (i + 1) & (m->nslots - 1);
     return i;
 }

@@ -16,7 +16,7 @@
 #include "runtime/rt/clock.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/recipe/optimizer.h"
-#include "runtime/rt/philox.h"
+#include "runtime/rt/hash.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/train/train.h"
 

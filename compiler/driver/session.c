@@ -5,6 +5,7 @@
 #include <string.h>
 #include "gen/module/rest.h"
 #include "ir/op.h"
+#include "runtime/rt/hash.h"
 #include "runtime/rt/pack.h"
 #include "runtime/rt/philox.h"
 #include "runtime/io/weights.h"

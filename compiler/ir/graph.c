@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "ir/op.h"
+#include "runtime/rt/hash.h"
 
 /* ---- types */
 
@@ -127,16 +128,9 @@ struct graph_private {
     int nslots, used; /* used: also slots that a value left when it was renamed; its name there no longer matches */
 };
 
-static size_t name_hash(const char *s) /* FNV-1a */
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return (size_t)h;
-}
-
 static int find_slot(const struct graph_private *p, const char *name)
 {
-    int mask = p->nslots - 1, i = (int)(name_hash(name) & (size_t)mask);
+    int mask = p->nslots - 1, i = (int)(rnc_hash_text(name) & (uint64_t)mask);
     while (p->slots[i] && strcmp(p->g.values[p->slots[i] - 1]->name, name) != 0) i = (i + 1) & mask;
     return i;
 }

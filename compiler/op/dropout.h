@@ -9,6 +9,7 @@
 #ifndef RNC_OP_DROPOUT_H
 #define RNC_OP_DROPOUT_H
 
+#include "runtime/rt/hash.h"
 #include "runtime/rt/philox.h"
 
 /* NULL counts as the empty text. */

@@ -9,6 +9,7 @@
 
 #include "runtime/data/data_parts.h"
 #include "runtime/io/image.h"
+#include "runtime/rt/hash.h"
 
 enum { HOLD_OUT = 10, MEASURED_FILES = 500 };
 
@@ -203,17 +204,17 @@ static void base_name(const char *path, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)(end - start), path + start);
 }
 
+/* Eight bytes at a time, for the sake of gigabytes; each step's high bits come down, where the next one multiplies. */
 static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
 {
     const unsigned char *p = data;
     uint64_t word;
     for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
         memcpy(&word, p, sizeof word);
-        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h = rnc_hash_step(h, word);
         h ^= h >> 29;
     }
-    for (; bytes > 0; bytes--) h = (h ^ *p++) * UINT64_C(0x100000001b3);
-    return h;
+    return rnc_hash_bytes(h, p, bytes);
 }
 
 static uint64_t hash_tensors(uint64_t h, const struct rnc_dataset *p)
@@ -259,7 +260,7 @@ static void describe(struct rnc_data *d, const struct rnc_data_source *o)
     if (d->train.count) snprintf(train, sizeof train, "%s %s to train on, ", grouped(d->train.count, n), d->unit);
     snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s", name, train,
              grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", sample);
-    uint64_t h = hash_part(hash_part(UINT64_C(0xcbf29ce484222325), &d->train), &d->val);
+    uint64_t h = hash_part(hash_part(RNC_HASH_START, &d->train), &d->val);
     snprintf(d->identity, sizeof d->identity, "%lld + %lld %s, %s, hash %016llx", (long long)d->train.count,
              (long long)d->val.count, d->unit, sample, (unsigned long long)h);
 }

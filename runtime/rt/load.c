@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/rt/hash.h"
 #include "runtime/rt/instance.h"
 #include "runtime/rt/number.h"
 #include "runtime/rt/pack.h"

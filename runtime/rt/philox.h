@@ -36,12 +36,4 @@ static inline struct rnc_philox rnc_philox(uint64_t key, uint64_t counter_low, u
 /* In (0, 1), never an end. */
 static inline double rnc_unit(uint32_t word) { return ((double)word + 0.5) * 0x1p-32; }
 
-/* FNV-1a, 64 bits. */
-static inline uint64_t rnc_hash_text(const char *s)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/rt/hash.h"
 
 enum { MAX_OPERANDS = 16 };
 
@@ -18,10 +19,7 @@ double random_next(uint64_t *state)
 
 uint64_t random_seed(const char *text, const char *more)
 {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (; *text; text++) h = (h ^ (unsigned char)*text) * 0x100000001B3u;
-    for (; more && *more; more++) h = (h ^ (unsigned char)*more) * 0x100000001B3u;
-    return h;
+    return rnc_hash_bytes(rnc_hash_text(text), more, more ? strlen(more) : 0);
 }
 
 void random_distinct(double *out, int64_t count, double low, double high, uint64_t *state)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/buf.h"
+#include "runtime/rt/hash.h"
 
 static void *more(struct arena *a, void *items, int count, int *cap, size_t size)
 {
@@ -17,15 +18,9 @@ static void *more(struct arena *a, void *items, int count, int *cap, size_t size
     return p;
 }
 
-static size_t hash_bytes(const void *data, size_t n, size_t h)
-{
-    for (const unsigned char *p = data, *end = p + n; p < end; p++) h = (h ^ *p) * 0x100000001b3u;
-    return h;
-}
-
 int lower_kernel(struct lower *lo, const char *name, emit_fn *fn, const void *params, size_t size)
 {
-    size_t h = hash_bytes(params, size, hash_bytes(&fn, sizeof fn, (size_t)0xcbf29ce484222325u));
+    const uint64_t h = rnc_hash_bytes(rnc_hash_bytes(RNC_HASH_START, &fn, sizeof fn), params, size);
     for (int i = 0; i < lo->nkernels; i++) {
         const struct lower_kernel *k = &lo->kernels[i];
         if (k->hash == h && k->fn == fn && k->size == size && memcmp(k->params, params, size) == 0) return i;

@@ -12,7 +12,8 @@ struct lower_kernel {
     const char *symbol;
     emit_fn *fn;
     const void *params;
-    size_t size, hash;
+    size_t size;
+    uint64_t hash;
 };
 struct lower_const {
     const void *data;

@@ -1,0 +1,28 @@
+/* hash.h: FNV-1a, 64 bits (Fowler, Noll, Vo). For tables, and for what a name or content stands for: the keys of random
+   numbers, a checkpoint's spec and data. Not against those who look for collisions. Any thread; the same on every
+   machine. */
+#ifndef RNC_RUNTIME_RT_HASH_H
+#define RNC_RUNTIME_RT_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define RNC_HASH_START UINT64_C(0xcbf29ce484222325) /* the hash of nothing */
+
+/* H and what comes next; FNV-1a's own step takes a byte. */
+static inline uint64_t rnc_hash_step(uint64_t h, uint64_t next) { return (h ^ next) * UINT64_C(0x100000001b3); }
+
+static inline uint64_t rnc_hash_bytes(uint64_t h, const void *data, size_t bytes)
+{
+    for (const unsigned char *p = (const unsigned char *)data; bytes > 0; bytes--) h = rnc_hash_step(h, *p++);
+    return h;
+}
+
+static inline uint64_t rnc_hash_text(const char *s)
+{
+    uint64_t h = RNC_HASH_START;
+    for (; *s; s++) h = rnc_hash_step(h, (unsigned char)*s);
+    return h;
+}
+
+#endif
