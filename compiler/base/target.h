@@ -22,6 +22,8 @@ enum {
     FEATURES_CHECKED = FEATURE_AVX2 | FEATURE_AVX512 | FEATURE_AVX512_BF16 | FEATURE_NEON
 }; /* without these the code does not run */
 
+enum { MAX_LANES = 16 }; /* of any target; asserted where one is made */
+
 struct target {
     char triple[64]; /* x86_64-linux-gnu */
     char name[64];   /* the CPU as people call it, in reports and in objects: x86-64-v3, armv8-a; the host's: as cpu */

@@ -1,5 +1,6 @@
 /* format.c: figures as people read them, and tables of them. */
 #include "cli/format.h"
+#include <assert.h>
 #include <string.h>
 #include "base/buf.h"
 #include "ir/op.h"
@@ -107,7 +108,8 @@ struct format_table *format_table_new(struct arena *a, const char *const *column
     const char *titles[MAX_COLUMNS];
     t->arena = a;
     t->last = &t->first;
-    for (; columns[t->columns] && t->columns < MAX_COLUMNS; t->columns++) {
+    for (; columns[t->columns]; t->columns++) {
+        assert(t->columns < MAX_COLUMNS);
         t->right[t->columns] = columns[t->columns][0] == '>';
         titles[t->columns] = columns[t->columns] + t->right[t->columns];
     }

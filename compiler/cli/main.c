@@ -77,9 +77,9 @@ static int print_version(struct cli *c)
 
 static void unknown_command(struct cli *c, const char *name)
 {
-    const char *names[64];
+    const char *names[sizeof commands / sizeof *commands]; /* the last one, help's, in place of NULL */
     size_t n = 0;
-    for (int i = 0; commands[i] && n < 62; i++) names[n++] = commands[i]->name;
+    for (int i = 0; commands[i]; i++) names[n++] = commands[i]->name;
     names[n++] = "help";
     struct diag *d = diag_error(c->diags, (struct span){0}, "there is no command '%s'", name);
     const char *near = did_you_mean(name, names, n);

@@ -12,8 +12,6 @@ static const char *opt_weights, *opt_grads;
 static struct text_list opt_input, opt_output, opt_target, opt_dump;
 static bool opt_train;
 
-enum { MAX_FILES = 64 };
-
 /* A file of the command line: which tensor, where, and its array. */
 struct array_file {
     struct named_file file;
@@ -21,7 +19,7 @@ struct array_file {
     const struct rnc_tensor *tensor;
 };
 struct files {
-    struct array_file item[MAX_FILES];
+    struct array_file *item;
     int count;
 };
 
@@ -40,13 +38,10 @@ static bool fail_status(struct job *j, const struct rnc_status *s) { return driv
 
 /* ---- arrays in */
 
-static bool read_files(struct job *j, const struct text_list *list, const char *option, struct files *f)
+static bool read_files(struct job *j, const struct text_list *list, struct files *f)
 {
+    f->item = ARENA_ARRAY(j->c->arena, struct array_file, list->count + 1);
     for (int i = 0; i < list->count; i++) {
-        if (f->count == MAX_FILES) {
-            diag_error(j->c->diags, nowhere, "--%s: more than %d arrays", option, MAX_FILES);
-            return false;
-        }
         struct array_file *a = &f->item[f->count];
         struct rnc_status s = {0};
         a->file = option_named_file(j->c->arena, list->items[i]);
@@ -266,11 +261,7 @@ static void print_loss(const struct job *j)
 
 static bool run_job(struct job *j, const char *spec)
 {
-    const char *dumps[MAX_FILES];
-    if (opt_dump.count > MAX_FILES) {
-        diag_error(j->c->diags, nowhere, "--dump: more than %d", MAX_FILES);
-        return false;
-    }
+    const char **dumps = ARENA_ARRAY(j->c->arena, const char *, opt_dump.count + 1);
     for (int i = 0; i < opt_dump.count; i++) {
         dumps[i] = option_named_file(j->c->arena, opt_dump.items[i]).name;
         if (dumps[i]) continue;
@@ -333,8 +324,8 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     static struct job j;
     j.c = c;
-    bool ok = check_options(&j) && read_files(&j, &opt_input, "input", &j.inputs);
-    ok = ok && read_files(&j, &opt_target, "target", &j.targets) && take_batch(&j);
+    bool ok = check_options(&j) && read_files(&j, &opt_input, &j.inputs);
+    ok = ok && read_files(&j, &opt_target, &j.targets) && take_batch(&j);
     if (ok) run_job(&j, argv[0]);
     session_close(&j.session);
     driver_release(&j.built);

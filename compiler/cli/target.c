@@ -4,15 +4,22 @@
 #include "base/buf.h"
 #include "cli/cli.h"
 
-enum { MAX_NAMES = 32 };
 struct names {
-    const char *name[MAX_NAMES];
+    const char **name;
     size_t count;
 };
 
+/* None yet; room for one of each known CPU and one more. */
+static struct names no_names(struct cli *c)
+{
+    size_t room = 1;
+    for (const struct target_cpu *k = target_cpus(); k->name; k++) room++;
+    return (struct names){ARENA_ARRAY(c->arena, const char *, room), 0};
+}
+
 static void add_name(struct names *n, const char *name)
 {
-    if (n->count < MAX_NAMES && (n->count == 0 || strcmp(n->name[n->count - 1], name) != 0)) n->name[n->count++] = name;
+    if (n->count == 0 || strcmp(n->name[n->count - 1], name) != 0) n->name[n->count++] = name;
 }
 
 static const struct span nowhere = {NULL, 0, 0, 0};
@@ -29,7 +36,7 @@ static void note_names(struct cli *c, struct diag *d, const char *given, const s
 
 static bool unknown_triple(struct cli *c)
 {
-    struct names n = {.count = 0};
+    struct names n = no_names(c);
     for (const struct target_cpu *k = target_cpus(); k->name; k++) add_name(&n, k->triple);
     note_names(c, diag_error(c->diags, nowhere, "--target: '%s' is not a target that rnc compiles for", c->triple),
                c->triple, &n);
@@ -46,7 +53,8 @@ static bool unknown_cpu(struct cli *c)
         diag_note(d, "the least CPU is %s", least);
         return false;
     }
-    struct names n = {.name = {"host"}, .count = 1};
+    struct names n = no_names(c);
+    add_name(&n, "host");
     for (const struct target_cpu *k = target_cpus(); k->name; k++) add_name(&n, k->name);
     note_names(c, diag_error(c->diags, nowhere, "--cpu: '%s' is not a CPU that rnc compiles for", c->cpu), c->cpu, &n);
     return false;
@@ -54,7 +62,7 @@ static bool unknown_cpu(struct cli *c)
 
 static bool contradiction(struct cli *c, const struct target *of_triple)
 {
-    struct names n = {.count = 0};
+    struct names n = no_names(c);
     for (const struct target_cpu *k = target_cpus(); k->name; k++)
         if (strcmp(k->triple, of_triple->triple) == 0) add_name(&n, k->name);
     note_names(c, diag_error(c->diags, nowhere, "--cpu: '%s' is no CPU of the target %s", c->cpu, c->triple), c->cpu,

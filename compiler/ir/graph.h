@@ -15,10 +15,12 @@
 #include "base/diag.h"
 #include "ir/number.h"
 
-/* MAX_BODY: instructions of a body; MAX_BODY_OPERANDS: what it reads beside the anchors; MAX_BODY_ARGS: of an
-   instruction; MAX_NESTING: regions in one another. The verifier refuses what exceeds them. */
+/* MAX_INS: operands of a node; MAX_BODY: instructions of a body; MAX_BODY_OPERANDS: what it reads beside the
+   anchors; MAX_BODY_ARGS: of an instruction; MAX_NESTING: regions in one another. The verifier refuses what exceeds
+   them. */
 enum {
     MAX_RANK = 4,
+    MAX_INS = 256,
     MAX_OUTS = 6,
     MAX_BODY = 24,
     MAX_BODY_OPERANDS = 16,

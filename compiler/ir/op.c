@@ -323,8 +323,6 @@ bool op_attr_equal(const struct attr *a, const struct attr *b)
 
 /* ---- shapes of nodes */
 
-enum { MAX_IN = 256 };
-
 static bool check_arity(const struct op_def *op, int nin, struct value *const *in, struct op_error *e)
 {
     int need = 0;
@@ -398,8 +396,8 @@ static bool infer_anchor(const struct node *n, struct type *out, struct op_error
 {
     int nin = node_anchors(n);
     if (!check_arity(n->op, nin, n->in, e)) return false;
-    if (nin > MAX_IN) return op_fail(e, "%s takes at most %d operands, not %d", n->op->name, MAX_IN, nin);
-    struct type in[MAX_IN];
+    if (nin > MAX_INS) return op_fail(e, "%s takes at most %d operands, not %d", n->op->name, MAX_INS, nin);
+    struct type in[MAX_INS];
     for (int i = 0; i < nin; i++) in[i] = n->in[i] ? computed(&n->in[i]->type) : (struct type){.rank = -1};
     if (!n->op->infer) return op_fail(e, "%s can't stand without a body", n->op->name);
     if (op_results(n) > MAX_OUTS) return op_fail(e, "%s has at most %d results", n->op->name, MAX_OUTS);

@@ -7,8 +7,6 @@
 #include "ir/verify.h"
 #include "ir/op.h"
 
-enum { MAX_INPUTS = 256 };
-
 /* ---- values and types */
 
 /* NESTED: one that a region before this place has defined, too. */
@@ -266,7 +264,7 @@ struct draft { /* a node as it is read */
     const struct op_def *op;
     size_t op_at;
     int nin, nanchor; /* nanchor -1: no '|' */
-    struct value *in[MAX_INPUTS];
+    struct value *in[MAX_INS];
     struct attr *attr;
     struct body *body, *pre[MAX_PRE];
     struct body *reading; /* the one of them that is being read */
@@ -323,7 +321,7 @@ static bool parse_inputs(struct parser *p, struct draft *t)
         }
         lex_skip_space(p);
         size_t begin = p->pos;
-        if (t->nin == MAX_INPUTS) return FAIL(p, begin, "a node has at most %d operands", MAX_INPUTS);
+        if (t->nin == MAX_INS) return FAIL(p, begin, "a node has at most %d operands", MAX_INS);
         bool absent = lex_at(p, 0) == '_' && !lex_is_name(lex_at(p, 1));
         if (absent) p->pos++;
         else if (!(t->in[t->nin] = defined(p, "'('"))) return false;

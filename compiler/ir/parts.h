@@ -4,6 +4,7 @@
 #ifndef RNC_IR_PARTS_H
 #define RNC_IR_PARTS_H
 
+#include <assert.h>
 #include "ir/op.h"
 
 enum { MAX_PARTS = 4 };
@@ -15,6 +16,7 @@ static inline int parts_of(const struct node *n, const struct value **part)
     if (part) part[0] = n->in[0];
     for (int i = 1; i < anchors && i < n->op->noperands; i++) {
         if (n->op->operands[i].kind != OPERAND_PART || !n->in[i]) continue;
+        assert(count < MAX_PARTS);
         if (part) part[count] = n->in[i];
         count++;
     }

@@ -138,7 +138,7 @@ static void run_stream(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct stream *s = ctx;
     void *const args[] = {s->from, s->to};
-    _Alignas(64) float scratch[16];
+    _Alignas(64) float scratch[MAX_LANES];
     struct rnc_run run = {.n = 1};
     (void)worker;
     for (int64_t share = begin; share < end; share++)

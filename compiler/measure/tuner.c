@@ -46,9 +46,9 @@ static double now(const struct tuner *t) { return t->machine.now(t->machine.ctx)
 static struct graph *alone(struct arena *a, const struct graph *g, const struct node *n, int algorithm)
 {
     struct graph *one = graph_new(a, "tuned", g->batch);
-    struct value *in[8] = {NULL};
+    struct value **in = ARENA_ARRAY(a, struct value *, n->nanchor + 1);
     one->train = g->train;
-    for (int i = 0; i < n->nanchor && i < 8; i++) {
+    for (int i = 0; i < n->nanchor; i++) {
         if (!n->in[i]) continue;
         enum value_kind kind = n->in[i]->kind == VALUE_INPUT ? VALUE_INPUT : VALUE_BUFFER;
         in[i] = graph_arg(one, kind, arena_printf(a, "in%d", i), n->in[i]->type);

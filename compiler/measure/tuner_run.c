@@ -10,12 +10,13 @@
 #include "ir/op.h"
 #include "runtime/rt/clock.h"
 
-enum { MOST_BUFFERS = 8, FIRST_CHUNKS = 64, ALIGN = 4096 };
+enum { FIRST_CHUNKS = 64, ALIGN = 4096 };
 
 struct code {
     struct program *program;
     const struct rnc_model *model;
-    char *memory, *state, *arena, *scratch, *buffer[2][MOST_BUFFERS]; /* inputs, outputs */
+    char *memory, *state, *arena, *scratch;
+    size_t *input, *output; /* offsets in memory, by index */
     size_t bytes;
     void ***args;  /* by step */
     bool *counted; /* by step: it is the convolution, or makes its weights ready */
@@ -51,14 +52,17 @@ static size_t reserve(size_t *bytes, size_t want)
 static bool take_memory(struct code *c, const struct graph *g)
 {
     const struct rnc_model *m = c->model;
-    size_t at[2][MOST_BUFFERS] = {{0}}, count = 0;
+    int count = 0;
+    c->input = calloc((size_t)g->nvalues + 1, sizeof *c->input);
+    c->output = calloc((size_t)g->noutputs + 1, sizeof *c->output);
+    if (!c->input || !c->output) return false;
     size_t state = reserve(&c->bytes, m->state_bytes), arena = reserve(&c->bytes, m->arena_bytes),
            scratch = reserve(&c->bytes, m->scratch_bytes + 64);
-    for (int i = 0; i < g->nvalues && count < MOST_BUFFERS; i++)
+    for (int i = 0; i < g->nvalues; i++)
         if (g->values[i]->kind == VALUE_INPUT)
-            at[0][count++] = reserve(&c->bytes, type_bytes(&g->values[i]->type) + 64);
-    for (int i = 0; i < g->noutputs && i < MOST_BUFFERS; i++)
-        at[1][i] = reserve(&c->bytes, type_bytes(&g->outputs[i].value->type) + 64);
+            c->input[count++] = reserve(&c->bytes, type_bytes(&g->values[i]->type) + 64);
+    for (int i = 0; i < g->noutputs; i++)
+        c->output[i] = reserve(&c->bytes, type_bytes(&g->outputs[i].value->type) + 64);
     char *p = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return false;
     madvise(p, c->bytes, MADV_HUGEPAGE);
@@ -66,8 +70,6 @@ static bool take_memory(struct code *c, const struct graph *g)
     c->state = p + state;
     c->arena = p + arena;
     c->scratch = p + scratch;
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < MOST_BUFFERS; i++) c->buffer[k][i] = p + at[k][i];
     return true;
 }
 
@@ -89,8 +91,8 @@ static void *address(const struct code *c, const struct rnc_arg *a)
     switch ((enum rnc_space)a->space) {
     case RNC_ARENA: return c->arena + a->offset;
     case RNC_STATE: return c->state + a->offset;
-    case RNC_INPUT: return c->buffer[0][a->index % MOST_BUFFERS];
-    case RNC_OUTPUT: return c->buffer[1][a->index % MOST_BUFFERS];
+    case RNC_INPUT: return c->memory + c->input[a->index];
+    case RNC_OUTPUT: return c->memory + c->output[a->index];
     case RNC_CONST: return (void *)(uintptr_t)a->offset;
     case RNC_NULL: return NULL;
     }
@@ -132,6 +134,8 @@ static void release(void *ctx, void *code)
     for (uint32_t i = 0; c->args && i < c->model->nsteps; i++) free(c->args[i]);
     free(c->args);
     free(c->counted);
+    free(c->input);
+    free(c->output);
     if (c->memory) munmap(c->memory, c->bytes);
     if (c->program) program_free(c->program);
     free(c);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/checked.h"
 
-enum { MAX_IN = 256, /* as in op.c */ MAX_RESULTS = 2 /* of an operator in a body */ };
+enum { MAX_RESULTS = 2 /* of an operator in a body */ };
 
 struct eval {
     const struct graph *graph;
@@ -260,13 +260,13 @@ static void eval_plain(struct eval *e, const struct node *n)
 
 static void eval_fused(struct eval *e, const struct node *n)
 {
-    struct type full, in[MAX_IN];
+    struct type full, in[MAX_INS];
     struct temp acc[MAX_OUTS];
     int nacc = 0;
     if (n->nanchor > 0) {
         struct type out[MAX_OUTS];
         struct ref_tensor ref[MAX_OUTS];
-        assert(n->nanchor <= MAX_IN);
+        assert(n->nanchor <= MAX_INS);
         for (int i = 0; i < n->nanchor; i++)
             in[i] = n->in[i] ? reference_type(&n->in[i]->type) : (struct type){.rank = -1};
         memset(out, 0, sizeof out);

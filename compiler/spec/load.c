@@ -299,16 +299,22 @@ static bool target_suits(struct spec_file *f, const struct op_def *op, const str
     return false;
 }
 
+static void no_loss(struct spec_file *f, const struct tree *key)
+{
+    size_t n = 0, room = 0;
+    for (const struct op_def *const *o = op_all(); *o; o++) room += (*o)->class_ == OP_LOSS;
+    const char **names = ARENA_ARRAY(f->arena, const char *, room);
+    for (const struct op_def *const *o = op_all(); *o; o++)
+        if ((*o)->class_ == OP_LOSS) names[n++] = (*o)->name;
+    file_suggest(f, file_error(f, key->span, "there is no loss '%s'", key->text), key->text, "losses", names, n);
+}
+
 static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, const struct tree *key,
                        const struct tree *args)
 {
     const struct op_def *op = op_find(key->text);
     if (!op || op->class_ != OP_LOSS) {
-        const char *names[64];
-        size_t n = 0;
-        for (const struct op_def *const *o = op_all(); *o && n < 64; o++)
-            if ((*o)->class_ == OP_LOSS) names[n++] = (*o)->name;
-        file_suggest(f, file_error(f, key->span, "there is no loss '%s'", key->text), key->text, "losses", names, n);
+        no_loss(f, key);
         return;
     }
     if (args->kind != TREE_MAP) {

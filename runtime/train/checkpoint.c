@@ -1,6 +1,7 @@
 /* checkpoint.c: numbers are kept as text that gives back the same bits ("%a" for floating point). */
 #include "runtime/train/checkpoint.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,21 +10,30 @@
 
 #include "runtime/io/weights.h"
 
-enum { MAX_ENTRIES = 64, TEXT = 4096 };
+enum { OWN_ENTRIES = 32 /* at most */, TEXT = 4096 /* of the numbers among them */ };
 
 static const char counts_key[] = "rnc.epoch_counts";
 
 /* Metadata in the making. */
 struct entries {
-    struct rnc_st_meta meta[MAX_ENTRIES];
-    size_t n;
+    size_t n, room;
     char text[TEXT];
     size_t used;
+    struct rnc_st_meta meta[];
 };
+
+static struct entries *entries_new(size_t room)
+{
+    if (room > (SIZE_MAX - sizeof(struct entries)) / sizeof(struct rnc_st_meta)) return NULL;
+    struct entries *e = calloc(1, sizeof *e + room * sizeof *e->meta);
+    if (e) e->room = room;
+    return e;
+}
 
 static void put(struct entries *e, const char *key, const char *value)
 {
-    if (e->n < MAX_ENTRIES) e->meta[e->n++] = (struct rnc_st_meta){key, value};
+    assert(e->n < e->room);
+    e->meta[e->n++] = (struct rnc_st_meta){key, value};
 }
 
 __attribute__((format(printf, 3, 4))) static void put_text(struct entries *e, const char *key, const char *fmt, ...)
@@ -32,7 +42,7 @@ __attribute__((format(printf, 3, 4))) static void put_text(struct entries *e, co
     va_start(ap, fmt);
     int n = vsnprintf(e->text + e->used, TEXT - e->used, fmt, ap);
     va_end(ap);
-    if (n < 0 || (size_t)n >= TEXT - e->used) return;
+    assert(n >= 0 && (size_t)n < TEXT - e->used);
     put(e, key, e->text + e->used);
     e->used += (size_t)n + 1;
 }
@@ -97,7 +107,7 @@ bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoi
 {
     const struct rnc_model *m = rnc_instance_model(i);
     char *algorithms = algorithms_of(m), *counts;
-    struct entries *e = calloc(1, sizeof *e);
+    struct entries *e = entries_new(OWN_ENTRIES + nextra);
     bool ok = counts_of(c, &counts) && algorithms && e;
     if (ok) {
         describe_run(e, c, m, algorithms);

@@ -1,6 +1,7 @@
 /* train.c: epochs of steps, a validation after each, checkpoints. */
 #include "runtime/train/train.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -113,6 +114,7 @@ static void choose_metrics(struct trainer *t)
     struct rnc_history *h = &t->history;
     h->task = task;
     h->unit = t->c->data->unit;
+    assert(task->nmetrics <= RNC_MAX_METRICS);
     h->primary = rnc_task_primary(task, t->c->metrics);
     h->metrics = t->c->metrics | 1u;
     h->steps_per_epoch = rnc_loader_batches(t->loader);

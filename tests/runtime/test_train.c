@@ -373,6 +373,33 @@ static void full_disk_keeps_the_last_checkpoint(void **state)
     free(is);
 }
 
+/* A caller's metadata, as many as it has, are all in the file. */
+static void checkpoints_keep_all_metadata(void **state)
+{
+    (void)state;
+    enum { MANY = 100 };
+    const char *path = in_scratch("many.safetensors");
+    char key[MANY][16];
+    struct rnc_st_meta meta[MANY];
+    for (int k = 0; k < MANY; k++) {
+        snprintf(key[k], sizeof key[k], "test.%d", k);
+        meta[k] = (struct rnc_st_meta){key[k], key[MANY - 1 - k]};
+    }
+    struct rnc_instance *i = rnc_open(&train_model, NULL, 0, &s);
+    assert_true(i && rnc_initialize(i, 1, &s));
+    struct rnc_checkpoint c = {.data = "d", .order = "o"};
+    assert_true(rnc_checkpoint_save(i, &c, true, meta, MANY, path, &s));
+    struct rnc_safetensors *f = rnc_st_open(path, &s);
+    assert_non_null(f);
+    for (int k = 0; k < MANY; k++) {
+        const char *value = rnc_st_meta(f, key[k]);
+        assert_non_null(value);
+        assert_string_equal(value, key[MANY - 1 - k]);
+    }
+    rnc_st_close(f);
+    rnc_close(i);
+}
+
 /* What a task counts in an epoch goes into the checkpoint of a run that stops within it, and comes back. */
 static void checkpoints_keep_counts(void **state)
 {
@@ -583,6 +610,7 @@ int main(void)
         cmocka_unit_test(fails_early_where_it_cannot_write),
         cmocka_unit_test(full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(checkpoints_keep_counts),
+        cmocka_unit_test(checkpoints_keep_all_metadata),
         cmocka_unit_test(learns_from_tensors),
     };
     return cmocka_run_group_tests_name("train", tests, set_up, tear_down);

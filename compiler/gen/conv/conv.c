@@ -171,8 +171,9 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
 
 int conv_body_args(const struct node *n, struct lower_arg *args, int count)
 {
-    for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
     int nout = n->body ? body_elementwise(n->body) : 1;
+    assert(count + (n->nin - n->nanchor) + (nout - 1) <= LOWER_ARGS);
+    for (int k = n->nanchor; k < n->nin; k++) args[count++] = arg_value(n->in[k]);
     for (int k = 1; k < nout; k++) args[count++] = arg_value(n->out[k]);
     return count;
 }

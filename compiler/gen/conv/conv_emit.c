@@ -6,6 +6,7 @@
    pixels of a tile are widened into the worker's scratch first, a block of channels at a time, and everything else is
    as with f32. Of a stem's few channels, which lie pixel by pixel, a step takes two neighbours under a row of taps:
    three channels and seven taps are 21 numbers, hence 11 steps. */
+#include <assert.h>
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv/conv.h"
@@ -379,7 +380,7 @@ static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in
     const int64_t v = e->v;
     LLVMTypeRef half = LLVMVectorType(e->i32, (unsigned)v / 2);
     for (int64_t t = s->from; t < s->to; t += 2) {
-        V at = e_ati_d(e, c->in_dtype, in, t * c->p->in.w), pairs, even, odd, lanes[64];
+        V at = e_ati_d(e, c->in_dtype, in, t * c->p->in.w), pairs, even, odd, lanes[MAX_LANES];
         for (int i = 0; i < v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned)i, 0);
         if (t + 1 < s->to) pairs = e_load_t(e, e->vi32, at, 2u * (unsigned)v);
         else
@@ -616,6 +617,7 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
 static void tile(struct conv_emitter *c, const struct conv_run *r, V x, V y, V base, V k0, V k1)
 {
     V acc[MAX_ACC];
+    assert(c->p->ov <= MAX_OV && c->th <= MAX_TH && c->p->ov * c->th * r->width <= MAX_ACC);
     tile_sum(c, r, x, base, k0, k1, acc);
     tile_store(c, r, x, y, acc);
 }

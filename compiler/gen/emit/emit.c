@@ -170,8 +170,7 @@ void e_prefetch_write(struct emit *e, V ptr) { prefetch(e, ptr, 1); }
 
 V e_lane_mask(struct emit *e, V count)
 {
-    V lanes[64];
-    assert(e->v <= 64);
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned long long)i, 0);
     V c32 = LLVMBuildTrunc(e->b, count, e->i32, "");
     V ins = LLVMBuildInsertElement(e->b, LLVMGetUndef(e->vi32), c32, LLVMConstInt(e->i32, 0, 0), "");
@@ -189,7 +188,7 @@ V e_splat(struct emit *e, V scalar)
 
 V e_splatc(struct emit *e, double x)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstReal(e->f32, x);
     return LLVMConstVector(lanes, (unsigned)e->v);
 }
@@ -209,7 +208,7 @@ V e_sqrt(struct emit *e, V a) { return e_intrinsic(e, "llvm.sqrt", LLVMTypeOf(a)
 static V reduce(struct emit *e, V a, V (*combine)(struct emit *, V, V))
 {
     for (int half = e->v / 2; half >= 1; half /= 2) {
-        V idx[64];
+        V idx[MAX_LANES];
         for (int i = 0; i < e->v; i++) idx[i] = LLVMConstInt(e->i32, (unsigned long long)(i < half ? i + half : i), 0);
         V hi = LLVMBuildShuffleVector(e->b, a, LLVMGetUndef(e->vf), LLVMConstVector(idx, (unsigned)e->v), "");
         a = combine(e, a, hi);

@@ -13,7 +13,7 @@ static V broadcast(struct emit *e, V scalar)
 
 static V addresses(struct emit *e, V ptr, V first, V stride)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = e_int(e, i);
     V offset = LLVMBuildMul(e->b, LLVMConstVector(lanes, (unsigned)e->v), broadcast(e, stride), "");
     return LLVMBuildGEP2(e->b, e->f32, e_at(e, ptr, first), &offset, 1, "");
@@ -48,7 +48,7 @@ void lanes_transpose(struct emit *e, V *rows)
     for (int k = 1; k < e->v; k *= 2)
         for (int i = 0; i < e->v; i++) {
             if (i & k) continue;
-            V a = rows[i], b = rows[i + k], low[64], high[64];
+            V a = rows[i], b = rows[i + k], low[MAX_LANES], high[MAX_LANES];
             for (int l = 0; l < e->v; l++) {
                 low[l] = LLVMConstInt(e->i32, (unsigned long long)(l & k ? e->v + l - k : l), 0);
                 high[l] = LLVMConstInt(e->i32, (unsigned long long)(l & k ? e->v + l : l + k), 0);

@@ -7,7 +7,7 @@ static LLVMTypeRef half_vector(struct emit *e) { return LLVMVectorType(LLVMInt16
 
 static V splat_i32(struct emit *e, uint32_t x)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, x, 0);
     return LLVMConstVector(lanes, (unsigned)e->v);
 }

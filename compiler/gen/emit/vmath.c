@@ -8,7 +8,7 @@
 
 static V splat_i32(struct emit *e, int32_t x)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned long long)(uint32_t)x, 0);
     return LLVMConstVector(lanes, (unsigned)e->v);
 }

@@ -84,7 +84,7 @@ static struct lower_step_row *add_step(struct lower *lo, const struct lower_arg 
 
 void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs)
 {
-    assert(pieces > 0 && nargs >= 0);
+    assert(pieces > 0 && nargs >= 0 && nargs <= LOWER_ARGS);
     struct lower_step_row *row = add_step(lo, args, nargs);
     row->kernel = kernel;
     row->pieces = pieces;

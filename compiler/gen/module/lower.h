@@ -9,6 +9,7 @@
 #include "base/target.h"
 #include "ir/graph.h"
 #include "ir/op.h"
+#include "ir/parts.h"
 #include "kernel/sums.h"
 #include "runtime/rt/abi.h"
 
@@ -57,8 +58,9 @@ struct gen_operand {
     uint8_t shape;
     uint8_t dtype;
 };
-/* The most arguments of a step: a kernel's own, the body's operands and results, a sum's slots, parts of the input. */
-enum { LOWER_ARGS = 4 + MAX_BODY_OPERANDS + MAX_OUTS + 8 };
+/* The most arguments of a step whose number the node decides: two of the kernel's own, results, the body's operands,
+   parts of the input but the first, the workspace, a sum's slots. */
+enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_PARTS - 1) + 2 };
 /* A per-channel sum at the end of a body. */
 enum { MAX_SUMS = 2 };
 struct gen_sum {

@@ -210,6 +210,7 @@ static void open_module(struct emit *e, const struct lower *lo, LLVMTargetMachin
 {
     e->target = lo->target;
     e->v = lo->target->lanes;
+    assert(e->v > 0 && e->v <= MAX_LANES);
     e->cx = LLVMContextCreate();
     e->mod = LLVMModuleCreateWithNameInContext(lo->ident, e->cx);
     e->b = LLVMCreateBuilderInContext(e->cx);

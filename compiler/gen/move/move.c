@@ -82,7 +82,7 @@ static V load_window(struct emit *e, const struct window *c, V column)
 {
     V x = load_at(e, c->p->from, c->low, column);
     if (c->p->shift) {
-        V next = load_at(e, c->p->from, c->high, column), lanes[64];
+        V next = load_at(e, c->p->from, c->high, column), lanes[MAX_LANES];
         for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(e->i32, (unsigned long long)(i + c->p->shift), 0);
         x = LLVMBuildShuffleVector(e->b, x, next, LLVMConstVector(lanes, (unsigned)e->v), "");
     }

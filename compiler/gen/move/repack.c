@@ -80,7 +80,7 @@ static void copy_vector(struct emit *e, const struct repack *r, const V *index)
 
 static void tile_full(struct emit *e, const struct repack *r, const V *index)
 {
-    V rows[64], src = e_at(e, r->src, offset(e, r->ss, index)), dst = e_at(e, r->dst, offset(e, r->ds, index));
+    V rows[MAX_LANES], src = e_at(e, r->src, offset(e, r->ss, index)), dst = e_at(e, r->dst, offset(e, r->ds, index));
     for (int i = 0; i < e->v; i++, src = e_at(e, src, r->ss[r->p->to])) rows[i] = e_load_v(e, src);
     lanes_transpose(e, rows);
     for (int i = 0; i < e->v; i++, dst = e_at(e, dst, r->ds[r->p->from])) e_store_v(e, rows[i], dst);
@@ -295,7 +295,7 @@ static void store_pair(struct emit *e, enum dtype dt, V even, V odd, V dst)
 static void pair_block(struct emit *e, const struct pairs_params *p, V src, V dst)
 {
     const enum dtype dt = (enum dtype)p->dtype;
-    V rows[64];
+    V rows[MAX_LANES];
     for (int i = 0; i < e->v; i++) rows[i] = e_load_va(e, e_ati(e, src, (int64_t)i * e->v));
     if (p->transposed) lanes_transpose(e, rows);
     for (int i = 0; i < e->v; i += 2) store_pair(e, dt, rows[i], rows[i + 1], e_ati_d(e, dt, dst, (int64_t)i * e->v));
@@ -386,7 +386,7 @@ struct pixels_params {
 static V pixels_vector(struct emit *e, const struct pixels_params *p, const V *x, int64_t k)
 {
     const int64_t channels = p->channels;
-    V r = LLVMConstNull(e_stored(e, (enum dtype)p->dtype)), lane[64];
+    V r = LLVMConstNull(e_stored(e, (enum dtype)p->dtype)), lane[MAX_LANES];
     for (int64_t c = 0; c < channels; c++) { /* r's lanes up to here, and this channel's */
         for (int64_t i = 0; i < e->v; i++) {
             int64_t at = k * e->v + i;
@@ -401,7 +401,8 @@ static V pixels_vector(struct emit *e, const struct pixels_params *p, const V *x
 static void pixels_block(struct emit *e, const struct pixels_params *p, V src, V dst, V count)
 {
     const enum dtype dt = (enum dtype)p->dtype;
-    V x[64];
+    V x[MAX_LANES];
+    assert(p->channels <= MAX_LANES);
     for (int64_t c = 0; c < p->channels; c++) {
         V at = e_ati(e, src, c * p->pixels);
         x[c] = e_narrow(e, dt, count ? e_load_masked(e, at, count) : e_load_v(e, at));

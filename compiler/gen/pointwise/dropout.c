@@ -25,7 +25,7 @@ static V broadcast(struct emit *e, V scalar, LLVMTypeRef vector)
 
 static V constant(struct emit *e, LLVMTypeRef element, uint64_t x)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = LLVMConstInt(element, x, 0);
     return LLVMConstVector(lanes, (unsigned)e->v);
 }
@@ -84,7 +84,7 @@ static V words(struct emit *e, V element, V step, const V *keys)
 /* The lane's own offset: element e + lane·HW. */
 static V lane_offsets(struct emit *e, V hw)
 {
-    V lanes[64];
+    V lanes[MAX_LANES];
     for (int i = 0; i < e->v; i++) lanes[i] = e_int(e, i);
     return LLVMBuildMul(e->b, LLVMConstVector(lanes, (unsigned)e->v), broadcast(e, hw, wide_type(e)), "");
 }

@@ -508,7 +508,7 @@ void lower_pool(struct lower *lo, const struct node *n)
                              : kind == POOL_MAX_GRAD ? arg_value(n->in[1])
                              : kind == POOL_MAX      ? arg_none()
                                                      : count_table(lo, &w, &big->dim[2], &small->dim[2]);
-    struct lower_arg args[24] = {arg_value(n->in[0]), arg_value(n->out[0]), extra};
+    struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), arg_value(n->out[0]), extra};
     int count = 3;
     gen_body_init_pre(&p.pre, n, 0);
     if (p.pre.nout) p.channels = (int32_t)big->dim[1];

@@ -73,7 +73,7 @@ static V load_pair(struct emit *e, enum dtype dt, V a, V b, int64_t distance)
 {
     LLVMTypeRef half = e_stored(e, dt), both = LLVMVectorType(LLVMGetElementType(half), 2 * (unsigned)e->v);
     unsigned align = 2 * (unsigned)e->v;
-    V lane[128], zero = LLVMConstNull(half);
+    V lane[2 * MAX_LANES], zero = LLVMConstNull(half);
     for (int i = 0; i < e->v; i++) {
         lane[2 * i] = LLVMConstInt(e->i32, (unsigned)i, 0);
         lane[2 * i + 1] = LLVMConstInt(e->i32, (unsigned)(i + e->v), 0);

@@ -1,4 +1,5 @@
 /* winograd_emit.c: the code of a Winograd convolution (winograd.h). */
+#include <assert.h>
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/expr.h"
@@ -19,6 +20,7 @@ struct ask {
     enum dtype dtype;
     bool write;
 };
+/* Tiles whose lines a product asks for, at most: a core can wait for a few lines only, what is left comes unasked. */
 enum { MAX_ASK = 16 };
 
 struct wino {
@@ -301,6 +303,7 @@ static void product(struct wino *c, int64_t width, V v, V u, V m, V next)
     int64_t nacc = p->ov * width, part = max_i64(1, WINOGRAD_SUM / e->v);
     bool parts = p->icb > part;
     V acc[MAX_ACC], from = e_int(e, 0), to = e_int(e, p->icb);
+    assert(p->ov <= MAX_OV && nacc <= MAX_ACC);
     struct loop sums;
     for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
     if (parts) {

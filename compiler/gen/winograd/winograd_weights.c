@@ -174,7 +174,7 @@ static V transposed(const struct weights_emitter *c, V src)
     struct emit *e = c->e;
     struct loop taps;
     loop_begin(e, &taps, e_int(e, 0), e_int(e, TAPS), 1, 0, NULL);
-    V rows[64], at = e_muli(e, taps.iv, c->block), from = e_at(e, src, at), to = e_at(e, e->scratch, at);
+    V rows[MAX_LANES], at = e_muli(e, taps.iv, c->block), from = e_at(e, src, at), to = e_at(e, e->scratch, at);
     for (int i = 0; i < e->v; i++) rows[i] = e_load_va(e, e_ati(e, from, i * e->v));
     lanes_transpose(e, rows);
     for (int i = 0; i < e->v; i++) e_store_va(e, rows[i], e_ati(e, to, i * e->v));

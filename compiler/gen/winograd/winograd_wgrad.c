@@ -53,8 +53,8 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
     int64_t v = lower_target(lo)->lanes, pieces = p.slots * p.ogroups * p.igroups;
     bool reads_x = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_X,
          reads_dy = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_DY;
-    struct lower_arg args[WINOGRAD_WGRAD_OPERANDS + LOWER_ARGS] = {reads_x ? arg_value(n->in[0]) : arg_none(),
-                                                                   reads_dy ? arg_value(n->in[1]) : arg_none()};
+    struct lower_arg args[LOWER_ARGS] = {reads_x ? arg_value(n->in[0]) : arg_none(),
+                                         reads_dy ? arg_value(n->in[1]) : arg_none()};
     if (to) args[2] = arg_value(to);
     if (w->split) {
         int64_t at = winograd_wgrad_slots(w, v);

@@ -12,6 +12,7 @@
    there. */
 enum winograd_wgrad_phase { WINOGRAD_WGRAD_FUSED, WINOGRAD_WGRAD_X, WINOGRAD_WGRAD_DY, WINOGRAD_WGRAD_PRODUCT };
 enum { WINOGRAD_WGRAD_OPERANDS = 5 /* the first argument that is a prologue's operand */ };
+_Static_assert(WINOGRAD_WGRAD_OPERANDS + MAX_BODY_OPERANDS + MAX_PARTS - 1 <= LOWER_ARGS, "a step's arguments");
 
 struct winograd_wgrad_params {
     struct conv_view x, dy;

@@ -1,4 +1,5 @@
 /* winograd_wgrad_emit.c: the code of a Winograd weight gradient (winograd_wgrad.h). */
+#include <assert.h>
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/emit.h"
@@ -31,7 +32,8 @@ struct images {
     V base[MAX_PARTS];
 };
 
-enum { MAX_READINGS = 2 + 2 * 16 };
+/* Of a block: x, dy, and what their prologues read. */
+enum { MAX_READINGS = 2 + MAX_PRE * MAX_BODY_OPERANDS };
 
 struct wino {
     struct emit *e;
@@ -363,6 +365,7 @@ static void product(struct wino *c, const struct tile_range *range, V v, V d, V 
     int nacc = (int)(p->ci * p->ov);
     V acc[MAX_ACC];
     struct loop tiles;
+    assert(p->ov <= MAX_OV && nacc <= MAX_ACC);
     for (int i = 0; i < nacc; i++) acc[i] = e_zero(e);
     if (has_cut(p)) loop_begin(e, &tiles, range->from, range->to, 1, nacc, acc);
     else loop_begin_once(e, &tiles, range->from, range->to, 1, nacc, acc);

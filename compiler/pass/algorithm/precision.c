@@ -12,7 +12,7 @@ struct precision {
     struct graph *g;
     enum dtype dtype;              /* rounded */
     bool *fixed;                   /* by id: an output, a new state, a weight or what is made of weights alone */
-    const char *blocker[64];       /* operators that keep images in fp32, each once */
+    const char **blocker;          /* operators that keep images in fp32, each once */
     int nblockers, images, narrow; /* an image: of rank 4, an activation or its gradient */
     int inputs;                    /* read as rounded copies */
     size_t before, after;          /* bytes of all images */
@@ -45,7 +45,7 @@ static void blame(struct precision *p, const struct op_def *op)
 {
     for (int i = 0; i < p->nblockers; i++)
         if (p->blocker[i] == op->name) return;
-    if (p->nblockers < (int)(sizeof p->blocker / sizeof p->blocker[0])) p->blocker[p->nblockers++] = op->name;
+    p->blocker[p->nblockers++] = op->name;
 }
 
 static bool can_be_narrow(struct precision *p, const struct uses *u, const struct value *v)
@@ -144,7 +144,12 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         buf_puts(summary, "all in fp32");
         return true;
     }
-    struct precision p = {.g = g, .dtype = c->dtype, .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1)};
+    int nops = 0;
+    while (op_all()[nops]) nops++;
+    struct precision p = {.g = g,
+                          .dtype = c->dtype,
+                          .fixed = ARENA_ARRAY(g->arena, bool, g->nvalues + 1),
+                          .blocker = ARENA_ARRAY(g->arena, const char *, nops)};
     const struct uses u = uses_of(g, g->arena);
     mark_weights(&p);
     mark_borders(&p);
