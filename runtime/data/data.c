@@ -1,6 +1,7 @@
 /* data.c: opens data and describes them. Formats are in formats.c, their readers in data_*.c. */
 #include "runtime/data/data.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ static bool unknown(const char *path, bool folder, struct rnc_status *s)
         const char *comma = !used ? "" : i == rnc_data_formats.n - 1 ? ", or " : ", ";
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", comma, format(i)->looks);
     }
+    assert(used < sizeof known);
     return rnc_fail(s, RNC_USER, "%s %s no data set that rnc knows: %s", path, folder ? "holds" : "is", known);
 }
 

@@ -106,17 +106,20 @@ static void count_reads(struct autodiff *d)
         if (n->in[i]) d->reads[n->in[i]->id]++;
 }
 
+static bool is_sum(const struct value *v) { return v->def && node_is(v->def, OPNAME_ADD) && v->type.rank == 0; }
+
 /* The loss is one loss operator or a sum of them: what flows into each is 1, and its gradient rule takes that for
-   granted. */
+   granted. A spec's losses are added one by one, however many they are: only sums of sums on the right are DEPTH. */
 static bool loss_terms(struct autodiff *d, struct value *v, int depth)
 {
+    enum { DEEPEST = 64 };
+    for (; is_sum(v) && depth < DEEPEST; v = v->def->in[0])
+        if (!loss_terms(d, v->def->in[1], depth + 1)) return false;
     struct node *n = v->def;
     if (n && n->op->class_ == OP_LOSS && !d->grad[v->id]) {
         d->grad[v->id] = v;
         return true;
     }
-    if (n && node_is(n, OPNAME_ADD) && v->type.rank == 0 && depth < 64)
-        return loss_terms(d, n->in[0], depth + 1) && loss_terms(d, n->in[1], depth + 1);
     struct diag *x =
         diag_error(d->c->diags, v->span,
                    "the output \"loss\" must be a sum of different losses, but '%s' is not a loss", v->name);
