@@ -176,19 +176,27 @@ static void print_example(struct cli *c, const struct example *e)
 
 /* ---- the parts of a page */
 
+static const char *kind_words(enum operand_kind k)
+{
+    switch (k) {
+    case OPERAND_VALUE: return "value";
+    case OPERAND_PARAM: return "parameter";
+    case OPERAND_BUFFER: return "statistic";
+    case OPERAND_TARGET: return "target";
+    case OPERAND_SUBSET: return "integers that choose samples";
+    case OPERAND_PART: return "further channels of the first, from passes";
+    }
+    return "";
+}
+
 static void print_operands(const struct op_def *op)
 {
-    static const char *const kinds[] = {[OPERAND_VALUE] = "value",
-                                        [OPERAND_PARAM] = "parameter",
-                                        [OPERAND_BUFFER] = "statistic",
-                                        [OPERAND_TARGET] = "target",
-                                        [OPERAND_PART] = "further channels of the first, from passes"};
     printf("\noperands\n");
     for (int i = 0; i < op->noperands; i++) {
         const struct op_operand *o = &op->operands[i];
         if (o->kind == OPERAND_PART && op->class_ != OP_INTERNAL) continue;
         print_name(o->name);
-        printf("%s%s%s\n", kinds[o->kind], o->optional ? ", optional" : "",
+        printf("%s%s%s\n", kind_words(o->kind), o->optional ? ", optional" : "",
                op->variadic && i + 1 == op->noperands ? ", and any number of them" : "");
     }
     if (op->noperands == 0) printf("  whatever its body reads\n");
