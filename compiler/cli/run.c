@@ -180,6 +180,8 @@ static bool bind(struct job *j, struct files *f, enum rnc_role role, const char 
 
 /* ---- arrays out */
 
+_Static_assert((int)RNC_MAX_RANK <= (int)RNC_NPY_MAX_RANK, "a file holds every tensor");
+
 static bool write_tensor(struct job *j, const struct rnc_tensor *t, const char *path)
 {
     struct rnc_npy a = {.dtype = t->type.dtype == RNC_I64 ? RNC_NPY_I64 : RNC_NPY_F32,

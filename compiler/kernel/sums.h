@@ -9,6 +9,8 @@
 
 #include "op/sums.h"
 
+enum { MAX_SUMS = 2 }; /* of a body */
+
 /* Vectors of a slot for one channel block; 0: the node's body has no sums. */
 int sums_vectors(const struct node *n);
 

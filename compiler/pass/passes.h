@@ -8,6 +8,7 @@ extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, p
     pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_prologue, pass_sums, pass_schedule, pass_plan;
 
 enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
+_Static_assert((int)MAX_OPERANDS <= (int)MAX_BODY_OPERANDS, "the verifier takes what the passes make");
 
 /* Who reads each value, at one moment: the reads of value id are item[start[id]] … item[start[id + 1] - 1], in the
    list's order. */

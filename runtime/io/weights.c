@@ -63,6 +63,8 @@ __attribute__((format(printf, 2, 3))) static void say(struct report *r, const ch
     r->used += length;
 }
 
+_Static_assert((int)RNC_MAX_RANK <= (int)RNC_ST_MAX_RANK, "a file holds every tensor");
+
 static void shape_text(const int64_t *dim, int rank, char *out, size_t size)
 {
     size_t n = (size_t)snprintf(out, size, "[");

@@ -675,6 +675,7 @@ void gen_body_init(struct gen_body *gb, const struct node *n)
         gb->nacc = n->op->nouts;
         set_body(gb, n, n->body, result);
         gb->nsums = body_sums(n->body);
+        assert(gb->nsums <= MAX_SUMS);
         for (int k = 0; k < gb->nsums; k++) gb->sum[k] = sum_of(&n->body->insn[gb->ninsn + k], n->nanchor);
     } else if (n->op->family->elementwise) {
         init_bare(gb, n);

@@ -62,7 +62,6 @@ struct gen_operand {
    parts of the input but the first, the workspace, a sum's slots. */
 enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_PARTS - 1) + 2 };
 /* A per-channel sum at the end of a body. */
-enum { MAX_SUMS = 2 };
 struct gen_sum {
     enum sum_kind kind;
     struct body_ref value, x, mean; /* the last two: GRAD, Σ value·(x − mean) */

@@ -9,8 +9,6 @@
 #include "ir/op.h"
 #include "kernel/sums.h"
 
-enum { MOST = 2 /* sums of a body */ };
-
 /* A kernel that hands out what it has in registers: images of convolutions and of pointwise nodes. */
 static bool gives_sums(const struct node *n, const struct value *v)
 {
@@ -68,7 +66,7 @@ static bool take(struct graph *g, struct node *n, struct node *sum)
     struct value *in[2 * MAX_OPERANDS + 8];
     struct body_ref arg[MAX_BODY_ARGS];
     int nin = n->nin, workspace = node_workspace(n) != NULL, own = n->nout - workspace;
-    if (n->body && (n->body->ninsn == MAX_BODY || body_sums(n->body) == MOST)) return false;
+    if (n->body && (n->body->ninsn == MAX_BODY || body_sums(n->body) == MAX_SUMS)) return false;
     if (own + sum->op->nouts + 1 > MAX_OUTS || nin > MAX_OPERANDS + 4 || !there_before(sum, n)) return false;
     memcpy(in, n->in, (size_t)nin * sizeof *in);
     bool bare = !n->body;
