@@ -270,7 +270,7 @@ void lower_reduce_call(struct lower *lo, const struct reduce_call *c)
 {
     struct reduce_params p;
     memset(&p, 0, sizeof p);
-    p.kind = c->kind;
+    p.kind = (int32_t)c->kind;
     p.eps = c->eps;
     add_steps(lo, &p, c);
 }

@@ -310,7 +310,7 @@ static struct ask ask_row(struct staged *c, V image, V y, V xr, V yr)
     struct emit *e = c->e;
     const struct wgrad_params *g = &c->p->g;
     enum dtype xt = conv_view_dtype(&g->x), yt = conv_view_dtype(&g->dy);
-    struct ask r = {NULL};
+    struct ask r = {0};
     if (c->ask_x) {
         V at = e_add(e, e_mul(e, image, c->far_image), e_muli(e, y, g->stride[0] * g->x.h));
         r.x = e_select(e, c->ask_x, e_at_d(e, xt, c->far_x, at), xr);

@@ -28,7 +28,7 @@ struct tile_place winograd_tile_place(struct emit *e, const struct winograd_tile
 {
     struct winograd_kinds kinds = winograd_kinds(t->tiles_y, t->tiles_x, t->cut_y, t->cut_x);
     int64_t count[] = {kinds.right, kinds.whole, kinds.below, kinds.corner};
-    struct tile_place at = {NULL};
+    struct tile_place at = {0};
     for (int k = 0; k < 4; k++) {
         if (!count[k]) continue;
         struct tile_place here =

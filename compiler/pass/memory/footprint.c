@@ -75,7 +75,7 @@ static void forbid(struct footprint *m)
     }
 }
 
-/* Nodes whose every reader in the backward pass can take them into its body. */
+/* Nodes that a reader in the backward pass can take into its body. */
 static void mark_inlined(struct footprint *m)
 {
     struct uses u = uses_of(m->g, m->arena);
@@ -83,13 +83,12 @@ static void mark_inlined(struct footprint *m)
         const struct node *n = m->node[i];
         if (!m->forward[i] || !n->op->family->elementwise || n->nout != 1) continue;
         const struct value *v = n->out[0];
-        int readers = 0, fitting = 0;
+        bool fits = false;
         for (int k = u.start[v->id]; k < u.start[v->id + 1]; k++) {
             const struct node *reader = u.item[k].node;
-            readers += reader->index > m->border;
-            fitting += reader->index > m->border && inline_fits(reader, v, n);
+            fits = fits || (reader->index > m->border && inline_fits(reader, v, n));
         }
-        m->inlined[i] = fitting > 0;
+        m->inlined[i] = fits;
     }
 }
 
