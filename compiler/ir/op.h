@@ -211,6 +211,11 @@ static inline bool conv_reads_x(const struct op_def *op)
 /* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a
    result of rank 4 that is declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);
+/* May a node of OP be computed again? What reduces over the samples never is. */
+static inline enum remake op_remake(const struct op_def *op)
+{
+    return op->sums_samples ? REMAKE_NEVER : op->family->remake;
+}
 enum op_work op_work_of(const struct op_def *op); /* of a report: the row's, else its family's */
 /* A body's sums, which stand last in it; and how many of its results are not theirs. */
 int body_sums(const struct body *b);

@@ -145,6 +145,7 @@ struct rnc_prepare {
     uint64_t reserved[2];
 };
 
+enum { RNC_NODE_OUTS = 6 };
 /* For reports: what each node of the compiled graph is. */
 struct rnc_node {
     const char *name;      /* layer path, or the value's name */
@@ -153,9 +154,9 @@ struct rnc_node {
     const char *algorithm; /* "direct 2x14", … */
     int64_t flops;         /* nominal, for one sample-capacity batch N */
     int64_t executed_flops;
-    int64_t bytes;  /* read and written, at least */
-    int32_t out[4]; /* indices into model->values of its results, -1 */
-    int32_t region; /* the node of the region that it is in, -1 */
+    int64_t bytes;              /* read and written, at least */
+    int32_t out[RNC_NODE_OUTS]; /* indices into model->values of its results, -1 */
+    int32_t region;             /* the node of the region that it is in, -1 */
     uint32_t reserved[3];
 };
 /* An intermediate, for layer-by-layer checks; only valid right after its node ran. */

@@ -49,7 +49,7 @@ static void after_node(void *ctx, uint32_t node, double seconds)
     struct seen *s = ctx;
     const struct rnc_model *m = rnc_instance_model(s->instance);
     (void)seconds;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < RNC_NODE_OUTS; k++) {
         int32_t index = m->nodes[node].out[k];
         float got[SIZE];
         struct rnc_status st = {0};

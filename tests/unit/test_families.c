@@ -33,7 +33,7 @@ static void test_families(void **state)
     (void)state;
     for (const struct op_def *const *op = op_all(); *op; op++) {
         assert_true(is_in_table((*op)->family));
-        if ((*op)->sums_samples) assert_int_equal((*op)->family->remake, REMAKE_NEVER);
+        if ((*op)->sums_samples) assert_int_equal(op_remake(*op), REMAKE_NEVER);
     }
     for (int i = 0; family_all[i]; i++) {
         const struct kernel_family *f = family_all[i];

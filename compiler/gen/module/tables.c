@@ -238,6 +238,7 @@ static C values_table(struct tables *t, int *count)
     return array(t, rows, n, sizeof(struct rnc_value));
 }
 
+_Static_assert((int)RNC_NODE_OUTS == (int)MAX_OUTS, "the tables name every result of a node");
 static C nodes_table(struct tables *t)
 {
     const struct lower *lo = t->lo;
@@ -246,13 +247,14 @@ static C nodes_table(struct tables *t)
         const struct lower_node *r = &lo->nodes[i];
         const struct node *owner = r->node->owner;
         const int region = owner ? lo->node_of[owner->index] : -1;
-        C out[4];
-        for (int k = 0; k < 4; k++) out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
+        C out[RNC_NODE_OUTS];
+        for (int k = 0; k < RNC_NODE_OUTS; k++)
+            out[k] = c32(t, k < r->node->nout ? t->value_row[r->node->out[k]->id] : -1);
         rows[i] =
             structure(t,
                       (C[]){text(t, r->name), text(t, r->op), text(t, op_phase_name(r->phase)), text(t, r->algorithm),
                             c64(t, (uint64_t)r->flops), c64(t, (uint64_t)r->executed), c64(t, (uint64_t)r->bytes),
-                            LLVMConstArray2(t->i32, out, 4), c32(t, region), zeros(t->i32, 3)},
+                            LLVMConstArray2(t->i32, out, RNC_NODE_OUTS), c32(t, region), zeros(t->i32, 3)},
                       10);
     }
     return array(t, rows, lo->nnodes, sizeof(struct rnc_node));

@@ -47,7 +47,7 @@ static int mark_forward(const struct graph *g, struct node *const *node, bool *f
     return last;
 }
 
-bool footprint_is_cheap(const struct node *n) { return n->op->family->remake == REMAKE_CHEAP; }
+bool footprint_is_cheap(const struct node *n) { return op_remake(n->op) == REMAKE_CHEAP; }
 
 /* Weights in another layout are never kept for a second making. */
 static bool is_weight_copy(const struct node *n)
@@ -70,7 +70,7 @@ static void forbid(struct footprint *m)
         if (g->updates[i].value->def) m->forward[g->updates[i].value->def->index] = false;
     for (int i = 0; i < m->count; i++) {
         struct node *n = m->node[i];
-        if (n->prepare || n->again || n->op->family->remake == REMAKE_NEVER) m->forward[i] = false;
+        if (n->prepare || n->again || op_remake(n->op) == REMAKE_NEVER) m->forward[i] = false;
         m->again[i] = m->forward[i] && (is_weight_copy(n) || footprint_is_image_copy(n));
     }
 }
