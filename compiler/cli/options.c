@@ -18,73 +18,82 @@ struct shared {
     struct text_list params, sets;
 };
 
+static int spec_options(struct cli *c, struct shared *s, struct option *out)
+{
+    int n = 0;
+    out[n++] = (struct option){.name = "param",
+                               .letter = 'p',
+                               .kind = OPT_LIST,
+                               .arg = "NAME=VALUE",
+                               .help = "set a parameter of the spec",
+                               .dest = &s->params};
+    out[n++] = (struct option){.name = "set",
+                               .kind = OPT_LIST,
+                               .arg = "PATH=VALUE",
+                               .help = "set anything else in the spec: train.batch=32",
+                               .dest = &s->sets};
+    out[n++] = (struct option){.name = "batch",
+                               .kind = OPT_INT,
+                               .arg = "N",
+                               .help = "samples in a batch",
+                               .dest = &c->driver->options.batch,
+                               .min = 1,
+                               .max = 1 << 20};
+    out[n++] = (struct option){
+        .name = "dtype",
+        .kind = OPT_TEXT,
+        .arg = "TYPE",
+        .help = "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)",
+        .dest = &c->driver->options.dtype};
+    return n;
+}
+
+static int run_options(struct cli *c, struct option *out)
+{
+    int n = 0;
+    out[n++] = (struct option){.name = "threads",
+                               .kind = OPT_INT,
+                               .arg = "N",
+                               .help = "threads (one for each CPU)",
+                               .dest = &c->driver->options.threads,
+                               .min = 1,
+                               .max = 1024};
+    out[n++] = (struct option){.name = "seed",
+                               .kind = OPT_INT,
+                               .arg = "N",
+                               .help = "seed of everything random (0)",
+                               .dest = &c->driver->options.seed,
+                               .min = 0,
+                               .max = INT64_MAX};
+    out[n++] = (struct option){.name = "cpu",
+                               .kind = OPT_TEXT,
+                               .arg = "NAME",
+                               .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)",
+                               .dest = &c->cpu};
+    out[n++] = (struct option){.name = "winograd",
+                               .kind = OPT_TEXT,
+                               .arg = "WHICH",
+                               .help = arena_printf(c->arena, "3×3 convolutions by Winograd: %s (auto)",
+                                                    cli_winograd_choices(c->arena)),
+                               .dest = &c->winograd};
+    out[n++] = (struct option){
+        .name = "tune",
+        .kind = OPT_SECONDS,
+        .arg = "TIME",
+        .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt",
+        .dest = &c->tune};
+    out[n++] = (struct option){.name = "no-cache",
+                               .kind = OPT_FLAG,
+                               .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)",
+                               .dest = &c->no_cache};
+    return n;
+}
+
 static int shared_options(struct cli *c, struct shared *s, unsigned which, struct option *out)
 {
     int n = 0;
-    if (which & CLI_SPEC) {
-        out[n++] = (struct option){.name = "param",
-                                   .letter = 'p',
-                                   .kind = OPT_LIST,
-                                   .arg = "NAME=VALUE",
-                                   .help = "set a parameter of the spec",
-                                   .dest = &s->params};
-        out[n++] = (struct option){.name = "set",
-                                   .kind = OPT_LIST,
-                                   .arg = "PATH=VALUE",
-                                   .help = "set anything else in the spec: train.batch=32",
-                                   .dest = &s->sets};
-        out[n++] = (struct option){.name = "batch",
-                                   .kind = OPT_INT,
-                                   .arg = "N",
-                                   .help = "samples in a batch",
-                                   .dest = &c->driver->options.batch,
-                                   .min = 1,
-                                   .max = 1 << 20};
-        out[n++] = (struct option){
-            .name = "dtype",
-            .kind = OPT_TEXT,
-            .arg = "TYPE",
-            .help =
-                "how activations and their gradients are stored: f32, or bf16 in half the memory (the spec's dtype)",
-            .dest = &c->driver->options.dtype};
-    }
-    if (which & CLI_RUN) {
-        out[n++] = (struct option){.name = "threads",
-                                   .kind = OPT_INT,
-                                   .arg = "N",
-                                   .help = "threads (one for each CPU)",
-                                   .dest = &c->driver->options.threads,
-                                   .min = 1,
-                                   .max = 1024};
-        out[n++] = (struct option){.name = "seed",
-                                   .kind = OPT_INT,
-                                   .arg = "N",
-                                   .help = "seed of everything random (0)",
-                                   .dest = &c->driver->options.seed,
-                                   .min = 0,
-                                   .max = INT64_MAX};
-        out[n++] = (struct option){.name = "cpu",
-                                   .kind = OPT_TEXT,
-                                   .arg = "NAME",
-                                   .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)",
-                                   .dest = &c->cpu};
-        out[n++] = (struct option){.name = "winograd",
-                                   .kind = OPT_TEXT,
-                                   .arg = "WHICH",
-                                   .help = arena_printf(c->arena, "3×3 convolutions by Winograd: %s (auto)",
-                                                        cli_winograd_choices(c->arena)),
-                                   .dest = &c->winograd};
-        out[n++] = (struct option){
-            .name = "tune",
-            .kind = OPT_SECONDS,
-            .arg = "TIME",
-            .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt",
-            .dest = &c->tune};
-        out[n++] = (struct option){.name = "no-cache",
-                                   .kind = OPT_FLAG,
-                                   .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)",
-                                   .dest = &c->no_cache};
-    }
+    if (which & CLI_SPEC) n += spec_options(c, s, out + n);
+    if (which & CLI_RUN) n += run_options(c, out + n);
     if (which & CLI_MEMORY)
         out[n++] = (struct option){.name = "memory-budget",
                                    .kind = OPT_TEXT,
