@@ -31,22 +31,27 @@ enum {
 
 /* How a value lies in memory. v is the target's lanes, or the value's own block size. */
 enum layout {
-    LAYOUT_PLAIN,      /* row-major in logical order */
-    LAYOUT_BLOCKED,    /* rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero.
-                          A stem's image of a rounded type has v = C, fewer than the lanes: its pixels lie side by side */
-    LAYOUT_WEIGHT,     /* conv and dense weights [O/v][I/iv][KH][KW][iv][v o]; the padding is zero.
-                          Grouped: I is the channels of one group; when v does not divide both O/groups and I/groups, the
-                          weights are widened to a dense block-diagonal first: see gen/conv/conv.h.
-                          Types whose products take two neighbours: pairs of input channels side by side,
-                          [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd,     pairs run along a row of taps:
-                          [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the     last number stands second in
-                          its     pair, beside a zero */
-    LAYOUT_WEIGHT_T,   /* the same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; in pairs: [v o/2][v i][2] */
-    LAYOUT_DEPTHWISE,  /* [C/v][KH][KW][v] */
-    LAYOUT_WINOGRAD,   /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o]
-                          (runtime/rt/winograd.h) */
-    LAYOUT_WINOGRAD_T, /* the same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i] */
-    LAYOUT_WINOGRAD_S, /* for a forward convolution of stride 2: as LAYOUT_WINOGRAD, by other points */
+    /* Row-major in logical order. */
+    LAYOUT_PLAIN,
+    /* Rank 4: N[C/v]HW[v]; rank 2: N[C/v][v]; rank 1: [C/v][v]. Lanes past C are zero. A stem's image of a rounded type
+       has v = C, fewer than the lanes: its pixels lie side by side. */
+    LAYOUT_BLOCKED,
+    /* Weights of convolutions and dense layers, [O/v][I/iv][KH][KW][iv][v o]; the padding is zero. Grouped: I is the
+       channels of one group; when v does not divide both O/groups and I/groups, the weights are widened to a dense
+       block-diagonal first: see gen/conv/conv.h. Types whose products take two neighbours: pairs of input channels side
+       by side, [O/v][I/iv][KH][KW][iv/2][v o][2]. Where iv is odd, pairs run along a row of taps:
+       [O/v][I/iv][KH][KW·iv/2, rounded up][v o][2]; of an odd row the last number stands second, beside a zero. */
+    LAYOUT_WEIGHT,
+    /* The same weights for dgrad: [I/v][O/v][KH][KW][v o][v i]; in pairs: [v o/2][v i][2]. */
+    LAYOUT_WEIGHT_T,
+    /* [C/v][KH][KW][v] */
+    LAYOUT_DEPTHWISE,
+    /* 3×3 weights transformed for F(m×m, 3×3), m = iv: [O/v][(m+2)²][I/v][v i][v o] (runtime/rt/winograd.h). */
+    LAYOUT_WINOGRAD,
+    /* The same for dgrad, taps turned round: [I/v][(m+2)²][O/v][v o][v i]. */
+    LAYOUT_WINOGRAD_T,
+    /* For a forward convolution of stride 2: as LAYOUT_WINOGRAD, by other points. */
+    LAYOUT_WINOGRAD_S,
 };
 
 static inline bool layout_is_winograd(enum layout l)
