@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test and adds up: tests/run.sh [WORD…] runs the suites whose name contains a WORD. Each suite is a script or program that
 # prints "N passed, N failed" (or is cmocka's); its output is shown when it fails, with the command that runs it alone. A line "SKIPPED …"
-# of a suite is always shown.
+# of a suite is always shown. Suites run side by side, one for each processor (JOBS=1: one after another); those that take longest begin first.
 # BUILD: the build folder. BLESS=1: golden suites rewrite what they expect.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -14,8 +14,11 @@ export CMOCKA_MESSAGE_OUTPUT=stdout
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 log=$BUILD/tests/log
 rm -rf "$log" && mkdir -p "$log" || exit 2
-total_passed=0 total_failed=0
+export log
 start=$SECONDS
+jobs=${JOBS:-$(nproc)}
+
+slow='/(widths|diff|shapes|random|cross|tasks)/|test_passes'
 
 suites() {
     printf '%s\n' tests/check-*.sh
@@ -37,6 +40,7 @@ counts() {
     fi
 }
 
+# Runs a suite and reports it: its line, and what it printed where it failed. The counts go to $log/counts.
 run_suite() {
     local suite=$1 name file status passed failed began
     name=${suite#"$BUILD"/}
@@ -48,7 +52,7 @@ run_suite() {
     passed=${passed:-0} failed=${failed:-0}
     # A crash, or a program that printed no count, is a failure whatever it had counted so far.
     if [ $status != 0 ] && [ "$failed" = 0 ] || [ "$passed$failed" = 00 ]; then failed=$((failed + 1)); fi
-    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
+    echo "$passed $failed" >>"$log/counts"
     if [ "$failed" = 0 ]; then
         printf '  ok    %-44s %5d passed  %3d s\n' "$name" "$passed" $((SECONDS - began))
         sed -n 's/^SKIPPED/        SKIPPED/p' "$file"
@@ -59,15 +63,25 @@ run_suite() {
         echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 RNC_CACHE=off ${suite#"$PWD"/}     (log: ${file#"$PWD"/})"
     fi
 }
+export -f counts run_suite
+
+# Is SUITE one that the command line names?
+wanted() {
+    local suite=$1 word
+    shift
+    [ $# = 0 ] && return
+    for word in "$@"; do case $suite in *"$word"*) return ;; esac; done
+    return 1
+}
 
 for suite in $(suites); do
-    wanted=1
-    if [ $# -gt 0 ]; then
-        wanted=0
-        for word in "$@"; do case $suite in *"$word"*) wanted=1 ;; esac; done
-    fi
-    [ $wanted = 1 ] && run_suite "$suite"
-done
+    if wanted "$suite" "$@"; then echo "$suite"; fi
+done >"$log/suites"
+touch "$log/counts"
+# What a suite prints appears at once, when it has ended.
+{ grep -E "$slow" "$log/suites"; grep -vE "$slow" "$log/suites"; } |
+    xargs -r -d '\n' -n 1 -P "$jobs" bash -c 'printf "%s\n" "$(run_suite "$1")"' run_suite
+read -r passed failed <<<"$(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$log/counts")"
 echo "$((SECONDS - start)) s"
-echo "$total_passed passed, $total_failed failed"
-[ $total_failed = 0 ]
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
