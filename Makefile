@@ -2,7 +2,7 @@
 #   make            build/rnc and the libraries beside it
 #   make demo       installs what is missing, then trains a ResNet-20 on Fashion-MNIST
 #   make test       installs what is missing, builds, and runs every test
-#   make bless      rewrites the golden files (review the diff)
+#   make bless      rewrites the golden files and what README.md shows (review the diff)
 #   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
 #   make format     clang-format over the C sources (version 14)
 #   make install PREFIX=/usr/local
@@ -130,7 +130,7 @@ test:
 	@BUILD='$(BUILD)' MODE='$(MODE)' tests/run.sh $(ONLY)
 
 bless: all
-	@BUILD='$(BUILD)' BLESS=1 tests/run.sh golden
+	@BUILD='$(BUILD)' BLESS=1 tests/run.sh golden readme
 
 format:
 	@clang-format -i $$(git ls-files '*.[ch]')
