@@ -129,13 +129,6 @@ static void print_report(struct cli *c, const struct bench *b)
 
 /* ---- the command */
 
-static bool one_of(struct cli *c, const char *option, const char *given, const char *a, const char *b)
-{
-    if (strcmp(given, a) == 0 || strcmp(given, b) == 0) return true;
-    diag_note(diag_error(c->diags, (struct span){0}, "--%s: there is no '%s'", option, given), "it is %s or %s", a, b);
-    return false;
-}
-
 static bool refuse(struct cli *c, const struct verify_row *wrong)
 {
     const char *where = *wrong->what ? arena_printf(c->arena, "%s (%s)", wrong->name, wrong->what) : wrong->name;
@@ -162,8 +155,6 @@ static int run(struct cli *c, int argc, char **argv)
 {
     (void)argc;
     struct bench b = {0};
-    if (!one_of(c, "mode", opt_mode, "infer", "train") || !one_of(c, "check", opt_check, "quick", "full"))
-        return cli_finish(c);
     opt.mode = strcmp(opt_mode, "train") == 0 ? MODEL_TRAIN : MODEL_INFER;
     if (!memory_for_training(c, opt.mode == MODEL_TRAIN, "--mode train")) return cli_finish(c);
     if (bench(c, argv[0], &b)) {
@@ -174,9 +165,11 @@ static int run(struct cli *c, int argc, char **argv)
     return cli_finish(c);
 }
 
+static const char *const modes[] = {"infer", "train", NULL}, *const checks[] = {"quick", "full", NULL};
 static const struct option options[] = {
     {.name = "mode",
-     .kind = OPT_TEXT,
+     .kind = OPT_WORD,
+     .words = modes,
      .arg = "MODE",
      .help = "infer (the default) or train: a whole step with the update",
      .dest = &opt_mode},
@@ -188,14 +181,22 @@ static const struct option options[] = {
      .kind = OPT_FLAG,
      .help = "also each convolution by im2col and OpenBLAS, on one thread",
      .dest = &opt.baseline},
-    {.name = "seconds", .kind = OPT_FLOAT, .arg = "S", .help = "how long to measure (3)", .dest = &opt.seconds},
+    {.name = "seconds",
+     .kind = OPT_FLOAT,
+     .arg = "S",
+     .help = "how long to measure (3)",
+     .dest = &opt.seconds,
+     .least = 0,
+     .above = true,
+     .most = 86400},
     {.name = "weights",
      .kind = OPT_TEXT,
      .arg = "FILE",
      .help = "a safetensors file; without it, fresh ones from --seed",
      .dest = &opt.weights},
     {.name = "check",
-     .kind = OPT_TEXT,
+     .kind = OPT_WORD,
+     .words = checks,
      .arg = "HOW",
      .help = "quick: every kernel once; full: also the whole network, however large",
      .dest = &opt_check},

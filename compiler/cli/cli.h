@@ -13,6 +13,7 @@ enum option_kind {
     OPT_FLAG /* bool */,
     OPT_INT /* int64_t */,
     OPT_FLOAT /* double */,
+    OPT_WORD /* const char *, one of its words */,
     OPT_TEXT /* const char * */,
     OPT_LIST /* struct text_list */
 };
@@ -29,7 +30,11 @@ struct option {
     const char *arg; /* "N", shown in the help; NULL for flags */
     const char *help;
     void *dest;
-    int64_t min, max;            /* OPT_INT, when min < max */
+    bool *given;                 /* becomes true where the option stands; NULL: nobody asks */
+    int64_t min, max;            /* OPT_INT: what it may be */
+    double least, most;          /* OPT_FLOAT, OPT_SECONDS: likewise */
+    bool above;                  /* … but not LEAST itself */
+    const char *const *words;    /* OPT_WORD: NULL ends them */
     const struct rnc_kind *rows; /* the names of its rows stand before the help; NULL: none do */
 };
 
@@ -44,8 +49,9 @@ struct cli {
     struct spec_options spec; /* -p, --set */
     /* As they were given; NULL: not at all */
     const char *memory_budget, *cpu, *triple /* --target */, *winograd;
-    bool no_cache; /* --no-cache */
-    double tune;   /* --tune, seconds; less than 0: not given */
+    bool no_cache;   /* --no-cache */
+    bool tune_given; /* --tune */
+    double tune;     /* in seconds */
 };
 
 enum {
@@ -81,8 +87,8 @@ bool cli_memory(struct cli *c, size_t *out);
 /* Prints the diagnostics to stderr and returns the exit status they mean (0 when there are none). */
 int cli_finish(struct cli *c);
 
-/* cli/model.c: what --winograd takes: "auto, off, f2, …", in A. */
-const char *cli_winograd_choices(struct arena *a);
+/* cli/model.c: what --winograd takes: auto, off, f2, …, NULL; in A. */
+const char *const *cli_winograd_words(struct arena *a);
 /* Reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH. NULL
    with diagnostics. */
 struct spec *cli_load(struct cli *c, const char *path);

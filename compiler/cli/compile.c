@@ -17,8 +17,7 @@ extern char **environ;
 
 static bool opt_train;
 static const char *opt_emit, *opt_output, *opt_cpu, *opt_target;
-static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report"};
-enum { NEMITS = sizeof emits / sizeof emits[0] };
+static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report", NULL};
 
 /* ---- files */
 
@@ -151,15 +150,6 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 
 static bool check_options(struct cli *c)
 {
-    bool known = !opt_emit;
-    for (int i = 0; i < NEMITS && !known; i++) known = strcmp(opt_emit, emits[i]) == 0;
-    if (!known) {
-        struct diag *d = diag_error(c->diags, (struct span){0}, "--emit: there is no '%s'", opt_emit);
-        const char *near = did_you_mean(opt_emit, emits, NEMITS);
-        if (near) diag_note(d, "did you mean '%s'?", near);
-        diag_note(d, "one of ir, ir-raw, llvm, asm, report");
-        return false;
-    }
     if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h"))
         return true;
     struct diag *d = diag_error(c->diags, (struct span){0}, "-o: '%s' does not end in .o, .so or .h", opt_output);
@@ -238,7 +228,8 @@ static int run(struct cli *c, int argc, char **argv)
 static const struct option options[] = {
     {.name = "train", .kind = OPT_FLAG, .help = "the training step instead of inference", .dest = &opt_train},
     {.name = "emit",
-     .kind = OPT_TEXT,
+     .kind = OPT_WORD,
+     .words = emits,
      .arg = "WHAT",
      .help = "print ir, ir-raw, llvm, asm or report (the default)",
      .dest = &opt_emit},

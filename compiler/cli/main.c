@@ -56,12 +56,23 @@ static void print_group(int g)
 static int print_help(void)
 {
     printf("rnc compiles vision networks written down in YAML into native code, and trains them.\n\n"
-           "usage: rnc COMMAND [options]      rnc COMMAND --help      rnc --version\n");
+           "usage: rnc COMMAND [options]      rnc COMMAND --help      rnc help --json      rnc --version\n");
     for (int g = 0; g < NGROUPS; g++) print_group(g);
     printf("\nA SPEC is a YAML file or the name of a shipped one:");
     for (const char *const *s = spec_shipped(); *s; s++) printf(" %s", *s);
     printf("\nExit status: 0 done, 1 the input is wrong, 2 the environment failed.\n\n"
            "Start with:  rnc summary resnet20       rnc train resnet20 -p channels=1 -p size=20\n");
+    return 0;
+}
+
+/* Every command and option, for completion and for tests. */
+static int print_json(struct arena *a)
+{
+    json_t *list = json_array();
+    for (int i = 0; commands[i]; i++) json_array_append_new(list, options_json(a, commands[i]));
+    json_dumpf(list, stdout, JSON_INDENT(2));
+    printf("\n");
+    json_decref(list);
     return 0;
 }
 
@@ -112,6 +123,7 @@ static int dispatch(struct cli *c, int argc, char **argv)
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) return print_version(c);
     bool help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
     if (help && argc < 3) return print_help();
+    if (help && strcmp(argv[2], "--json") == 0) return print_json(c->arena);
     const struct command *cmd = find_command(help ? argv[2] : name);
     if (!cmd) {
         unknown_command(c, help ? argv[2] : name);

@@ -1,39 +1,41 @@
 /* model.c: from the command line's options to a driver's, and a compiled model. */
 #include <string.h>
-#include "base/buf.h"
 #include "cli/cli.h"
 #include "kernel/algorithm.h"
 
 /* Of an algorithm: "f" and its output tile. */
-const char *cli_winograd_choices(struct arena *a)
+static const char *winograd_word(struct arena *a, const struct algorithm *row)
 {
-    struct buf b;
-    buf_init(&b, a);
-    buf_puts(&b, "auto, off");
-    for (const struct algorithm *row = algorithm_all(); row->name; row++)
-        if (row->tile) buf_printf(&b, ", f%d", row->tile);
-    return b.data;
+    return row->tile ? arena_printf(a, "f%d", row->tile) : NULL;
 }
 
-static bool winograd_option(struct cli *c, int *out)
+const char *const *cli_winograd_words(struct arena *a)
+{
+    int room = 3, n = 0;
+    for (const struct algorithm *row = algorithm_all(); row->name; row++) room++;
+    const char **words = ARENA_ARRAY(a, const char *, room);
+    words[n++] = "auto";
+    words[n++] = "off";
+    for (const struct algorithm *row = algorithm_all(); row->name; row++)
+        if (row->tile) words[n++] = winograd_word(a, row);
+    words[n] = NULL;
+    return words;
+}
+
+/* The option's word is one of the above. */
+static int winograd_option(struct cli *c)
 {
     const char *given = c->winograd ? c->winograd : "auto";
-    *out = strcmp(given, "auto") == 0 ? WINOGRAD_AUTO : WINOGRAD_OFF;
-    if (*out == WINOGRAD_AUTO || strcmp(given, "off") == 0) return true;
-    for (const struct algorithm *a = algorithm_all(); a->name; a++) {
-        *out = a->tile;
-        if (a->tile && strcmp(given, arena_printf(c->arena, "f%d", a->tile)) == 0) return true;
-    }
-    struct diag *d = diag_error(c->diags, (struct span){0}, "--winograd cannot be '%s'", given);
-    diag_note(d, "it is one of %s", cli_winograd_choices(c->arena));
-    return false;
+    for (const struct algorithm *row = algorithm_all(); row->name; row++)
+        if (row->tile && strcmp(given, winograd_word(c->arena, row)) == 0) return row->tile;
+    return strcmp(given, "off") == 0 ? WINOGRAD_OFF : WINOGRAD_AUTO;
 }
 
 struct spec *cli_load(struct cli *c, const char *path)
 {
     struct driver_options *o = &c->driver->options;
-    if (!cli_target(c, &o->target) || !winograd_option(c, &o->winograd) || !cli_memory(c, &o->memory_budget))
-        return NULL;
+    o->winograd = winograd_option(c);
+    if (!cli_target(c, &o->target) || !cli_memory(c, &o->memory_budget)) return NULL;
     if ((c->command->shared & CLI_RUN) && !cli_cache(c)) return NULL;
     cli_tune(c);
     return driver_load(c->driver, path, &c->spec);

@@ -8,8 +8,8 @@
 #include "runtime/rt/clock.h"
 
 static const char *opt_passes = "", *opt_cpu, *opt_update = "none", *opt_dtype = "f32";
-static bool opt_list, opt_report, opt_time;
-static double opt_momentum = -1;
+static bool opt_list, opt_report, opt_time, momentum_given;
+static double opt_momentum;
 static const char *opt_memory;
 
 static void list_passes(void)
@@ -60,7 +60,7 @@ static bool set_update(struct cli *c, struct train_options *t)
     void *settings = arena_alloc(c->arena, row->size);
     memcpy(settings, row->defaults, row->size);
     rnc_row_set(row, settings, "weight_decay", 0);
-    if (opt_momentum >= 0) rnc_row_set(row, settings, "momentum", opt_momentum);
+    if (momentum_given) rnc_row_set(row, settings, "momentum", opt_momentum);
     t->optimizer = (struct rnc_choice){row, settings};
     return true;
 }
@@ -141,7 +141,10 @@ static const struct option options[] = {
      .kind = OPT_FLOAT,
      .arg = "X",
      .help = "autodiff: the optimizer's momentum",
-     .dest = &opt_momentum},
+     .dest = &opt_momentum,
+     .given = &momentum_given,
+     .least = 0,
+     .most = 1},
     {.name = "memory-budget",
      .kind = OPT_TEXT,
      .arg = "SIZE",

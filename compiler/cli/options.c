@@ -1,6 +1,8 @@
 /* options.c: the command line. Options may stand before, between and after the positional arguments; "--" ends them. */
 #include "cli/options.h"
 #include <errno.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +50,18 @@ static int spec_options(struct cli *c, struct shared *s, struct option *out)
     return n;
 }
 
+/* "a, b or c" with LAST " or " */
+static const char *word_list(struct arena *a, const char *const *words, const char *last)
+{
+    struct buf b;
+    buf_init(&b, a);
+    for (int i = 0; words[i]; i++) buf_printf(&b, "%s%s", !i ? "" : words[i + 1] ? ", " : last, words[i]);
+    return b.data;
+}
+
 static int run_options(struct cli *c, struct option *out)
 {
+    const char *const *winograd = cli_winograd_words(c->arena);
     int n = 0;
     out[n++] = (struct option){.name = "threads",
                                .kind = OPT_INT,
@@ -71,17 +83,21 @@ static int run_options(struct cli *c, struct option *out)
                                .help = "CPU to compile for: host, x86-64-v3 (AVX2), x86-64-v4 (AVX-512)",
                                .dest = &c->cpu};
     out[n++] = (struct option){.name = "winograd",
-                               .kind = OPT_TEXT,
+                               .kind = OPT_WORD,
+                               .words = winograd,
                                .arg = "WHICH",
                                .help = arena_printf(c->arena, "3×3 convolutions by Winograd: %s (auto)",
-                                                    cli_winograd_choices(c->arena)),
+                                                    word_list(c->arena, winograd, ", ")),
                                .dest = &c->winograd};
     out[n++] = (struct option){
         .name = "tune",
         .kind = OPT_SECONDS,
         .arg = "TIME",
         .help = "measure what computes each convolution best, for at most 30s, 500ms, 2m; 0s: use what was learnt",
-        .dest = &c->tune};
+        .dest = &c->tune,
+        .given = &c->tune_given,
+        .least = 0,
+        .most = 24 * 3600};
     out[n++] = (struct option){.name = "no-cache",
                                .kind = OPT_FLAG,
                                .help = "compile, whatever the cache of compiled models holds (see `rnc cache`)",
@@ -156,32 +172,46 @@ static void list_add(struct cli *c, struct text_list *l, const char *item)
     l->count++;
 }
 
+/* The one form of a number that is none, and of one that is too small or too large; false. */
+static bool no_number(struct cli *c, const struct option *o, const char *text, const char *what)
+{
+    diag_error(c->diags, nowhere, "--%s wants %s, not '%s'", o->name, what, text);
+    return false;
+}
+
+static struct diag *out_of_range(struct cli *c, const struct option *o, const char *text)
+{
+    return diag_error(c->diags, nowhere, "--%s %s is out of range", o->name, text);
+}
+
 static bool set_int(struct cli *c, const struct option *o, const char *text)
 {
     char *end;
     errno = 0;
     long long x = strtoll(text, &end, 10);
-    bool ranged = o->min < o->max;
-    if (end == text || *end) {
-        diag_error(c->diags, nowhere, "--%s wants a whole number, not '%s'", o->name, text);
-        return false;
-    }
-    if (errno == ERANGE || (ranged && (x < o->min || x > o->max))) {
-        struct diag *d = diag_error(c->diags, nowhere, "--%s %s is out of range", o->name, text);
-        if (ranged && o->max == INT64_MAX) diag_note(d, "at least %lld", (long long)o->min);
-        else if (ranged) diag_note(d, "from %lld to %lld", (long long)o->min, (long long)o->max);
+    if (end == text || *end) return no_number(c, o, text, "a whole number");
+    if (errno == ERANGE || x < o->min || x > o->max) {
+        struct diag *d = out_of_range(c, o, text);
+        if (o->max == INT64_MAX) diag_note(d, "at least %lld", (long long)o->min);
+        else diag_note(d, "from %lld to %lld", (long long)o->min, (long long)o->max);
         return false;
     }
     *(int64_t *)o->dest = x;
     return true;
 }
 
+static bool in_range(const struct option *o, double x)
+{
+    return (o->above ? x > o->least : x >= o->least) && x <= o->most;
+}
+
 static bool set_float(struct cli *c, const struct option *o, const char *text)
 {
     char *end;
     double x = strtod(text, &end);
-    if (end == text || *end || x != x || x - x != 0) {
-        diag_error(c->diags, nowhere, "--%s wants a number, not '%s'", o->name, text);
+    if (end == text || *end || !isfinite(x)) return no_number(c, o, text, "a number");
+    if (!in_range(o, x)) {
+        diag_note(out_of_range(c, o, text), o->above ? "more than %g, at most %g" : "from %g to %g", o->least, o->most);
         return false;
     }
     *(double *)o->dest = x;
@@ -195,32 +225,53 @@ static bool set_seconds(struct cli *c, const struct option *o, const char *text)
         const char *unit;
         double seconds;
     } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}};
-    static const double most = 24 * 3600;
     char *end;
     double x = strtod(text, &end), unit = 0;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcmp(end, units[i].unit) == 0) unit = units[i].seconds;
-    if (end == text || unit == 0 || !(x * unit >= 0 && x * unit <= most)) {
+    if (end == text || unit == 0 || !in_range(o, x * unit)) {
         struct diag *d = diag_error(c->diags, nowhere, "--%s wants a time, not '%s'", o->name, text);
         if (end != text && !*end) diag_note(d, "with its unit: %ss, %sms, %sm", text, text, text);
-        else diag_note(d, "such as 30s, 500ms or 2m; at most 1440m");
+        else diag_note(d, "such as 30s, 500ms or 2m; at most %gm", o->most / 60);
         return false;
     }
     *(double *)o->dest = x * unit;
     return true;
 }
 
-static bool set_option(struct cli *c, const struct option *o, const char *text)
+static bool set_word(struct cli *c, const struct option *o, const char *text)
+{
+    size_t n = 0;
+    for (; o->words[n]; n++)
+        if (strcmp(o->words[n], text) == 0) {
+            *(const char **)o->dest = text;
+            return true;
+        }
+    struct diag *d = diag_error(c->diags, nowhere, "--%s cannot be '%s'", o->name, text);
+    const char *near = did_you_mean(text, o->words, n);
+    if (near) diag_note(d, "did you mean '%s'?", near);
+    diag_note(d, "it is %s", word_list(c->arena, o->words, " or "));
+    return false;
+}
+
+static bool set_value(struct cli *c, const struct option *o, const char *text)
 {
     switch (o->kind) {
     case OPT_FLAG: *(bool *)o->dest = true; return true;
     case OPT_INT: return set_int(c, o, text);
     case OPT_SECONDS: return set_seconds(c, o, text);
     case OPT_FLOAT: return set_float(c, o, text);
+    case OPT_WORD: return set_word(c, o, text);
     case OPT_TEXT: *(const char **)o->dest = text; return true;
     case OPT_LIST: list_add(c, o->dest, text); return true;
     }
     return true;
+}
+
+static bool set_option(struct cli *c, const struct option *o, const char *text)
+{
+    if (o->given) *o->given = true;
+    return set_value(c, o, text);
 }
 
 /* One option word and, where it stands apart, its value. Returns how many words were used; *OK becomes false after a
@@ -291,7 +342,6 @@ int options_parse(struct cli *c, const struct command *cmd, int argc, char **arg
     struct table t;
     make_table(&t, cmd, shared, shared_options(c, &s, cmd->shared, shared));
     *help = false;
-    c->tune = -1;
     c->command = cmd;
     int n = 0;
     bool ok = true, only_args = false;
@@ -347,6 +397,38 @@ void options_help(struct arena *a, const struct command *cmd)
     make_table(&t, cmd, shared, shared_options(&none, &s, cmd->shared, shared));
     if (t.count) printf("\noptions:\n");
     for (int i = 0; i < t.count; i++) help_row(a, t.row[i]);
+}
+
+static json_t *option_json(const struct option *o)
+{
+    static const char *const kinds[] = {
+        [OPT_SECONDS] = "time", [OPT_FLAG] = "flag", [OPT_INT] = "integer", [OPT_FLOAT] = "number",
+        [OPT_WORD] = "word",    [OPT_TEXT] = "text", [OPT_LIST] = "list"};
+    json_t *j =
+        json_pack("{s:s, s:s, s:s*, s:s*}", "name", o->name, "kind", kinds[o->kind], "value", o->arg, "help", o->help);
+    if (o->letter) json_object_set_new(j, "letter", json_stringn(&o->letter, 1));
+    if (o->kind == OPT_INT)
+        json_object_update_new(j, json_pack("{s:I, s:I}", "min", (json_int_t)o->min, "max", (json_int_t)o->max));
+    if (o->kind == OPT_FLOAT || o->kind == OPT_SECONDS)
+        json_object_update_new(j, json_pack("{s:f, s:f}", o->above ? "above" : "min", o->least, "max", o->most));
+    if (o->kind != OPT_WORD) return j;
+    json_t *words = json_array();
+    for (int i = 0; o->words[i]; i++) json_array_append_new(words, json_string(o->words[i]));
+    json_object_set_new(j, "words", words);
+    return j;
+}
+
+json_t *options_json(struct arena *a, const struct command *cmd)
+{
+    struct cli none = {.arena = a, .driver = &(struct driver){0}};
+    struct shared s;
+    struct option shared[SHARED_MAX];
+    struct table t;
+    make_table(&t, cmd, shared, shared_options(&none, &s, cmd->shared, shared));
+    json_t *list = json_array();
+    for (int i = 0; i < t.count; i++) json_array_append_new(list, option_json(t.row[i]));
+    return json_pack("{s:s, s:s, s:s*, s:o}", "name", cmd->name, "summary", cmd->summary, "usage", cmd->usage,
+                     "options", list);
 }
 
 struct named_file option_named_file(struct arena *a, const char *item)

@@ -22,8 +22,8 @@
 
 static const char *opt_data, *opt_out = "out", *opt_init, *opt_normalize;
 static int64_t opt_epochs;
-static double opt_lr = -1.0;
-static bool opt_resume, opt_no_shuffle, opt_no_augment;
+static double opt_lr;
+static bool lr_given, opt_resume, opt_no_shuffle, opt_no_augment;
 
 static volatile int stop_flag; /* the one thing that the signal handler sets */
 
@@ -157,7 +157,7 @@ static void replay_choices(struct training *t)
         strmap_init(map, t->c->arena);
         algorithm_replay(choices, map);
         t->c->driver->options.replay = map;
-        t->c->tune = -1;
+        t->c->tune_given = false;
     }
     const char *dtype = f ? rnc_st_meta(f, dtype_key) : NULL;
     if (dtype && !t->c->driver->options.dtype) t->c->driver->options.dtype = arena_strdup(t->c->arena, dtype);
@@ -282,7 +282,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .data = &t->data,
                                  .loader = loader,
                                  .schedule = st->schedule,
-                                 .lr = opt_lr >= 0.0 ? opt_lr : rnc_optimizer_lr(&st->optimizer),
+                                 .lr = lr_given ? opt_lr : rnc_optimizer_lr(&st->optimizer),
                                  .epochs = opt_epochs ? opt_epochs : st->epochs,
                                  .seed = t->c->driver->options.seed,
                                  .out = opt_out,
@@ -368,7 +368,14 @@ static const struct option options[] = {
      .help = "where checkpoints, log and curves go (default: out)",
      .dest = &opt_out},
     {.name = "resume", .kind = OPT_FLAG, .help = "go on from DIR/last.safetensors, exactly", .dest = &opt_resume},
-    {.name = "lr", .kind = OPT_FLOAT, .arg = "X", .help = "the learning rate (default: the spec's)", .dest = &opt_lr},
+    {.name = "lr",
+     .kind = OPT_FLOAT,
+     .arg = "X",
+     .help = "the learning rate (default: the spec's)",
+     .dest = &opt_lr,
+     .given = &lr_given,
+     .least = 0,
+     .most = 1e38},
     {.name = "init",
      .kind = OPT_TEXT,
      .arg = "FILE",

@@ -19,7 +19,7 @@ static void on_progress(void *ctx, enum driver_activity what, int64_t done, int6
 void cli_tune(struct cli *c)
 {
     struct driver_options *o = &c->driver->options;
-    o->tune = c->tune >= 0;
+    o->tune = c->tune_given;
     o->tune_seconds = c->tune;
     if (c->color) o->progress = on_progress, o->progress_ctx = c;
     if (o->tune && !tuner_runs(&o->target))
