@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "cli/cli.h"
+#include "cli/folder.h"
 #include "cli/format.h"
 #include "cli/layers.h"
 #include "cli/memory.h"
@@ -147,7 +148,7 @@ static bool bench(struct cli *c, const char *spec, struct bench *b)
     opt.layers = opt_per_layer || c->json;
     opt.whole = strcmp(opt_check, "full") == 0;
     const struct spec *s = cli_load(c, spec);
-    if (!s || !cli_target_runs_here(c, &c->driver->options.target)) return false;
+    if (!s || !folder_weights(c, s, &opt.weights) || !cli_target_runs_here(c, &c->driver->options.target)) return false;
     return driver_bench(c->driver, s, &opt, b) && (!b->wrong.name || refuse(c, &b->wrong));
 }
 
@@ -192,7 +193,7 @@ static const struct option options[] = {
     {.name = "weights",
      .kind = OPT_TEXT,
      .arg = "FILE",
-     .help = "a safetensors file; without it, fresh ones from --seed",
+     .help = "a safetensors file (default: the run's, or fresh ones from --seed)",
      .dest = &opt.weights},
     {.name = "check",
      .kind = OPT_WORD,

@@ -1,13 +1,14 @@
 /* check.c: rnc check SPEC…: every error of every spec in one run. */
 #include <stdio.h>
 #include "cli/cli.h"
+#include "cli/folder.h"
 #include "driver/account.h"
 #include "spec/ast.h"
 
 static void check_one(struct cli *c, const char *path)
 {
     int before = diags_errors(c->diags);
-    struct spec *s = driver_load_partial(c->driver, path, &c->spec);
+    struct spec *s = driver_load_partial(c->driver, folder_spec(c, path), &c->spec);
     if (!s) return;
     const int64_t batch = c->driver->options.batch;
     struct model_options o = {.mode = s->ast->nlosses > 0 ? MODEL_TRAIN : MODEL_INFER, .batch = batch ? batch : 1};

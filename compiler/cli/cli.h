@@ -38,6 +38,9 @@ struct option {
     const struct rnc_kind *rows; /* the names of its rows stand before the help; NULL: none do */
 };
 
+/* What `rnc --version` says, and every run. */
+#define RNC_VERSION "0.1"
+
 struct cli {
     struct driver
         *driver; /* what the command works with; options go into driver->options, some at once, some by cli_load */
@@ -47,6 +50,8 @@ struct cli {
     bool color;               /* stderr is a terminal (and NO_COLOR is not set) */
     bool json;                /* --json */
     struct spec_options spec; /* -p, --set */
+    struct text_list words;   /* the command line as it was typed, from the command on */
+    const char *run;          /* the folder of a run that was given for a spec (cli/folder.h); NULL */
     /* As they were given; NULL: not at all */
     const char *memory_budget, *cpu, *triple /* --target */, *winograd;
     bool no_cache;   /* --no-cache */
@@ -89,8 +94,8 @@ int cli_finish(struct cli *c);
 
 /* cli/model.c: what --winograd takes: auto, off, f2, …, NULL; in A. */
 const char *const *cli_winograd_words(struct arena *a);
-/* Reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH. NULL
-   with diagnostics. */
+/* Reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH, which may be the
+   folder of a run (cli/folder.h: c->run). NULL with diagnostics. */
 struct spec *cli_load(struct cli *c, const char *path);
 /* driver_compile, for this machine. False with diagnostics. */
 bool cli_compile(struct cli *c, const struct spec *s, const struct model_options *o, struct built *b);

@@ -1,5 +1,6 @@
 /* dataset.c: what train, eval and predict share. */
 #include "cli/dataset.h"
+#include "cli/folder.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -146,6 +147,7 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
 {
     const struct spec_train *t = &m->spec->train;
+    if (!data) data = folder_data(c);
     bool named = data || (t->data.row && !rnc_data_format(&t->data)->built_in);
     struct rnc_status s = {0};
     struct rnc_data_source o = {

@@ -7,14 +7,12 @@
 #include <unistd.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
+#include "cli/folder.h"
 #include "runtime/rt/clock.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/task/task.h"
 
 static const char *opt_data, *opt_weights, *opt_normalize;
-
-static const struct span nowhere = {NULL, 0, 0, 0};
-
 enum { DEFAULT_BATCH = 64 };
 
 struct evaluation {
@@ -95,14 +93,8 @@ static void print_text(const struct evaluation *e)
 static bool eval(struct evaluation *e, const char *spec)
 {
     struct rnc_status s = {0};
-    if (!opt_weights) {
-        struct diag *d = diag_error(e->c->diags, nowhere, "rnc eval needs weights");
-        diag_note(
-            d,
-            "--weights FILE: a checkpoint such as out/best.safetensors, or any safetensors file with the spec's names");
-        return false;
-    }
-    if (!dataset_model(e->c, spec, &e->model)) return false;
+    if (!dataset_model(e->c, spec, &e->model) || !folder_weights(e->c, e->model.spec, &opt_weights)) return false;
+    if (!opt_weights) return folder_no_weights(e->c);
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return driver_fail(e->c->driver, &s);
     e->loader = dataset_loader(&e->model, false);
@@ -152,8 +144,11 @@ const struct command command_eval = {
     .group = GROUP_USE,
     .place = 2,
     .summary = "measure how well weights do on data",
-    .usage = "SPEC --weights FILE [--data PATH]",
-    .details = "  rnc eval resnet20 -p channels=1 -p size=20 --weights out/best.safetensors\n",
+    .usage = "SPEC [--weights FILE] [--data PATH]",
+    .details = "The folder of a run brings its spec, its weights (best.safetensors), its data and how their pixels are "
+               "normalised.\n\n"
+               "  rnc eval out/\n"
+               "  rnc eval resnet20 -p channels=1 -p size=20 --weights out/best.safetensors\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN,
     .options = options,
     .noptions = sizeof options / sizeof options[0],

@@ -6,8 +6,6 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 
-#define RNC_VERSION "0.1"
-
 /* commands.def is made by the Makefile from the files that define a command_<name>. */
 #define COMMAND(n) extern const struct command command_##n;
 #include "commands.def"
@@ -108,6 +106,10 @@ int cli_finish(struct cli *c)
 static int run_command(struct cli *c, const struct command *cmd, int argc, char **argv)
 {
     bool help;
+    const char **words = ARENA_ARRAY(c->arena, const char *, argc + 1);
+    words[0] = cmd->name;
+    for (int i = 0; i < argc; i++) words[i + 1] = argv[i];
+    c->words = (struct text_list){words, argc + 1};
     int n = options_parse(c, cmd, argc, argv, &help);
     if (n < 0) return cli_finish(c);
     if (help) {

@@ -1,6 +1,7 @@
 /* model.c: from the command line's options to a driver's, and a compiled model. */
 #include <string.h>
 #include "cli/cli.h"
+#include "cli/folder.h"
 #include "kernel/algorithm.h"
 
 /* Of an algorithm: "f" and its output tile. */
@@ -38,7 +39,7 @@ struct spec *cli_load(struct cli *c, const char *path)
     if (!cli_target(c, &o->target) || !cli_memory(c, &o->memory_budget)) return NULL;
     if ((c->command->shared & CLI_RUN) && !cli_cache(c)) return NULL;
     cli_tune(c);
-    return driver_load(c->driver, path, &c->spec);
+    return driver_load(c->driver, folder_spec(c, path), &c->spec);
 }
 
 bool cli_compile(struct cli *c, const struct spec *s, const struct model_options *o, struct built *b)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/dataset.h"
+#include "cli/folder.h"
 #include "runtime/io/image.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/task/task.h"
@@ -79,12 +80,9 @@ static bool prepare(struct prediction *p, const char *spec)
 {
     struct rnc_status s = {0};
     const char *from;
-    if (!opt_weights) {
-        struct diag *d = diag_error(p->c->diags, nowhere, "rnc predict needs weights");
-        diag_note(d, "--weights FILE: a checkpoint such as out/best.safetensors");
+    if (!dataset_model(p->c, spec, &p->model) || !check_input(p) || !folder_weights(p->c, p->model.spec, &opt_weights))
         return false;
-    }
-    if (!dataset_model(p->c, spec, &p->model) || !check_input(p)) return false;
+    if (!opt_weights) return folder_no_weights(p->c);
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return driver_fail(p->c->driver, &s);
     p->loader = dataset_loader(&p->model, false);
@@ -143,9 +141,10 @@ const struct command command_predict = {
     .group = GROUP_USE,
     .place = 3,
     .summary = "classify images",
-    .usage = "SPEC --weights FILE IMAGE…",
+    .usage = "SPEC [--weights FILE] IMAGE…",
     .details = "PNG and JPEG images are brought to the network's size as in evaluation. For networks that classify "
                "pixels: the share of each class;\nfor those that compute other tensors: their first elements.\n\n"
+               "  rnc predict out/ seven.png\n"
                "  rnc predict resnet20 -p channels=1 -p size=20 --weights out/best.safetensors seven.png\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN,
     .options = options,

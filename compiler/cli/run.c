@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
+#include "cli/folder.h"
 #include "cli/options.h"
 #include "runtime/io/npy.h"
 #include "runtime/rt/pack.h"
@@ -276,7 +277,7 @@ static bool run_job(struct job *j, const char *spec)
                               .dump = dumps,
                               .ndump = opt_dump.count};
     const struct spec *s = cli_load(j->c, spec);
-    if (!s || !cli_compile(j->c, s, &o, &j->built)) return false;
+    if (!s || !folder_weights(j->c, s, &opt_weights) || !cli_compile(j->c, s, &o, &j->built)) return false;
     j->in = ARENA_ARRAY(j->c->arena, void *, j->built.model->ninputs + 1);
     j->out = driver_outputs(j->c->driver, &j->built);
     bool ok = bind(j, &j->inputs, RNC_ROLE_INPUT, "input", "input");

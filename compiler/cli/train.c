@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/dataset.h"
+#include "cli/folder.h"
 #include "cli/format.h"
 #include "driver/driver.h"
 #include "gen/module/rest.h"
@@ -18,6 +19,7 @@
 #include "runtime/recipe/optimizer.h"
 #include "runtime/rt/hash.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/train/folder.h"
 #include "runtime/train/train.h"
 
 static const char *opt_data, *opt_out = "out", *opt_init, *opt_normalize;
@@ -128,18 +130,11 @@ struct training {
     struct rnc_pool *pool;
     struct rnc_parallel par;
     struct display display;
-    struct rnc_st_meta meta[DATASET_META + 2];
+    struct rnc_st_meta meta[DATASET_META + 4];
+    const char
+        *spec_text; /* everything written out: two runs with equal texts train the same network in the same way */
+    struct rnc_run_file files[2];
 };
-
-/* The spec with everything written out: two runs with equal hashes train the same network in the same way. */
-static bool spec_hash(struct training *t, uint64_t *hash)
-{
-    struct buf text;
-    buf_init(&text, t->c->arena);
-    if (!spec_expand((struct spec *)t->train.spec, t->c->diags, &text)) return false;
-    *hash = rnc_hash_text(text.data);
-    return true;
-}
 
 /* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the
    validation. */
@@ -268,6 +263,28 @@ static bool report_failure(struct training *t, const struct rnc_status *s, char 
     return false;
 }
 
+/* What the run says of itself: in every checkpoint, and in files beside them. */
+static bool describe(struct training *t, struct rnc_train_config *k)
+{
+    struct cli *c = t->c;
+    const struct spec *s = t->train.spec;
+    const char *data = opt_data ? opt_data : folder_data(c), *run = folder_run_text(c, data);
+    t->spec_text = folder_spec_text(c, s);
+    if (!t->spec_text || !run) return false;
+    k->spec_hash = rnc_hash_text(t->spec_text);
+    k->nmeta = dataset_meta(c, &k->loader, &t->data, t->meta);
+    t->meta[k->nmeta++] = (struct rnc_st_meta){choices_key, choices_text(t)};
+    t->meta[k->nmeta++] = (struct rnc_st_meta){dtype_key, dtype_name(s->dtype)};
+    t->meta[k->nmeta++] = (struct rnc_st_meta){folder_spec_key, t->spec_text};
+    t->meta[k->nmeta++] = (struct rnc_st_meta){folder_params_key, folder_params_text(c, s)};
+    t->files[0] = (struct rnc_run_file){
+        RNC_RUN_SPEC, arena_printf(c->arena, "# The spec of this run, everything written out\n%s", t->spec_text)};
+    t->files[1] = (struct rnc_run_file){RNC_RUN_JSON, run};
+    k->files = t->files;
+    k->nfiles = 2;
+    return true;
+}
+
 static bool run_training(struct training *t, struct rnc_loader_config loader, const char *normalised)
 {
     const struct spec_train *st = &t->train.spec->train;
@@ -293,10 +310,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .stop = &stop_flag,
                                  .progress = on_progress,
                                  .ctx = &t->display};
-    if (!spec_hash(t, &k.spec_hash)) return false;
-    k.nmeta = dataset_meta(t->c, &loader, &t->data, t->meta);
-    t->meta[k.nmeta++] = (struct rnc_st_meta){choices_key, choices_text(t)};
-    t->meta[k.nmeta++] = (struct rnc_st_meta){dtype_key, dtype_name(t->train.spec->dtype)};
+    if (!describe(t, &k)) return false;
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"),
                            t->data.description);
     t->display.task = k.problem->task;

@@ -1,6 +1,7 @@
 /* verify.c: `rnc verify`: is the compiled code of this spec right? (driver/verify.h) */
 #include <jansson.h>
 #include "cli/cli.h"
+#include "cli/folder.h"
 #include "cli/format.h"
 #include "driver/verify.h"
 
@@ -59,7 +60,8 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     struct verify_result r = {0};
     const struct spec *s = cli_load(c, argv[0]);
-    if (s && cli_target_runs_here(c, &c->driver->options.target) && driver_verify(c->driver, s, &opt, &r))
+    if (s && folder_weights(c, s, &opt.weights) && cli_target_runs_here(c, &c->driver->options.target) &&
+        driver_verify(c->driver, s, &opt, &r))
         print_result(c, &r);
     int status = cli_finish(c);
     return status ? status : r.failed ? 1 : 0;
@@ -69,7 +71,7 @@ static const struct option options[] = {
     {.name = "weights",
      .kind = OPT_TEXT,
      .arg = "FILE",
-     .help = "a safetensors file; without it, fresh ones from --seed",
+     .help = "a safetensors file (default: the run's, or fresh ones from --seed)",
      .dest = &opt.weights},
     {.name = "infer",
      .kind = OPT_FLAG,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/folder.h"
 #include "runtime/data/data_parts.h"
 #include "runtime/io/file.h"
 #include "runtime/io/weights.h"
@@ -39,7 +40,7 @@ struct trainer {
 static bool probe_directory(const char *out, struct rnc_status *s)
 {
     if (!rnc_make_directory(out, s)) return false;
-    char *path = rnc_path_join(out, "log.csv");
+    char *path = rnc_path_join(out, RNC_RUN_LOG);
     struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
     free(path);
     rnc_file_abort(f);
@@ -56,6 +57,25 @@ static bool keep_old(const char *path, struct rnc_status *s)
               rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", path, old, strerror(errno));
     free(old);
     return ok;
+}
+
+static bool write_file(const char *dir, const struct rnc_run_file *what, struct rnc_status *s)
+{
+    char *path = rnc_path_join(dir, what->name);
+    struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
+    free(path);
+    if (!f) return rnc_fail(s, RNC_ENV, "no memory to write %s", what->name);
+    if (rnc_file_write(f, what->text, strlen(what->text), s)) return rnc_file_commit(f, s);
+    rnc_file_abort(f);
+    return false;
+}
+
+/* A run begins: the files that say which. */
+static bool write_files(const struct rnc_train_config *c, struct rnc_status *s)
+{
+    for (size_t k = 0; k < c->nfiles; k++)
+        if (!write_file(c->out, &c->files[k], s)) return false;
+    return true;
 }
 
 static void write_order(void *to, const char *text, size_t size) { fwrite(text, 1, size, to); }
@@ -133,7 +153,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .data = c->data->identity,
                                     .order = t->order};
     t->at.counts = rnc_tally_counts(&t->tally, &t->at.ncounts);
-    if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s);
+    if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s) && write_files(c, s);
     struct rnc_checkpoint want = t->at;
     if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
     t->tally.counted = t->at.counted;
@@ -149,8 +169,8 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
 
 static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s)
 {
-    t->last = rnc_path_join(t->c->out, "last.safetensors");
-    t->best = rnc_path_join(t->c->out, "best.safetensors");
+    t->last = rnc_path_join(t->c->out, RNC_RUN_LAST);
+    t->best = rnc_path_join(t->c->out, RNC_RUN_BEST);
     if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
     if (t->c->resume && access(t->last, F_OK) != 0)
         return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);

@@ -23,6 +23,11 @@ struct rnc_progress {
     bool best;
 };
 
+/* A small file of the run's folder, written once, when the run begins. */
+struct rnc_run_file {
+    const char *name, *text;
+};
+
 struct rnc_train_config {
     const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch, with the losses where the
                                               task needs them */
@@ -41,7 +46,9 @@ struct rnc_train_config {
     const char *title; /* of the picture */
     unsigned metrics;  /* that the spec asks for, bits as of rnc_task_metric */
     const struct rnc_st_meta *meta;
-    size_t nmeta;             /* goes into every checkpoint */
+    size_t nmeta; /* goes into every checkpoint */
+    const struct rnc_run_file *files;
+    size_t nfiles;
     const volatile int *stop; /* becomes nonzero: finish the step, write a checkpoint, return */
     void (*progress)(void *ctx, const struct rnc_progress *p);
     void *ctx;
