@@ -131,7 +131,8 @@ static bool allocate_tables(struct rnc_instance *i, struct rnc_status *s)
     i->patches = calloc(npatches + 1, sizeof *i->patches);
     i->plain = calloc((size_t)m->ntensors + 1, sizeof *i->plain);
     i->ready = calloc((size_t)m->nprepares + 1, sizeof *i->ready);
-    if (!i->pointers || !i->args || !i->patches || !i->plain || !i->ready)
+    i->set = calloc((size_t)m->ntensors + 1, sizeof *i->set);
+    if (!i->pointers || !i->args || !i->patches || !i->plain || !i->ready || !i->set)
         return rnc_instance_no_memory(s, "argument tables", nargs * sizeof *i->pointers);
     return true;
 }
@@ -209,6 +210,7 @@ void rnc_close(struct rnc_instance *i)
     free(i->patches);
     free(i->plain);
     free(i->ready);
+    free(i->set);
     free(i);
 }
 
@@ -357,7 +359,7 @@ bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *
     if (run->n < 1 || run->n > m->batch)
         return rnc_fail(s, RNC_USER, "model %s: a batch of %lld samples, between 1 and %lld were expected", m->name,
                         (long long)run->n, (long long)m->batch);
-    if (!patch_pointers(i, inputs, outputs, s)) return false;
+    if (!rnc_instance_complete(i, s) || !patch_pointers(i, inputs, outputs, s)) return false;
     i->n = run->n;
     if (i->flags & RNC_EXEC_CHECK) { /* all bits set is NaN: what is read before it was written shows in the results */
         memset(i->arena.data, 0xff, i->arena.bytes);

@@ -5,6 +5,10 @@
 #include "abi.h"
 #include "status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct rnc_instance;
 
 enum rnc_exec_flags {
@@ -56,7 +60,9 @@ struct rnc_observer {
     void *ctx;
 };
 /* One forward pass, or one training step, on run->n samples. INPUTS: plain buffers (inputs, then targets) of n samples
-   each; OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. */
+   each; OUTPUTS: plain buffers of n samples. OBSERVER may be NULL. Refused, with the names of what is missing, until
+   every parameter and buffer is set and prepared, and after a preparation or a loading that failed (counters and the
+   optimizer's state begin at zero). */
 bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
                  const struct rnc_observer *observer, struct rnc_status *s);
 /* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. What is the caller's
@@ -66,5 +72,9 @@ bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, s
 const struct rnc_model *rnc_instance_model(const struct rnc_instance *i);
 /* The state block itself (packed): for exact checkpoints and in-process comparison. */
 void *rnc_state(struct rnc_instance *i, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

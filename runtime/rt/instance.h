@@ -33,8 +33,10 @@ struct rnc_instance {
     void ***args;    /* by step */
     struct patch *patches;
     size_t npatches;
-    void **plain; /* by tensor: the plain form of those that the state does not store, while it is needed */
-    bool *ready;  /* by prepare: its results are those of what was set last */
+    void **plain;  /* by tensor: the plain form of those that the state does not store, while it is needed */
+    bool *ready;   /* by prepare: its results are those of what was set last */
+    bool *set;     /* by tensor, of those that the state stores: a value was given */
+    bool complete; /* all that a run reads is set and prepared; false: to be looked at */
     const void *const *inputs; /* of the run in progress, for rnc_read_value */
     void *const *outputs;
     int64_t n;
@@ -45,6 +47,8 @@ bool rnc_model_check(const struct rnc_model *m, struct rnc_status *s);
 /* The user's plain form of a tensor: row-major, fp32 where the stored one is bf16. */
 struct rnc_type rnc_instance_plain_type(const struct rnc_type *t);
 bool rnc_instance_unpack(const struct rnc_type *t, const void *packed, void *plain, struct rnc_status *s);
+/* Has I all that a run reads? (load.c) */
+bool rnc_instance_complete(struct rnc_instance *i, struct rnc_status *s);
 bool rnc_instance_no_memory(struct rnc_status *s, const char *what, size_t bytes);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,7 @@ static bool prepare_one(struct rnc_instance *i, const struct rnc_prepare *p, con
                         struct rnc_status *s)
 {
     struct fold f = {0};
+    i->ready[p - i->model->prepares] = false;
     bool fold = p->kind == RNC_PREPARE_BN_FOLD, ok = !fold || fold_read(i->model, p, from, &f, s);
     ok = ok &&
          put_slabs(&i->model->tensors[p->in[0]], &p->out[0].type, i->state.data + p->out[0].offset, from, p, &f, s);
@@ -238,8 +240,55 @@ static bool is_complete(const struct rnc_instance *i, const struct rnc_prepare *
     return true;
 }
 
+/* ---- what a run needs */
+
+/* Must tensor T be set, once or again? The optimizer's state and counters begin at zero. */
+static bool is_missing(const struct rnc_instance *i, uint32_t t)
+{
+    const struct rnc_model *m = i->model;
+    if (m->tensors[t].role != RNC_ROLE_PARAM && m->tensors[t].role != RNC_ROLE_BUFFER) return false;
+    if (is_stored(&m->tensors[t])) return !i->set[t];
+    for (uint32_t k = 0; k < m->nprepares && !i->plain[t]; k++)
+        if (!i->ready[k] && reads(&m->prepares[k], t)) return true;
+    return false;
+}
+
+/* Is everything set? The first names of what is not, and how many there are. */
+static bool is_set(const struct rnc_instance *i, struct rnc_status *s)
+{
+    enum { NAMED = 3 };
+    char names[256] = "";
+    size_t len = 0;
+    uint32_t missing = 0;
+    for (uint32_t t = 0; t < i->model->ntensors; t++) {
+        if (!is_missing(i, t)) continue;
+        if (missing++ < NAMED && len < sizeof names)
+            len +=
+                (size_t)snprintf(names + len, sizeof names - len, "%s'%s'", len ? ", " : "", i->model->tensors[t].name);
+    }
+    if (missing == 0) return true;
+    return rnc_fail(s, RNC_USER, "model %s has no values for %u of its tensors: %s%s (rnc_set each, then rnc_prepare)",
+                    i->model->name, missing, names, missing > NAMED ? ", …" : "");
+}
+
+bool rnc_instance_complete(struct rnc_instance *i, struct rnc_status *s)
+{
+    const struct rnc_model *m = i->model;
+    if (i->complete) return true;
+    if (!is_set(i, s)) return false;
+    for (uint32_t k = 0; k < m->nprepares; k++)
+        if (!i->ready[k])
+            return rnc_fail(s, RNC_USER,
+                            "model %s is not prepared: what its kernels make of '%s' is older than what was set last, "
+                            "or rnc_prepare has failed",
+                            m->name, m->tensors[m->prepares[k].in[0]].name);
+    i->complete = true;
+    return true;
+}
+
 bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s)
 {
+    if (!is_set(i, s)) return false;
     struct rnc_source own = {read_own, i};
     for (uint32_t k = 0; k < i->model->nprepares; k++) {
         const struct rnc_prepare *p = &i->model->prepares[k];
@@ -265,6 +314,7 @@ static const struct rnc_tensor *find_state(const struct rnc_instance *i, const c
 static bool settle(struct rnc_instance *i, uint32_t t, struct rnc_status *s)
 {
     struct rnc_source own = {read_own, i};
+    i->complete = false;
     for (uint32_t k = 0; k < i->model->nprepares; k++) {
         const struct rnc_prepare *p = &i->model->prepares[k];
         if (!reads(p, t)) continue;
@@ -277,8 +327,11 @@ static bool settle(struct rnc_instance *i, uint32_t t, struct rnc_status *s)
 
 static bool set_tensor(struct rnc_instance *i, const struct rnc_tensor *t, const void *plain, struct rnc_status *s)
 {
-    if (is_stored(t)) return pack_plain(&t->type, plain, i->state.data + t->offset, s);
-    return keep(i, t, plain, s) && settle(i, (uint32_t)(t - i->model->tensors), s);
+    uint32_t index = (uint32_t)(t - i->model->tensors);
+    if (!is_stored(t)) return keep(i, t, plain, s) && settle(i, index, s);
+    if (!pack_plain(&t->type, plain, i->state.data + t->offset, s)) return false;
+    i->set[index] = true;
+    return settle(i, index, s);
 }
 
 bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s)
@@ -295,6 +348,14 @@ bool rnc_get(const struct rnc_instance *i, const char *name, void *plain, struct
 
 /* ---- all at once */
 
+/* What was set before is not there any more. */
+static void forget(struct rnc_instance *i)
+{
+    i->complete = false;
+    memset(i->set, 0, i->model->ntensors * sizeof *i->set);
+    memset(i->ready, 0, i->model->nprepares * sizeof *i->ready);
+}
+
 static bool load_whole(struct rnc_instance *i, const struct rnc_tensor *t, const struct rnc_source *from,
                        struct rnc_status *s)
 {
@@ -308,6 +369,7 @@ static bool load_whole(struct rnc_instance *i, const struct rnc_tensor *t, const
 bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim, struct rnc_status *s)
 {
     const struct rnc_model *m = i->model;
+    forget(i);
     for (uint32_t k = 0; k < m->ntensors; k++) {
         const struct rnc_tensor *t = &m->tensors[k];
         if (!is_state(t) || (t->role == RNC_ROLE_OPTIM && !optim)) continue;
@@ -315,6 +377,7 @@ bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim,
         bool ok = !wanted || (is_stored(t) ? put_slabs(t, &t->type, i->state.data + t->offset, from, NULL, NULL, s)
                                            : load_whole(i, t, from, s));
         if (!ok) return false;
+        i->set[k] = true;
     }
     for (uint32_t k = 0; k < m->nprepares; k++)
         if (!prepare_one(i, &m->prepares[k], from, s)) return false;

@@ -4,6 +4,10 @@
 
 #include "abi.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 int64_t rnc_elements(const struct rnc_type *t); /* logical */
 size_t rnc_plain_bytes(const struct rnc_type *t);
 size_t rnc_packed_bytes(const struct rnc_type *t); /* with block padding; equals type_bytes of the compiler */
@@ -16,5 +20,9 @@ void rnc_unpack(const struct rnc_type *t, const void *packed, void *plain);
    for each channel. */
 void rnc_bn_fold(const struct rnc_type *weight, uint32_t axis, double eps, float *w, const float *bias,
                  const float *gamma, const float *beta, const float *mean, const float *var, float *b_out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,11 +6,19 @@
 #include "abi.h"
 #include "status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct rnc_pool;
 /* THREADS ≥ 1 workers in all, the caller among them; 0: one for each CPU this process may run on. */
 struct rnc_pool *rnc_pool_new(int threads, struct rnc_status *s);
 void rnc_pool_free(struct rnc_pool *p);
 struct rnc_parallel rnc_pool_parallel(struct rnc_pool *p);
 int rnc_pool_threads(const struct rnc_pool *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
