@@ -88,6 +88,12 @@ $(BUILD)/gen/commands.def: $(CLI_SRC) Makefile
 	@mkdir -p $(dir $@)
 	$(Q)sed -n 's/^const struct command command_\([a-z_]*\) *=.*/COMMAND(\1)/p' $(CLI_SRC) >$@
 
+# What a model's symbol must not be.
+$(BUILD)/compiler/driver/header.o: $(BUILD)/gen/runtime_names.def
+$(BUILD)/gen/runtime_names.def: $(wildcard runtime/rt/*.h) Makefile
+	@mkdir -p $(dir $@)
+	$(Q)sed -n 's/^[^ /*].*[ *]\(rnc_[a-z0-9_]*\)(.*/NAME(\1)/p' runtime/rt/*.h | sort -u >$@
+
 # .incbin: the paths are relative to the root
 $(BUILD)/compiler/spec/shipped.o: $(BUILD)/gen/shipped.def $(SPECS)
 $(BUILD)/gen/shipped.def: $(SPECS) Makefile

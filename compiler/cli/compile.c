@@ -16,7 +16,7 @@
 extern char **environ;
 
 static bool opt_train;
-static const char *opt_emit, *opt_output, *opt_cpu, *opt_target;
+static const char *opt_emit, *opt_output, *opt_cpu, *opt_target, *opt_name;
 static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report", NULL};
 
 /* ---- files */
@@ -80,13 +80,34 @@ static bool write_shared(struct cli *c, const struct target *t, const void *data
     return ok;
 }
 
+/* FILE.o -> FILE.h */
+static const char *header_path(struct cli *c)
+{
+    size_t stem = strlen(opt_output) - (ends_with(opt_output, ".so") ? 3 : 2);
+    return arena_printf(c->arena, "%.*s.h", (int)stem, opt_output);
+}
+
+/* A header of the same name may be the user's work. */
+static bool may_write_header(struct cli *c)
+{
+    const char *path = header_path(c);
+    char text[4096];
+    FILE *f = fopen(path, "rb");
+    if (!f) return true;
+    size_t len = fread(text, 1, sizeof text, f);
+    fclose(f);
+    if (len == 0 || driver_is_header(text, len)) return true;
+    struct diag *d = diag_error(c->diags, (struct span){0}, "%s is there, and rnc did not write it", path);
+    diag_note(d, "the C header of %s would replace it: write under another name, or move it away", opt_output);
+    return false;
+}
+
 static bool write_outputs(struct cli *c, const struct built *b)
 {
     struct buf h;
     buf_init(&h, c->arena);
     driver_header(b, &h);
-    size_t stem = strlen(opt_output) - (ends_with(opt_output, ".so") ? 3 : 2);
-    const char *header = arena_printf(c->arena, "%.*s.h", (int)stem, opt_output);
+    const char *header = header_path(c);
     size_t size = 0;
     const void *data = driver_object(b, &size);
     bool ok = true;
@@ -150,6 +171,10 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 
 static bool check_options(struct cli *c)
 {
+    if (opt_name && !opt_output) {
+        diag_error(c->diags, (struct span){0}, "--name is a name in C: it belongs to -o");
+        return false;
+    }
     if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h"))
         return true;
     struct diag *d = diag_error(c->diags, (struct span){0}, "-o: '%s' does not end in .o, .so or .h", opt_output);
@@ -195,7 +220,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
     buf_init(&text, c->arena);
     struct model_options o = {.mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes};
     const struct spec *s = cli_load(c, spec);
-    if (!s || !driver_graph(c->driver, s, &o, b)) return false;
+    if (!s || !driver_graph(c->driver, s, &o, b) || (opt_output && !driver_name(c->driver, b, opt_name))) return false;
     if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
     if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
         if (!generate(c, b, &text)) return false;
@@ -216,7 +241,8 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
 static int run(struct cli *c, int argc, char **argv)
 {
     (void)argc;
-    if (!check_options(c) || !memory_for_training(c, opt_train, "--train")) return cli_finish(c);
+    if (!check_options(c) || !memory_for_training(c, opt_train, "--train") || (opt_output && !may_write_header(c)))
+        return cli_finish(c);
     c->cpu = choose_cpu();
     c->triple = opt_target;
     struct built b = {0};
@@ -239,6 +265,11 @@ static const struct option options[] = {
      .arg = "FILE",
      .help = "write FILE.o or FILE.so, and the C header beside it",
      .dest = &opt_output},
+    {.name = "name",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .help = "of the model in C, rnc_NAME (the spec's, and _train of a step)",
+     .dest = &opt_name},
     {.name = "cpu",
      .kind = OPT_TEXT,
      .arg = "NAME",

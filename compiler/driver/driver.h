@@ -131,6 +131,11 @@ bool driver_generate(struct driver *d, struct built *b, const struct generate_op
 const void *driver_object(const struct built *b, size_t *size);
 /* Appends the C header that declares the object's model, its buffers and its weights. */
 void driver_header(const struct built *b, struct buf *out);
+/* Does TEXT, a file's first LEN bytes, begin as what driver_header writes? */
+bool driver_is_header(const char *text, size_t len);
+/* Before driver_generate: names the model of an object NAME (NULL: as the spec does). False with diagnostics where that
+   makes no symbol, or one of the runtime's. */
+bool driver_name(struct driver *d, struct built *b, const char *name);
 
 /* ---- running */
 

@@ -1,26 +1,99 @@
 /* header.c: the C header of an object: what a program that links it must know. */
 #include <ctype.h>
+#include <string.h>
 #include "driver/driver.h"
+#include "runtime/rt/hash.h"
 
 static void upper(struct buf *b, const char *s)
 {
     for (; *s; s++) buf_putc(b, isalnum((unsigned char)*s) ? (char)toupper((unsigned char)*s) : '_');
 }
 
+/* ---- names */
+
+#define NAME(name) #name,
+static const char *const runtime_names[] = {
+#include "runtime_names.def"
+    NULL};
+#undef NAME
+
+static bool is_identifier(const char *s)
+{
+    const char *p = s;
+    while (isalnum((unsigned char)*p) || *p == '_') p++;
+    return *s && !*p;
+}
+
+bool driver_name(struct driver *d, struct built *b, const char *name)
+{
+    if (name && !is_identifier(name)) {
+        struct diag *g = diag_error(d->diags, (struct span){0}, "--name: '%s' is no name for a symbol in C", name);
+        diag_note(g, "letters, digits and _: the model is rnc_NAME in the program, its header's macros are RNC_NAME_…");
+        return false;
+    }
+    if (name) b->graph->name = arena_strdup(d->arena, name);
+    const char *symbol = gen_symbol(d->arena, b->graph);
+    for (const char *const *taken = runtime_names; *taken; taken++) {
+        if (strcmp(symbol, *taken) != 0) continue;
+        struct diag *g =
+            diag_error(d->diags, (struct span){0},
+                       "a model called %s is %s in a program, which rnc's runtime has a name of its own for",
+                       b->graph->name, symbol);
+        diag_note(g, "another name for it: --name my_%s", b->graph->name);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the text */
+
+static const char first_words[] = "/* Written by `rnc compile`";
+
+bool driver_is_header(const char *text, size_t len)
+{
+    const char *end = memchr(text, '\n', len), mark[] = "ritten by `rnc compile`"; /* of older ones the end of a line */
+    size_t line = end ? (size_t)(end - text) : len;
+    return line >= 2 && !memcmp(text, "/*", 2) && memmem(text, line, mark, sizeof mark - 1);
+}
+
 static const char *dtype_c(enum dtype dt) { return dt == DT_I64 ? "int64_t" : dt == DT_U8 ? "uint8_t" : "float"; }
 
-/* "#define RNC_NET_IMAGE 0  …": a buffer's position and how many elements it has. */
+/* "[1, 3, 32, 32]", and what the dims are called. */
+static void header_shape(struct buf *b, const struct type *t)
+{
+    static const char *const names[MAX_RANK + 1] = {[2] = "[N, F]", [3] = "[N, H, W]", [4] = "[N, C, H, W]"};
+    buf_shape(b, t->rank, t->dim);
+    if (t->rank <= MAX_RANK && names[t->rank]) buf_printf(b, " = %s", names[t->rank]);
+}
+
+/* "#define RNC_NET_INPUT_IMAGE 0  …": a buffer's position and how many elements it has. */
 static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
                           int index)
 {
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
     buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
-    buf_shape(b, t->rank, t->dim);
+    header_shape(b, t);
     buf_puts(b, " */\n");
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
     buf_printf(b, "_ELEMENTS %lld\n", (long long)type_elements(t));
+}
+
+static void header_buffers(struct buf *b, const char *prefix, const struct graph *g)
+{
+    int n = 0;
+    buf_puts(b, "\n/* Input buffers of rnc_execute: plain, row-major, the samples one after the other. */\n");
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_INPUT)
+            header_buffer(b, prefix, "INPUT", g->values[i]->name, &g->values[i]->type, n++);
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == VALUE_TARGET)
+            header_buffer(b, prefix, "TARGET", g->values[i]->name, &g->values[i]->type, n++);
+    buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", prefix, n);
+    for (int i = 0; i < g->noutputs; i++)
+        header_buffer(b, prefix, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
+    buf_printf(b, "#define %s_NOUTPUTS %d\n", prefix, g->noutputs);
 }
 
 static bool is_state(const struct value *v)
@@ -48,36 +121,54 @@ static void header_weights(struct buf *b, const char *prefix, const struct graph
     buf_putc(b, '\n');
 }
 
-void driver_header(const struct built *m, struct buf *b)
+static void header_about(struct buf *b, const struct built *m, const char *symbol, const char *prefix)
 {
     const struct graph *g = m->graph;
-    const char *symbol = gen_symbol(b->arena, g->name);
-    struct buf p;
-    buf_init(&p, b->arena);
-    upper(&p, symbol);
-    buf_printf(b, "/* %s: %s, batch %lld, for %s. Written by `rnc compile`. Link librnc_rt.a, -pthread and -lm. */\n",
-               g->name, g->train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
+    buf_printf(b, "%s: %s, %s, batch %lld, for %s.\n\n", first_words, g->name,
+               g->train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
     buf_printf(b,
-               "#ifndef %s_H\n#define %s_H\n\n#include <rnc/exec.h>\n#include <rnc/pool.h>\n\n#ifdef "
-               "__cplusplus\nextern \"C\" {\n#endif\n\n",
-               p.data, p.data);
-    buf_printf(b, "/* Open it with rnc_open(&%s, …); see rnc/exec.h. */\nextern const struct rnc_model %s;\n\n", symbol,
-               symbol);
-    buf_printf(b, "#define %s_BATCH %lld\n", p.data, (long long)g->batch);
-    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", p.data, g->state_bytes, p.data,
+               "       struct rnc_status s = {0};\n"
+               "       struct rnc_instance *net = rnc_open(&%s, NULL, 0, &s);\n"
+               "       rnc_set(net, NAME, DATA, &s) for each row of %s_WEIGHTS, then rnc_prepare(net, &s);\n"
+               "       rnc_execute(net, &(struct rnc_run){.n = SAMPLES}, inputs, outputs, NULL, &s);\n"
+               "       rnc_close(net);\n\n",
+               symbol, prefix);
+    buf_puts(b,
+             "   Link librnc_rt.a, -pthread and -lm. Of this object's symbols a linker sees the model alone.\n"
+             "   Threads: the model is constant and may be shared; an instance is one thread's at a time, and works "
+             "on those of rnc/pool.h.\n"
+             "   Ownership: memory is the instance's until rnc_close; buffers are the caller's, used during the call "
+             "only.\n"
+             "   Errors: a call returns false (rnc_open NULL), and s says why in one sentence. */\n");
+}
+
+static void header_body(struct buf *b, const struct built *m, const char *symbol, const char *prefix)
+{
+    const struct graph *g = m->graph;
+    buf_printf(b,
+               "#ifdef %s_BATCH\n#error \"two models are called %s: give one another name with rnc compile --name\"\n"
+               "#endif\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n#include <rnc/exec.h>\n#include "
+               "<rnc/pool.h>\n\nextern const struct rnc_model %s;\n\n",
+               prefix, symbol, symbol);
+    buf_printf(b, "#define %s_BATCH %lld /* N, the most samples of a call */\n", prefix, (long long)g->batch);
+    buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", prefix, g->state_bytes, prefix,
                g->arena_bytes);
-    buf_puts(b, "\n/* Input buffers of rnc_execute, plain row-major. */\n");
-    int ninputs = 0;
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_INPUT)
-            header_buffer(b, p.data, "INPUT", g->values[i]->name, &g->values[i]->type, ninputs++);
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_TARGET)
-            header_buffer(b, p.data, "TARGET", g->values[i]->name, &g->values[i]->type, ninputs++);
-    buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", p.data, ninputs);
-    for (int i = 0; i < g->noutputs; i++)
-        header_buffer(b, p.data, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
-    buf_printf(b, "#define %s_NOUTPUTS %d\n", p.data, g->noutputs);
-    header_weights(b, p.data, g);
-    buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    header_buffers(b, prefix, g);
+    header_weights(b, prefix, g);
+    buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n");
+}
+
+/* The guard holds a hash of the text, so that another model's header is never taken for this one. */
+void driver_header(const struct built *m, struct buf *b)
+{
+    const char *symbol = gen_symbol(b->arena, m->graph);
+    struct buf prefix, body;
+    buf_init(&prefix, b->arena);
+    buf_init(&body, b->arena);
+    upper(&prefix, symbol);
+    header_body(&body, m, symbol, prefix.data);
+    unsigned long long hash = rnc_hash_bytes(RNC_HASH_START, body.data, body.len);
+    header_about(b, m, symbol, prefix.data);
+    buf_printf(b, "#ifndef %s_%016llX_H\n#define %s_%016llX_H\n\n%s\n#endif\n", prefix.data, hash, prefix.data, hash,
+               body.data);
 }

@@ -53,7 +53,8 @@ double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par,
                        double seconds);
 void gen_peak_free(struct gen_peak *p);
 
-/* "rnc_" + the graph's name as a C identifier: the symbol of the struct rnc_model in the object. */
-const char *gen_symbol(struct arena *a, const char *graph_name);
+/* The symbol of the struct rnc_model in the object, the only one that a linker sees: "rnc_" + the graph's name as a C
+   identifier, and "_train" behind that of a training step, so that both fit into one program. */
+const char *gen_symbol(struct arena *a, const struct graph *g);
 
 #endif

@@ -146,7 +146,7 @@ class Page:
     def known(self):
         """Every command and option that the page names is in the help."""
         listed = "\n".join(self.shell("rnc help"))
-        names = re.findall(r"^  ([a-z]+)  ", listed, re.M)
+        names = ["help"] + re.findall(r"^  ([a-z]+)  ", listed, re.M)
         options = {"--help"} | set(re.findall(r"--[a-z][a-z-]*", "\n".join(self.shell("; ".join(f"rnc {n} --help" for n in names)))))
         text = re.sub(r"```.*?```", "", "\n".join(self.lines), flags=re.S)
         for code in re.findall(r"`([^`\n]+)`", text):

@@ -19,7 +19,8 @@ struct emit {
     LLVMModuleRef mod;
     LLVMBuilderRef b;
     const struct target *target;
-    int v;                                                           /* lanes */
+    int v;      /* lanes */
+    bool whole; /* the module holds all kernels: none is seen from outside */
     LLVMTypeRef f32, f64, i1, i8, i32, i64, ptr, vf, vi32, vi1, vi8; /* v-lane vectors: vf, vi32, vi1, vi8 */
     V fn, args, run, scratch, begin, end;                            /* the kernel and its parameters */
     int next;                                                        /* for unique names */

@@ -180,7 +180,8 @@ static void open_kernel(struct emit *e, const char *symbol)
         LLVMFunctionType(LLVMVoidTypeInContext(e->cx), (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64}, 5, 0);
     e->fn = LLVMGetNamedFunction(e->mod, symbol);
     if (!e->fn) e->fn = LLVMAddFunction(e->mod, symbol, type);
-    LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
+    if (e->whole) LLVMSetLinkage(e->fn, LLVMInternalLinkage);
+    else LLVMSetVisibility(e->fn, LLVMHiddenVisibility);
     set_attr(e, "target-cpu", e->target->cpu);
     set_attr(e, "target-features", e->target->features);
     char bits[8];
@@ -284,7 +285,7 @@ static void write_text(struct job *j, LLVMTargetMachineRef tm, struct emit *e)
 
 static void make_module(struct job *j, int index, LLVMTargetMachineRef tm)
 {
-    struct emit e = {0};
+    struct emit e = {.whole = j->nmodules == 1};
     double t0 = rnc_clock_ms();
     open_module(&e, j->lo, tm);
     int from = index * j->per_module, to = from + j->per_module;
@@ -341,9 +342,9 @@ static const char *identifier(struct arena *a, const char *name)
     return s;
 }
 
-const char *gen_symbol(struct arena *a, const char *graph_name)
+const char *gen_symbol(struct arena *a, const struct graph *g)
 {
-    return arena_printf(a, "rnc_%s", identifier(a, graph_name));
+    return arena_printf(a, "rnc_%s%s", identifier(a, g->name), g->train ? "_train" : "");
 }
 
 static void run_job(struct program *p, const struct lower *lo, const struct gen_options *o, struct diags *d)
@@ -371,7 +372,7 @@ static void run_job(struct program *p, const struct lower *lo, const struct gen_
 struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d)
 {
     struct program *p = calloc(1, sizeof *p);
-    if (p) p->symbol = strdup(gen_symbol(lo->arena, lo->graph->name));
+    if (p) p->symbol = strdup(gen_symbol(lo->arena, lo->graph));
     if (!p || !p->symbol) {
         diag_env(d, "out of memory");
         program_free(p);
