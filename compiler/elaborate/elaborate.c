@@ -50,9 +50,7 @@ static struct value *build_target(struct builder *b, int index)
     const struct spec_tensor *s = &b->spec->targets[index];
     struct type t;
     if (b->targets[index]) return b->targets[index];
-    if (!argument_type(b, s, s->type == TARGET_TENSOR ? DT_F32 : DT_I64, s->type == TARGET_CLASS ? 0 : s->rank, s->dim,
-                       &t))
-        return NULL;
+    if (!argument_type(b, s, s->type->labels ? DT_I64 : DT_F32, s->rank, s->dim, &t)) return NULL;
     struct value *taken = graph_find(b->graph, s->name);
     if (taken) value_rename(b->graph, taken, graph_fresh_name(b->graph, s->name));
     b->targets[index] = graph_arg(b->graph, VALUE_TARGET, s->name, t);
@@ -237,6 +235,14 @@ static void build_dumps(struct builder *b, const struct build_options *o)
     }
 }
 
+/* A map of another size than the prediction: masks come in the size that the target's shape says. */
+static void note_size(struct diag *g, const struct spec_tensor *t, const struct type *x)
+{
+    if (t->type->unsaid != RNC_UNSAID_IMAGE || x->rank != 4) return;
+    diag_note(g, "`%s: {type: %s, shape: [%lld, %lld]}` brings its masks to the prediction's size", t->name,
+              t->type->name, (long long)x->dim[2], (long long)x->dim[3]);
+}
+
 static struct value *build_loss(struct builder *b, const struct flat_loss *l, int index)
 {
     struct value *x = builder_value(b, l->from), *t = x ? build_target(b, l->target) : NULL;
@@ -255,6 +261,7 @@ static struct value *build_loss(struct builder *b, const struct flat_loss *l, in
     struct diag *g = diag_error(b->diags, l->span, "%s: %s", l->op->name, e.message);
     if (e.note) diag_note(g, "%s", e.note);
     diag_note(g, "the target '%s' is %s", t->name, type_sample_text(b->arena, &t->type));
+    note_size(g, &b->spec->targets[l->target], &x->type);
     trail_note(b, g, "from", l->from, REF_NONE, l->span.src);
     return NULL;
 }
