@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "cli/format.h"
 #include "ir/op.h"
+#include "runtime/recipe/optimizer.h"
+#include "spec/convention.h"
 
 enum { WIDTH = 100, NAMES = 20 };
 
@@ -259,6 +261,52 @@ static void print_attributes(struct arena *a, const struct example *e, bool ir_o
     }
 }
 
+/* C's defaults for SUBJECT, after WHAT and C's name. */
+static void print_convention(struct arena *a, const struct convention *c, const char *what, const char *subject)
+{
+    for (int same = 0; same < 2; same++) {
+        struct buf b;
+        buf_init(&b, a);
+        for (int i = 0; i < c->nrows; i++) {
+            const struct convention_row *r = &c->rows[i];
+            if (strcmp(r->subject, subject) == 0 && r->same == (same != 0)) add_key(&b, r->attr, r->value);
+        }
+        if (!b.len) continue;
+        printf("  %s%s\n", arena_printf(a, "`%s: %s`", what, c->name), same ? ", where pad is same" : "");
+        print_wrapped(b.data);
+    }
+}
+
+static bool has_convention(const struct convention *c, int n, const char *subject)
+{
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < c[i].nrows; k++)
+            if (strcmp(c[i].rows[k].subject, subject) == 0) return true;
+    return false;
+}
+
+/* What SUBJECT's attributes are that are not given, where it is not the default. */
+static void print_conventions(struct arena *a, const char *subject)
+{
+    if (!has_convention(convention_frameworks, convention_nframeworks, subject) &&
+        !has_convention(convention_versions, convention_nversions, subject))
+        return;
+    printf("\ndefaults of %s under\n", subject);
+    for (int i = 0; i < convention_nframeworks; i++)
+        print_convention(a, &convention_frameworks[i], "conventions", subject);
+    for (int i = 0; i < convention_nversions; i++) print_convention(a, &convention_versions[i], "rnc", subject);
+}
+
+/* Of the optimizers that OP is the update of. */
+static void print_optimizers(struct arena *a, const struct op_def *op)
+{
+    for (int i = 0; i < rnc_optimizers.n; i++) {
+        const struct rnc_row *row = rnc_kind_row(&rnc_optimizers, i);
+        const struct rnc_choice choice = {row, row->defaults};
+        if (strcmp(rnc_optimizer_update(&choice)->op, op->name) == 0) print_conventions(a, row->name);
+    }
+}
+
 static void print_parameters(struct cli *c, const struct example *e)
 {
     static const char *const kinds[] = {
@@ -304,6 +352,8 @@ static void print_page(struct cli *c, const struct op_def *op)
     print_operands(op);
     print_attributes(c->arena, &e, false, "attributes");
     print_attributes(c->arena, &e, true, "set by the compiler");
+    print_conventions(c->arena, op->name);
+    print_optimizers(c->arena, op);
     if (e.node) print_parameters(c, &e);
     print_nature(c, &e);
 }

@@ -187,6 +187,25 @@ static bool compile(struct training *t)
     return true;
 }
 
+/* A batch of one sample is one value a channel to a batch norm behind the last pixel: said once, for it teaches little.
+ */
+static void print_last_of_one(const struct training *t)
+{
+    const int64_t count = t->data.train.count, batch = t->train.model->batch;
+    if (batch < 2 || count % batch != 1) return;
+    GRAPH_EACH(t->train.raw, n)
+    {
+        const struct type *x = &n->in[0]->type;
+        if (op_work_of(n->op) != WORK_BATCH_NORM || type_elements(x) != batch * x->dim[1]) continue;
+        printf(
+            "the last batch of an epoch has one sample, and with it one value a channel in the batch norm '%s': it "
+            "leaves "
+            "the running statistics alone, and nothing before that layer learns from it; another --batch avoids it\n",
+            node_label(n));
+        return;
+    }
+}
+
 static void print_start(struct training *t, const struct rnc_train_config *k, const char *normalised)
 {
     const struct built *b = &t->train;
@@ -201,6 +220,7 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
                1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
+    print_last_of_one(t);
     fflush(stdout);
 }
 

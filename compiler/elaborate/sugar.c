@@ -1,6 +1,8 @@
 /* sugar.c: what a spec may say more shortly than the IR. */
 #include "elaborate/parts.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/checked.h"
 #include "spec/value.h"
@@ -16,6 +18,21 @@ static struct diag *sugar_error(struct builder *b, const struct flat_layer *l, i
     struct diag *g = diag_error(b->diags, place_of(l, attr), "%s: %s", l->op->name, message);
     frame_notes(g, l->frame, l->span.src);
     return g;
+}
+
+/* An attribute that is not given, and that a later version of the language takes for another value: AT is where that
+   matters. */
+static void warn_changes(struct builder *b, const struct flat_layer *l, const char *name, int at)
+{
+    int i = op_attr_index(l->op, name);
+    if (i < 0 || !l->changes[i]) return;
+    char now[128];
+    op_attr_print(&l->op->attrs[i], &l->attr[i], now, sizeof now);
+    struct diag *g = diag_warn(b->diags, place_of(l, at), "%s: %s is %s here, and %s under `rnc: %s`", l->op->name,
+                               name, now, l->changes[i]->value, convention_versions[convention_nversions - 1].name);
+    diag_note(g, "%s", l->changes[i]->why);
+    diag_note(g, "`%s: %s` keeps what it is; `%s: %s` has the new one", name, now, name, l->changes[i]->value);
+    frame_notes(g, l->frame, l->span.src);
 }
 
 static const int64_t *pair_of(const struct op_def *op, const struct attr *attr, const char *name,
@@ -68,7 +85,38 @@ static bool resolve_pad(struct builder *b, const struct flat_layer *l, const str
     if (l->pad_mode[at] == PAD_VALID || x->rank != 4) return true; /* of another rank: the shape rule's error */
     if (op_attr_index(l->op, "output_pad") >= 0) return pad_same_transposed(b, l, attr, at);
     pad_same(l, x, attr, at);
+    static const int64_t none[4] = {0};
+    if (memcmp(attr[at].v, none, sizeof none) != 0) warn_changes(b, l, "count_pad", at);
     return true;
+}
+
+/* The decimal of at most 15 digits: 1 - 0.99 is then the 0.01 that PyTorch's convention writes. */
+static double decimal(double x)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", x);
+    return strtod(text, NULL);
+}
+
+/* batch_norm's momentum becomes the batch's share. More than half is hardly meant: 0.99 and 0.9 are usual in the other
+   sense. */
+static void resolve_momentum(struct builder *b, const struct flat_layer *l, struct attr *attr)
+{
+    int at = op_attr_index(l->op, "momentum"), of = op_attr_index(l->op, "momentum_of");
+    if (at < 0 || of < 0) return;
+    const char *const *names = l->op->attrs[of].choices;
+    double given = attr[at].f;
+    bool running = strcmp(names[attr[of].i], "running") == 0;
+    if (running) attr[at].f = decimal(1 - given);
+    if (attr[at].f <= 0.5 || !l->attr_span[at].src || l->attr_span[of].src) return;
+    struct diag *g =
+        diag_warn(b->diags, place_of(l, at), "%s: momentum %g keeps %g%% of the running statistics at each step",
+                  l->op->name, given, 100 * decimal(1 - attr[at].f));
+    diag_note(g, "it is the share of the %s here; what others write as %g is %g",
+              running ? "running statistics" : "batch's statistics", given, decimal(1 - given));
+    diag_note(g, "`momentum: %g`, or `momentum_of: %s`, is the usual one; `momentum_of: %s` says that this is meant",
+              decimal(1 - given), names[!attr[of].i], names[attr[of].i]);
+    frame_notes(g, l->frame, l->span.src);
 }
 
 /* pad: {channels_to: 64, at: both} */
@@ -135,5 +183,6 @@ static bool resolve_size(struct builder *b, const struct flat_layer *l, const st
 
 bool sugar_resolve(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
 {
+    resolve_momentum(b, l, attr);
     return resolve_pad(b, l, x, attr) && resolve_channels(b, l, x, attr) && resolve_size(b, l, x, attr);
 }

@@ -13,23 +13,47 @@
         .name = "eps", .def = {.type = ATTR_FLOAT, .f = 1e-5}, .ir_only = (who), .has_range = true, .min = 1e-12, \
         .max = 1, .help = "added to the variance before the square root"                                          \
     }
-#define ATTR_MOMENTUM(who)                                                                                        \
-    {                                                                                                             \
-        .name = "momentum", .def = {.type = ATTR_FLOAT, .f = 0.1}, .ir_only = (who), .has_range = true, .min = 0, \
-        .max = 1, .help = "share of the batch's statistics in the new running statistics"                         \
-    }
 #define ATTR_COUNT                                                                                                     \
     {                                                                                                                  \
         .name = "count", .def = {.type = ATTR_INT, .i = 1}, .ir_only = true, .has_range = true, .min = 1, .max = 1e12, \
         .help = "values of a channel in one sample: H·W"                                                              \
     }
 
-enum { BN_EPS, BN_MOMENTUM };
-static const struct op_attr batch_norm_attrs[] = {[BN_EPS] = ATTR_EPS(false), [BN_MOMENTUM] = ATTR_MOMENTUM(false)};
+/* In the graph `momentum` is always the batch's share: elaboration turns the other one round. */
+static const char *const momentum_of[] = {"batch", "running", NULL};
+static const struct op_attr batch_norm_attrs[] = {
+    ATTR_EPS(false),
+    {.name = "momentum",
+     .def = {.type = ATTR_FLOAT, .f = 0.1},
+     .has_range = true,
+     .min = 0,
+     .max = 1,
+     .help =
+         "the share of the batch's statistics, or of the running ones (momentum_of), in the new running statistics"},
+    {.name = "momentum_of",
+     .def = {.type = ATTR_ENUM},
+     .spec_only = true,
+     .choices = momentum_of,
+     .help =
+         "whose share momentum is: batch: new = (1 - momentum) * running + momentum * batch, as PyTorch has it; "
+         "running: new = momentum * running + (1 - momentum) * batch, as Keras has it. 0.1 of the one is 0.9 of the "
+         "other"},
+    {.name = "biased",
+     .def = {.type = ATTR_BOOL},
+     .help = "the running variance is of the batch's sum of squares over M, its number of values, as in Keras; false: "
+             "over M - 1, as in PyTorch. A batch of one value a channel, which has no variance, leaves the running "
+             "statistics alone"},
+};
 static const struct op_attr eps_attrs[] = {ATTR_EPS(true)};
 static const struct op_attr dx_attrs[] = {ATTR_EPS(true), ATTR_COUNT};
 static const struct op_attr running_attrs[] = {
-    ATTR_MOMENTUM(true),
+    {.name = "momentum",
+     .def = {.type = ATTR_FLOAT, .f = 0.1},
+     .ir_only = true,
+     .has_range = true,
+     .min = 0,
+     .max = 1,
+     .help = "share of the batch's statistics in the new running statistics"},
     {.name = "unbias",
      .def = {.type = ATTR_BOOL},
      .ir_only = true,
@@ -212,8 +236,9 @@ static bool train_norm(struct graph *g, struct node *bn, struct op_error *e)
     place(stats, bn);
     value_name_after(g, stats->out[0], node_label(bn), "mean");
     value_name_after(g, stats->out[1], node_label(bn), "var");
+    bool unbias = !node_attr(bn, "biased")->b;
     running(g, bn, mean, stats->out[0], false, count);
-    running(g, bn, var, stats->out[1], true, count);
+    running(g, bn, var, stats->out[1], unbias, count);
     op_become(g, bn, OPNAME_BN_APPLY, (struct value *[]){x, stats->out[0], stats->out[1], weight, bias}, 5);
     return true;
 }
@@ -322,7 +347,7 @@ static void ref_dx(struct ref_call *c)
 
 static void ref_running(struct ref_call *c)
 {
-    double momentum = ref_float(c, "momentum"), m = (double)(c->run.n * ref_int(c, "count"));
+    double m = (double)(c->run.n * ref_int(c, "count")), momentum = m > 1 ? ref_float(c, "momentum") : 0;
     double factor = ref_int(c, "unbias") && m > 1 ? m / (m - 1) : 1;
     for (int64_t k = 0; k < c->out[0].type->dim[0]; k++)
         c->out[0].data[k] = (1 - momentum) * c->in[0].data[k] + momentum * factor * c->in[1].data[k];
@@ -383,6 +408,7 @@ static const struct op_test running_tests[] = {
     {"running=1 batch=1 count=49", 1e-5},
     {"running=17 batch=17 unbias=true count=49 momentum=0.3", 1e-5},
     {"running=33 batch=33 unbias=true", 1e-5},
+    {"running=17 batch=17 momentum=0.3", 1e-5},
 };
 static const struct op_test fold_tests[] = {
     {"w=5,3,3,3 weight=5 bias=5 mean=5 var=5", 1e-5},
@@ -443,7 +469,8 @@ const struct op_def op_norm_rows[] = {
      TESTS(apply_tests),
      .expr = "(x - mean) * (weight / sqrt(var + eps)) + bias",
      .keeps_zero = true},
-    /* M/(M − 1) = 1 + 1/(M − 1), and 1 where a last, small batch has one value a channel. */
+    /* M/(M − 1) = 1 + 1/(M − 1). One value a channel, which a last, small batch may have, has no variance: it leaves
+       the running statistics alone. */
     {.name = "bn_running",
      .help = "the running statistics after this batch",
      .phase = PHASE_UPDATE,
@@ -456,7 +483,8 @@ const struct op_def op_norm_rows[] = {
      .infer = running_infer,
      .ref = ref_running,
      TESTS(running_tests),
-     .expr = "running + momentum * (batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)",
+     .expr = "running + select(count > 1, momentum, momentum * min(n - 1, 1)) * "
+             "(batch * (1 + unbias * min(n * count - 1, 1) / max(n * count - 1, 1)) - running)",
      .keeps_zero = true},
     {.name = "bn_grad",
      .help = "gradients of batch normalisation by its weight and bias",

@@ -24,7 +24,7 @@ static const struct op_operand operands_dy_index[] = {{"dy", OPERAND_VALUE, fals
 #define ATTR_PAD                                                                              \
     {                                                                                         \
         .name = "pad", .def = {.type = ATTR_QUAD}, .has_range = true, .min = 0, .max = 65536, \
-        .help = "padding: a number, [h, w] or [top, left, bottom, right]"                     \
+        .help = "padding: a number, [h, w], [top, left, bottom, right], same or valid"        \
     }
 #define ATTR_CEIL                                                                                  \
     {                                                                                              \

@@ -8,6 +8,7 @@
 #include "base/strmap.h"
 #include "ir/graph.h"
 #include "ir/op.h"
+#include "spec/convention.h"
 #include "spec/spec.h"
 #include "spec/yaml.h"
 
@@ -28,19 +29,19 @@ enum { REF_NONE = INT_MIN, REF_BAD = INT_MIN + 1 /* an error was reported where 
 /* How a layer came to be where it is: "in block basic, used at line 55". */
 struct frame {
     const struct frame *parent;
-    const char *what;          /* "block basic", "stage layer1", "the module class_head", "the spec resnet50" */
-    struct span span;          /* where it is used */
-    const char *block, *stage; /* the block's name and the stage's that repeats it, or NULL */
+    const char *what; /* "block basic", "stage layer1", "the module class_head", "the spec resnet50" */
+    struct span span; /* where it is used */
 };
 
 enum pad_mode { PAD_GIVEN, PAD_SAME, PAD_VALID };
 
 struct flat_layer {
     const struct op_def *op;
-    struct attr *attr;      /* op->nattr, defaults filled in */
-    struct span *attr_span; /* where each was written; src NULL: a default */
-    uint8_t *pad_mode;      /* enum pad_mode of each QUAD */
-    const char *path;       /* unique: layer1.0.conv1, layer1.0.relu.1 */
+    struct attr *attr;                     /* op->nattr, defaults filled in */
+    struct span *attr_span;                /* where each was written; src NULL: a default */
+    uint8_t *pad_mode;                     /* enum pad_mode of each QUAD */
+    const struct convention_row **changes; /* of each attribute: the default that a later version has; NULL: the same */
+    const char *path;                      /* unique: layer1.0.conv1, layer1.0.relu.1 */
     const char *param_path; /* prefix of its parameters' names; the same for every application of a shared module */
     const char *label;      /* `as` at the top level of the main spec (or a tap), or NULL */
     int nin, *in;           /* refs, in the operator's order */
@@ -151,6 +152,7 @@ struct spec_file {
     const char *folder; /* of the file, for `use` */
     const struct tree *root;
     const char *name; /* model: */
+    struct convention_choice convention;
     struct ast_param *params;
     int nparams;
     struct ast_value *values; /* of params, after overrides */

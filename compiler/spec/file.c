@@ -9,9 +9,9 @@
 #include "spec/layers.h"
 #include "spec/use.h"
 
-static const char *const top_keys[] = {"rnc",     "model",    "params", "inputs", "targets", "classes",
-                                       "use",     "blocks",   "shared", "layers", "outputs", "loss",
-                                       "metrics", "accuracy", "dtype",  "train"};
+static const char *const top_keys[] = {"rnc",     "conventions", "model",    "params", "inputs", "targets",
+                                       "classes", "use",         "blocks",   "shared", "layers", "outputs",
+                                       "loss",    "metrics",     "accuracy", "dtype",  "train"};
 enum { NTOP = sizeof top_keys / sizeof *top_keys };
 
 /* ---- finding and reading */
@@ -315,14 +315,42 @@ static void parse_modules(struct spec_file *f)
     }
 }
 
+static const struct convention *version_of(const struct spec_file *f, const struct tree *t)
+{
+    const struct convention *newest = &convention_versions[convention_nversions - 1], *found;
+    if (!t) {
+        diag_note(file_error(f, (struct span){.src = f->source}, "the spec does not say its language's version"),
+                  "begin it with `rnc: %s`", newest->name);
+        return newest;
+    }
+    if (t->kind == TREE_TEXT && (found = convention_find(convention_versions, convention_nversions, t->text)))
+        return found;
+    file_error(f, t->span, "this rnc reads versions 1 to %s of the language, not %s", newest->name,
+               tree_words(f->arena, t));
+    return newest;
+}
+
+/* `conventions:`, by whose framework defaults are. */
+static void parse_conventions(struct spec_file *f)
+{
+    const struct scope s = file_scope(f, true, NULL);
+    const struct tree *t = tree_get(f->root, "conventions");
+    struct ast_value v;
+    bool ok;
+    if (t) t = value_choose(&s, t, &ok);
+    if (!t || !value_eval(&s, t, AST_TEXT, &v) || !v.known) return;
+    f->convention.framework = convention_find(convention_frameworks, convention_nframeworks, v.s);
+    if (f->convention.framework) return;
+    const char **names = ARENA_ARRAY(f->arena, const char *, convention_nframeworks);
+    for (int i = 0; i < convention_nframeworks; i++) names[i] = convention_frameworks[i].name;
+    file_suggest(f, file_error(f, t->span, "conventions can't be '%s'", v.s), v.s, "one of", names,
+                 (size_t)convention_nframeworks);
+}
+
 static void parse_header(struct spec_file *f)
 {
-    const struct tree *version = tree_get(f->root, "rnc"), *model = tree_get(f->root, "model");
-    if (!version)
-        diag_note(file_error(f, (struct span){.src = f->source}, "the spec does not say its language's version"),
-                  "begin it with `rnc: 1`");
-    else if (version->kind != TREE_TEXT || strcmp(version->text, "1") != 0)
-        file_error(f, version->span, "this rnc reads version 1 of the language, not %s", tree_words(f->arena, version));
+    const struct tree *model = tree_get(f->root, "model");
+    f->convention.version = version_of(f, tree_get(f->root, "rnc"));
     f->name = "model";
     if (!model) diag_note(file_error(f, (struct span){.src = f->source}, "the spec has no name"), "`model: my_net`");
     else if (model->kind != TREE_TEXT || !is_name(model->text, false))
@@ -349,6 +377,7 @@ struct spec_file *file_open(struct arena *a, struct diags *d, const struct sourc
     file_check_keys(f, root, "a spec", top_keys, NTOP);
     parse_header(f);
     parse_params(f, given, given_scope);
+    parse_conventions(f);
     parse_inputs(f);
     parse_blocks(f);
     parse_modules(f);

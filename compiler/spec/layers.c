@@ -1,6 +1,7 @@
 /* layers.c: lists of layers: operators, and `match` among them. */
 #include "spec/layers.h"
 
+#include <assert.h>
 #include <string.h>
 #include "base/buf.h"
 #include "spec/attr.h"
@@ -257,12 +258,27 @@ static bool check_attr_keys(struct scope *s, const struct op_def *op, const stru
     return ok;
 }
 
+/* An attribute that is not given, as the version and the conventions have it. */
+static void default_attr(const struct scope *s, struct flat_layer *l, int i)
+{
+    const struct convention_choice *c = &s->file->convention;
+    const struct op_attr *row = &l->op->attrs[i];
+    int pad = op_attr_index(l->op, "pad");
+    bool same = pad >= 0 && l->pad_mode[pad] == PAD_SAME;
+    const struct convention_row *def = convention_default(c, l->op->name, row->name, same);
+    bool ok = !def || op_attr_parse(row, def->value, &l->attr[i], NULL);
+    assert(ok);
+    (void)ok;
+    l->changes[i] = convention_changes(c, l->op->name, row->name, same);
+}
+
 static bool eval_attrs(struct scope *s, const struct op_def *op, const struct tree *args, struct flat_layer *l)
 {
     size_t n = op->nattr ? (size_t)op->nattr : 1;
     l->attr = ARENA_ARRAY(s->file->arena, struct attr, n);
     l->attr_span = ARENA_ARRAY(s->file->arena, struct span, n);
     l->pad_mode = ARENA_ARRAY(s->file->arena, uint8_t, n);
+    l->changes = ARENA_ARRAY(s->file->arena, const struct convention_row *, n);
     bool ok = true;
     for (int i = 0; i < op->nattr; i++) {
         const struct op_attr *row = &op->attrs[i];
@@ -272,6 +288,8 @@ static bool eval_attrs(struct scope *s, const struct op_def *op, const struct tr
         l->attr_span[i] = t->span;
         ok &= attr_eval(s, row, t, &l->attr[i], strcmp(row->name, "pad") == 0 ? &l->pad_mode[i] : NULL);
     }
+    for (int i = 0; i < op->nattr; i++)
+        if (!l->attr_span[i].src && !op->attrs[i].ir_only) default_attr(s, l, i);
     return ok;
 }
 

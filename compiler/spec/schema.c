@@ -1,6 +1,5 @@
 /* schema.c: rnc schema: the language as a JSON Schema (draft 2020-12), from the operators' and the train section's
    tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
-#include <math.h>
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/format.h"
@@ -71,39 +70,13 @@ static void enumeration(struct buf *out, const char *const *names, size_t count)
     buf_puts(out, "]}, {\"$ref\": \"#/$defs/expression\"}, {\"$ref\": \"#/$defs/match_text\"}]");
 }
 
-static void put_bound(struct buf *out, const char **comma, const char *name, double bound)
-{
-    char text[RNC_NUMBER_TEXT];
-    if (!isfinite(bound)) return;
-    rnc_number_text(bound, text);
-    buf_printf(out, "%s\"%s\": %s", *comma, name, text);
-    *comma = ", ";
-}
-
-/* Of a number and, in a LIST, of each number. */
-static void put_range(struct buf *out, double min, double max, bool list)
-{
-    const char *comma = ", ";
-    put_bound(out, &comma, "minimum", min);
-    put_bound(out, &comma, "maximum", max);
-    if (!list) return;
-    buf_puts(out, ", \"items\": {");
-    comma = "";
-    put_bound(out, &comma, "minimum", min);
-    put_bound(out, &comma, "maximum", max);
-    buf_putc(out, '}');
-}
-
 static void put_attr(struct buf *out, const char **comma, const struct op_attr *row)
 {
     key(out, comma, row->name);
     buf_putc(out, '{');
     described(out, row->help);
     if (row->def.type != ATTR_ENUM) {
-        buf_printf(out, "\"$ref\": \"#/$defs/%s\"", attr_def(row));
-        if (row->has_range)
-            put_range(out, row->min, row->max, row->def.type == ATTR_PAIR || row->def.type == ATTR_QUAD);
-        buf_putc(out, '}');
+        buf_printf(out, "\"$ref\": \"#/$defs/%s\"}", attr_def(row));
         return;
     }
     size_t n = 0;
@@ -181,9 +154,7 @@ static void put_field(struct buf *out, const char **comma, const struct rnc_fiel
     key(out, comma, f->name);
     buf_putc(out, '{');
     described(out, f->help);
-    buf_printf(out, "\"$ref\": \"#/$defs/%s\"", defs[f->type]);
-    if (f->max > f->min) put_range(out, f->min, f->max, f->type == RNC_FIELD_RANGE || f->type == RNC_FIELD_NUMBERS);
-    buf_putc(out, '}');
+    buf_printf(out, "\"$ref\": \"#/$defs/%s\"}", defs[f->type]);
 }
 
 static void put_kind(struct buf *out, const struct rnc_kind *kind)
@@ -297,7 +268,6 @@ static void put_defs(struct buf *out)
     const char *comma = "";
     buf_puts(out, fixed_defs);
     put_scalar(out, "integer", "integer");
-    buf_puts(out, "    \"dimension\": {\"$ref\": \"#/$defs/integer\", \"minimum\": 1},\n");
     put_scalar(out, "number", "number");
     put_scalar(out, "boolean", "boolean");
     put_list(out, "pair", "", 2);
@@ -334,13 +304,15 @@ static const char head[] =
     "\"type\": \"object\",\n"
     "  \"required\": [\"rnc\", \"model\", \"inputs\", \"layers\", \"outputs\"],\n  \"additionalProperties\": false,\n  "
     "\"properties\": {\n"
-    "    \"rnc\": {\"const\": 1, \"description\": \"version of the language\"},\n"
     "    \"model\": {\"type\": \"string\", \"pattern\": \"^[A-Za-z0-9_]+$\"},\n"
     "    \"params\": {\"$ref\": \"#/$defs/parameters\"},\n"
     "    \"inputs\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"type\": \"object\", "
-    "\"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"anyOf\": [";
-
-static const char middle[] =
+    "\"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"$ref\": "
+    "\"#/$defs/shape\"}}}},\n"
+    "    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", "
+    "\"required\": [\"type\"], \"additionalProperties\": false,\n"
+    "      \"properties\": {\"type\": {\"enum\": [\"class\", \"class_map\", \"tensor\"]}, \"ignore\": {\"$ref\": "
+    "\"#/$defs/integer\"}, \"shape\": {\"$ref\": \"#/$defs/shape\"}}}},\n"
     "    \"classes\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/text\"}, \"description\": \"names of the "
     "classes\"},\n"
     "    \"use\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": "
@@ -358,56 +330,22 @@ static const char middle[] =
     "    \"outputs\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/text\"}},\n"
     "    \"loss\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/$defs/loss\"}},\n";
 
-/* A list of MIN to MAX dimensions. */
-static void put_shape(struct buf *out, int min, int max)
+static void put_conventions(struct buf *out)
 {
-    buf_printf(out,
-               "{\"type\": \"array\", \"minItems\": %d, \"maxItems\": %d, \"items\": {\"$ref\": "
-               "\"#/$defs/dimension\"}}",
-               min, max);
-}
-
-/* The keys that the type takes. */
-static void put_target(struct buf *out, const struct rnc_target_type *t)
-{
-    const char *comma = "";
-    buf_puts(out, "{");
-    described(out, t->help);
-    buf_puts(out, "\"additionalProperties\": false, \"properties\": {");
-    key(out, &comma, "type");
-    buf_printf(out, "{\"const\": \"%s\"}", t->name);
-    if (t->labels) {
-        key(out, &comma, "ignore");
-        buf_puts(out, "{\"$ref\": \"#/$defs/integer\", \"minimum\": -1}");
-    }
-    if (t->max_rank) {
-        key(out, &comma, "shape");
-        put_shape(out, t->min_rank, t->max_rank);
-    }
-    if (t->positive) ref(out, &comma, "positive", "text");
-    buf_printf(out, "}, \"required\": [\"type\"%s]}",
-               t->max_rank && t->unsaid == RNC_UNSAID_REFUSED ? ", \"shape\"" : "");
-}
-
-static void put_tensors(struct buf *out)
-{
-    put_shape(out, 1, 1);
-    buf_puts(out, ", ");
-    put_shape(out, 3, 3);
-    buf_puts(out, "]}}}},\n    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
-                  "\"object\", \"required\": [\"type\"], \"anyOf\": [");
-    for (int k = 0; rnc_target_type(k); k++) {
-        buf_puts(out, k ? ",\n      " : "\n      ");
-        put_target(out, rnc_target_type(k));
-    }
-    buf_puts(out, "]}},\n");
+    buf_puts(out, "    \"rnc\": {\"enum\": [");
+    for (int i = 0; i < convention_nversions; i++) buf_printf(out, "%s%s", i ? ", " : "", convention_versions[i].name);
+    buf_puts(out, "], \"description\": \"version of the language\"},\n    \"conventions\": {\"description\": "
+                  "\"whose defaults attributes have that are not given\", ");
+    const char **names = ARENA_ARRAY(out->arena, const char *, convention_nframeworks);
+    for (int i = 0; i < convention_nframeworks; i++) names[i] = convention_frameworks[i].name;
+    enumeration(out, names, (size_t)convention_nframeworks);
+    buf_puts(out, "},\n");
 }
 
 void spec_schema(struct buf *out)
 {
     buf_puts(out, head);
-    put_tensors(out);
-    buf_puts(out, middle);
+    put_conventions(out);
     buf_puts(out, "    \"metrics\": {\"type\": [\"array\", \"null\"], \"items\": {\"enum\": [");
     for (int i = 0; rnc_metric_at(i); i++) {
         if (i) buf_puts(out, ", ");

@@ -1,6 +1,7 @@
 /* train.c: the train section and the metrics. */
 #include "spec/train.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,11 +145,19 @@ static void parse_fields(const struct scope *s, const struct tree *t, const char
         if (tree_get(t, rows[i].name)) parse_field(s, tree_get(t, rows[i].name), &rows[i], base);
 }
 
-/* ROW with its defaults; the settings, which are the arena's, may be changed. */
-static struct rnc_choice default_choice(struct arena *a, const struct rnc_row *row)
+/* ROW with its defaults, as the version and the conventions have them; the settings, which are the arena's, may be
+   changed. */
+static struct rnc_choice default_choice(const struct spec_file *f, const struct rnc_row *row)
 {
-    void *settings = arena_alloc(a, row->size);
+    void *settings = arena_alloc(f->arena, row->size);
     if (row->size) memcpy(settings, row->defaults, row->size);
+    for (int i = 0; i < row->nfields; i++) {
+        const char *name = row->fields[i].name;
+        const struct convention_row *def = convention_default(&f->convention, row->name, name, false);
+        bool ok = !def || rnc_row_set(row, settings, name, convention_number(def));
+        assert(ok);
+        (void)ok;
+    }
     return (struct rnc_choice){row, settings};
 }
 
@@ -172,7 +181,7 @@ static bool parse_choice(const struct scope *s, const struct tree *t, const stru
         file_suggest(s->file, g, key->text, "kinds", names, (size_t)kind->n);
         return false;
     }
-    *out = default_choice(s->file->arena, row);
+    *out = default_choice(s->file, row);
     if (key != t) parse_fields(s, t->items[0], row->name, row->fields, row->nfields, (void *)(uintptr_t)out->settings);
     return true;
 }
@@ -216,8 +225,8 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
                                 rnc_augmentations.name};
     struct scope s = file_scope(f, true, NULL);
     *out = (struct spec_train){.batch = 64, .epochs = 10};
-    out->optimizer = default_choice(f->arena, rnc_kind_row(&rnc_optimizers, 0));
-    out->schedule = default_choice(f->arena, rnc_kind_row(&rnc_schedules, 0));
+    out->optimizer = default_choice(f, rnc_kind_row(&rnc_optimizers, 0));
+    out->schedule = default_choice(f, rnc_kind_row(&rnc_schedules, 0));
     if (!t || !file_is_map(f, t, "train")) return;
     file_check_keys(f, t, "train", keys, sizeof keys / sizeof *keys);
     for (int i = 0; i < train_nfields; i++)

@@ -11,7 +11,10 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "elaborate/elaborate.h"
+#include "ir/op.h"
 #include "random_graph.h"
+#include "runtime/recipe/optimizer.h"
+#include "spec/convention.h"
 #include "spec/spec.h"
 
 static struct spec *load(struct arena *a, struct diags *d, const char *text, const struct spec_options *o)
@@ -250,6 +253,39 @@ static void every_shipped_spec_builds_and_expands(void **state)
     }
 }
 
+/* ---- conventions: each row names an attribute, and has a value that it can be */
+
+static void check_convention_row(const struct convention_row *r)
+{
+    const struct op_def *op = op_find(r->subject);
+    const struct rnc_row *optimizer = rnc_kind_find(&rnc_optimizers, r->subject);
+    assert_true((op != NULL) != (optimizer != NULL));
+    if (op) {
+        int at = op_attr_index(op, r->attr);
+        struct attr value;
+        assert_true(at >= 0);
+        assert_true(op_attr_parse(&op->attrs[at], r->value, &value, NULL));
+        assert_false(op_attr_equal(&value, &op->attrs[at].def));
+    } else {
+        double settings[16] = {0};
+        assert_true(optimizer->size <= sizeof settings);
+        assert_true(rnc_row_set(optimizer, settings, r->attr, convention_number(r)));
+    }
+}
+
+static void conventions_name_attributes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < convention_nframeworks; i++)
+        for (int k = 0; k < convention_frameworks[i].nrows; k++)
+            check_convention_row(&convention_frameworks[i].rows[k]);
+    for (int i = 0; i < convention_nversions; i++)
+        for (int k = 0; k < convention_versions[i].nrows; k++) {
+            check_convention_row(&convention_versions[i].rows[k]);
+            assert_non_null(convention_versions[i].rows[k].why);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +294,7 @@ int main(void)
         cmocka_unit_test(wrong_overrides_are_refused),
         cmocka_unit_test(shipped_networks_have_the_published_sizes),
         cmocka_unit_test(every_shipped_spec_builds_and_expands),
+        cmocka_unit_test(conventions_name_attributes),
     };
     return cmocka_run_group_tests_name("spec", tests, NULL, NULL);
 }
