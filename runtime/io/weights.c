@@ -1,6 +1,7 @@
 /* weights.c: state by name, to and from safetensors. A file is compared with the model whole before anything is set. */
 #include "runtime/io/weights.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,10 +38,13 @@ static void *plain_buffer(const struct rnc_tensor *t, struct rnc_status *s)
 
 /* ---- comparing */
 
+/* How many of a kind are listed, and how many names are searched for one that was meant: a file may hold very many. */
+enum { LISTED = 100, SEARCHED = 1000 };
+
 struct report {
     char *text;
     size_t used, cap;
-    int missing, unexpected, mismatched;
+    size_t missing, unexpected, mismatched;
 };
 
 __attribute__((format(printf, 2, 3))) static void say(struct report *r, const char *fmt, ...)
@@ -64,6 +68,17 @@ __attribute__((format(printf, 2, 3))) static void say(struct report *r, const ch
 }
 
 _Static_assert((int)RNC_MAX_RANK <= (int)RNC_ST_MAX_RANK, "a file holds every tensor");
+
+/* "missing: … and 980 more" after the first of a kind. */
+static void say_rest(struct report *r, const char *kind, size_t count)
+{
+    if (count > LISTED) say(r, "%s: … and %zu more", kind, count - LISTED);
+}
+
+static const char *near_name(const char *name, const char *const *names, size_t count)
+{
+    return rnc_nearest(name, names, count < SEARCHED ? count : SEARCHED);
+}
 
 static void shape_text(const int64_t *dim, int rank, char *out, size_t size)
 {
@@ -91,29 +106,27 @@ static bool same_kind(const struct rnc_tensor *t, const struct rnc_st_tensor *f)
 
 static bool is_optimizer_name(const char *name) { return !strncmp(name, "optim.", 6); }
 
-static void compare_one(const struct rnc_model *m, const struct rnc_tensor *t, const struct rnc_safetensors *f,
-                        const char *const *unused, size_t nunused, struct report *r)
+static void compare_one(const struct rnc_tensor *t, const struct rnc_safetensors *f, const char *const *unused,
+                        size_t nunused, struct report *r)
 {
     const struct rnc_st_tensor *found = rnc_st_find(f, t->name);
     char want[128], have[192];
-    (void)m;
     shape_text(t->type.dim, t->type.rank, want, sizeof want);
     if (!found) {
-        if (t->role == RNC_ROLE_COUNTER) return;
-        const char *near = rnc_nearest(t->name, unused, nunused);
+        if (t->role == RNC_ROLE_COUNTER || r->missing++ >= LISTED) return;
+        const char *near = near_name(t->name, unused, nunused);
         say(r, "missing: %s %s%s%s%s", t->name, want, near ? " (the file has '" : "", near ? near : "",
             near ? "')" : "");
-        r->missing++;
         return;
     }
+    if (same_shape(t, found) && same_kind(t, found)) return;
+    if (r->mismatched++ >= LISTED) return;
     shape_text(found->dim, found->rank, have, sizeof have);
     if (!same_shape(t, found)) say(r, "shape: %s is %s in the file and %s in the model", t->name, have, want);
-    else if (!same_kind(t, found))
+    else
         say(r, "type: %s %s where the model has %s", t->name,
             t->type.dtype == RNC_I64 ? "is not an integer" : "is not a floating-point number",
             t->type.dtype == RNC_I64 ? "a counter" : "one");
-    else return;
-    r->mismatched++;
 }
 
 /* Names of the file that the model does not know. */
@@ -142,20 +155,23 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
     size_t nunused = list_unused(m, f, flags, unused), nknown = 0;
     for (uint32_t k = 0; k < m->ntensors; k++)
         if (is_wanted(&m->tensors[k], flags)) {
-            compare_one(m, &m->tensors[k], f, unused, nunused, &r);
+            compare_one(&m->tensors[k], f, unused, nunused, &r);
             known[nknown++] = m->tensors[k].name;
         }
-    for (size_t k = 0; k < nunused; k++) {
-        const char *near = rnc_nearest(unused[k], known, nknown);
+    say_rest(&r, "missing", r.missing);
+    say_rest(&r, "of another shape or type", r.mismatched);
+    for (size_t k = 0; k < nunused && k < LISTED; k++) {
+        const char *near = near_name(unused[k], known, nknown);
         say(&r, "unexpected: %.200s%s%s%s", unused[k], near ? " (did you mean '" : "", near ? near : "",
             near ? "'?)" : "");
-        r.unexpected++;
     }
+    r.unexpected = nunused;
+    say_rest(&r, "unexpected", nunused);
     free(unused);
     free(known);
     bool ok = r.missing + r.unexpected + r.mismatched == 0;
     if (!ok)
-        rnc_fail(s, RNC_USER, "%s does not fit model %s: %d missing, %d of another shape or type, %d unexpected",
+        rnc_fail(s, RNC_USER, "%s does not fit model %s: %zu missing, %zu of another shape or type, %zu unexpected",
                  f->path, m->name, r.missing, r.mismatched, r.unexpected);
     if (details) *details = r.text;
     else free(r.text);
@@ -164,13 +180,24 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
 
 /* ---- loading */
 
+/* A network with a NaN in it answers nothing but NaN. */
+static bool all_finite(const struct rnc_safetensors *f, const struct rnc_tensor *t, int64_t first, int64_t count,
+                       const float *x, struct rnc_status *s)
+{
+    for (int64_t k = 0; k < count; k++)
+        if (!isfinite(x[k]))
+            return rnc_fail(s, RNC_USER, "%s: tensor '%s' holds %s (element %lld)", f->path, t->name,
+                            isnan(x[k]) ? "NaN" : "an infinity", (long long)(first + k));
+    return true;
+}
+
 static bool read_file(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
                       struct rnc_status *s)
 {
     const struct rnc_safetensors *f = ctx;
     const struct rnc_st_tensor *found = rnc_st_find(f, t->name);
     if (found && t->type.dtype == RNC_I64) return rnc_st_part_i64(f, found, first, count, plain, s);
-    if (found) return rnc_st_part_f32(f, found, first, count, plain, s);
+    if (found) return rnc_st_part_f32(f, found, first, count, plain, s) && all_finite(f, t, first, count, plain, s);
     memset(plain, 0,
            (size_t)count *
                (t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float))); /* a counter that the file lacks */

@@ -1,0 +1,1 @@
+rnc=$(realpath $rnc) python3 tests/golden/bound/keys.py $tmp
