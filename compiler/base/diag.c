@@ -127,6 +127,21 @@ static bool same(const struct diag *a, const struct diag *b)
            strcmp(a->message, b->message) == 0;
 }
 
+static bool holds(const struct diags *d, const struct diag *g)
+{
+    for (const struct diag *e = d->first; e; e = e->next)
+        if (same(e, g)) return true;
+    return false;
+}
+
+bool diags_better(const struct diags *trial, const struct diags *known, const struct diag *gone)
+{
+    if (holds(trial, gone)) return false;
+    for (const struct diag *g = trial->first; g; g = g->next)
+        if (g->severity != SEVERITY_WARNING && !holds(known, g)) return false;
+    return true;
+}
+
 /* Start of line LINE (from 1) in the text, or NULL. */
 static const char *find_line(const struct source *s, uint32_t line)
 {
@@ -209,45 +224,4 @@ void diags_print(const struct diags *d, FILE *out, bool color)
         errors += all[i]->severity != SEVERITY_WARNING;
     }
     if (errors) fprintf(out, "%d error%s\n", errors, errors == 1 ? "" : "s");
-}
-
-enum { MAX_WORD = 64 };
-
-/* Damerau–Levenshtein distance (adjacent transpositions count one), optimal string alignment. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t la = strlen(a), lb = strlen(b);
-    if (la >= MAX_WORD || lb >= MAX_WORD) return MAX_WORD;
-    size_t row[3][MAX_WORD + 1];
-    for (size_t j = 0; j <= lb; j++) row[0][j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t *cur = row[i % 3], *prev = row[(i + 2) % 3], *prev2 = row[(i + 1) % 3];
-        cur[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = prev[j - 1] + (a[i - 1] != b[j - 1]);
-            if (prev[j] + 1 < best) best = prev[j] + 1;
-            if (cur[j - 1] + 1 < best) best = cur[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < best)
-                best = prev2[j - 2] + 1;
-            cur[j] = best;
-        }
-    }
-    return row[la % 3][lb];
-}
-
-const char *did_you_mean(const char *word, const char *const *candidates, size_t count)
-{
-    const char *best = NULL;
-    size_t len = strlen(word), limit = len <= 2 ? 1 : len <= 5 ? 2 : 3, least = limit + 1;
-    for (size_t i = 0; i < count; i++) {
-        if (!candidates[i]) continue;
-        size_t d = distance(word, candidates[i]);
-        /* a word that only begins alike is near too: 'kern' for 'kernel' */
-        if (len >= 3 && strncmp(word, candidates[i], len) == 0 && d > limit) d = limit;
-        if (d < least && d < strlen(candidates[i])) {
-            least = d;
-            best = candidates[i];
-        }
-    }
-    return best;
 }

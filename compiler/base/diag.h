@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "base/arena.h"
+#include "base/word.h"
 
 /* A text that spans point into; kept alive by the arena. */
 struct source {
@@ -40,6 +41,9 @@ struct diag *diag_warn(struct diags *d, struct span place, const char *fmt, ...)
 /* A line "= …" under the diagnostic; suggestions, trails of layers, what was expected. NULL diag is ignored. */
 void diag_note(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Are all errors of TRIAL also in KNOWN, and GONE is not among them? */
+bool diags_better(const struct diags *trial, const struct diags *known, const struct diag *gone);
+
 int diags_errors(const struct diags *d);      /* user's and environment's */
 int diags_exit_status(const struct diags *d); /* 0 none, 1 the user's, 2 any of the environment's */
 /* Prints all, sorted by source and position, equal ones once, then "N errors". COLOR: ANSI colours. */
@@ -47,8 +51,5 @@ void diags_print(const struct diags *d, FILE *out, bool color);
 
 /* A bug of the compiler's own: says what on standard error, and aborts. */
 _Noreturn void diag_bug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/* The candidate nearest to WORD by edit distance, or NULL when none is near enough to suggest. */
-const char *did_you_mean(const char *word, const char *const *candidates, size_t count);
 
 #endif

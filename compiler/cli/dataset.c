@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "runtime/data/sample_target.h"
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/normalize.h"
 #include "spec/train.h"
@@ -15,12 +16,14 @@ static const struct span nowhere = {NULL, 0, 0, 0};
 
 static struct rnc_port port_of(const struct spec_tensor *t, bool target)
 {
-    bool labels = target && t->type != TARGET_TENSOR;
     struct rnc_port p = {.name = t->name,
                          .target = target,
-                         .dtype = labels ? RNC_I64 : RNC_F32,
-                         .rank = target && t->type == TARGET_CLASS ? 0 : t->rank,
-                         .ignore = labels ? t->ignore : -1};
+                         .dtype = target && t->type->labels ? RNC_I64 : RNC_F32,
+                         .rank = t->rank,
+                         .ignore = t->ignore,
+                         .binary = t->binary,
+                         .picture = t->picture,
+                         .positive = t->positive};
     memcpy(p.dim, t->dim, sizeof p.dim);
     return p;
 }
@@ -39,6 +42,7 @@ static bool implied_target(const struct graph *g, struct rnc_port *p)
     if (!t || (t->rank != 2 && t->rank != 4)) return false;
     *p = (struct rnc_port){.name = "label", .target = true, .dtype = RNC_I64, .rank = t->rank - 2, .ignore = -1};
     for (int i = 0; i < p->rank; i++) p->dim[i] = t->dim[i + 2];
+    p->picture = rnc_target_named(p->rank ? "class_map" : "class");
     return true;
 }
 
@@ -99,38 +103,79 @@ static void suggest(struct buf *fit, struct diag *d, const struct spec *s, const
     else diag_note(d, "the spec has no parameter '%s' to set to %lld", name, (long long)value);
 }
 
-/* Data of images with labels, or masks: has the model such an input and such a target? */
-static bool check_ports(struct cli *c, const struct dataset_model *m, const struct rnc_data *d)
+static struct span target_span(const struct spec *s, const char *name)
 {
+    for (int i = 0; i < s->ntargets; i++)
+        if (!strcmp(s->targets[i].name, name)) return s->targets[i].span;
+    return nowhere;
+}
+
+/* Data of images with labels, or masks: has the model such an input, and can they give its targets? */
+static bool check_ports(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool masks)
+{
+    const struct rnc_problem *p = &m->problem;
+    const struct rnc_port *wrong = NULL;
+    for (int i = 0; i < p->nports && !wrong; i++)
+        if (p->ports[i].target && (!p->ports[i].picture || (p->ports[i].picture->beside == RNC_BESIDE_MASK) != masks))
+            wrong = &p->ports[i];
+    if (m->image && !wrong) return true;
     const struct spec *s = m->spec;
-    if (m->image && m->labels) return true;
     struct diag *e =
-        m->image ? diag_error(c->diags, s->ntargets ? s->targets[s->ntargets - 1].span : nowhere,
-                              "%s: one target of type class or class_map was expected for %s", s->name, d->description)
+        m->image ? diag_error(c->diags, target_span(s, wrong->name), "%s does not give the target '%s'", d->description,
+                              wrong->name)
                  : diag_error(c->diags, s->ninputs ? s->inputs[0].span : nowhere,
                               "%s: one input of images, shape [C, H, W], was expected for %s", s->name, d->description);
-    diag_note(e, "--data DIR may be a folder of arrays as well: NAME.npy for each input and target");
+    if (m->image && wrong->picture)
+        diag_note(e, masks ? "the data are masks, the target is one value for each image"
+                           : "it is a map: a folder with images/ and masks/ was expected");
+    else diag_note(e, "--data DIR may be a folder of arrays as well: NAME.npy for each input and target");
     return false;
+}
+
+/* Of zeros and ones: which of the data's classes is 1, and have masks two at most? */
+static bool check_binary(struct cli *c, const struct dataset_model *m, const struct rnc_data *d)
+{
+    for (int i = 0; i < m->problem.nports; i++) {
+        const struct rnc_port *p = &m->problem.ports[i];
+        struct rnc_status s = {0};
+        if (!p->picture || !p->picture->binary) continue;
+        if (!p->picture->positive && d->nclasses > 2)
+            rnc_fail(&s, RNC_USER, "the target '%s' is 0 or 1 for each pixel, and the masks have %lld classes", p->name,
+                     (long long)d->nclasses);
+        else if (!p->picture->positive || rnc_port_positive(p, (const char *const *)d->classes, d->nclasses, &s) >= 0)
+            continue;
+        diag_error(c->diags, target_span(m->spec, p->name), "%s", s.message);
+        return false;
+    }
+    return true;
+}
+
+/* Has a target of labels another number of classes? Masks need not show all of them. */
+static bool other_classes(const struct dataset_model *m, const struct rnc_data *d, bool masks)
+{
+    bool other = false;
+    for (int i = 0; i < m->problem.nports; i++) {
+        const struct rnc_port *p = &m->problem.ports[i];
+        if (p->target && p->dtype == RNC_I64) other |= masks ? d->nclasses > p->classes : d->nclasses != p->classes;
+    }
+    return other;
 }
 
 static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
 {
     const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
     if (p->tensors) return true; /* they were read for the model */
-    if (!check_ports(c, m, d)) return false;
+    bool masks = p->masks != NULL;
+    if (!check_ports(c, m, d, masks) || !check_binary(c, m, d)) return false;
     const int64_t *in = m->image->dim;
-    bool map = m->labels->rank == 2, sizes = p->pixels && (p->height != in[1] || p->width != in[2]),
-         channels = p->pixels && p->channels != in[0];
-    bool classes = p->masks ? d->nclasses > m->classes : d->nclasses != m->classes;
-    if (!sizes && !channels && !classes && (p->masks != NULL) == map) return true;
+    bool sizes = p->pixels && (p->height != in[1] || p->width != in[2]), channels = p->pixels && p->channels != in[0],
+         classes = other_classes(m, d, masks);
+    if (!sizes && !channels && !classes) return true;
     struct diag *e = diag_error(c->diags, nowhere, "%s does not fit %s", m->spec->name, d->description);
-    diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)in[0], (long long)in[1],
-              (long long)in[2], (long long)m->classes);
-    if ((p->masks != NULL) != map) {
-        diag_note(e, map ? "it predicts a class for each pixel: a folder with images/ and masks/ was expected"
-                         : "the data are masks, the model predicts one class for each image");
-        return false;
-    }
+    if (m->classes)
+        diag_note(e, "the model takes %lld × %lld × %lld and has %lld classes", (long long)in[0], (long long)in[1],
+                  (long long)in[2], (long long)m->classes);
+    else diag_note(e, "the model takes %lld × %lld × %lld", (long long)in[0], (long long)in[1], (long long)in[2]);
     struct buf fit;
     buf_init(&fit, c->arena);
     if (channels) suggest(&fit, e, m->spec, "channels", p->channels);

@@ -42,6 +42,8 @@ static bool evaluate(struct evaluation *e)
     struct rnc_status s = {0};
     double drawn = 0.0;
     e->loader.data = &e->data.val;
+    e->loader.classes = (const char *const *)e->data.classes;
+    e->loader.nclasses = e->data.nclasses;
     e->loader.batch = e->built.model->batch;
     struct rnc_loader *l = rnc_loader_new(&e->loader, &s);
     bool ok = l && rnc_tally_begin(&e->tally, &e->model.problem, e->built.model, &s);

@@ -50,9 +50,7 @@ static struct value *build_target(struct builder *b, int index)
     const struct spec_tensor *s = &b->spec->targets[index];
     struct type t;
     if (b->targets[index]) return b->targets[index];
-    if (!argument_type(b, s, s->type == TARGET_TENSOR ? DT_F32 : DT_I64, s->type == TARGET_CLASS ? 0 : s->rank, s->dim,
-                       &t))
-        return NULL;
+    if (!argument_type(b, s, s->type->labels ? DT_I64 : DT_F32, s->rank, s->dim, &t)) return NULL;
     struct value *taken = graph_find(b->graph, s->name);
     if (taken) value_rename(b->graph, taken, graph_fresh_name(b->graph, s->name));
     b->targets[index] = graph_arg(b->graph, VALUE_TARGET, s->name, t);
@@ -134,7 +132,7 @@ static void set_attrs(struct node *n, const struct flat_layer *l, const struct a
 
 static struct value *build_layer(struct builder *b, int index)
 {
-    const struct flat_layer *l = &b->ast->layers[index];
+    const struct flat_layer *l = mend_layer(b, &b->ast->layers[index]);
     struct type in[AST_MAX_INPUTS + 8];
     for (int i = 0; i < l->nin; i++) {
         struct value *v = builder_value(b, l->in[i]);
@@ -208,16 +206,16 @@ static struct value *find_layer(const struct builder *b, const char *name)
         const struct flat_layer *l = &b->ast->layers[i];
         if (strcmp(l->path, name) == 0 || (label && l->label && strcmp(l->label, name) == 0)) return b->values[i];
     }
-    for (int i = 0; i < b->ast->napplications; i++)
-        if (strcmp(b->ast->applications[i].own_path, name) == 0) return builder_value(b, b->ast->applications[i].out);
-    return NULL;
+    const int *group = strmap_get(&b->ast->groups, name);
+    return group ? builder_value(b, *group) : NULL;
 }
 
 static void unknown_dump(struct builder *b, const char *name)
 {
     const struct ast *ast = b->ast;
-    const char **names = ARENA_ARRAY(b->arena, const char *, 2 * ast->nlayers + 1);
+    const char **names = ARENA_ARRAY(b->arena, const char *, 2 * (size_t)ast->nlayers + ast->groups.count + 1);
     size_t n = 0;
+    for (size_t i = 0; i < ast->groups.count; i++) names[n++] = ast->groups.entries[i].key;
     for (int i = 0; i < ast->nlayers; i++) {
         names[n++] = ast->layers[i].path;
         if (ast->layers[i].label) names[n++] = ast->layers[i].label;
@@ -225,7 +223,7 @@ static void unknown_dump(struct builder *b, const char *name)
     struct diag *g = diag_error(b->diags, (struct span){.src = b->spec->source}, "there is no layer '%s'", name);
     const char *near = did_you_mean(name, names, n);
     if (near) diag_note(g, "did you mean '%s'?", near);
-    diag_note(g, "`rnc summary` lists the layers");
+    diag_note(g, "`rnc summary` lists the layers; blocks and stages have paths too, such as layer1.0 and layer1");
 }
 
 static void build_dumps(struct builder *b, const struct build_options *o)
@@ -235,6 +233,14 @@ static void build_dumps(struct builder *b, const struct build_options *o)
         if (v) graph_output(b->graph, o->dump[i], v);
         else if (diags_errors(b->diags) == 0) unknown_dump(b, o->dump[i]);
     }
+}
+
+/* A map of another size than the prediction: masks come in the size that the target's shape says. */
+static void note_size(struct diag *g, const struct spec_tensor *t, const struct type *x)
+{
+    if (t->type->unsaid != RNC_UNSAID_IMAGE || x->rank != 4) return;
+    diag_note(g, "`%s: {type: %s, shape: [%lld, %lld]}` brings its masks to the prediction's size", t->name,
+              t->type->name, (long long)x->dim[2], (long long)x->dim[3]);
 }
 
 static struct value *build_loss(struct builder *b, const struct flat_loss *l, int index)
@@ -255,6 +261,7 @@ static struct value *build_loss(struct builder *b, const struct flat_loss *l, in
     struct diag *g = diag_error(b->diags, l->span, "%s: %s", l->op->name, e.message);
     if (e.note) diag_note(g, "%s", e.note);
     diag_note(g, "the target '%s' is %s", t->name, type_sample_text(b->arena, &t->type));
+    note_size(g, &b->spec->targets[l->target], &x->type);
     trail_note(b, g, "from", l->from, REF_NONE, l->span.src);
     return NULL;
 }
@@ -276,18 +283,27 @@ static void build_losses(struct builder *b)
               "`loss: [softmax_cross_entropy: {from: logits, target: label}]`, and `targets: {label: {type: class}}`");
 }
 
+void builder_run(struct builder *b, const struct build_options *o)
+{
+    b->graph = graph_new(b->arena, b->spec->name, o->batch > 0 ? o->batch : 1);
+    b->values = ARENA_ARRAY(b->arena, struct value *, b->ast->nlayers + 1);
+    strmap_init(&b->params, b->arena);
+    build_inputs(b);
+    for (int i = 0; i < b->ast->nlayers && diags_errors(b->diags) < AST_MAX_ERRORS; i++)
+        b->values[i] = build_layer(b, i);
+    for (int i = 0; i < b->ast->nchecks && diags_errors(b->diags) < AST_MAX_ERRORS; i++)
+        check_shape(b, &b->ast->checks[i]);
+    build_outputs(b);
+    build_dumps(b, o);
+    if (o->losses) build_losses(b);
+}
+
 struct graph *build_graph(struct arena *a, struct diags *d, const struct spec *s, const struct build_options *o)
 {
     int before = diags_errors(d);
     struct builder b = {.arena = a, .diags = d, .spec = s, .ast = s->ast};
-    b.graph = graph_new(a, s->name, o->batch > 0 ? o->batch : 1);
-    b.values = ARENA_ARRAY(a, struct value *, b.ast->nlayers + 1);
-    strmap_init(&b.params, a);
-    build_inputs(&b);
-    for (int i = 0; i < b.ast->nlayers && diags_errors(d) < AST_MAX_ERRORS; i++) b.values[i] = build_layer(&b, i);
-    for (int i = 0; i < b.ast->nchecks && diags_errors(d) < AST_MAX_ERRORS; i++) check_shape(&b, &b.ast->checks[i]);
-    build_outputs(&b);
-    build_dumps(&b, o);
-    if (o->losses) build_losses(&b);
-    return diags_errors(d) == before ? b.graph : NULL;
+    builder_run(&b, o);
+    if (diags_errors(d) == before) return b.graph;
+    mend_all(&b, o);
+    return NULL;
 }

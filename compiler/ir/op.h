@@ -35,6 +35,14 @@ enum conv_direction {
     CONV_WGRAD,   /* x, dy → dw */
 };
 
+/* What the target of a loss holds. */
+enum op_compares {
+    COMPARES_NOTHING, /* no loss */
+    COMPARES_CLASSES, /* numbers of classes, i64 */
+    COMPARES_BINARY,  /* numbers from 0 to 1 */
+    COMPARES_NUMBERS,
+};
+
 /* The operator is min(max(x, low), high). */
 struct op_clamp {
     bool clamps;
@@ -145,6 +153,7 @@ struct op_def {
     enum op_work work; /* where it is not what its family says: op_work_of */
     enum conv_direction direction;
     enum op_border border;
+    enum op_compares compares;
     int variant;  /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
                      (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
     bool view;    /* the result is the operand's bytes in another shape: it may share the storage */

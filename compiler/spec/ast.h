@@ -29,8 +29,9 @@ enum { REF_NONE = INT_MIN, REF_BAD = INT_MIN + 1 /* an error was reported where 
 /* How a layer came to be where it is: "in block basic, used at line 55". */
 struct frame {
     const struct frame *parent;
-    const char *what; /* "block basic", "stage layer1", "the module class_head", "the spec resnet50" */
-    struct span span; /* where it is used */
+    const char *what;          /* "block basic", "stage layer1", "the module class_head", "the spec resnet50" */
+    struct span span;          /* where it is used */
+    const char *block, *stage; /* the block's name and the stage's that repeats it, or NULL */
 };
 
 enum pad_mode { PAD_GIVEN, PAD_SAME, PAD_VALID };

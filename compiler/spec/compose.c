@@ -57,11 +57,21 @@ static bool eval_block_params(struct scope *s, const struct tree *key, const str
     return ok;
 }
 
-static const struct frame *push_frame(struct scope *s, const char *what, struct span at)
+static const struct frame *push_frame(struct scope *s, struct frame what)
 {
     struct frame *f = ARENA_NEW(s->file->arena, struct frame);
-    *f = (struct frame){.parent = s->frame, .what = what, .span = at};
+    *f = what;
+    f->parent = s->frame;
     return f;
+}
+
+/* Of block B at KEY; STAGE: the name of the stage that repeats it, or NULL. */
+static struct frame block_frame(struct scope *s, const struct tree *key, const struct ast_block *b, const char *stage)
+{
+    struct arena *a = s->file->arena;
+    const char *what = stage ? arena_printf(a, "stage %s, block %s", layers_path(a, s->path, stage), b->name)
+                             : arena_printf(a, "block %s", b->name);
+    return (struct frame){.what = what, .span = key->span, .block = b->name, .stage = stage};
 }
 
 static bool too_deep(struct scope *s, struct ast_block *b, struct span at)
@@ -73,9 +83,9 @@ static bool too_deep(struct scope *s, struct ast_block *b, struct span at)
     return true;
 }
 
-/* One copy of the block's layers on input REF. LEAF: its name below the scope's path, or "". */
+/* One copy of the block's layers on input REF. LEAF: its name below the scope's path, or ""; STAGE: block_frame's. */
 static int expand_block(struct scope *s, const struct tree *key, struct ast_block *b, const struct layer_args *a,
-                        const char *leaf, int ref, const char *what)
+                        const char *leaf, int ref, const char *stage)
 {
     struct arena *arena = s->file->arena;
     if (too_deep(s, b, key->span) || !layers_step(s, key->span)) return REF_BAD;
@@ -97,7 +107,7 @@ static int expand_block(struct scope *s, const struct tree *key, struct ast_bloc
                           .labels = &labels,
                           .in = ref,
                           .prev = ref,
-                          .frame = push_frame(s, what, key->span),
+                          .frame = push_frame(s, block_frame(s, key, b, stage)),
                           .path = layers_path(arena, s->path, leaf),
                           .param_path = layers_path(arena, s->param_path, leaf),
                           .application = s->application,
@@ -121,7 +131,7 @@ int compose_block(struct scope *s, const struct tree *key, const struct tree *ar
     struct ast_value *values = ARENA_ARRAY(s->file->arena, struct ast_value, b->nparams ? b->nparams : 1);
     if (!s->dynamic) ok &= eval_block_params(s, key, b, &a, true, values);
     if (!s->dynamic || !ok) out = s->dynamic || !ok ? REF_BAD : REF_NONE;
-    else out = expand_block(s, key, b, &a, name ? name : "", ref, arena_printf(s->file->arena, "block %s", b->name));
+    else out = expand_block(s, key, b, &a, name ? name : "", ref, NULL);
     ok &= layers_as(s, &a, out);
     ok &= layers_expect(s, tree_get(args, "expect"), out);
     return !s->dynamic && !ok ? REF_BAD : out;
@@ -186,11 +196,10 @@ static int expand_stage(struct scope *s, const struct tree *key, const struct tr
                         const char *name, int ref, int64_t repeat)
 {
     struct arena *arena = s->file->arena;
-    const char *what = arena_printf(arena, "stage %s, block %s", layers_path(arena, s->path, name), b->name);
     const struct tree *first = tree_get(args, "first");
     for (int64_t i = 0; i < repeat && ref != REF_BAD && ref != REF_NONE; i++) {
         struct layer_args a = {args, i == 0 ? first : NULL};
-        ref = expand_block(s, key, b, &a, arena_printf(arena, "%s.%lld", name, (long long)i), ref, what);
+        ref = expand_block(s, key, b, &a, arena_printf(arena, "%s.%lld", name, (long long)i), ref, name);
     }
     layers_map(&s->file->ast->groups, arena, layers_path(arena, s->path, name), ref);
     return ref;
@@ -263,7 +272,8 @@ static int apply_one(struct scope *s, const struct tree *key, struct ast_module 
                           .labels = &labels,
                           .in = ref,
                           .prev = ref,
-                          .frame = push_frame(s, arena_printf(arena, "module %s", m->name), key->span),
+                          .frame = push_frame(s, (struct frame){.what = arena_printf(arena, "module %s", m->name),
+                                                                .span = key->span}),
                           .path = own,
                           .param_path = path,
                           .application = ast->napplications,

@@ -197,9 +197,23 @@ static void print_shape(struct buf *out, const struct spec_tensor *t)
     buf_shape(out, t->rank, t->dim);
 }
 
+static void print_target(struct buf *out, const struct spec_tensor *t)
+{
+    buf_printf(out, "  %s: {type: %s", t->name, t->type->name);
+    if (t->type->labels) buf_printf(out, ", ignore: %lld", (long long)t->ignore);
+    if (t->type->max_rank) {
+        buf_puts(out, ", shape: ");
+        buf_shape(out, t->rank - t->type->ones, t->dim + t->type->ones);
+    }
+    if (t->positive) {
+        buf_puts(out, ", positive: ");
+        train_quoted(out, t->positive);
+    }
+    buf_puts(out, "}\n");
+}
+
 static void print_head(struct printer *p)
 {
-    static const char *const types[] = {"class", "class_map", "tensor"};
     const struct spec *s = p->spec;
     buf_printf(p->out, "rnc: %s\nmodel: %s\ninputs:\n", s->version, s->name);
     for (int i = 0; i < s->ninputs; i++) {
@@ -208,16 +222,7 @@ static void print_head(struct printer *p)
         buf_puts(p->out, "}\n");
     }
     if (s->ntargets) buf_puts(p->out, "targets:\n");
-    for (int i = 0; i < s->ntargets; i++) {
-        const struct spec_tensor *t = &s->targets[i];
-        buf_printf(p->out, "  %s: {type: %s", t->name, types[t->type]);
-        if (t->type != TARGET_TENSOR) buf_printf(p->out, ", ignore: %lld", (long long)t->ignore);
-        if (t->type != TARGET_CLASS) {
-            buf_puts(p->out, ", ");
-            print_shape(p->out, t);
-        }
-        buf_puts(p->out, "}\n");
-    }
+    for (int i = 0; i < s->ntargets; i++) print_target(p->out, &s->targets[i]);
     if (s->nclasses) buf_puts(p->out, "classes:\n");
     for (int i = 0; i < s->nclasses; i++) {
         buf_puts(p->out, "  - ");

@@ -4,6 +4,7 @@
 #include "spec/attr.h"
 #include "spec/file.h"
 #include "spec/layers.h"
+#include "spec/target.h"
 #include "spec/train.h"
 
 /* ---- overrides */
@@ -82,76 +83,6 @@ static void apply_set(struct arena *a, struct diags *d, struct tree *root, const
 }
 
 /* ---- sections */
-
-static void parse_target_shape(struct spec_file *f, const struct tree *t, struct spec_tensor *out)
-{
-    struct scope s = file_scope(f, true, NULL);
-    if (t->kind != TREE_LIST || t->count < 1 || t->count > 3) {
-        file_error(f, t->span, "a shape is a list of 1 to 3 numbers, not %s", tree_count_words(f->arena, t));
-        return;
-    }
-    out->rank = t->count;
-    for (int i = 0; i < t->count; i++) {
-        struct ast_value v;
-        if (value_int(&s, t->items[i], 1, 1 << 20, "a dimension", &v)) out->dim[i] = v.i;
-        else out->rank = 0;
-    }
-}
-
-static void parse_target(struct spec_file *f, const struct tree *key, const struct tree *t, struct spec_tensor *out)
-{
-    static const char *const keys[] = {"type", "ignore", "shape"}, *const types[] = {"class", "class_map", "tensor"};
-    struct scope s = file_scope(f, true, NULL);
-    *out = (struct spec_tensor){.name = key->text, .span = key->span, .ignore = -1};
-    if (!file_is_map(f, t, "a target")) return;
-    file_check_keys(f, t, "a target", keys, 3);
-    const struct tree *type = tree_get(t, "type"), *ignore = tree_get(t, "ignore"), *shape = tree_get(t, "shape");
-    struct ast_value v;
-    if (!type) {
-        file_error(f, key->span, "the target '%s' needs a type: class, class_map or tensor", key->text);
-        return;
-    }
-    if (!value_eval(&s, type, AST_TEXT, &v)) return;
-    int k = 0;
-    while (k < 3 && strcmp(types[k], v.s) != 0) k++;
-    if (k == 3) {
-        file_suggest(f, file_error(f, type->span, "a target's type can't be '%s'", v.s), v.s, "types", types, 3);
-        return;
-    }
-    out->type = (enum target_type)k;
-    if (ignore && out->type == TARGET_TENSOR)
-        file_error(f, ignore->span, "ignore is for classes; '%s' is a tensor", key->text);
-    else if (ignore && value_int(&s, ignore, -1, 1 << 20, "ignore", &v)) out->ignore = v.i;
-    if (shape && out->type == TARGET_CLASS)
-        file_error(f, shape->span, "a class is one number for each sample; it has no shape");
-    else if (shape) parse_target_shape(f, shape, out);
-    else if (out->type == TARGET_TENSOR)
-        file_error(f, key->span, "the target '%s' needs a shape: {type: tensor, shape: [C, H, W]}", key->text);
-    if (out->type == TARGET_CLASS_MAP && !shape && f->ninputs && f->inputs[0].rank == 3) {
-        out->rank = 2; /* a label for each pixel of the first input */
-        out->dim[0] = f->inputs[0].dim[1];
-        out->dim[1] = f->inputs[0].dim[2];
-    }
-    if (out->type == TARGET_CLASS_MAP && out->rank != 2 && (shape || f->ninputs))
-        file_error(f, shape ? shape->span : key->span, "a class_map has the shape [H, W]");
-}
-
-static void parse_targets(struct spec_file *f, struct spec *s)
-{
-    const struct tree *map = tree_get(f->root, "targets");
-    if (!map || !file_is_map(f, map, "targets")) return;
-    struct spec_tensor *rows = ARENA_ARRAY(f->arena, struct spec_tensor, map->count + 1);
-    for (int i = 0; i < map->count; i++) {
-        parse_target(f, map->keys[i], map->items[i], &rows[i]);
-        if (!is_name(rows[i].name, false))
-            file_error(f, rows[i].span, "'%s' can't be a target's name: letters, digits and _", rows[i].name);
-        for (int k = 0; k < f->ninputs; k++)
-            if (strcmp(f->inputs[k].name, rows[i].name) == 0)
-                file_error(f, rows[i].span, "'%s' is an input already", rows[i].name);
-    }
-    s->targets = rows;
-    s->ntargets = map->count;
-}
 
 static void parse_classes(struct spec_file *f, struct spec *s)
 {
@@ -267,38 +198,6 @@ static bool check_loss_keys(struct spec_file *f, const struct op_def *op, const 
     return ok;
 }
 
-static int find_target(struct spec_file *f, const struct scope *s, const struct spec *spec, const struct tree *t)
-{
-    struct ast_value v;
-    if (!value_eval(s, t, AST_TEXT, &v)) return -1;
-    const char **names = ARENA_ARRAY(f->arena, const char *, spec->ntargets + 1);
-    for (int i = 0; i < spec->ntargets; i++) {
-        names[i] = spec->targets[i].name;
-        if (strcmp(names[i], v.s) == 0) return i;
-    }
-    struct diag *g = file_error(f, t->span, "there is no target '%s'", v.s);
-    if (spec->ntargets == 0)
-        diag_note(g, "`targets: {%s: {type: class}}` declares it", is_name(v.s, false) ? v.s : "label");
-    file_suggest(f, g, v.s, "targets", names, (size_t)spec->ntargets);
-    return -1;
-}
-
-/* Does the target's type suit the loss? By the operator's target: classes are integers, the other losses compare
-   numbers. */
-static bool target_suits(struct spec_file *f, const struct op_def *op, const struct spec_tensor *t, struct span at)
-{
-    bool classes = op_attr_index(op, "ignore") >= 0; /* only a loss of classes has labels to ignore */
-    if (classes == (t->type != TARGET_TENSOR)) return true;
-    struct diag *g = file_error(f, at, "%s compares with %s, but the target '%s' is a %s", op->name,
-                                classes ? "classes" : "numbers", t->name,
-                                t->type == TARGET_TENSOR  ? "tensor"
-                                : t->type == TARGET_CLASS ? "class"
-                                                          : "class_map");
-    diag_note(g, classes ? "declare it as {type: class} or {type: class_map}"
-                         : "declare it as {type: tensor, shape: […]}");
-    return false;
-}
-
 static void no_loss(struct spec_file *f, const struct tree *key)
 {
     size_t n = 0, room = 0;
@@ -328,14 +227,15 @@ static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, 
     struct ast_value v;
     if (!from || !target) file_error(f, key->span, "%s needs '%s'", op->name, from ? "target" : "from");
     if (from && value_eval(s, from, AST_LABEL, &v)) l.from = v.ref;
-    l.target = target ? find_target(f, s, spec, target) : -1;
+    l.target = target ? target_find(f, s, spec, target) : -1;
     for (int i = 0; i < op->nattr; i++) {
         l.attr[i] = op->attrs[i].def;
         const struct tree *t = op->attrs[i].ir_only ? NULL : tree_get(args, op->attrs[i].name);
         if (t) ok &= attr_eval(s, &op->attrs[i], t, &l.attr[i], NULL);
-        else if (l.target >= 0 && strcmp(op->attrs[i].name, "ignore") == 0 && op->attrs[i].def.type == ATTR_INT)
-            l.attr[i].i = spec->targets[l.target].ignore;
     }
+    int ignore = op->compares == COMPARES_CLASSES ? op_attr_index(op, "ignore") : -1;
+    if (ok && l.target >= 0 && ignore >= 0)
+        l.attr[ignore].i = target_ignore(f, &spec->targets[l.target], tree_get(args, "ignore"), l.attr[ignore].i);
     if (!ok || l.target < 0 || l.from == REF_BAD || l.from == REF_NONE ||
         !target_suits(f, op, &spec->targets[l.target], target->span))
         return;
@@ -484,20 +384,6 @@ static struct ast *new_ast(struct arena *a)
     return ast;
 }
 
-/* Of each target the first output that a loss compares with it. */
-static void pair_targets(struct spec_file *f, struct spec *s)
-{
-    struct spec_tensor *t = ARENA_ARRAY(f->arena, struct spec_tensor, s->ntargets + 1);
-    if (s->ntargets) memcpy(t, s->targets, (size_t)s->ntargets * sizeof *t);
-    for (int i = 0; i < f->ast->nlosses; i++) {
-        const struct flat_loss *l = &f->ast->losses[i];
-        for (int k = 0; k < f->ast->noutputs && !t[l->target].output; k++)
-            if (f->ast->outputs[k].ref == l->from) t[l->target].output = f->ast->outputs[k].label;
-    }
-    s->targets = t;
-    s->nlosses = f->ast->nlosses;
-}
-
 static struct spec *load_source(struct arena *a, struct diags *d, const struct source *src,
                                 const struct spec_options *o)
 {
@@ -515,8 +401,8 @@ static struct spec *load_source(struct arena *a, struct diags *d, const struct s
                        .inputs = f->inputs,
                        .ninputs = f->ninputs,
                        .ast = ast};
-    parse_targets(f, s);
     parse_classes(f, s);
+    targets_parse(f, s);
     train_metrics(f, tree_get(root, "metrics"), s);
     parse_accuracy(f, s);
     parse_dtype(f, s);
@@ -527,7 +413,7 @@ static struct spec *load_source(struct arena *a, struct diags *d, const struct s
     if (ast->full) return NULL;
     list_params(f, s);
     prune(f);
-    pair_targets(f, s);
+    targets_pair(f, s);
     if (diags_errors(d) == before) warn_unused(f);
     return s;
 }

@@ -1,5 +1,6 @@
 /* schema.c: rnc schema: the language as a JSON Schema (draft 2020-12), from the operators' and the train section's
    tables, so that an editor completes and checks. Whether names and shapes fit is `rnc check`'s to say. */
+#include <math.h>
 #include <string.h>
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/format.h"
@@ -70,13 +71,39 @@ static void enumeration(struct buf *out, const char *const *names, size_t count)
     buf_puts(out, "]}, {\"$ref\": \"#/$defs/expression\"}, {\"$ref\": \"#/$defs/match_text\"}]");
 }
 
+static void put_bound(struct buf *out, const char **comma, const char *name, double bound)
+{
+    char text[RNC_NUMBER_TEXT];
+    if (!isfinite(bound)) return;
+    rnc_number_text(bound, text);
+    buf_printf(out, "%s\"%s\": %s", *comma, name, text);
+    *comma = ", ";
+}
+
+/* Of a number and, in a LIST, of each number. */
+static void put_range(struct buf *out, double min, double max, bool list)
+{
+    const char *comma = ", ";
+    put_bound(out, &comma, "minimum", min);
+    put_bound(out, &comma, "maximum", max);
+    if (!list) return;
+    buf_puts(out, ", \"items\": {");
+    comma = "";
+    put_bound(out, &comma, "minimum", min);
+    put_bound(out, &comma, "maximum", max);
+    buf_putc(out, '}');
+}
+
 static void put_attr(struct buf *out, const char **comma, const struct op_attr *row)
 {
     key(out, comma, row->name);
     buf_putc(out, '{');
     described(out, row->help);
     if (row->def.type != ATTR_ENUM) {
-        buf_printf(out, "\"$ref\": \"#/$defs/%s\"}", attr_def(row));
+        buf_printf(out, "\"$ref\": \"#/$defs/%s\"", attr_def(row));
+        if (row->has_range)
+            put_range(out, row->min, row->max, row->def.type == ATTR_PAIR || row->def.type == ATTR_QUAD);
+        buf_putc(out, '}');
         return;
     }
     size_t n = 0;
@@ -154,7 +181,9 @@ static void put_field(struct buf *out, const char **comma, const struct rnc_fiel
     key(out, comma, f->name);
     buf_putc(out, '{');
     described(out, f->help);
-    buf_printf(out, "\"$ref\": \"#/$defs/%s\"}", defs[f->type]);
+    buf_printf(out, "\"$ref\": \"#/$defs/%s\"", defs[f->type]);
+    if (f->max > f->min) put_range(out, f->min, f->max, f->type == RNC_FIELD_RANGE || f->type == RNC_FIELD_NUMBERS);
+    buf_putc(out, '}');
 }
 
 static void put_kind(struct buf *out, const struct rnc_kind *kind)
@@ -268,6 +297,7 @@ static void put_defs(struct buf *out)
     const char *comma = "";
     buf_puts(out, fixed_defs);
     put_scalar(out, "integer", "integer");
+    buf_puts(out, "    \"dimension\": {\"$ref\": \"#/$defs/integer\", \"minimum\": 1},\n");
     put_scalar(out, "number", "number");
     put_scalar(out, "boolean", "boolean");
     put_list(out, "pair", "", 2);
@@ -307,12 +337,9 @@ static const char head[] =
     "    \"model\": {\"type\": \"string\", \"pattern\": \"^[A-Za-z0-9_]+$\"},\n"
     "    \"params\": {\"$ref\": \"#/$defs/parameters\"},\n"
     "    \"inputs\": {\"type\": \"object\", \"minProperties\": 1, \"additionalProperties\": {\"type\": \"object\", "
-    "\"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"$ref\": "
-    "\"#/$defs/shape\"}}}},\n"
-    "    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", "
-    "\"required\": [\"type\"], \"additionalProperties\": false,\n"
-    "      \"properties\": {\"type\": {\"enum\": [\"class\", \"class_map\", \"tensor\"]}, \"ignore\": {\"$ref\": "
-    "\"#/$defs/integer\"}, \"shape\": {\"$ref\": \"#/$defs/shape\"}}}},\n"
+    "\"required\": [\"shape\"], \"additionalProperties\": false, \"properties\": {\"shape\": {\"anyOf\": [";
+
+static const char middle[] =
     "    \"classes\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/text\"}, \"description\": \"names of the "
     "classes\"},\n"
     "    \"use\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"object\", \"required\": "
@@ -330,6 +357,51 @@ static const char head[] =
     "    \"outputs\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/$defs/text\"}},\n"
     "    \"loss\": {\"type\": [\"array\", \"null\"], \"items\": {\"$ref\": \"#/$defs/loss\"}},\n";
 
+/* A list of MIN to MAX dimensions. */
+static void put_shape(struct buf *out, int min, int max)
+{
+    buf_printf(out,
+               "{\"type\": \"array\", \"minItems\": %d, \"maxItems\": %d, \"items\": {\"$ref\": "
+               "\"#/$defs/dimension\"}}",
+               min, max);
+}
+
+/* The keys that the type takes. */
+static void put_target(struct buf *out, const struct rnc_target_type *t)
+{
+    const char *comma = "";
+    buf_puts(out, "{");
+    described(out, t->help);
+    buf_puts(out, "\"additionalProperties\": false, \"properties\": {");
+    key(out, &comma, "type");
+    buf_printf(out, "{\"const\": \"%s\"}", t->name);
+    if (t->labels) {
+        key(out, &comma, "ignore");
+        buf_puts(out, "{\"$ref\": \"#/$defs/integer\", \"minimum\": -1}");
+    }
+    if (t->max_rank) {
+        key(out, &comma, "shape");
+        put_shape(out, t->min_rank, t->max_rank);
+    }
+    if (t->positive) ref(out, &comma, "positive", "text");
+    buf_printf(out, "}, \"required\": [\"type\"%s]}",
+               t->max_rank && t->unsaid == RNC_UNSAID_REFUSED ? ", \"shape\"" : "");
+}
+
+static void put_tensors(struct buf *out)
+{
+    put_shape(out, 1, 1);
+    buf_puts(out, ", ");
+    put_shape(out, 3, 3);
+    buf_puts(out, "]}}}},\n    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
+                  "\"object\", \"required\": [\"type\"], \"anyOf\": [");
+    for (int k = 0; rnc_target_type(k); k++) {
+        buf_puts(out, k ? ",\n      " : "\n      ");
+        put_target(out, rnc_target_type(k));
+    }
+    buf_puts(out, "]}},\n");
+}
+
 static void put_conventions(struct buf *out)
 {
     buf_puts(out, "    \"rnc\": {\"enum\": [");
@@ -345,6 +417,8 @@ static void put_conventions(struct buf *out)
 void spec_schema(struct buf *out)
 {
     buf_puts(out, head);
+    put_tensors(out);
+    buf_puts(out, middle);
     put_conventions(out);
     buf_puts(out, "    \"metrics\": {\"type\": [\"array\", \"null\"], \"items\": {\"enum\": [");
     for (int i = 0; rnc_metric_at(i); i++) {

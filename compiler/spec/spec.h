@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "ir/number.h"
 #include "runtime/recipe/recipe.h"
+#include "runtime/recipe/target.h"
 #include "runtime/task/metric.h"
 
 struct override {
@@ -23,15 +24,20 @@ struct spec_options {
     int nsets;
 };
 
-enum target_type { TARGET_CLASS, TARGET_CLASS_MAP, TARGET_TENSOR }; /* i64 [N]; i64 [N, H, W]; f32 [N, …] */
-struct spec_tensor {                                                /* an input or a target */
+struct spec_tensor { /* an input or a target */
     const char *name;
     struct span span;
-    enum target_type type; /* targets only */
     int rank;
-    int64_t dim[3];     /* without N: inputs [C, H, W]; TARGET_TENSOR as given */
-    int64_t ignore;     /* class maps and classes: the label that counts for nothing; -1 none */
-    const char *output; /* targets: the output that a loss compares with it; NULL: none */
+    int64_t dim[3]; /* without N: inputs [C, H, W] or [C]; targets as their type has it */
+    /* targets only */
+    const struct rnc_target_type *type;
+    const struct rnc_target_type *picture; /* as which type a picture's label or mask gives it; NULL: arrays alone do */
+    bool binary;                           /* its numbers are from 0 to 1: its type or a loss says so */
+    int64_t ignore;                        /* of classes: the label that counts for nothing; -1 none */
+    bool faulty;                           /* an error was reported: no loss is checked with it */
+    bool ignores;                          /* the spec says so */
+    const char *positive; /* the class that is 1; NULL: the data's names of classes say which (rnc_target_positive) */
+    const char *output;   /* the output that a loss compares with it; NULL: none */
 };
 
 struct spec_train {
@@ -58,7 +64,7 @@ struct spec {
     int nparams;
     const struct spec_tensor *inputs;
     int ninputs;
-    const struct spec_tensor *targets;
+    struct spec_tensor *targets;
     int ntargets;
     int nlosses;
     const char *const *classes;

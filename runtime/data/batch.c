@@ -26,6 +26,26 @@ const struct rnc_port *rnc_only_port(const struct rnc_port *ports, int nports, b
     return only;
 }
 
+static bool port_fits(const struct rnc_port *p, const struct rnc_type *t)
+{
+    bool same = t->dtype == p->dtype && t->rank == p->rank + 1;
+    for (int k = 0; same && k < p->rank; k++) same = t->dim[k + 1] == p->dim[k];
+    return same;
+}
+
+bool rnc_ports_fit(const struct rnc_model *m, const struct rnc_port *ports, int nports, struct rnc_status *s)
+{
+    for (uint32_t k = 0; k < m->ntensors; k++) {
+        const struct rnc_tensor *t = &m->tensors[k];
+        if (t->role != RNC_ROLE_INPUT && t->role != RNC_ROLE_TARGET) continue;
+        for (int i = 0; i < nports; i++)
+            if (!strcmp(ports[i].name, t->name) && !port_fits(&ports[i], &t->type))
+                return rnc_fail(s, RNC_USER, "model %s: '%s' is of another type or size than the data's", m->name,
+                                t->name);
+    }
+    return true;
+}
+
 const void *rnc_batch_find(const struct rnc_batch *b, const char *name)
 {
     for (int k = 0; k < b->ntensors; k++)

@@ -5,10 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/recipe/target.h"
 #include "runtime/rt/abi.h"
 #include "runtime/rt/status.h"
 
-/* An input or a target, one sample of it: an image [C, H, W], a class label [], a class map [H, W], any fp32 tensor. */
+/* An input or a target, one sample of it: an image [C, H, W], a class label [], a class map [H, W], any fp32 tensor.
+   Its size is what DIM says, whatever the other ports' are. */
 struct rnc_port {
     const char *name;
     bool target;
@@ -16,11 +18,19 @@ struct rnc_port {
     int rank;
     int64_t dim[3];
     int64_t classes, ignore; /* labels: below classes (0: any), or equal to ignore (-1: none) */
+    bool binary;             /* fp32 targets: numbers from 0 to 1 */
+    const struct rnc_target_type
+        *picture;         /* targets: as which type a picture's label or mask gives it; NULL: as none */
+    const char *positive; /* of a binary label: the class that is 1; NULL: as rnc_target_positive finds it */
 };
 int64_t rnc_port_elements(const struct rnc_port *p); /* of one sample */
 size_t rnc_port_bytes(const struct rnc_port *p);
 /* The only port that is a target (or an input); NULL where there is none or there are several. */
 const struct rnc_port *rnc_only_port(const struct rnc_port *ports, int nports, bool target);
+
+/* Does M take and compare just such inputs and targets, by name: types and sizes? Fails with the first that it does
+   not; ports that M has no tensor for are none of its business. */
+bool rnc_ports_fit(const struct rnc_model *m, const struct rnc_port *ports, int nports, struct rnc_status *s);
 
 /* Samples in plain form, one after another: [n, …] of each port. */
 struct rnc_named {

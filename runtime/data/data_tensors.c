@@ -66,21 +66,44 @@ static bool check_array(const char *path, const struct rnc_port *port, const str
         else snprintf(have, sizeof have, "a single number");
         return rnc_fail(s, RNC_USER, "%s is %s, the %s '%s' is %s", path, have, what, port->name, want);
     }
-    if (labels == (a->dtype != RNC_NPY_F32)) return true;
+    if (port->binary || labels == (a->dtype != RNC_NPY_F32)) return true;
     return rnc_fail(s, RNC_USER, "%s holds %s, the %s '%s' is %s", path, labels ? "floating-point numbers" : "integers",
                     what, port->name, labels ? "labels of classes, int64" : "float32");
 }
 
-/* Bytes become labels. */
-static bool widen(struct rnc_npy *a, struct rnc_status *s)
+static int64_t whole_at(const struct rnc_npy *a, int64_t k)
 {
-    if (a->dtype != RNC_NPY_U8) return true;
-    int64_t n = rnc_npy_elements(a), *wide = malloc((size_t)n * sizeof *wide + 1);
+    return a->dtype == RNC_NPY_U8 ? ((const uint8_t *)a->data)[k] : ((const int64_t *)a->data)[k];
+}
+
+/* Bytes become labels, and whole numbers fp32 where a target of zeros and ones is that. */
+static bool widen(struct rnc_npy *a, const struct rnc_port *port, struct rnc_status *s)
+{
+    bool to_f32 = port->dtype == RNC_F32;
+    if (a->dtype == (to_f32 ? RNC_NPY_F32 : RNC_NPY_I64)) return true;
+    int64_t n = rnc_npy_elements(a);
+    void *wide = malloc((size_t)n * (to_f32 ? sizeof(float) : sizeof(int64_t)) + 1);
     if (!wide) return rnc_fail(s, RNC_ENV, "no memory for %" PRId64 " labels", n);
-    for (int64_t k = 0; k < n; k++) wide[k] = ((const uint8_t *)a->data)[k];
+    for (int64_t k = 0; k < n; k++)
+        if (to_f32) ((float *)wide)[k] = (float)whole_at(a, k);
+        else ((int64_t *)wide)[k] = whole_at(a, k);
     rnc_npy_free(a);
-    a->dtype = RNC_NPY_I64;
+    a->dtype = to_f32 ? RNC_NPY_F32 : RNC_NPY_I64;
     a->data = wide;
+    return true;
+}
+
+static bool check_numbers(const char *path, const struct rnc_array *a, struct rnc_status *s)
+{
+    int64_t n = rnc_npy_elements(&a->npy), each = rnc_port_elements(a->port);
+    const float *x = a->npy.data;
+    for (int64_t k = 0; k < n; k++) {
+        if (!isfinite(x[k]))
+            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " holds a value that is not finite", path, k / each);
+        if (a->port->binary && (x[k] < 0.0f || x[k] > 1.0f))
+            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " holds %g, the target '%s' takes 0 to 1", path,
+                            k / each, (double)x[k], a->port->name);
+    }
     return true;
 }
 
@@ -88,10 +111,8 @@ static bool check_values(const char *path, const struct rnc_array *a, struct rnc
 {
     const struct rnc_port *port = a->port;
     int64_t n = rnc_npy_elements(&a->npy), each = rnc_port_elements(port);
-    for (int64_t k = 0; port->dtype == RNC_F32 && k < n; k++)
-        if (!isfinite(((const float *)a->npy.data)[k]))
-            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " holds a value that is not finite", path, k / each);
-    for (int64_t k = 0; port->dtype == RNC_I64 && k < n; k++) {
+    if (port->dtype == RNC_F32) return check_numbers(path, a, s);
+    for (int64_t k = 0; k < n; k++) {
         int64_t label = ((const int64_t *)a->npy.data)[k];
         if (label == port->ignore || (label >= 0 && (!port->classes || label < port->classes))) continue;
         return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " has the label %" PRId64 ", '%s' has %" PRId64 " classes",
@@ -112,7 +133,8 @@ static bool missing(const char *path, const struct rnc_port *ports, int nports, 
 
 static bool read_array(struct rnc_dataset *part, const char *path, struct rnc_array *a, struct rnc_status *s)
 {
-    if (!rnc_npy_map(path, &a->npy, s) || !check_array(path, a->port, &a->npy, s) || !widen(&a->npy, s)) return false;
+    if (!rnc_npy_map(path, &a->npy, s) || !check_array(path, a->port, &a->npy, s) || !widen(&a->npy, a->port, s))
+        return false;
     int64_t count = a->npy.dim[0];
     if (count == 0) return rnc_fail(s, RNC_USER, "%s holds no samples", path);
     if (part->ntensors > 1 && count != part->count)

@@ -10,11 +10,13 @@
 
 struct rnc_loader_config {
     const struct rnc_dataset *data;
-    const struct rnc_port *ports; /* what a batch has, in the order of its tensors. Images: one input [C, H, W] and one
-                                     target of labels; tensors: any */
+    const struct rnc_port *ports; /* what a batch has, in the order of its tensors. Images: one input [C, H, W], and
+                                     targets that a picture's label or mask gives; tensors: any */
     int nports;
     int64_t batch;
     /* images */
+    const char *const *classes; /* the data's names of them, by label; NULL: numbers */
+    int64_t nclasses;
     double mean[4], std[4];
     const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
     int naugment;                     /* none in evaluation */

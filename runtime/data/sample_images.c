@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/data/sample.h"
+#include "runtime/data/sample_target.h"
 #include "runtime/io/image.h"
 #include "runtime/recipe/augment.h"
 
@@ -13,11 +14,12 @@ static const double CENTRE = 0.875;
 
 struct images {
     struct rnc_loader_config c;
-    int image, target;               /* their ports; as an image alone has no target */
-    int64_t channels, height, width; /* of the image */
-    int64_t nclasses, ignore;        /* of the target */
-    float table[4][256];             /* byte -> normalised, by channel */
-    struct rnc_picture picture;      /* a sample on its way */
+    int image;                       /* its port */
+    int64_t channels, height, width; /* of it */
+    struct rnc_picture_target *targets;
+    int ntargets;               /* an image alone has none */
+    float table[4][256];        /* byte -> normalised, by channel */
+    struct rnc_picture picture; /* a sample on its way */
 };
 
 static void normalise(const struct images *x, const uint8_t *planes, float *out)
@@ -38,7 +40,7 @@ static void begin_picture(struct images *x)
     p->input_height = x->height;
     p->input_width = x->width;
     p->centre = masks ? 0.0 : c->centre_crop && !pixels ? CENTRE : 1.0; /* nothing of a mask is cut off */
-    p->outside = (int32_t)(x->ignore >= 0 ? x->ignore : 0);
+    p->outside = RNC_OUTSIDE;
     p->planes = NULL;
     p->mask = NULL;
 }
@@ -77,15 +79,17 @@ static bool read_sample(struct images *x, int64_t sample, struct rnc_status *s)
     return true;
 }
 
-static bool take_mask(const struct images *x, int64_t sample, int64_t *labels, struct rnc_status *s)
+/* Each target of its own size, from the sample's label or from the mask as it is now: of the image's size. */
+static bool take_targets(const struct images *x, int64_t sample, void *const *out, struct rnc_status *s)
 {
-    const struct rnc_loader_config *c = &x->c;
-    for (int64_t k = 0; k < x->height * x->width; k++) {
-        labels[k] = x->picture.mask[k];
-        if (labels[k] >= x->nclasses && labels[k] != x->ignore)
-            return rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes",
-                            c->data->masks[sample], labels[k], x->nclasses);
-    }
+    const struct rnc_dataset *d = x->c.data;
+    struct rnc_labelled from = {.name = d->masks ? d->masks[sample] : d->name,
+                                .height = x->height,
+                                .width = x->width,
+                                .mask = d->masks ? x->picture.mask : NULL,
+                                .label = d->masks ? 0 : d->labels[sample]};
+    for (int k = 0; k < x->ntargets; k++)
+        if (!rnc_picture_target_get(&x->targets[k], &from, out[x->targets[k].index], s)) return false;
     return true;
 }
 
@@ -96,20 +100,15 @@ static bool get_image(void *own, int64_t epoch, int64_t sample, void *const *out
     if (!read_sample(x, sample, s) || !rnc_augment(c->augment, c->naugment, c->seed, epoch, sample, &x->picture, s))
         return false;
     normalise(x, x->picture.planes, out[x->image]);
-    int64_t *labels = out[x->target];
-    if (c->data->masks) return take_mask(x, sample, labels, s);
-    *labels = c->data->labels[sample];
-    return true;
+    return take_targets(x, sample, out, s);
 }
 
 /* ---- opening */
 
-/* The ports that an image and its label or mask go to. */
-static bool find_ports(struct images *x, struct rnc_status *s)
+static bool find_image(struct images *x, struct rnc_status *s)
 {
     const struct rnc_loader_config *c = &x->c;
-    const struct rnc_port *image = rnc_only_port(c->ports, c->nports, false),
-                          *target = rnc_only_port(c->ports, c->nports, true);
+    const struct rnc_port *image = rnc_only_port(c->ports, c->nports, false);
     if (!image || image->rank != 3) return rnc_fail(s, RNC_USER, "the model's input is not one image [C, H, W]");
     if (image->dim[0] < 1 || image->dim[0] > 4)
         return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected",
@@ -118,14 +117,17 @@ static bool find_ports(struct images *x, struct rnc_status *s)
     x->channels = image->dim[0];
     x->height = image->dim[1];
     x->width = image->dim[2];
-    x->ignore = -1;
+    return true;
+}
+
+static bool find_targets(struct images *x, struct rnc_status *s)
+{
+    const struct rnc_loader_config *c = &x->c;
     if (!c->data) return true;
-    if (!target || target->dtype != RNC_I64 || target->rank != (c->data->masks ? 2 : 0))
-        return rnc_fail(s, RNC_USER, "%s has one %s for each image, the model's target is another", c->data->name,
-                        c->data->masks ? "mask" : "label");
-    x->target = (int)(target - c->ports);
-    x->nclasses = target->classes;
-    x->ignore = target->ignore;
+    x->targets = calloc((size_t)c->nports, sizeof *x->targets);
+    if (!x->targets) return rnc_fail(s, RNC_ENV, "no memory for a loader");
+    for (int k = 0; k < c->nports; k++)
+        if (c->ports[k].target && !rnc_picture_target_open(c, k, &x->targets[x->ntargets++], s)) return false;
     return true;
 }
 
@@ -150,10 +152,6 @@ static bool check_data(const struct images *x, struct rnc_status *s)
                         "the images of %s are %" PRId64 " × %" PRId64 " × %" PRId64 ", the model wants %" PRId64
                         " × %" PRId64 " × %" PRId64,
                         d->name, d->channels, d->height, d->width, x->channels, x->height, x->width);
-    for (int64_t k = 0; !d->masks && k < d->count; k++)
-        if (d->labels[k] >= x->nclasses)
-            return rnc_fail(s, RNC_USER, "%s: sample %" PRId64 " is of class %d, the model has %" PRId64 " classes",
-                            d->name, k, d->labels[k], x->nclasses);
     return true;
 }
 
@@ -166,7 +164,9 @@ static void fill_tables(struct images *x)
 static void close_images(void *own)
 {
     struct images *x = own;
-    if (x) rnc_picture_free(&x->picture);
+    if (!x) return;
+    rnc_picture_free(&x->picture);
+    free(x->targets);
     free(x);
 }
 
@@ -178,7 +178,7 @@ static void *open_images(const struct rnc_loader_config *c, struct rnc_status *s
         return NULL;
     }
     x->c = *c;
-    if (find_ports(x, s) && check_augmentation(x, s) && check_data(x, s)) {
+    if (find_image(x, s) && check_augmentation(x, s) && check_data(x, s) && find_targets(x, s)) {
         fill_tables(x);
         return x;
     }

@@ -41,7 +41,13 @@ bool rnc_label_sides(const struct rnc_tally *t, int rank, const char *shape, str
     if (t->nsides == 0)
         return rnc_fail(s, RNC_USER, "the model has no output that belongs to its target: scores %s were expected",
                         shape);
-    if (t->sides[0].type.rank == rank) return true;
-    return rnc_fail(s, RNC_USER, "the output '%s' is no scores of classes, %s, for the target '%s'",
-                    t->sides[0].pair->output, shape, t->sides[0].pair->target);
+    const struct rnc_side *side = &t->sides[0];
+    if (side->type.rank != rank)
+        return rnc_fail(s, RNC_USER, "the output '%s' is no scores of classes, %s, for the target '%s'",
+                        side->pair->output, shape, side->pair->target);
+    for (int k = 0; k < side->target->rank; k++)
+        if (side->type.dim[k + 2] != side->target->dim[k])
+            return rnc_fail(s, RNC_USER, "the output '%s' is of another size than the target '%s'", side->pair->output,
+                            side->pair->target);
+    return true;
 }

@@ -94,6 +94,7 @@ bool rnc_tally_begin(struct rnc_tally *t, const struct rnc_problem *p, const str
     t->in = calloc(room, sizeof *t->in);
     t->out = calloc(room, sizeof *t->out);
     if (!t->sides || !t->in || !t->out) return rnc_fail(s, RNC_ENV, "no memory to measure %s", m->name);
+    if (!rnc_ports_fit(m, p->ports, p->nports, s)) return false;
     find_sides(t, p, m);
     return p->task->begin(t, s);
 }

@@ -101,6 +101,8 @@ static bool open_loaders(struct trainer *t, struct rnc_status *s)
     l.data = &t->c->data->train;
     l.ports = t->c->problem->ports;
     l.nports = t->c->problem->nports;
+    l.classes = (const char *const *)t->c->data->classes;
+    l.nclasses = t->c->data->nclasses;
     l.batch = t->c->train->batch;
     l.seed = t->c->seed;
     t->loader = rnc_loader_new(&l, s);

@@ -161,7 +161,7 @@ static volatile int stop;
 static struct rnc_choice augment[1];
 
 /* What the hand-made model is fed with, and what is compared. */
-static const struct rnc_port ports[] = {
+static struct rnc_port ports[] = {
     {.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
     {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
 static const struct rnc_pair pairs[] = {{"logits", "label"}};
@@ -173,6 +173,7 @@ static int at(const char *metric) { return __builtin_ctz(rnc_task_metric(found.t
 
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
+    ports[1].picture = rnc_target_named("class");
     found = problem;
     found.task = rnc_task_of(ports, 2);
     struct rnc_train_config c = {

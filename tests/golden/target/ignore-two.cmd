@@ -1,0 +1,1 @@
+$rnc check $here/ignore-two.yaml
