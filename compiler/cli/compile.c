@@ -9,6 +9,7 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/file.h"
+#include "cli/folder.h"
 #include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
@@ -16,7 +17,8 @@
 extern char **environ;
 
 static bool opt_train;
-static const char *opt_emit, *opt_output, *opt_cpu, *opt_target, *opt_name;
+static const char *opt_emit, *opt_output, *opt_cpu, *opt_target, *opt_name, *opt_weights;
+static bool opt_no_weights;
 static const char *const emits[] = {"ir", "ir-raw", "llvm", "asm", "report", NULL};
 
 /* ---- files */
@@ -102,11 +104,11 @@ static bool may_write_header(struct cli *c)
     return false;
 }
 
-static bool write_outputs(struct cli *c, const struct built *b)
+static bool write_outputs(struct cli *c, const struct built *b, const struct gen_contents *contents)
 {
     struct buf h;
     buf_init(&h, c->arena);
-    driver_header(b, &h);
+    driver_header(b, contents, &h);
     const char *header = header_path(c);
     size_t size = 0;
     const void *data = driver_object(b, &size);
@@ -171,8 +173,13 @@ static void print_report(struct cli *c, const struct built *b, const struct buf 
 
 static bool check_options(struct cli *c)
 {
-    if (opt_name && !opt_output) {
-        diag_error(c->diags, (struct span){0}, "--name is a name in C: it belongs to -o");
+    const char *alone = opt_name ? "--name" : opt_weights ? "--weights" : opt_no_weights ? "--no-weights" : NULL;
+    if (alone && !opt_output) {
+        diag_error(c->diags, (struct span){0}, "%s is for the files that -o writes", alone);
+        return false;
+    }
+    if (opt_weights && opt_no_weights) {
+        diag_error(c->diags, (struct span){0}, "--weights and --no-weights exclude each other");
         return false;
     }
     if (!opt_output || ends_with(opt_output, ".o") || ends_with(opt_output, ".so") || ends_with(opt_output, ".h"))
@@ -205,12 +212,30 @@ static bool for_this_process(void) { return !opt_output && !opt_target && (!opt_
 
 static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, what) == 0; }
 
-static bool generate(struct cli *c, struct built *b, struct buf *text)
+/* What the object brings along. WEIGHTS holds it, until it is closed. */
+static bool take_contents(struct cli *c, const struct built *b, struct session *weights, struct gen_contents *to)
 {
-    struct generate_options o = {.object = opt_output != NULL, .unlinked = !for_this_process()};
+    const char *path = opt_weights;
+    if (!opt_output || opt_no_weights) return true;
+    return folder_weights(c, b->spec, &path) && (!path || driver_pack(c->driver, b, path, weights, &to->state));
+}
+
+static bool generate(struct cli *c, struct built *b, const struct gen_contents *contents, struct buf *text)
+{
+    struct generate_options o = {.object = opt_output != NULL, .unlinked = !for_this_process(), .contents = *contents};
     if (emitting("llvm")) o.llvm = text;
     if (emitting("asm")) o.assembly = text;
     return driver_generate(c->driver, b, &o);
+}
+
+static bool make_files(struct cli *c, struct built *b, struct buf *text)
+{
+    struct session weights = {0};
+    struct gen_contents contents = {0};
+    bool ok = take_contents(c, b, &weights, &contents) && generate(c, b, &contents, text) &&
+              (!opt_output || write_outputs(c, b, &contents));
+    session_close(&weights);
+    return ok;
 }
 
 static bool compile(struct cli *c, const char *spec, struct built *b)
@@ -223,8 +248,7 @@ static bool compile(struct cli *c, const char *spec, struct built *b)
     if (!s || !driver_graph(c->driver, s, &o, b) || (opt_output && !driver_name(c->driver, b, opt_name))) return false;
     if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
     if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
-        if (!generate(c, b, &text)) return false;
-    if (opt_output && !write_outputs(c, b)) return false;
+        if (!make_files(c, b, &text)) return false;
     if (opt_emit && !emitting("report")) {
         fwrite(text.data, 1, text.len, stdout);
         return true;
@@ -270,6 +294,15 @@ static const struct option options[] = {
      .arg = "NAME",
      .help = "of the model in C, rnc_NAME (the spec's, and _train of a step)",
      .dest = &opt_name},
+    {.name = "weights",
+     .kind = OPT_TEXT,
+     .arg = "FILE",
+     .help = "safetensors, prepared and put into the object (default: the run's)",
+     .dest = &opt_weights},
+    {.name = "no-weights",
+     .kind = OPT_FLAG,
+     .help = "leaves them out of it: the program sets them",
+     .dest = &opt_no_weights},
     {.name = "cpu",
      .kind = OPT_TEXT,
      .arg = "NAME",

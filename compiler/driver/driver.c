@@ -228,6 +228,7 @@ bool driver_generate(struct driver *d, struct built *b, const struct generate_op
     struct gen_options g = {.target = b->target,
                             .threads = compile_threads(d),
                             .single_object = o->object,
+                            .contents = o->contents,
                             .llvm = o->llvm,
                             .assembly = o->assembly,
                             .cache_dir = d->options.cache_dir,

@@ -122,15 +122,20 @@ void driver_release(struct built *b); /* the code; graphs and spec stay */
 
 /* Code of the graph in B (driver_graph), which may be another machine's. */
 struct generate_options {
-    bool object;                 /* one object with everything, for driver_object */
-    bool unlinked;               /* the model is not loaded into this process */
-    struct buf *llvm, *assembly; /* where the text of the modules goes; NULL: nowhere. Implies object */
+    bool object;                  /* one object with everything, for driver_object */
+    struct gen_contents contents; /* of that object: weights from driver_pack, class names, preprocessing */
+    bool unlinked;                /* the model is not loaded into this process */
+    struct buf *llvm, *assembly;  /* where the text of the modules goes; NULL: nowhere. Implies object */
 };
 bool driver_generate(struct driver *d, struct built *b, const struct generate_options *o);
+/* The weights in the safetensors file WEIGHTS as the code of B (driver_graph) wants them, on any machine: *STATE, until
+   session_close. False with diagnostics; *S is empty then. */
+bool driver_pack(struct driver *d, const struct built *b, const char *weights, struct session *s, const void **state);
 /* The object file's bytes (generate_options.object), until driver_release. */
 const void *driver_object(const struct built *b, size_t *size);
-/* Appends the C header that declares the object's model, its buffers and its weights. */
-void driver_header(const struct built *b, struct buf *out);
+/* Appends the C header that declares the object's model, its buffers and its weights. C: what the object brings along.
+ */
+void driver_header(const struct built *b, const struct gen_contents *c, struct buf *out);
 /* Does TEXT, a file's first LEN bytes, begin as what driver_header writes? */
 bool driver_is_header(const char *text, size_t len);
 /* Before driver_generate: names the model of an object NAME (NULL: as the spec does). False with diagnostics where that

@@ -68,31 +68,45 @@ static void header_shape(struct buf *b, const struct type *t)
 
 /* "#define RNC_NET_INPUT_IMAGE 0  …": a buffer's position and how many elements it has. */
 static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
-                          int index)
+                          int index, const char *about)
 {
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
     buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
     header_shape(b, t);
-    buf_puts(b, " */\n");
+    buf_printf(b, "%s%s */\n", *about ? "; " : "", about);
     buf_printf(b, "#define %s_%s_", prefix, what);
     upper(b, name);
     buf_printf(b, "_ELEMENTS %lld\n", (long long)type_elements(t));
 }
 
-static void header_buffers(struct buf *b, const char *prefix, const struct graph *g)
+/* What the numbers of an input or a target are. */
+static const char *about_input(struct arena *a, const struct built *m, const struct gen_contents *c,
+                               const struct value *v)
 {
+    int64_t ignore = -1, classes = session_classes(m->raw, v->name, &ignore);
+    if (v->kind == VALUE_INPUT && v->type.rank == 4 && c->preprocess) return "images, as rnc_execute_pixels makes them";
+    if (v->kind == VALUE_INPUT || v->type.dtype != DT_I64 || !classes) return "";
+    const char *labels = arena_printf(a, "labels 0 … %lld", (long long)classes - 1);
+    return ignore >= 0 ? arena_printf(a, "%s, or %lld: not counted", labels, (long long)ignore) : labels;
+}
+
+static void header_buffers(struct buf *b, const char *prefix, const struct built *m, const struct gen_contents *c)
+{
+    const struct graph *g = m->graph;
     int n = 0;
     buf_puts(b, "\n/* Input buffers of rnc_execute: plain, row-major, the samples one after the other. */\n");
     for (int i = 0; i < g->nvalues; i++)
         if (g->values[i]->kind == VALUE_INPUT)
-            header_buffer(b, prefix, "INPUT", g->values[i]->name, &g->values[i]->type, n++);
+            header_buffer(b, prefix, "INPUT", g->values[i]->name, &g->values[i]->type, n++,
+                          about_input(b->arena, m, c, g->values[i]));
     for (int i = 0; i < g->nvalues; i++)
         if (g->values[i]->kind == VALUE_TARGET)
-            header_buffer(b, prefix, "TARGET", g->values[i]->name, &g->values[i]->type, n++);
+            header_buffer(b, prefix, "TARGET", g->values[i]->name, &g->values[i]->type, n++,
+                          about_input(b->arena, m, c, g->values[i]));
     buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", prefix, n);
     for (int i = 0; i < g->noutputs; i++)
-        header_buffer(b, prefix, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i);
+        header_buffer(b, prefix, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i, "");
     buf_printf(b, "#define %s_NOUTPUTS %d\n", prefix, g->noutputs);
 }
 
@@ -121,7 +135,33 @@ static void header_weights(struct buf *b, const char *prefix, const struct graph
     buf_putc(b, '\n');
 }
 
-static void header_about(struct buf *b, const struct built *m, const char *symbol, const char *prefix)
+/* TEXT in quotes; a ? is escaped as ??( is a [. */
+static void header_string(struct buf *b, const char *text)
+{
+    buf_putc(b, '"');
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p < ' ' || *p == 0x7f) buf_printf(b, "\\%03o", *p);
+        else buf_printf(b, "%s%c", strchr("\"\\?", *p) ? "\\" : "", *p);
+    }
+    buf_putc(b, '"');
+}
+
+static void header_classes(struct buf *b, const char *prefix, const char *symbol, const struct gen_contents *c)
+{
+    if (c->nclasses == 0) return;
+    buf_printf(b,
+               "\n/* The names of the classes: %s.classes[k], or as an array of this program's own:\n"
+               "   static const char *const names[] = %s_CLASSES; */\n#define %s_NCLASSES %d\n#define %s_CLASSES { ",
+               symbol, prefix, prefix, c->nclasses, prefix);
+    for (int k = 0; k < c->nclasses; k++) {
+        if (k) buf_puts(b, ", ");
+        header_string(b, c->classes[k]);
+    }
+    buf_puts(b, " }\n");
+}
+
+static void header_about(struct buf *b, const struct built *m, const struct gen_contents *c, const char *symbol,
+                         const char *prefix)
 {
     const struct graph *g = m->graph;
     buf_printf(b, "%s: %s, %s, batch %lld, for %s.\n\n", first_words, g->name,
@@ -129,10 +169,16 @@ static void header_about(struct buf *b, const struct built *m, const char *symbo
     buf_printf(b,
                "       struct rnc_status s = {0};\n"
                "       struct rnc_instance *net = rnc_open(&%s, NULL, 0, &s);\n"
-               "       rnc_set(net, NAME, DATA, &s) for each row of %s_WEIGHTS, then rnc_prepare(net, &s);\n"
+               "%s"
                "       rnc_execute(net, &(struct rnc_run){.n = SAMPLES}, inputs, outputs, NULL, &s);\n"
                "       rnc_close(net);\n\n",
-               symbol, prefix);
+               symbol,
+               c->state ? ""
+                        : arena_printf(b->arena,
+                                       "       rnc_set(net, NAME, DATA, &s) for each row of %s_WEIGHTS, then "
+                                       "rnc_prepare(net, &s);\n",
+                                       prefix));
+    if (c->state) buf_puts(b, "   The object holds the weights, read-only.\n");
     buf_puts(b,
              "   Link librnc_rt.a, -pthread and -lm. Of this object's symbols a linker sees the model alone.\n"
              "   Threads: the model is constant and may be shared; an instance is one thread's at a time, and works "
@@ -142,7 +188,8 @@ static void header_about(struct buf *b, const struct built *m, const char *symbo
              "   Errors: a call returns false (rnc_open NULL), and s says why in one sentence. */\n");
 }
 
-static void header_body(struct buf *b, const struct built *m, const char *symbol, const char *prefix)
+static void header_body(struct buf *b, const struct built *m, const struct gen_contents *c, const char *symbol,
+                        const char *prefix)
 {
     const struct graph *g = m->graph;
     buf_printf(b,
@@ -153,22 +200,23 @@ static void header_body(struct buf *b, const struct built *m, const char *symbol
     buf_printf(b, "#define %s_BATCH %lld /* N, the most samples of a call */\n", prefix, (long long)g->batch);
     buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", prefix, g->state_bytes, prefix,
                g->arena_bytes);
-    header_buffers(b, prefix, g);
+    header_buffers(b, prefix, m, c);
+    header_classes(b, prefix, symbol, c);
     header_weights(b, prefix, g);
     buf_puts(b, "\n#ifdef __cplusplus\n}\n#endif\n");
 }
 
 /* The guard holds a hash of the text, so that another model's header is never taken for this one. */
-void driver_header(const struct built *m, struct buf *b)
+void driver_header(const struct built *m, const struct gen_contents *c, struct buf *b)
 {
     const char *symbol = gen_symbol(b->arena, m->graph);
     struct buf prefix, body;
     buf_init(&prefix, b->arena);
     buf_init(&body, b->arena);
     upper(&prefix, symbol);
-    header_body(&body, m, symbol, prefix.data);
+    header_body(&body, m, c, symbol, prefix.data);
     unsigned long long hash = rnc_hash_bytes(RNC_HASH_START, body.data, body.len);
-    header_about(b, m, symbol, prefix.data);
+    header_about(b, m, c, symbol, prefix.data);
     buf_printf(b, "#ifndef %s_%016llX_H\n#define %s_%016llX_H\n\n%s\n#endif\n", prefix.data, hash, prefix.data, hash,
                body.data);
 }

@@ -170,6 +170,20 @@ bool driver_open(struct driver *d, const struct built *b, const struct open_opti
     return false;
 }
 
+bool driver_pack(struct driver *d, const struct built *b, const char *weights, struct session *s, const void **state)
+{
+    struct rnc_status st = {0};
+    struct rnc_model *m = ARENA_NEW(d->arena, struct rnc_model);
+    gen_unlinked_model(d->arena, b->graph, m);
+    *s = (struct session){.instance = rnc_open(m, NULL, 0, &st)};
+    if (s->instance ? load_weights(d, s->instance, weights) : driver_fail(d, &st)) {
+        *state = rnc_state(s->instance, &(size_t){0});
+        return true;
+    }
+    session_close(s);
+    return false;
+}
+
 bool driver_run(struct driver *d, struct session *s, const struct rnc_run *run, const void *const *in, void *const *out)
 {
     struct rnc_status st = {0};

@@ -11,13 +11,22 @@
 #include "ir/graph.h"
 #include "runtime/rt/abi.h"
 
+/* What a model brings along, beside its code (runtime/rt/abi.h); all zero: nothing. The program keeps none of it. */
+struct gen_contents {
+    const void *state; /* the state block as an instance has it once its weights are prepared; NULL: none */
+    const char *const *classes;
+    int nclasses;
+    const struct rnc_preprocess *preprocess; /* NULL: not known */
+};
+
 struct gen_options {
     struct target target;
-    int threads;                 /* compile threads; never changes the code */
-    bool single_object;          /* one object with everything: for .o and .so files */
-    struct buf *llvm, *assembly; /* NULL, or where the modules' text goes (implies single_object) */
-    const char *cache_dir;       /* where compiled models are kept, or NULL; of no effect with what is above */
-    uint64_t cache_bytes;        /* at most so many are kept */
+    int threads;                  /* compile threads; never changes the code */
+    struct gen_contents contents; /* with single_object */
+    bool single_object;           /* one object with everything: for .o and .so files */
+    struct buf *llvm, *assembly;  /* NULL, or where the modules' text goes (implies single_object) */
+    const char *cache_dir;        /* where compiled models are kept, or NULL; of no effect with what is above */
+    uint64_t cache_bytes;         /* at most so many are kept */
 };
 
 struct gen_stats {
@@ -30,6 +39,10 @@ struct gen_stats {
 /* Fills in the host's CPU name and features. False with diag_env: the host lacks what all code uses, or this LLVM was
    built without the code generator of another architecture. */
 bool gen_target_init(struct target *t, struct diags *d);
+
+/* The model of G (STAGE_PLANNED) without code, in A: an instance of it packs weights as the code wants them, whatever
+   the machine. */
+void gen_unlinked_model(struct arena *a, const struct graph *g, struct rnc_model *m);
 
 struct program;
 /* Compiles G (STAGE_PLANNED), or takes its code from the cache. NULL with diag_env when LLVM fails. */

@@ -166,6 +166,7 @@ struct rnc_value {
     struct rnc_arg place;
 };
 
+struct rnc_preprocess;
 /* The bytes of each struct above and of struct rnc_model. */
 struct rnc_sizes {
     uint32_t model, step, arg, type, tensor, prepare, node, value;
@@ -193,7 +194,12 @@ struct rnc_model {
     uint32_t ninputs; /* input buffers: inputs and targets */
     uint32_t noutputs;
     uint64_t state_bytes, arena_bytes, lower_bound_bytes, scratch_bytes;
-    uint64_t reserved[8];
+    /* What the model brings along; each may be NULL or 0 */
+    const void *state;          /* weights: state_bytes as rnc_prepare leaves them, read-only, 64-byte aligned */
+    const char *const *classes; /* the names of the labels 0 … nclasses − 1 */
+    uint64_t nclasses;
+    const struct rnc_preprocess *preprocess; /* what images go through (preprocess.h) */
+    uint64_t reserved[4];
 };
 
 #define RNC_SIZES                                                                                                    \

@@ -10,6 +10,8 @@
 #include "runtime/rt/number.h"
 #include "runtime/rt/pack.h"
 
+enum { ALIGN = 64 }; /* of the state block */
+
 /* ---- the version */
 
 static bool check_abi(const struct rnc_model *m, struct rnc_status *s)
@@ -77,6 +79,13 @@ static bool check_reserved(const struct rnc_model *m, struct rnc_status *s)
     for (uint32_t k = 0; k < m->nvalues; k++)
         if (!check_type(m, &m->values[k].type, s)) return false;
     return true;
+}
+
+static bool check_contents(const struct rnc_model *m, struct rnc_status *s)
+{
+    bool aligned = (uintptr_t)m->state % ALIGN == 0;
+    return (aligned && !m->nclasses == !m->classes) ||
+           rnc_fail(s, RNC_ENV, "model %s is damaged: what it brings along is not well formed", m->name);
 }
 
 /* ---- the machine */
@@ -180,6 +189,6 @@ static bool check_steps(const struct rnc_model *m, struct rnc_status *s)
 
 bool rnc_model_check(const struct rnc_model *m, struct rnc_status *s)
 {
-    return check_abi(m, s) && check_sizes(m, s) && check_machine(m, s) && check_reserved(m, s) && check_tensors(m, s) &&
-           check_steps(m, s);
+    return check_abi(m, s) && check_sizes(m, s) && check_machine(m, s) && check_reserved(m, s) &&
+           check_contents(m, s) && check_tensors(m, s) && check_steps(m, s);
 }

@@ -14,7 +14,7 @@
 #include "runtime/rt/pack.h"
 #include "runtime/rt/instance.h"
 
-enum { ALIGN = 64, HUGE_PAGE = 2 << 20, HUGE_FROM = 64 << 10, SCRATCH_ALIGN = 256, CANARY = 0xC5 };
+enum { ALIGN = 64, HUGE_PAGE = 2 << 20, HUGE_FROM = 64 << 10, SCRATCH_ALIGN = 256, PAGE = 4096, CANARY = 0xC5 };
 
 /* ---- memory */
 
@@ -167,6 +167,22 @@ static void resolve_arguments(struct rnc_instance *i)
     }
 }
 
+bool rnc_has_weights(const struct rnc_model *m) { return m->state != NULL; }
+
+/* The weights that the model brings along: its pages are read now, not within the first run, or copied. */
+static void take_state(struct rnc_instance *i)
+{
+    const struct rnc_model *m = i->model;
+    const volatile char *from = m->state;
+    if (i->borrowed) {
+        i->state.data = (char *)(uintptr_t)m->state;
+        i->state.bytes = 0;
+        for (uint64_t at = 0; at < m->state_bytes; at += PAGE) (void)from[at];
+    } else memcpy(i->state.data, m->state, (size_t)m->state_bytes);
+    memset(i->set, true, m->ntensors * sizeof *i->set);
+    memset(i->ready, true, m->nprepares * sizeof *i->ready);
+}
+
 static bool open_into(struct rnc_instance *i, struct rnc_status *s)
 {
     const struct rnc_model *m = i->model;
@@ -174,9 +190,11 @@ static bool open_into(struct rnc_instance *i, struct rnc_status *s)
     if (!rnc_model_check(m, s)) return false;
     size_t workers = i->par.run ? (size_t)i->par.workers : 1;
     i->scratch_stride = round_to((size_t)m->scratch_bytes, SCRATCH_ALIGN);
+    i->borrowed = m->state && !m->train && !(i->flags & RNC_EXEC_COPY);
     struct block *const blocks[] = {&i->arena, &i->scratch, &i->state};
-    const uint64_t bytes[] = {m->arena_bytes, i->scratch_stride * workers, m->state_bytes};
+    const uint64_t bytes[] = {m->arena_bytes, i->scratch_stride * workers, i->borrowed ? 0 : m->state_bytes};
     if (!blocks_open(blocks, bytes, check, s) || !allocate_tables(i, s)) return false;
+    if (m->state) take_state(i);
     resolve_arguments(i);
     return true;
 }

@@ -15,11 +15,14 @@ enum rnc_exec_flags {
     RNC_EXEC_CHECK = 1, /* test mode: guard pages round the arena and the state, NaN fill before every run, canaries
                            between the plan's slots */
     RNC_EXEC_KEEP = 2,  /* also keeps the plain form of tensors that the kernels read in others only, for rnc_get */
+    RNC_EXEC_COPY = 4,  /* weights that the model brings along are copied, so that others can be set, and into huge
+                           pages; else an inference model reads them where they lie */
 };
 
 /* Checks the CPU, the ABI version and the tables; allocates state (zeroed), arena and scratch once, with huge pages
    asked for and touched. PAR may be NULL: the calling thread does everything. MODEL and PAR must outlive the instance.
- */
+   A model that brings its weights along (rnc_has_weights) is ready to run; of another every parameter and buffer has to
+   be set. */
 struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_parallel *par, unsigned flags,
                               struct rnc_status *s);
 void rnc_close(struct rnc_instance *i);
@@ -31,6 +34,7 @@ struct rnc_source {
                  struct rnc_status *s);
     void *ctx;
 };
+bool rnc_has_weights(const struct rnc_model *model);
 /* Sets every parameter, buffer and counter (OPTIM: the optimizer's state too) and prepares. Less than 1 MiB of
    temporary memory in all the layouts of convolutions; no plain form stays unless the state stores it. */
 bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim, struct rnc_status *s);

@@ -28,6 +28,7 @@ struct rnc_instance {
     struct rnc_parallel par; /* run == NULL: the calling thread alone */
     unsigned flags;
     struct block state, arena, scratch;
+    bool borrowed; /* the state is the model's own: never written */
     size_t scratch_stride;
     void **pointers; /* all steps' arguments, one after the other */
     void ***args;    /* by step */

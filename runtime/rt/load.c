@@ -288,6 +288,7 @@ bool rnc_instance_complete(struct rnc_instance *i, struct rnc_status *s)
 
 bool rnc_prepare(struct rnc_instance *i, struct rnc_status *s)
 {
+    if (i->borrowed) return true;
     if (!is_set(i, s)) return false;
     struct rnc_source own = {read_own, i};
     for (uint32_t k = 0; k < i->model->nprepares; k++) {
@@ -334,9 +335,18 @@ static bool set_tensor(struct rnc_instance *i, const struct rnc_tensor *t, const
     return settle(i, index, s);
 }
 
+/* Weights that lie in the model are nobody's to change. */
+static bool may_write(const struct rnc_instance *i, struct rnc_status *s)
+{
+    return !i->borrowed || rnc_fail(s, RNC_USER,
+                                    "the weights of model %s lie in its object, read-only: open it with RNC_EXEC_COPY "
+                                    "to give it others",
+                                    i->model->name);
+}
+
 bool rnc_set(struct rnc_instance *i, const char *name, const void *plain, struct rnc_status *s)
 {
-    const struct rnc_tensor *t = find_state(i, name, s);
+    const struct rnc_tensor *t = may_write(i, s) ? find_state(i, name, s) : NULL;
     return t && set_tensor(i, t, plain, s);
 }
 
@@ -369,6 +379,7 @@ static bool load_whole(struct rnc_instance *i, const struct rnc_tensor *t, const
 bool rnc_load(struct rnc_instance *i, const struct rnc_source *from, bool optim, struct rnc_status *s)
 {
     const struct rnc_model *m = i->model;
+    if (!may_write(i, s)) return false;
     forget(i);
     for (uint32_t k = 0; k < m->ntensors; k++) {
         const struct rnc_tensor *t = &m->tensors[k];

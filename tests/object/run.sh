@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 RNC=${RNC:-build/rnc} here=tests/object
-export RNC_CACHE=off
+export RNC_CACHE=off PYTHONPATH=tests/support PYTHONDONTWRITEBYTECODE=1
 built=$(dirname "$RNC")
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -45,5 +45,25 @@ printf '#include "one.h"\n#include "two.h"\n#include "one.h"\n' >"$out/clash.c"
 gcc $flags -fsyntax-only "$out/clash.c" >"$out/log" 2>&1
 grep -q 'two models are called rnc_net: give one another name' "$out/log"
 check $? "two models of one name are refused by their headers"
+# Weights, and the image that own.c makes
+python3 - "$out" <<'PY'
+import random, re, sys
+from files import npy, safetensors
+out = sys.argv[1]
+rows = re.findall(r'X\("([^"]+)", float, (\d+), (\d), (\d+), (\d+), (\d+), (\d+)\)', open(out + "/one.h").read())
+random.seed(1)
+value = lambda name: random.uniform(0.5, 1.5) if name.endswith(("bn.weight", "var")) else random.uniform(-0.3, 0.3)
+safetensors(out + "/w.safetensors", {name: ([int(d) for d in dims[:int(rank)]], [value(name) for _ in range(int(count))])
+                                     for name, count, rank, *dims in rows})
+npy(out + "/x.npy", (1, 3, 8, 8), [k * 7919 % 257 / 128 - 1 for k in range(192)])
+PY
+does "weights in the object" "$RNC" compile $here/net.yaml --weights "$out/w.safetensors" -o "$out/own.o"
+# shellcheck disable=SC2086
+does "a program of it" gcc -std=c11 $flags -o "$out/own" $here/own.c "$out/own.o" $libraries
+does "its weights are its own" "$out/own" "$out/y.bin"
+does "rnc run" "$RNC" run $here/net.yaml --weights "$out/w.safetensors" --cpu x86-64-v3 --input "$out/x.npy" --output "$out/y.npy"
+tail -c 20 "$out/y.npy" | cmp - "$out/y.bin" >"$out/log" 2>&1
+check $? "the same bits as rnc run"
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

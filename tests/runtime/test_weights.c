@@ -117,11 +117,83 @@ static void refuses_after_a_failure(void **state)
     rnc_close(i);
 }
 
+/* ---- a model that brings its weights along */
+
+static const struct {
+    _Alignas(64) float w[16];
+    float b[16], rest[20];
+} block = {{1, 2, 3, 4}, {5, 6, 7, 8}, {0}};
+
+static struct rnc_model with_weights(void)
+{
+    struct rnc_model m = model;
+    m.state = &block;
+    return m;
+}
+
+/* Runs at once; its weights are read where they are, and nobody changes them. */
+static void reads_its_own_weights(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    const struct rnc_model m = with_weights();
+    for (unsigned flags = 0; flags <= RNC_EXEC_CHECK; flags++) {
+        struct rnc_instance *i = rnc_open(&m, NULL, flags, &s);
+        float got[F];
+        expect_sums(i);
+        assert_true(rnc_has_weights(&m) && rnc_instance_memory(i).state == 0);
+        assert_ptr_equal(rnc_state(i, &(size_t){0}), &block);
+        assert_true(rnc_get(i, "b", got, &s) && !memcmp(got, b, sizeof b));
+        assert_false(rnc_set(i, "b", w, &s));
+        assert_non_null(strstr(s.message, "RNC_EXEC_COPY"));
+        s.code = RNC_OK;
+        assert_false(rnc_initialize(i, 1, &s));
+        s.code = RNC_OK;
+        assert_true(rnc_prepare(i, &s)); /* they are */
+        expect_sums(i);
+        rnc_close(i);
+    }
+}
+
+/* With RNC_EXEC_COPY, and in a training step, which changes them, they are the instance's. */
+static void copies_its_own_weights(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_model m = with_weights();
+    for (int train = 0; train < 2; train++) {
+        m.train = (uint32_t)train;
+        struct rnc_instance *i = rnc_open(&m, NULL, train ? 0 : RNC_EXEC_COPY, &s);
+        float y[F];
+        expect_sums(i);
+        assert_true(rnc_set(i, "b", w, &s) && rnc_set(i, "w", w, &s) && run(i, y, &s));
+        for (int k = 0; k < F; k++) assert_true(y[k] == w[k] + w[k]);
+        rnc_close(i);
+    }
+    assert_memory_equal(block.b, b, sizeof b);
+}
+
+static void refuses_damaged_contents(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_model m = with_weights();
+    m.state = &block.w[1];
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_non_null(strstr(s.message, "what it brings along"));
+    s.code = RNC_OK;
+    m = with_weights();
+    m.nclasses = 3;
+    assert_null(rnc_open(&m, NULL, 0, &s));
+    assert_non_null(strstr(s.message, "what it brings along"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses_before_all_is_set),
-        cmocka_unit_test(refuses_after_a_failure),
+        cmocka_unit_test(refuses_before_all_is_set), cmocka_unit_test(refuses_after_a_failure),
+        cmocka_unit_test(reads_its_own_weights),     cmocka_unit_test(copies_its_own_weights),
+        cmocka_unit_test(refuses_damaged_contents),
     };
     return cmocka_run_group_tests_name("weights", tests, NULL, NULL);
 }

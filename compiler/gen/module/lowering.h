@@ -69,6 +69,8 @@ struct gen_options;
 struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d);
 
 /* tables.c: the constant data of struct rnc_model (symbol MODEL) into MOD; kernels are external symbols. */
-void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model);
+struct gen_contents;
+void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model,
+                 const struct gen_contents *contents);
 
 #endif

@@ -291,7 +291,7 @@ static void make_module(struct job *j, int index, LLVMTargetMachineRef tm)
     int from = index * j->per_module, to = from + j->per_module;
     if (to > j->lo->nkernels) to = j->lo->nkernels;
     if (from < to) emit_kernels(&e, j->lo, from, to);
-    if (index == j->nmodules - 1) tables_emit(j->lo, e.cx, e.mod, j->model);
+    if (index == j->nmodules - 1) tables_emit(j->lo, e.cx, e.mod, j->model, &j->o->contents);
     check_module(&e);
     double t1 = rnc_clock_ms();
     if (j->o->llvm || j->o->assembly) write_text(j, tm, &e);

@@ -7,6 +7,7 @@
 #include <llvm-c/Target.h>
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
+#include "gen/module/rows.h"
 
 struct tables {
     LLVMContextRef cx;
@@ -14,8 +15,8 @@ struct tables {
     struct arena *arena;
     const struct lower *lo;
     LLVMTypeRef i8, i32, i64, f64, ptr;
-    const struct value **tensor_value; /* the value behind each row of tensors; NULL for outputs */
-    int ntensors;
+    const struct gen_contents *contents;
+    struct rows rows;
     int *value_row; /* value id -> row of values, -1 */
 };
 
@@ -58,38 +59,13 @@ static C array(struct tables *t, C *rows, int n, size_t bytes)
     return global(t, LLVMConstArray2(LLVMTypeOf(rows[0]), rows, (uint64_t)n), 16);
 }
 
-/* What the runtime knows under names of its own. */
-#define SAME(compiler, runtime) _Static_assert((int)(compiler) == (int)(runtime), #compiler " is not " #runtime)
-SAME(LAYOUT_PLAIN, RNC_PLAIN);
-SAME(LAYOUT_BLOCKED, RNC_BLOCKED);
-SAME(LAYOUT_WEIGHT, RNC_WEIGHT);
-SAME(LAYOUT_WEIGHT_T, RNC_WEIGHT_T);
-SAME(LAYOUT_DEPTHWISE, RNC_DEPTHWISE);
-SAME(LAYOUT_WINOGRAD, RNC_WINOGRAD);
-SAME(LAYOUT_WINOGRAD_T, RNC_WINOGRAD_T);
-SAME(LAYOUT_WINOGRAD_S, RNC_WINOGRAD_S);
-SAME(DTYPES, RNC_NUMBER_TYPES); /* the order: runtime/rt/number.h */
-SAME(FEATURE_AVX2, RNC_CPU_AVX2);
-SAME(FEATURE_AVX512, RNC_CPU_AVX512);
-SAME(FEATURE_AVX512_BF16, RNC_CPU_AVX512_BF16);
-SAME(FEATURE_NEON, RNC_CPU_NEON);
-SAME(FEATURES_CHECKED, RNC_CPU_AVX2 | RNC_CPU_AVX512 | RNC_CPU_AVX512_BF16 | RNC_CPU_NEON);
-_Static_assert((int)MAX_RANK <= (int)RNC_MAX_RANK, "a type fits");
-#undef SAME
-
-static C type_row(struct tables *t, const struct type *ty)
+static C type_row(struct tables *t, const struct rnc_type *ty)
 {
     C dims[RNC_MAX_RANK];
-    for (int i = 0; i < RNC_MAX_RANK; i++) dims[i] = c64(t, i < ty->rank ? (uint64_t)ty->dim[i] : 0);
-    C fields[] = {c8(t, (int)ty->dtype),
-                  c8(t, (int)ty->layout),
-                  c8(t, ty->rank),
-                  c8(t, ty->v),
-                  c8(t, ty->iv),
-                  c8(t, ty->batched),
-                  c8(t, ty->bounded),
-                  c8(t, 0),
-                  LLVMConstArray2(t->i64, dims, RNC_MAX_RANK),
+    for (int i = 0; i < RNC_MAX_RANK; i++) dims[i] = c64(t, (uint64_t)ty->dim[i]);
+    C fields[] = {c8(t, ty->dtype),   c8(t, ty->layout), c8(t, ty->rank),
+                  c8(t, ty->v),       c8(t, ty->iv),     c8(t, ty->batched),
+                  c8(t, ty->bounded), c8(t, 0),          LLVMConstArray2(t->i64, dims, RNC_MAX_RANK),
                   zeros(t->i64, 2)};
     return structure(t, fields, sizeof fields / sizeof *fields);
 }
@@ -135,79 +111,38 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
     return array(t, rows, lo->nsteps, sizeof(struct rnc_step));
 }
 
-static const int roles[] = {
-    [VALUE_INPUT] = RNC_ROLE_INPUT,   [VALUE_TARGET] = RNC_ROLE_TARGET,   [VALUE_PARAM] = RNC_ROLE_PARAM,
-    [VALUE_BUFFER] = RNC_ROLE_BUFFER, [VALUE_COUNTER] = RNC_ROLE_COUNTER, [VALUE_OPTIM] = RNC_ROLE_OPTIM};
-static const int inits[] = {[INIT_ZEROS] = RNC_INIT_ZEROS,
-                            [INIT_ONES] = RNC_INIT_ONES,
-                            [INIT_KAIMING_NORMAL] = RNC_INIT_KAIMING_NORMAL,
-                            [INIT_UNIFORM_FAN_IN] = RNC_INIT_UNIFORM_FAN_IN,
-                            [INIT_CONSTANT] = RNC_INIT_CONSTANT};
-
-static C tensor_row(struct tables *t, const char *name, int role, const struct value *v, const struct type *ty,
-                    uint64_t offset)
-{
-    return structure(t,
-                     (C[]){text(t, name), c8(t, role), c8(t, inits[v->init]), zeros(t->i8, 6),
-                           c64(t, (uint64_t)v->init_fan), type_row(t, ty), c64(t, offset),
-                           LLVMConstReal(t->f64, v->init_value)},
-                     8);
-}
-
 static C tensors_table(struct tables *t)
 {
-    const struct graph *g = t->lo->graph;
-    C *rows = ARENA_ARRAY(t->arena, C, g->nvalues + g->noutputs + 1);
-    t->tensor_value = ARENA_ARRAY(t->arena, const struct value *, g->nvalues + g->noutputs + 1);
-    for (int i = 0; i < g->nvalues; i++) {
-        const struct value *v = g->values[i];
-        if (v->kind == VALUE_NODE) continue;
-        uint64_t offset = v->space == SPACE_NONE ? RNC_NOT_STORED : v->offset;
-        t->tensor_value[t->ntensors] = v;
-        rows[t->ntensors++] = tensor_row(t, v->name, roles[v->kind], v, &v->type, offset);
+    const struct rows *r = &t->rows;
+    C *rows = ARENA_ARRAY(t->arena, C, r->ntensors + 1);
+    for (int i = 0; i < r->ntensors; i++) {
+        const struct rnc_tensor *x = &r->tensors[i];
+        rows[i] = structure(t,
+                            (C[]){text(t, x->name), c8(t, x->role), c8(t, x->init), zeros(t->i8, 6),
+                                  c64(t, (uint64_t)x->init_fan), type_row(t, &x->type), c64(t, x->offset),
+                                  LLVMConstReal(t->f64, x->init_value)},
+                            8);
     }
-    for (int i = 0; i < g->noutputs; i++) {
-        struct type plain = g->outputs[i].value->type;
-        plain.layout = LAYOUT_PLAIN;
-        plain.v = plain.iv = 0;
-        rows[t->ntensors++] =
-            tensor_row(t, g->outputs[i].label, RNC_ROLE_OUTPUT, g->outputs[i].value, &plain, (uint64_t)i);
-    }
-    return array(t, rows, t->ntensors, sizeof(struct rnc_tensor));
+    return array(t, rows, r->ntensors, sizeof(struct rnc_tensor));
 }
 
-static int tensor_index(const struct tables *t, const struct value *v)
+static C prepares_table(struct tables *t)
 {
-    if (!v) return -1;
-    for (int i = 0; i < t->ntensors; i++)
-        if (t->tensor_value[i] == v) return i;
-    assert(0 && "prepare reads something that is not an argument");
-    return -1;
-}
-
-static C prepares_table(struct tables *t, int *count)
-{
-    int n = 0;
-    C *rows = ARENA_ARRAY(t->arena, C, t->lo->graph->nnodes + 1);
-    GRAPH_EACH(t->lo->graph, node)
-    {
-        if (!node->prepare) continue;
-        bool fold = node->op->phase == PHASE_PREPARE;
+    const struct rows *r = &t->rows;
+    C *rows = ARENA_ARRAY(t->arena, C, r->nprepares + 1);
+    for (int i = 0; i < r->nprepares; i++) {
+        const struct rnc_prepare *p = &r->prepares[i];
         C in[6], out[2];
-        for (int i = 0; i < 6; i++) in[i] = c32(t, i < node->nin ? tensor_index(t, node->in[i]) : -1);
-        for (int i = 0; i < 2; i++) {
-            const struct value *v = node->out[i < node->nout ? i : 0];
-            out[i] = structure(t, (C[]){type_row(t, &v->type), c64(t, value_storage(v)->offset)}, 2);
-        }
-        rows[n++] =
-            structure(t,
-                      (C[]){c32(t, fold ? RNC_PREPARE_BN_FOLD : RNC_PREPARE_PACK), LLVMConstArray2(t->i32, in, 6),
-                            LLVMConstArray2(LLVMTypeOf(out[0]), out, 2), c32(t, fold ? node_int(node, "axis") : 0),
-                            LLVMConstReal(t->f64, fold ? node_float(node, "eps") : 0), zeros(t->i64, 2)},
-                      6);
+        for (int k = 0; k < 6; k++) in[k] = c32(t, p->in[k]);
+        for (int k = 0; k < 2; k++)
+            out[k] = structure(t, (C[]){type_row(t, &p->out[k].type), c64(t, p->out[k].offset)}, 2);
+        rows[i] = structure(t,
+                            (C[]){c32(t, p->kind), LLVMConstArray2(t->i32, in, 6),
+                                  LLVMConstArray2(LLVMTypeOf(out[0]), out, 2), c32(t, p->axis),
+                                  LLVMConstReal(t->f64, p->eps), zeros(t->i64, 2)},
+                            6);
     }
-    *count = n;
-    return array(t, rows, n, sizeof(struct rnc_prepare));
+    return array(t, rows, r->nprepares, sizeof(struct rnc_prepare));
 }
 
 static C values_table(struct tables *t, int *count)
@@ -231,7 +166,8 @@ static C values_table(struct tables *t, int *count)
                             (C[]){c32(t, spaces[s->space]), c32(t, indexed ? (int64_t)s->offset : 0),
                                   c64(t, indexed ? 0 : s->offset)},
                             3);
-        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &v->type), place}, 3);
+        const struct rnc_type type = rows_type(&v->type);
+        rows[n] = structure(t, (C[]){text(t, v->name), type_row(t, &type), place}, 3);
         t->value_row[i] = n++;
     }
     *count = n;
@@ -260,11 +196,28 @@ static C nodes_table(struct tables *t)
     return array(t, rows, lo->nnodes, sizeof(struct rnc_node));
 }
 
-static int count_inputs(const struct graph *g)
+static int count_inputs(const struct rows *r)
 {
     int n = 0;
-    for (int i = 0; i < g->nvalues; i++) n += g->values[i]->kind == VALUE_INPUT || g->values[i]->kind == VALUE_TARGET;
+    for (int i = 0; i < r->ntensors; i++)
+        n += r->tensors[i].role == RNC_ROLE_INPUT || r->tensors[i].role == RNC_ROLE_TARGET;
     return n;
+}
+
+/* The weights as the instance has them, 64-byte aligned; a null pointer for none. */
+static C state_block(struct tables *t)
+{
+    const struct gen_contents *c = t->contents;
+    if (!c->state) return LLVMConstNull(t->ptr);
+    return global(t, LLVMConstStringInContext2(t->cx, c->state, t->lo->graph->state_bytes, 1), 64);
+}
+
+static C classes_table(struct tables *t)
+{
+    const struct gen_contents *c = t->contents;
+    C *names = ARENA_ARRAY(t->arena, C, c->nclasses + 1);
+    for (int k = 0; k < c->nclasses; k++) names[k] = text(t, c->classes[k]);
+    return array(t, names, c->nclasses, sizeof(char *));
 }
 
 _Static_assert((int)REGION_CONDITION == RNC_REGION_CONDITION && (int)REGION_COUNT == RNC_REGION_COUNT &&
@@ -283,19 +236,27 @@ static C sizes_row(struct tables *t)
     return structure(t, fields, sizeof bytes / sizeof *bytes);
 }
 
-void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model)
+static void tables_begin(struct tables *t)
 {
-    struct tables tb = {.cx = cx, .mod = mod, .arena = lo->arena, .lo = lo}, *t = &tb;
+    LLVMContextRef cx = t->cx;
     t->i8 = LLVMInt8TypeInContext(cx);
     t->i32 = LLVMInt32TypeInContext(cx);
     t->i64 = LLVMInt64TypeInContext(cx);
     t->f64 = LLVMDoubleTypeInContext(cx);
     t->ptr = LLVMPointerTypeInContext(cx, 0);
+    rows_of(t->arena, t->lo->graph, &t->rows);
+}
+
+void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, const char *model,
+                 const struct gen_contents *contents)
+{
+    struct tables tb = {.cx = cx, .mod = mod, .arena = lo->arena, .lo = lo, .contents = contents}, *t = &tb;
+    tables_begin(t);
     LLVMTypeRef kernel_type =
         LLVMFunctionType(LLVMVoidTypeInContext(cx), (LLVMTypeRef[]){t->ptr, t->ptr, t->ptr, t->i64, t->i64}, 5, 0);
     const struct graph *g = lo->graph;
-    int nprepares, nvalues;
-    C steps = steps_table(t, kernel_type), tensors = tensors_table(t), prepares = prepares_table(t, &nprepares);
+    int nvalues;
+    C steps = steps_table(t, kernel_type), tensors = tensors_table(t), prepares = prepares_table(t);
     C values = values_table(t, &nvalues), nodes = nodes_table(t);
     C fields[] = {
         c32(t, RNC_ABI_VERSION),
@@ -309,20 +270,24 @@ void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, c
         steps,
         c32(t, lo->nsteps),
         tensors,
-        c32(t, t->ntensors),
+        c32(t, t->rows.ntensors),
         prepares,
-        c32(t, nprepares),
+        c32(t, t->rows.nprepares),
         nodes,
         c32(t, lo->nnodes),
         values,
         c32(t, nvalues),
-        c32(t, count_inputs(g)),
+        c32(t, count_inputs(&t->rows)),
         c32(t, g->noutputs),
         c64(t, g->state_bytes),
         c64(t, g->arena_bytes),
         c64(t, g->lower_bound_bytes),
         c64(t, lo->scratch_bytes),
-        zeros(t->i64, 8),
+        state_block(t),
+        classes_table(t),
+        c64(t, (uint64_t)contents->nclasses),
+        LLVMConstNull(t->ptr), /* preprocess */
+        zeros(t->i64, 4),
     };
     C init = structure(t, fields, sizeof fields / sizeof *fields);
     assert(bytes_of(t, init) == sizeof(struct rnc_model));
