@@ -188,6 +188,15 @@ static bool compare(struct cli *c, const struct spec *s, const struct rnc_safete
     return true;
 }
 
+/* What a kill has interrupted is finished, unless the run goes on elsewhere or the folder can't be written to. */
+static void settle(struct cli *c)
+{
+    struct rnc_status ignored = {0};
+    int lock = rnc_folder_lock(c->run, &ignored);
+    if (lock >= 0) rnc_folder_settle(c->run, &ignored);
+    rnc_folder_unlock(lock);
+}
+
 static bool no_checkpoint(struct cli *c)
 {
     struct diag *d = diag_error(c->diags, nowhere, "the run in %s has no weights: neither %s nor %s is there", c->run,
@@ -199,6 +208,7 @@ static bool no_checkpoint(struct cli *c)
 bool folder_weights(struct cli *c, const struct spec *s, const char **weights)
 {
     if (!*weights && c->run) {
+        settle(c);
         const char *best = inside(c, c->run, RNC_RUN_BEST);
         *weights = access(best, F_OK) == 0 ? best : inside(c, c->run, RNC_RUN_LAST);
         if (access(*weights, F_OK) != 0) return no_checkpoint(c);

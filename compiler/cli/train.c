@@ -22,10 +22,13 @@
 #include "runtime/train/folder.h"
 #include "runtime/train/train.h"
 
-static const char *opt_data, *opt_out = "out", *opt_init, *opt_normalize;
+static const char *opt_data, *opt_out, *opt_init, *opt_normalize;
 static int64_t opt_epochs;
 static double opt_lr;
-static bool lr_given, opt_resume, opt_no_shuffle, opt_no_augment;
+static bool lr_given, opt_resume, opt_overwrite, opt_no_shuffle, opt_no_augment;
+
+static const char default_out[] = "out";
+static const struct span nowhere = {NULL, 0, 0, 0};
 
 static volatile int stop_flag; /* the one thing that the signal handler sets */
 
@@ -134,6 +137,7 @@ struct training {
     const char
         *spec_text; /* everything written out: two runs with equal texts train the same network in the same way */
     struct rnc_run_file files[2];
+    const char *beside; /* the default folder that holds another run; NULL */
 };
 
 /* The key of the metadata in which a checkpoint names the algorithm of every convolution, of the step and of the
@@ -210,6 +214,7 @@ static void print_start(struct training *t, const struct rnc_train_config *k, co
 {
     const struct built *b = &t->train;
     if (t->c->json) return;
+    if (t->beside) printf("%s/ holds a run: this one goes to %s/\n", t->beside, k->out);
     printf("%s on %s\n", b->model->name, t->data.description);
     printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s%s; %d thread%s, compiled for %s in %.1f "
            "s; %s\n",
@@ -276,7 +281,7 @@ static bool report_failure(struct training *t, const struct rnc_status *s, char 
 {
     if (t->display.bar) fprintf(stderr, "\r\033[K");
     struct diag *d = s->code == RNC_ENV ? diag_env(t->c->diags, "%s", s->message)
-                                        : diag_error(t->c->diags, (struct span){0}, "%s", s->message);
+                                        : diag_error(t->c->diags, nowhere, "%s", s->message);
     char *rest = details;
     for (char *line = details ? strsep(&rest, "\n") : NULL; line; line = strsep(&rest, "\n")) diag_note(d, "%s", line);
     free(details);
@@ -305,6 +310,16 @@ static bool describe(struct training *t, struct rnc_train_config *k)
     return true;
 }
 
+/* What did not go as it should, and cost no weights. */
+static void warn(struct training *t, const struct rnc_train_config *k, const struct rnc_train_result *r)
+{
+    if (r->pictures.code != RNC_OK)
+        diag_warn(t->c->diags, nowhere, "the curves are not drawn: %s", r->pictures.message);
+    if (r->log_missing)
+        diag_warn(t->c->diags, nowhere, "%s/%s has no row of %lld of the epochs before", k->out, RNC_RUN_LOG,
+                  (long long)r->log_missing);
+}
+
 static bool run_training(struct training *t, struct rnc_loader_config loader, const char *normalised)
 {
     const struct spec_train *st = &t->train.spec->train;
@@ -324,6 +339,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .seed = t->c->driver->options.seed,
                                  .out = opt_out,
                                  .resume = opt_resume,
+                                 .overwrite = opt_overwrite,
                                  .init = opt_init,
                                  .metrics = t->model.metrics,
                                  .meta = t->meta,
@@ -341,23 +357,64 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     if (!rnc_train(&k, &r, &details, &s)) return report_failure(t, &s, details);
     free(details);
     print_end(t, &k, &r);
+    warn(t, &k, &r);
     return true;
+}
+
+/* ---- the folder */
+
+static bool excludes_resume(struct cli *c, bool given, const char *option)
+{
+    if (!opt_resume || !given) return true;
+    diag_error(c->diags, nowhere, "--resume and %s exclude each other: --resume takes everything from the run's %s",
+               option, RNC_RUN_LAST);
+    return false;
+}
+
+/* Default folders: "out", "out-2", "out-3". */
+static const char *numbered(struct cli *c, int n)
+{
+    return n == 1 ? default_out : arena_printf(c->arena, "%s-%d", default_out, n);
+}
+
+/* Where the run goes when nobody says where: the first default folder that holds none or, for a run to go on with, the
+   last one that does. */
+static const char *default_folder(struct training *t)
+{
+    int n = 1;
+    while (rnc_folder_taken(numbered(t->c, n)) || rnc_folder_busy(numbered(t->c, n))) n++;
+    if (opt_resume && n > 1) n--;
+    if (opt_overwrite) n = 1;
+    t->beside = opt_resume || n == 1 ? NULL : numbered(t->c, n - 1);
+    return numbered(t->c, n);
+}
+
+static bool choose_folder(struct training *t, const char *spec)
+{
+    struct cli *c = t->c;
+    if (!excludes_resume(c, opt_init, "--init") || !excludes_resume(c, opt_overwrite, "--overwrite")) return false;
+    folder_spec(c, spec);
+    if (!opt_out && opt_resume) opt_out = c->run;
+    if (!opt_out) opt_out = default_folder(t);
+    size_t n = strlen(opt_out);
+    while (n > 1 && opt_out[n - 1] == '/') n--;
+    opt_out = arena_strndup(c->arena, opt_out, n);
+    if (opt_resume || opt_overwrite || !rnc_folder_taken(opt_out)) return true;
+    struct diag *d = diag_error(c->diags, nowhere, "%s/ holds a run already", opt_out);
+    diag_note(
+        d, "--resume goes on with it; --overwrite sets it aside, its files ending in %s; another --out leaves it alone",
+        RNC_RUN_OLD);
+    return false;
 }
 
 static bool train(struct training *t, const char *spec)
 {
     const char *normalised;
-    if (opt_resume && opt_init) {
-        diag_error(t->c->diags, (struct span){0},
-                   "--resume and --init exclude each other: --resume takes everything from %s/last.safetensors",
-                   opt_out);
-        return false;
-    }
+    if (!choose_folder(t, spec)) return false;
     if (opt_resume) replay_choices(t);
     if (!dataset_model(t->c, spec, &t->model)) return false;
     if (t->model.spec->ntargets == 0) {
-        struct diag *d =
-            diag_error(t->c->diags, (struct span){0}, "%s has no targets to train on", t->model.spec->name);
+        struct diag *d = diag_error(t->c->diags, nowhere, "%s has no targets to train on", t->model.spec->name);
         diag_note(d, "add `targets: {label: {type: class}}` and a loss");
         return false;
     }
@@ -399,9 +456,13 @@ static const struct option options[] = {
     {.name = "out",
      .kind = OPT_TEXT,
      .arg = "DIR",
-     .help = "where checkpoints, log and curves go (default: out)",
+     .help = "where checkpoints, log and curves go (default: out or, where that holds a run, out-2, out-3 …)",
      .dest = &opt_out},
     {.name = "resume", .kind = OPT_FLAG, .help = "go on from DIR/last.safetensors, exactly", .dest = &opt_resume},
+    {.name = "overwrite",
+     .kind = OPT_FLAG,
+     .help = "set a run that is in DIR aside: its files end in .old then, in place of an earlier one's",
+     .dest = &opt_overwrite},
     {.name = "lr",
      .kind = OPT_FLOAT,
      .arg = "X",

@@ -6,5 +6,5 @@ here=$(dirname "$0")
 rnc=${RNC:-$here/../../build/rnc}
 out=${1:-out/digits}
 "$rnc" check "$here/small.yaml"
-"$rnc" train "$here/small.yaml" --epochs "${EPOCHS:-5}" --out "$out"
+"$rnc" train "$here/small.yaml" --epochs "${EPOCHS:-5}" --out "$out" --overwrite
 "$rnc" eval "$here/small.yaml" --weights "$out/best.safetensors"

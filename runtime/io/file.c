@@ -42,6 +42,13 @@ static mode_t usual_mode(void)
 }
 
 /* dir/.name.XXXXXX beside PATH. */
+enum { RANDOM = 6 };
+bool rnc_file_is_temporary(const char *name, const char *of)
+{
+    size_t n = strlen(of);
+    return name[0] == '.' && strncmp(name + 1, of, n) == 0 && name[n + 1] == '.' && strlen(name + n + 2) == RANDOM;
+}
+
 static char *temp_name(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -142,6 +149,13 @@ bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s)
     }
     if (f->temp) sync_directory(f->path);
     file_free(f);
+    return true;
+}
+
+bool rnc_file_rename(const char *from, const char *to, struct rnc_status *s)
+{
+    if (rename(from, to) != 0) return rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", from, to, strerror(errno));
+    sync_directory(to);
     return true;
 }
 

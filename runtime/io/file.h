@@ -17,6 +17,11 @@ bool rnc_file_write(struct rnc_file *f, const void *data, size_t bytes, struct r
 bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s);
 void rnc_file_abort(struct rnc_file *f);
 
+/* Renames and syncs the directory, in which both are. */
+bool rnc_file_rename(const char *from, const char *to, struct rnc_status *s);
+/* NAME, of a directory, is what rnc_file_create makes for OF there: left by a process that was killed. */
+bool rnc_file_is_temporary(const char *name, const char *of);
+
 /* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked).
  */
 void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s);

@@ -167,10 +167,12 @@ static void load_epochs(struct rnc_history *h, char *text, int64_t epochs)
 {
     struct rnc_status ignored = {0};
     char *rest = text;
+    int64_t last = 0;
     strsep(&rest, "\n");
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         struct rnc_epoch_row r;
-        if (!parse_epoch(h, line, &r) || r.epoch > epochs || r.epoch != (int64_t)h->nepochs + 1) return;
+        if (!parse_epoch(h, line, &r) || r.epoch > epochs || r.epoch <= last) return;
+        last = r.epoch;
         if (!rnc_history_add_epoch(h, &r, &ignored)) return;
     }
 }

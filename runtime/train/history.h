@@ -13,7 +13,7 @@ struct rnc_epoch_row {
     int64_t epoch, step;                           /* from 1; step: the last of the epoch */
     double lr, train_loss, train_metric, val_loss; /* NaN: does not apply */
     double val[RNC_MAX_METRICS];                   /* by the task's table */
-    double images_per_s, seconds;
+    double images_per_s, seconds; /* of this process: NaN where it only validated an epoch that it resumed */
 };
 struct rnc_step_row {
     int64_t step;
@@ -37,8 +37,8 @@ bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, s
 void rnc_history_free(struct rnc_history *h);
 /* DIR/log.csv (a row for each epoch) and DIR/steps.csv, written whole and atomically. */
 bool rnc_history_save(const struct rnc_history *h, const char *dir, struct rnc_status *s);
-/* Takes back what was saved, up to EPOCHS epochs and STEPS steps. Missing or strange files are no failure: the history
-   is then shorter. */
+/* Takes back what was saved, up to epoch EPOCHS and step STEPS. Missing or strange files are no failure: rows are
+   missing then. */
 void rnc_history_load(struct rnc_history *h, const char *dir, int64_t epochs, int64_t steps);
 
 /* runtime/train/curves.c: loss and metric by epoch, loss by step, as DIR/curves.png and DIR/curves.svg. */

@@ -28,7 +28,8 @@ struct trainer {
     struct rnc_history history;
     struct rnc_checkpoint at; /* where the run is */
     char *order;              /* how samples come, in words */
-    char *last, *best;        /* paths */
+    char *last, *next;        /* paths: the checkpoint; best weights, until they get their name */
+    int lock;                 /* of the folder */
     double epoch_began, epoch_seconds, val_seconds;
     int64_t epoch_images; /* trained on since epoch_began */
     double lr;
@@ -36,27 +37,20 @@ struct trainer {
 
 /* ---- opening */
 
-/* Finds out now, not after the first epoch, whether OUT can be written to. */
-static bool probe_directory(const char *out, struct rnc_status *s)
+/* Finds out now, not after the first epoch, whether OUT can be written to; no other process does from here on. */
+static bool open_folder(struct trainer *t, struct rnc_status *s)
 {
+    const char *out = t->c->out;
     if (!rnc_make_directory(out, s)) return false;
+    t->lock = rnc_folder_lock(out, s);
+    if (t->lock < 0 || !rnc_folder_settle(out, s)) return false;
+    if (!t->c->resume && !t->c->overwrite && rnc_folder_taken(out))
+        return rnc_fail(s, RNC_USER, "%s holds a run already", out);
     char *path = rnc_path_join(out, RNC_RUN_LOG);
     struct rnc_file *f = path ? rnc_file_create(path, s) : NULL;
     free(path);
     rnc_file_abort(f);
     return f || rnc_fail(s, RNC_ENV, "no memory to open %s", out);
-}
-
-static bool keep_old(const char *path, struct rnc_status *s)
-{
-    size_t size = strlen(path) + 8;
-    char *old = malloc(size);
-    if (!old) return rnc_fail(s, RNC_ENV, "no memory to open %s", path);
-    snprintf(old, size, "%s.old", path);
-    bool ok = rename(path, old) == 0 || errno == ENOENT ||
-              rnc_fail(s, RNC_ENV, "can't rename %s to %s: %s", path, old, strerror(errno));
-    free(old);
-    return ok;
 }
 
 static bool write_file(const char *dir, const struct rnc_run_file *what, struct rnc_status *s)
@@ -155,7 +149,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .data = c->data->identity,
                                     .order = t->order};
     t->at.counts = rnc_tally_counts(&t->tally, &t->at.ncounts);
-    if (!c->resume) return keep_old(t->last, s) && keep_old(t->best, s) && write_files(c, s);
+    if (!c->resume) return rnc_folder_set_aside(c->out, s) && write_files(c, s);
     struct rnc_checkpoint want = t->at;
     if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
     t->tally.counted = t->at.counted;
@@ -165,6 +159,7 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
     t->r->resumed_epoch = t->at.epoch;
     t->r->resumed_step = t->at.step;
     rnc_history_load(&t->history, c->out, t->at.epoch, t->at.step);
+    t->r->log_missing = t->at.epoch - (int64_t)t->history.nepochs;
     if (t->history.nepochs) t->r->last = t->history.epoch[t->history.nepochs - 1];
     return true;
 }
@@ -172,12 +167,11 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
 static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s)
 {
     t->last = rnc_path_join(t->c->out, RNC_RUN_LAST);
-    t->best = rnc_path_join(t->c->out, RNC_RUN_BEST);
-    if (!t->last || !t->best) return rnc_fail(s, RNC_ENV, "no memory to start training");
+    t->next = rnc_path_join(t->c->out, RNC_RUN_NEXT);
+    if (!t->last || !t->next) return rnc_fail(s, RNC_ENV, "no memory to start training");
     if (t->c->resume && access(t->last, F_OK) != 0)
         return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
-    if (!describe_order(t, s) || !probe_directory(t->c->out, s) || !open_loaders(t, s) || !open_models(t, details, s))
-        return false;
+    if (!describe_order(t, s) || !open_folder(t, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
     choose_metrics(t);
     return open_position(t, s);
 }
@@ -195,7 +189,8 @@ static void close_trainer(struct trainer *t)
     free(t->order);
     free(t->in);
     free(t->last);
-    free(t->best);
+    free(t->next);
+    rnc_folder_unlock(t->lock);
 }
 
 /* ---- checkpoints */
@@ -211,21 +206,19 @@ static bool save_last(struct trainer *t, struct rnc_status *s)
 
 static bool save_best(struct trainer *t, struct rnc_status *s)
 {
-    return rnc_checkpoint_save(t->train, &t->at, false, t->c->meta, t->c->nmeta, t->best, s);
+    return rnc_checkpoint_save(t->train, &t->at, false, t->c->meta, t->c->nmeta, t->next, s);
 }
 
-static bool save_pictures(struct trainer *t, struct rnc_status *s)
-{
-    return rnc_history_save(&t->history, t->c->out, s) && rnc_curves_draw(&t->history, t->c->out, t->c->title, s);
-}
-
-/* The log first: when the power fails in between, resuming cuts it to the checkpoint's epoch. A log that cannot be
-   written does not cost the checkpoint. */
+/* In the order of runtime/train/folder.h. A log that cannot be written does not cost the checkpoint, and a picture
+   costs nothing. */
 static bool save_all(struct trainer *t, bool best, struct rnc_status *s)
 {
     struct rnc_status own = {0};
-    bool logged = save_pictures(t, s), kept = save_last(t, &own) && (!best || save_best(t, &own));
+    bool logged = rnc_history_save(&t->history, t->c->out, s);
+    bool kept = (!best || save_best(t, &own)) && save_last(t, &own) && (!best || rnc_folder_promote(t->c->out, &own));
     if (!kept) rnc_fail(s, own.code, "%s", own.message);
+    t->r->pictures = (struct rnc_status){0};
+    rnc_curves_draw(&t->history, t->c->out, t->c->title, &t->r->pictures);
     return logged && kept;
 }
 
@@ -268,11 +261,17 @@ static bool diverged(struct trainer *t, double loss, struct rnc_status *s)
                     saved ? "The last good checkpoint is " : "There is no checkpoint yet", saved ? t->last : "", ".");
 }
 
+/* The learning rate of a step, from 0. */
+static double rate_of(const struct trainer *t, int64_t step)
+{
+    int64_t per_epoch = t->history.steps_per_epoch;
+    return rnc_schedule_lr(&t->c->schedule, t->c->lr, step, per_epoch, per_epoch * t->c->epochs);
+}
+
 static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
-    int64_t per_epoch = t->history.steps_per_epoch;
-    t->lr = rnc_schedule_lr(&c->schedule, c->lr, t->at.step, per_epoch, per_epoch * c->epochs);
+    t->lr = rate_of(t, t->at.step);
     struct rnc_run run = {.n = b->n, .step = t->at.step + 1, .seed = c->seed, .lr = t->lr};
     if (!rnc_batch_bind(c->train, b, t->in, s) || !rnc_execute(t->train, &run, t->in, t->outputs.buffer, NULL, s))
         return false;
@@ -325,12 +324,13 @@ static bool finish_epoch(struct trainer *t, struct rnc_status *s)
 {
     struct rnc_epoch_row row = {.epoch = t->at.epoch + 1,
                                 .step = t->at.step,
-                                .lr = t->lr,
+                                .lr = rate_of(t, t->at.step - 1),
                                 .train_loss = t->tally.loss_sum / (double)t->tally.samples,
                                 .train_metric = rnc_tally_metric(&t->tally, t->history.primary),
                                 .val_loss = rnc_tally_loss(&t->val_tally),
-                                .images_per_s =
-                                    t->epoch_seconds > 0.0 ? (double)t->epoch_images / t->epoch_seconds : 0.0,
+                                .images_per_s = t->epoch_images && t->epoch_seconds > 0.0
+                                                    ? (double)t->epoch_images / t->epoch_seconds
+                                                    : NAN,
                                 .seconds = t->epoch_seconds + t->val_seconds};
     for (int m = 0; m < t->history.task->nmetrics; m++) row.val[m] = rnc_tally_metric(&t->val_tally, m);
     if (!rnc_history_add_epoch(&t->history, &row, s)) return false;
@@ -369,7 +369,7 @@ static bool run_epochs(struct trainer *t, struct rnc_status *s)
 
 bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s)
 {
-    struct trainer t = {.c = c, .r = r};
+    struct trainer t = {.c = c, .r = r, .lock = -1};
     double began = rnc_clock_seconds();
     *r = (struct rnc_train_result){0};
     if (details) *details = NULL;

@@ -42,6 +42,7 @@ struct rnc_train_config {
     uint64_t seed, spec_hash;
     const char *out;   /* a directory; made where it is missing */
     bool resume;       /* from OUT/last.safetensors */
+    bool overwrite;    /* a run that is in OUT is set aside (runtime/train/folder.h); without it, it is an error */
     const char *init;  /* weights to start from, or NULL */
     const char *title; /* of the picture */
     unsigned metrics;  /* that the spec asks for, bits as of rnc_task_metric */
@@ -63,10 +64,11 @@ struct rnc_train_result {
     int64_t best_epoch;
     struct rnc_epoch_row last;
     double seconds;
+    int64_t log_missing;        /* epochs before the one resumed that log.csv has no row of */
+    struct rnc_status pictures; /* why they could not be drawn, the last time; not a failure of the run */
 };
-/* Leaves in OUT: last.safetensors (everything to resume), best.safetensors (weights), log.csv, steps.csv, curves.png,
-   curves.svg. A former run's checkpoints there are kept under the ending .old. *DETAILS as of rnc_weights_load. After a
-   failure the last good checkpoint stays. */
+/* Leaves in OUT, which no other process trains in meanwhile: FILES, and the files of runtime/train/folder.h. *DETAILS
+   as of rnc_weights_load. After a failure the last good checkpoint stays. */
 bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s);
 
 #endif

@@ -277,7 +277,7 @@ begin disk-full-object && expect 2 'tiny.o' limited 2 "$rnc" compile "$tiny" -o 
 if begin disk-full-checkpoint; then # a new run sets the old one's checkpoint aside; it is whole afterwards, and nothing half-written is left
     cp "$checkpoint" "$work/case"
     before=$(cksum <"$checkpoint")
-    attempt limited 4 "$rnc" train "$tiny" --init last.safetensors --out .
+    attempt limited 4 "$rnc" train "$tiny" --init last.safetensors --out . --overwrite
     check 2 1 '(File too large|No space left)'
     [ "$before" = "$(cksum <"$work/case/last.safetensors.old")" ] || complain "the old checkpoint is damaged"
     [ -z "$(find "$work/case" -name '*tmp*' -o -name '.*' -type f)" ] || complain "left: $(ls -A "$work/case")"

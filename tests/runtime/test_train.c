@@ -21,135 +21,8 @@
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/train.h"
 #include "tests/choice.h"
+#include "hand.h"
 #include "support.h"
-
-enum { N = 64, CLASSES = 10, PIXELS = 400, WEIGHTS = CLASSES * PIXELS };
-
-/* ---- the model */
-
-static void forward(const float *x, const float *w, const float *b, float *y)
-{
-    for (int c = 0; c < CLASSES; c++) {
-        float sum = b[c];
-        for (int k = 0; k < PIXELS; k++) sum += x[k] * w[c * PIXELS + k];
-        y[c] = sum;
-    }
-}
-
-static void infer_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
-{
-    (void)run, (void)scratch;
-    for (int64_t n = begin; n < end; n++)
-        forward((const float *)args[0] + n * PIXELS, args[1], args[2], (float *)args[3] + n * CLASSES);
-}
-
-static void train_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
-{
-    float *gradient = args[5], *losses = args[6];
-    infer_kernel(args, run, scratch, begin, end);
-    for (int64_t n = begin; n < end; n++) {
-        const float *y = (const float *)args[3] + n * CLASSES;
-        int64_t label = ((const int64_t *)args[4])[n];
-        float top = y[0], sum = 0.0f;
-        for (int c = 1; c < CLASSES; c++) top = fmaxf(top, y[c]);
-        for (int c = 0; c < CLASSES; c++) sum += expf(y[c] - top);
-        losses[n] = logf(sum) - (y[label] - top);
-        for (int c = 0; c < CLASSES; c++)
-            gradient[n * CLASSES + c] = (expf(y[c] - top) / sum - (float)(c == label)) / (float)run->n;
-    }
-}
-
-static void loss_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
-{
-    float sum = 0.0f;
-    (void)scratch, (void)begin, (void)end;
-    for (int64_t n = 0; n < run->n; n++) sum += ((const float *)args[0])[n];
-    *(float *)args[1] = sum / (float)run->n;
-}
-
-static void update_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
-{
-    const float *x = args[0], *gradient = args[1];
-    float *w = args[2], *b = args[3], *m = args[4], lr = (float)run->lr;
-    (void)scratch;
-    for (int64_t c = begin; c < end; c++) {
-        for (int k = 0; k < PIXELS; k++) {
-            float g = 0.0f;
-            for (int64_t n = 0; n < run->n; n++) g += gradient[n * CLASSES + c] * x[n * PIXELS + k];
-            m[c * PIXELS + k] = 0.9f * m[c * PIXELS + k] + g;
-            w[c * PIXELS + k] -= lr * m[c * PIXELS + k];
-        }
-        for (int64_t n = 0; n < run->n; n++) b[c] -= lr * gradient[n * CLASSES + c];
-    }
-}
-
-enum {
-    W = 0,
-    B = WEIGHTS * 4,
-    M = B + 64,
-    COUNT_AT = M + WEIGHTS * 4,
-    STATE = COUNT_AT + 8,
-    GRADIENT = 0,
-    LOSSES = N * CLASSES * 4
-};
-static const struct rnc_arg infer_args[] = {
-    {RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}};
-static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0},     {RNC_STATE, 0, W}, {RNC_STATE, 0, B},
-                                            {RNC_OUTPUT, 0, 0},    {RNC_INPUT, 1, 0}, {RNC_ARENA, 0, GRADIENT},
-                                            {RNC_ARENA, 0, LOSSES}};
-static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 1, 0}};
-static const struct rnc_arg update_args[] = {
-    {RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
-static const struct rnc_step infer_steps[] = {
-    {.kernel = infer_kernel, .args = infer_args, .nargs = 4, .per_sample = 1, .pieces = 1}};
-static const struct rnc_step train_steps[] = {
-    {.kernel = train_kernel, .args = train_args, .nargs = 7, .per_sample = 1, .pieces = 1},
-    {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .pieces = 1},
-    {.kernel = update_kernel, .args = update_args, .nargs = 5, .pieces = CLASSES}};
-static const struct rnc_tensor tensors[] = {
-    {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W, 0},
-    {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B, 0},
-    {"image", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 4, .dim = {N, 1, 20, 20}}, 0, 0},
-    {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0, 0},
-    /* training only, from here */
-    {"optim.momentum.fc.weight", RNC_ROLE_OPTIM, RNC_INIT_ZEROS, {0}, 1, {.rank = 2, .dim = {CLASSES, PIXELS}}, M, 0},
-    {"batches", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, COUNT_AT, 0},
-    {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1, 0},
-    {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1, 0}};
-static struct rnc_node nodes[] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
-static const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
-                                             .sizes = RNC_SIZES,
-                                             .name = "hand",
-                                             .cpu = "any",
-                                             .lanes = 1,
-                                             .batch = N,
-                                             .steps = infer_steps,
-                                             .nsteps = 1,
-                                             .tensors = tensors,
-                                             .ntensors = 4,
-                                             .nodes = nodes,
-                                             .nnodes = 1,
-                                             .ninputs = 1,
-                                             .noutputs = 1,
-                                             .state_bytes = STATE,
-                                             .arena_bytes = 64};
-static struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
-                                       .sizes = RNC_SIZES,
-                                       .train = 1,
-                                       .name = "hand",
-                                       .cpu = "any",
-                                       .lanes = 1,
-                                       .batch = N,
-                                       .steps = train_steps,
-                                       .nsteps = 3,
-                                       .tensors = tensors,
-                                       .ntensors = 8,
-                                       .nodes = nodes,
-                                       .nnodes = 1,
-                                       .ninputs = 2,
-                                       .noutputs = 2,
-                                       .state_bytes = STATE,
-                                       .arena_bytes = N * CLASSES * 4 + N * 4};
 
 /* ---- running it */
 
@@ -160,12 +33,6 @@ static struct rnc_parallel par;
 static volatile int stop;
 static struct rnc_choice augment[1];
 
-/* What the hand-made model is fed with, and what is compared. */
-static struct rnc_port ports[] = {
-    {.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
-    {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
-static const struct rnc_pair pairs[] = {{"logits", "label"}};
-static const struct rnc_problem problem = {.ports = ports, .nports = 2, .pairs = pairs, .npairs = 1};
 static struct rnc_problem found; /* with its task */
 
 /* A metric's place in the task's table. */
@@ -312,6 +179,8 @@ static void starts_from_weights_and_keeps_the_old_run(void **state)
     run(&c, &fresh);
     c = config(in_scratch("validation"), 1);
     c.init = in_scratch("learns/best.safetensors");
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "holds a run already");
+    c.overwrite = true;
     run(&c, &r);
     assert_true(r.last.train_loss < 0.7 * fresh.last.train_loss);
     same_file("learns/last.safetensors", "validation/last.safetensors.old");
