@@ -148,6 +148,7 @@ struct open_options {
     const char *weights; /* a safetensors file; NULL: fresh parameters, by the options' seed */
     bool perturb;        /* without weights: what is fresh as zeros and ones (biases, batch norm) is random, too: a bias
                             of zero hides its mistakes */
+    bool same_sign;      /* fresh parameters without a sign, of a size that keeps activations as they are */
     unsigned flags;      /* RNC_EXEC_…; RNC_EXEC_CHECK is added in debug builds and where RNC_VERIFY is set */
 };
 /* An instance of the model with threads of its own. False with diagnostics; *S is empty then. */
@@ -165,5 +166,7 @@ bool driver_fail(struct driver *d, const struct rnc_status *st);
    targets, labels that the loss takes), the same for the same seed. */
 void **driver_outputs(struct driver *d, const struct built *b);
 void **driver_random_inputs(struct driver *d, const struct built *b);
+/* The same without signs. */
+void **driver_positive_inputs(struct driver *d, const struct built *b);
 
 #endif

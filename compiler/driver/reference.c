@@ -2,8 +2,12 @@
 #include "driver/reference.h"
 #include <math.h>
 #include <string.h>
+#include "driver/condition.h"
 #include "ir/op.h"
 #include "runtime/rt/pack.h"
+
+/* Terms so many times larger than the result are said to cancel. */
+#define CANCELS 4
 
 struct walk {
     struct driver *d;
@@ -33,11 +37,6 @@ double reference_error(const double *a, const double *b, int64_t count, double f
     for (int64_t i = 0; i < count; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
     if (sum == 0) return 0;
     return sqrt(sum) / fmax(fmax(norm, floor), 1e-30);
-}
-
-double reference_limit(const struct reference_row *r, double tolerance)
-{
-    return tolerance + sqrt(tolerance * r->step + 4 * pow(r->largest * r->step, 2));
 }
 
 /* ---- what rounding does to a loss */
@@ -78,7 +77,7 @@ static double loss_scale(struct driver *d, const struct built *b, const struct s
     int last = -1;
     double sum = 0;
     GRAPH_EACH(b->graph, n) last = n->op->class_ == OP_LOSS ? n->index : last;
-    eval_exact(e);
+    eval_exact(e, true);
     GRAPH_EACH(b->graph, n)
     {
         if (n->index > last) break;
@@ -270,30 +269,65 @@ static void leave_out_flips(struct flips *f, const struct value *v, const double
     }
 }
 
-/* Bytes are indices: one that differs is compared as far as it counts, by the share of elements. */
-static double result_error(struct walk *w, const struct node *n, const struct value *v, const double *got,
-                           struct flips *flips)
-{
-    double *want = eval_data(w->eval, v);
-    int64_t count = real_elements(w, v), differ = 0;
-    if (may_flip(n)) leave_out_flips(flips, v, got, want, count);
-    for (int64_t i = 0; i < count; i++) {
-        if (got[i] != got[i]) return NAN;
-        differ += got[i] != want[i];
-    }
-    if (v->type.dtype == DT_U8) return differ <= count / 1000 ? 0 : (double)differ / (double)count;
-    double sum = body_sum_size(w, n, v);
-    return reference_error(got, want, count, sum > 0 ? sum : 0.1 * natural_size(w, n, v));
-}
-
-/* For reference_limit. */
-static double largest_share(struct walk *w, const struct value *v)
+/* What the error of result V may be by the size of V. Where it is stored rounded, both sides are, to numbers that lie
+   half a step to a step of their size apart (bf16: 2^-7): an element that is off by d falls on the other side of a
+   middle with probability d/step, and is then off by a whole step: the squares add up to tolerance·step. Means of few
+   such numbers do lie in the middle of two: four such elements are always allowed. */
+static double result_limit(struct walk *w, const struct value *v)
 {
     const double *x = eval_data(w->eval, v);
     int64_t count = real_elements(w, v);
-    double largest = 0, norm = dtype_rounded(v->type.dtype) ? reference_norm(x, count) : 0;
-    for (int64_t i = 0; i < count && norm > 0; i++) largest = fmax(largest, fabs(x[i]));
-    return norm > 0 ? largest / norm : 0;
+    double largest = 0, norm = reference_norm(x, count), step = dtype_step(v->type.dtype), tolerance = w->o->tolerance;
+    if (!dtype_rounded(v->type.dtype) || norm == 0) return tolerance;
+    for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(x[i]));
+    return tolerance + sqrt(tolerance * step + 4 * pow(largest / norm * step, 2));
+}
+
+/* A result whose error is beyond LIMIT by its own size: is it right by that of its terms (driver/condition.h)? */
+static struct reference_row by_terms(struct walk *w, const struct node *n, const struct value *v, const double *got,
+                                     struct reference_row plain)
+{
+    const double *want = eval_data(w->eval, v);
+    int64_t count = real_elements(w, v);
+    double norm = reference_norm(want, count), size = condition_size(w->eval, n, v);
+    struct reference_row row = {.checked = true,
+                                .error = reference_error(got, want, count, size),
+                                .limit = condition_bound(n, v) + plain.limit * fmin(1, norm / size),
+                                .condition = size / fmax(norm, 1e-30)};
+    return row.condition >= CANCELS && row.error <= row.limit ? row : plain;
+}
+
+/* GOT beside the reference's V. Bytes are indices: one that differs is compared as far as it counts, by the share of
+   elements. */
+static struct reference_row compare_result(struct walk *w, const struct node *n, const struct value *v,
+                                           const double *got, struct flips *flips)
+{
+    double *want = eval_data(w->eval, v);
+    int64_t count = real_elements(w, v), differ = 0;
+    struct reference_row row = {.checked = true, .limit = w->o->tolerance};
+    if (may_flip(n)) leave_out_flips(flips, v, got, want, count);
+    for (int64_t i = 0; i < count; i++) {
+        row.error += got[i] - got[i]; /* a NaN stays */
+        differ += got[i] != want[i];
+    }
+    if (row.error != row.error) return row;
+    if (v->type.dtype == DT_U8) {
+        row.error = differ <= count / 1000 ? 0 : (double)differ / (double)count;
+        return row;
+    }
+    double sum = body_sum_size(w, n, v);
+    row.limit = result_limit(w, v);
+    row.error = reference_error(got, want, count, sum > 0 ? sum : 0.1 * natural_size(w, n, v));
+    return row.error <= row.limit ? row : by_terms(w, n, v, got, row);
+}
+
+void reference_keep_worse(struct reference_row *row, const struct reference_row *more)
+{
+    bool nan = row->error != row->error, worse = !(more->error * row->limit <= row->error * more->limit);
+    double condition = fmax(row->condition, more->condition);
+    if (!more->checked) return;
+    if (!row->checked || (!nan && worse)) *row = *more;
+    row->condition = condition;
 }
 
 static void drop_dead(struct walk *w, const struct node *n)
@@ -312,19 +346,17 @@ static void check_node(struct walk *w, uint32_t index)
     struct reference_row *row = &w->rows[index];
     const struct value *workspace = node_workspace(n);
     struct flips flips = {0};
-    row->checked = !w->o->distinct || !seen_before(w, index);
-    if (row->checked) eval_node(w->eval, n);
+    const bool check = !w->o->distinct || !seen_before(w, index);
+    *row = (struct reference_row){0};
+    if (check) eval_node(w->eval, n);
     for (int i = 0; i < n->nout; i++) {
         if (n->out[i] == workspace) continue;
         struct arena *scratch = arena_new();
         double *got = ARENA_ARRAY(scratch, double, type_elements(&n->out[i]->type) + 1);
         if (read_result(w, n->out[i], got)) {
-            if (row->checked) {
-                double error = result_error(w, n, n->out[i], got, &flips);
-                double share = largest_share(w, n->out[i]);
-                row->largest = fmax(row->largest, share);
-                if (share > 0) row->step = fmax(row->step, dtype_step(n->out[i]->type.dtype));
-                if (row->error == row->error && !(error <= row->error)) row->error = error; /* a NaN stays */
+            if (check) {
+                struct reference_row result = compare_result(w, n, n->out[i], got, &flips);
+                reference_keep_worse(row, &result);
             }
             memcpy(eval_data(w->eval, n->out[i]), got, (size_t)type_elements(&n->out[i]->type) * sizeof *got);
         }

@@ -8,15 +8,16 @@
 /* What was found at one node of the compiled graph (model->nodes[i]). */
 struct reference_row {
     bool checked;
-    double largest; /* of a result stored rounded: its largest element over its norm; 0: none is */
-    double step;    /* of its type (dtype_step); 0: none is */
-    double error; /* ‖compiled − reference‖ / ‖reference‖ over the node's results; NaN where the compiled result holds
-                     one */
+    double error; /* ‖compiled − reference‖ / ‖reference‖ of the worst of the node's results; NaN where the compiled one
+                     holds one. Where terms cancel: over the size of the terms */
+    double limit;     /* what it may be */
+    double condition; /* the size of the terms over that of the result, where it is only right by that; else 0 */
 };
 
 struct reference_options {
-    bool distinct; /* of equal nodes (operator, attributes, shapes) only the first: they share their kernels */
-    int64_t n;     /* samples */
+    bool distinct;    /* of equal nodes (operator, attributes, shapes) only the first: they share their kernels */
+    int64_t n;        /* samples */
+    double tolerance; /* of a node's error, beside what rounding a result to its type comes to */
     const void *const *in;
     void *const *out;
 };
@@ -26,15 +27,13 @@ struct reference_options {
 bool reference_nodes(struct driver *d, const struct built *b, struct session *s, const struct reference_options *o,
                      struct reference_row *rows);
 
+/* ROW and MORE are of one node: ROW becomes the one that is further from right. */
+void reference_keep_worse(struct reference_row *row, const struct reference_row *more);
+
 /* An interpreter for G with every argument set from the instance's state and the input buffers. */
 struct eval *reference_eval(struct driver *d, const struct graph *g, const struct session *s,
                             const struct reference_options *o);
 
-/* What the error of a node may be: TOLERANCE, and beside it what comes of rounding both sides to the type of a
-   result, whose numbers lie half a step to a step of their size apart (bf16: 2^-7). An element that is off by d falls
-   on the other side of a middle with probability d/step, and is then off by a whole step: the squares add up to
-   tolerance·step. Means of few such numbers do lie in the middle of two: four such elements are always allowed. */
-double reference_limit(const struct reference_row *r, double tolerance);
 /* How far the compiled output LABEL may be off WANT, which is as the spec says it (COUNT numbers of it), where values
    are stored rounded: what that rounding alone does to the graph after all passes, interpreted, times three, as the
    roundings of one side and of the other are not the same ones, and at least one step of the type. Of a single number,

@@ -127,6 +127,18 @@ void **driver_random_inputs(struct driver *d, const struct built *b)
     return in;
 }
 
+void **driver_positive_inputs(struct driver *d, const struct built *b)
+{
+    void **in = driver_random_inputs(d, b);
+    for (uint32_t i = 0; i < b->model->ntensors; i++) {
+        const struct rnc_tensor *t = &b->model->tensors[i];
+        if (t->role != RNC_ROLE_INPUT || t->type.dtype != RNC_F32) continue;
+        float *x = in[t->offset];
+        for (int64_t k = 0; k < rnc_elements(&t->type); k++) x[k] = fabsf(x[k]);
+    }
+    return in;
+}
+
 struct perturbed {
     const struct rnc_parallel *par;
     uint64_t seed;
@@ -153,12 +165,24 @@ static bool read_perturbed(void *ctx, const struct rnc_tensor *t, int64_t first,
     return true;
 }
 
+/* The sum of a fan of weights would grow with its root once their signs are gone. */
+static bool read_same_sign(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
+                           struct rnc_status *st)
+{
+    if (!read_perturbed(ctx, t, first, count, plain, st)) return false;
+    float *x = plain, scale = t->init_fan > 0 ? 1 / sqrtf((float)t->init_fan) : 1;
+    for (int64_t i = 0; i < count && t->type.dtype != RNC_I64; i++) x[i] = fabsf(x[i]) * scale;
+    return true;
+}
+
 static bool fill(struct driver *d, const struct open_options *o, struct session *s)
 {
     struct rnc_status st = {0};
+    struct perturbed p = {&s->par, d->options.seed};
+    if (o->same_sign)
+        return rnc_load(s->instance, &(struct rnc_source){read_same_sign, &p}, true, &st) || driver_fail(d, &st);
     if (o->weights) return load_weights(d, s->instance, o->weights);
     if (!o->perturb) return rnc_initialize(s->instance, d->options.seed, &st) || driver_fail(d, &st);
-    struct perturbed p = {&s->par, d->options.seed};
     return rnc_load(s->instance, &(struct rnc_source){read_perturbed, &p}, true, &st) || driver_fail(d, &st);
 }
 

@@ -11,14 +11,17 @@
 
 #include "driver/driver.h"
 
-/* Errors are relative: the norm of the difference by the norm of the reference, in double precision. */
+/* Errors are relative: the norm of the difference by the norm of the reference, in double precision. Where the terms of
+   a node's result cancel, by the norm of the terms (driver/condition.h). Nodes of inference are checked on numbers of
+   one sign, too, of which long sums grow longest. */
 struct verify_options {
     const char *weights; /* a safetensors file; NULL: fresh and perturbed parameters (struct open_options) */
     bool inference_only; /* for specs without a loss */
     bool every_parameter;
     int64_t samples;   /* finite differences at so many parameters; less than 0: 8, or 3 of a large network */
     double tolerance;  /* of one node (1e-5), beside what rounding a result to bf16 comes to */
-    double forward;    /* of the network's outputs (1e-5; in training ten times that, or 40 times what rounding does) */
+    double forward;    /* of the network's outputs (1e-5; in training ten times that; more as the network is
+                          ill-conditioned) */
     double passes;     /* of gradients after all passes, interpreted (1e-9) */
     double difference; /* of a finite difference (1e-4) */
 };
@@ -33,7 +36,11 @@ struct verify_row {
     const char
         *detail; /* nodes: the algorithm; outputs: the error of the compiled code; differences: the two numbers */
     double error, limit; /* the error is NaN where a result holds one */
-    bool ok;
+    double condition; /* where the plain limit was too tight, else 0. Nodes: the size of the terms over that of what is
+                         left of them; else: how many times a rounding of single precision is magnified */
+    bool undecided;   /* ill-conditioned: differences of neighbouring steps are as far apart as the gradient is off, or
+                         rounding alone moves an output anywhere */
+    bool ok;          /* not wrong, as far as can be told */
 };
 struct verify_rows {
     const struct verify_row *item;
@@ -41,7 +48,7 @@ struct verify_rows {
 };
 struct verify_result {
     struct verify_rows nodes, outputs, differences; /* in the driver's arena */
-    int checks, failed;
+    int checks, failed, undecided;
 };
 
 /* Compiles S for inference and, unless told otherwise, for gradients, on the driver's batch (0: two samples, or one of

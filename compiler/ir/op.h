@@ -109,6 +109,8 @@ struct ref_run {
     int64_t step;
     uint64_t seed;
     int threads;
+    bool magnitudes; /* not the difference of terms that an operator makes itself, but the sum of their sizes: by those
+                        its rounding errors are measured (driver/condition.h) */
 };
 
 /* A reference's operands: plain row-major tensors of doubles (integers as doubles), logical shapes. */

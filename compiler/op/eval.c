@@ -66,7 +66,14 @@ void eval_set_f32(struct eval *e, const struct value *v, const float *data)
     for (int64_t i = 0; i < count; i++) d[i] = data[i];
 }
 
-void eval_exact(struct eval *e) { e->exact = true; }
+bool eval_exact(struct eval *e, bool exact)
+{
+    bool was = e->exact;
+    e->exact = exact;
+    return was;
+}
+
+void eval_magnitudes(struct eval *e, bool magnitudes) { e->run.magnitudes = magnitudes; }
 
 void eval_round(struct eval *e, const struct value *v, enum dtype dt)
 {

@@ -23,8 +23,11 @@ void eval_node(struct eval *e, const struct node *n);
 int64_t eval_samples(struct eval *e, const struct value *v);
 /* Frees V's data; the next eval_data makes it anew, zeroed. For callers that walk the nodes themselves. */
 void eval_drop(struct eval *e, const struct value *v);
-/* From now on values are not rounded when they are stored as a rounded type: what the graph means without that. */
-void eval_exact(struct eval *e);
+/* From now on values are not rounded when they are stored as a rounded type: what the graph means without that; or they
+   are again (EXACT false). Returns how it was. */
+bool eval_exact(struct eval *e, bool exact);
+/* From now on, or no longer, operators compute ref_run.magnitudes. */
+void eval_magnitudes(struct eval *e, bool magnitudes);
 /* V's numbers to the nearest of DT, as happens to every value of a rounded type when it is stored. */
 void eval_round(struct eval *e, const struct value *v, enum dtype dt);
 /* Copies updates' new values into their states: one training step is done. */

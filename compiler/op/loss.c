@@ -141,6 +141,10 @@ static double wanted(const struct pixel *p, int64_t i, double smoothing)
     return (i == p->label ? 1 - smoothing : 0) + smoothing / (double)p->classes;
 }
 
+/* How large the terms of −Σ wanted·log p are: the logit below the largest one, and a logarithm whose argument is about
+   1 and off by a rounding of that. */
+static double term_size(const struct pixel *p, int64_t i, double top) { return fabs(p->base[i * p->step] - top) + 1; }
+
 static double counted(const struct ref_call *c)
 {
     int64_t n = 0, offset;
@@ -158,9 +162,16 @@ static void ref_cross_entropy(struct ref_call *c)
         struct pixel p = pixel_at(c, k, &offset);
         if (!counts(c, &p)) continue;
         double lse = log_sum_exp(&p);
-        for (int64_t i = 0; i < p.classes; i++) sum -= wanted(&p, i, smoothing) * (p.base[i * p.step] - lse);
+        for (int64_t i = 0; i < p.classes; i++)
+            sum += wanted(&p, i, smoothing) * (c->run.magnitudes ? term_size(&p, i, lse) : lse - p.base[i * p.step]);
     }
     c->out[0].data[0] = ref_float(c, "weight") * sum / counted(c);
+}
+
+/* Of a probability and the target's. */
+static double difference(const struct ref_call *c, double p, double wanted)
+{
+    return c->run.magnitudes ? p + wanted : p - wanted;
 }
 
 static void zero(const struct ref_tensor *t) { memset(t->data, 0, (size_t)type_elements(t->type) * sizeof *t->data); }
@@ -174,7 +185,8 @@ static void ref_cross_entropy_grad(struct ref_call *c)
         if (!counts(c, &p)) continue;
         double lse = log_sum_exp(&p);
         for (int64_t i = 0; i < p.classes; i++)
-            c->out[0].data[offset + i * p.step] = scale * (exp(p.base[i * p.step] - lse) - wanted(&p, i, smoothing));
+            c->out[0].data[offset + i * p.step] =
+                scale * difference(c, exp(p.base[i * p.step] - lse), wanted(&p, i, smoothing));
     }
 }
 
@@ -194,9 +206,9 @@ static double binary_term(double x, double t, bool from_logits)
     return t * neg_log(x) + (1 - t) * neg_log(1 - x);
 }
 
-static double binary_slope(double x, double t, bool from_logits)
+static double binary_slope(const struct ref_call *c, double x, double t, bool from_logits)
 {
-    if (from_logits) return 1 / (1 + exp(-x)) - t;
+    if (from_logits) return difference(c, 1 / (1 + exp(-x)), t);
     return (x - t) / fmax(x * (1 - x), 1e-12);
 }
 
@@ -204,7 +216,7 @@ static void ref_binary(struct ref_call *c)
 {
     double sum = 0;
     for (int64_t k = 0; k < elements(c); k++)
-        sum += binary_term(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits"));
+        sum += binary_term(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits")) + c->run.magnitudes;
     c->out[0].data[0] = ref_float(c, "weight") * sum / (double)elements(c);
 }
 
@@ -213,7 +225,7 @@ static void ref_binary_grad(struct ref_call *c)
     zero(&c->out[0]);
     for (int64_t k = 0; k < elements(c); k++)
         c->out[0].data[k] = ref_float(c, "weight") *
-                            binary_slope(c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits")) /
+                            binary_slope(c, c->in[0].data[k], c->in[1].data[k], ref_int(c, "from_logits")) /
                             (double)elements(c);
 }
 

@@ -433,7 +433,7 @@ static struct eval *interpreted(struct comparing *c, bool exact)
 {
     struct eval *e = eval_new(c->graph, *c->run);
     c->plan->fill(c->plan->ctx, e);
-    if (exact) eval_exact(e);
+    if (exact) eval_exact(e, true);
     eval_run(e, false);
     return e;
 }

@@ -1,10 +1,11 @@
 #include "gen/conv/grouped.h"
-#include "gen/reduce/sums.h"
 
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv/conv.h"
 #include "gen/emit/expr.h"
+#include "gen/reduce/sums.h"
+#include "kernel/sums.h"
 
 struct grouped_params {
     struct conv_view x, y; /* the forward pass's input and output: dgrad reads y and writes x */
@@ -14,6 +15,7 @@ struct grouped_params {
     int64_t weight_dtype; /* enum dtype; where its products take pairs, those of the broadcast side's channels lie side
                              by side (gen/conv/conv.h) */
     int64_t transposed, v;
+    int64_t chunk; /* rows of a piece: one, or as many as leave a slot for each of the body's sums */
     struct gen_body body;
 };
 
@@ -133,39 +135,97 @@ static V one_vector(struct emit *e, const struct grouped_params *p, V src, V wei
     return e_load_va(e, e->scratch);
 }
 
-/* Arguments: input, weights, output, the body's operands, further outputs. Pieces of a sample: (channel block, row). */
-static void grouped_emit(struct emit *e, const void *params)
-{
-    const struct grouped_params *p = params;
-    const struct conv_view *in = p->transposed ? &p->y : &p->x, *out = p->transposed ? &p->x : &p->y;
-    int64_t rows = p->transposed ? p->ih : p->oh, cols = p->transposed ? p->iw : p->ow,
-            channels = p->transposed ? p->ic : p->oc;
-    int64_t blocks = div_up(channels, p->v);
-    struct loop pieces, xs;
-    V args[MAX_BODY_OPERANDS], weight = e_arg(e, 1), input = e_arg(e, 0), outs[MAX_OUTS];
-    for (int k = 0; k < p->body.noperands; k++) args[k] = e_arg(e, 3 + k);
-    for (int k = 0; k < p->body.nout; k++) outs[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V y = e_remi(e, pieces.iv, rows), rest = e_divi(e, pieces.iv, rows), cb = e_remi(e, rest, blocks),
-      n = e_divi(e, rest, blocks);
-    V first = e_muli(e, cb, p->v), src = e_at_d(e, conv_view_dtype(in), input, e_muli(e, n, in->n));
-    V at0 = e_add(e, e_add(e, e_muli(e, n, out->n), e_muli(e, cb, out->cb)), e_muli(e, y, out->h));
+static int64_t out_rows(const struct grouped_params *p) { return p->transposed ? p->ih : p->oh; }
+static int64_t out_cols(const struct grouped_params *p) { return p->transposed ? p->iw : p->ow; }
+static int64_t out_channels(const struct grouped_params *p) { return p->transposed ? p->ic : p->oc; }
+
+/* What a piece is about: pointers to the sample read, the weights, the body's operands, the results; its first channel;
+   elements from the start of a result to its channel block. */
+struct grouped_piece {
+    const struct grouped_params *p;
+    V src, weight, first, at, operand[MAX_BODY_OPERANDS], result[MAX_OUTS], lanes;
     struct body_state state;
-    V lanes;
-    body_begin_block(e, &state, &p->body, args, channels, cb, &lanes);
-    loop_begin_once(e, &xs, e_int(e, 0), e_int(e, cols), 1, 0, NULL);
-    V at = e_add(e, at0, e_muli(e, xs.iv, out->w)), acc = one_vector(e, p, src, weight, first, channels, y, xs.iv),
-      full[MAX_BODY_OPERANDS] = {0}, result[MAX_OUTS];
+    struct sums sums;
+};
+
+/* Pixel X of row Y: its sum through the body into the results; TERM: of the body's sums. */
+static void one_pixel(struct emit *e, const struct grouped_piece *c, V y, V x, V (*term)[2])
+{
+    const struct grouped_params *p = c->p;
+    const struct conv_view *out = p->transposed ? &p->x : &p->y;
+    V at = e_add(e, c->at, e_add(e, e_muli(e, y, out->h), e_muli(e, x, out->w))),
+      acc = one_vector(e, p, c->src, c->weight, c->first, out_channels(p), y, x), full[MAX_BODY_OPERANDS] = {0},
+      result[MAX_OUTS];
     for (int k = 0; k < p->body.noperands; k++) {
         const enum dtype dt = (enum dtype)p->body.operand[k].dtype;
-        if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_at_d(e, dt, args[k], at));
+        if (p->body.operand[k].shape == OPERAND_FULL) full[k] = e_load_vd(e, dt, e_at_d(e, dt, c->operand[k], at));
     }
-    body_apply(e, &state, &acc, full, lanes, result);
+    body_apply_sums(e, &c->state, &acc, full, c->lanes, result, term);
     for (int k = 0; k < p->body.nout; k++) {
         const enum dtype dt = (enum dtype)p->body.dtype[k];
-        e_store_vd(e, dt, result[k], e_at_d(e, dt, outs[k], at));
+        e_store_vd(e, dt, result[k], e_at_d(e, dt, c->result[k], at));
     }
-    loop_end(e, &xs, NULL);
+}
+
+/* A row is one tile of the sums (gen/reduce/sums.h): they see what the body computes, before it is rounded. */
+static void one_row(struct emit *e, const struct grouped_piece *c, V y)
+{
+    struct loop xs;
+    struct sums_tile t;
+    V carried[MAX_SUMS * (SUMS_CHAINS + 1)], term[MAX_SUMS][2], cols = e_int(e, out_cols(c->p));
+    int nsums = c->p->body.nsums, chains = nsums * SUMS_CHAINS;
+    sums_tile_begin(e, &c->sums, &t);
+    memcpy(carried, t.acc, (size_t)chains * sizeof(V));
+    for (int k = 0; k < nsums; k++) carried[chains + k] = e_zero(e);
+    loop_begin_once(e, &xs, e_int(e, 0), cols, 1, chains + nsums, carried);
+    memcpy(t.acc, xs.phi, (size_t)chains * sizeof(V));
+    one_pixel(e, c, y, xs.iv, term);
+    V begins = e_cmp(e, LLVMIntEQ, xs.iv, e_int(e, 0));
+    for (int k = 0; k < nsums; k++) t.shift[k] = e_select(e, begins, term[k][0], xs.phi[chains + k]);
+    sums_add(e, &c->sums, &t, term);
+    memcpy(carried, t.acc, (size_t)chains * sizeof(V));
+    memcpy(carried + chains, t.shift, (size_t)nsums * sizeof(V));
+    loop_end(e, &xs, carried);
+    memcpy(t.acc, xs.out, (size_t)chains * sizeof(V));
+    memcpy(t.shift, xs.out + chains, (size_t)nsums * sizeof(V));
+    sums_tile_end(e, &c->sums, &t, 0, cols);
+    sums_count(e, &c->sums, cols);
+}
+
+/* Sets C up for channel block CB of sample N. */
+static void open_piece(struct emit *e, struct grouped_piece *c, V n, V cb)
+{
+    const struct grouped_params *p = c->p;
+    const struct conv_view *in = p->transposed ? &p->y : &p->x, *out = p->transposed ? &p->x : &p->y;
+    c->first = e_muli(e, cb, p->v);
+    c->src = e_at_d(e, conv_view_dtype(in), e_arg(e, 0), e_muli(e, n, in->n));
+    c->weight = e_arg(e, 1);
+    c->at = e_add(e, e_muli(e, n, out->n), e_muli(e, cb, out->cb));
+    for (int k = 0; k < p->body.noperands; k++) c->operand[k] = e_arg(e, 3 + k);
+    for (int k = 0; k < p->body.nout; k++) c->result[k] = e_arg(e, k ? 2 + p->body.noperands + k : 2);
+    body_begin_block(e, &c->state, &p->body, c->operand, out_channels(p), cb, &c->lanes);
+}
+
+/* Arguments: input, weights, output, the body's operands, further outputs, the slots of the sums. Pieces of a sample:
+   (channel block, rows). */
+static void grouped_emit(struct emit *e, const void *params)
+{
+    struct grouped_piece c = {.p = params};
+    const struct grouped_params *p = c.p;
+    int64_t rows = out_rows(p), chunks = div_up(rows, p->chunk), blocks = div_up(out_channels(p), p->v);
+    struct loop pieces, ys;
+    sums_open(e, &c.sums, &p->body, 1);
+    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
+    V chunk = e_remi(e, pieces.iv, chunks), rest = e_divi(e, pieces.iv, chunks), cb = e_remi(e, rest, blocks),
+      n = e_divi(e, rest, blocks), y = e_muli(e, chunk, p->chunk);
+    open_piece(e, &c, n, cb);
+    sums_clear(e, &c.sums, 1);
+    loop_begin_once(e, &ys, y, e_min(e, e_addi(e, y, p->chunk), e_int(e, rows)), 1, 0, NULL);
+    one_row(e, &c, ys.iv);
+    loop_end(e, &ys, NULL);
+    if (p->body.nsums)
+        sums_store(e, &c.sums, 0, e_arg(e, 2 + p->body.noperands + p->body.nout), e_add(e, e_muli(e, n, chunks), chunk),
+                   cb, e_int(e, blocks));
     loop_end(e, &pieces, NULL);
 }
 
@@ -179,13 +239,15 @@ void lower_grouped(struct lower *lo, const struct node *n)
     set_images(&p, p.transposed ? out : in, p.transposed ? in : out);
     p.v = out->v;
     gen_body_init(&p.body, n);
+    p.chunk = p.body.nsums ? div_up(out->dim[2], sums_chunks(out->dim[0])) : 1;
     struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
+    if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     lower_scratch(lo, (size_t)p.v * 4);
-    int64_t rows = out->dim[2], blocks = div_up(out->dim[1], p.v);
-    lower_step(lo, lower_kernel(lo, "grouped", grouped_emit, &p, sizeof p), rows * blocks, true, args, count);
+    int64_t chunks = div_up(out->dim[2], p.chunk), blocks = div_up(out->dim[1], p.v);
+    lower_step(lo, lower_kernel(lo, "grouped", grouped_emit, &p, sizeof p), chunks * blocks, true, args, count);
     lower_algorithm(lo, "any shape");
-    lower_sums_apart(lo, n);
+    lower_sums(lo, n, &(struct sums_part){0, chunks, 1}, 1);
 }
 
 /* Arguments: x, dy, dw. Pieces: (o, i within the group). */

@@ -7,8 +7,8 @@
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
-#include "gen/reduce/reduce.h"
 #include "kernel/slots.h"
+#include "kernel/sums.h"
 
 enum { ACCUMULATORS = 4, CHUNK = 256 /* vectors, 16 KiB: the second pass of bn_stats reads it from L1 */ };
 
@@ -245,8 +245,20 @@ static void emit_combine(struct emit *e, const void *params)
 
 /* ---- lowering */
 
-static void add_steps(struct lower *lo, struct reduce_params *p, const struct reduce_call *c)
+/* Of x (SUM_PLAIN: one result; SUM_STATS: two), or of dy, x, mean, var (SUM_GRAD: two results). */
+struct reduce_call {
+    enum sum_kind kind;
+    const struct value *x, *dy, *mean, *var, *out[2];
+    struct lower_arg ws;
+    float eps;
+};
+
+static void add_steps(struct lower *lo, const struct reduce_call *c)
 {
+    struct reduce_params params, *p = &params;
+    memset(p, 0, sizeof *p);
+    p->kind = (int32_t)c->kind;
+    p->eps = c->eps;
     const struct type *t = &c->x->type;
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
     int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1,
@@ -266,15 +278,6 @@ static void add_steps(struct lower *lo, struct reduce_params *p, const struct re
     lower_step(lo, lower_kernel(lo, "reduce_combine", emit_combine, p, sizeof *p), blocks, false, second, 5);
 }
 
-void lower_reduce_call(struct lower *lo, const struct reduce_call *c)
-{
-    struct reduce_params p;
-    memset(&p, 0, sizeof p);
-    p.kind = (int32_t)c->kind;
-    p.eps = c->eps;
-    add_steps(lo, &p, c);
-}
-
 void lower_reduce(struct lower *lo, const struct node *n)
 {
     const struct value *ws = node_workspace(n);
@@ -287,5 +290,5 @@ void lower_reduce(struct lower *lo, const struct node *n)
         c.dy = n->in[0], c.x = n->in[1], c.mean = n->in[2], c.var = n->in[3];
         c.eps = (float)node_float(n, "eps");
     }
-    lower_reduce_call(lo, &c);
+    add_steps(lo, &c);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
-#include "gen/reduce/reduce.h"
 #include "kernel/sums.h"
 
 static int vectors_of(const struct gen_body *b)
@@ -245,21 +244,4 @@ void lower_sums(struct lower *lo, const struct node *n, const struct sums_part *
     }
     lower_step(lo, lower_kernel(lo, "sums", emit_merge, &p, sizeof p), div_up(n->out[0]->type.dim[1], lanes), false,
                args, 2 + 3 * nsums);
-}
-
-void lower_sums_apart(struct lower *lo, const struct node *n)
-{
-    int nsums = n->body ? body_sums(n->body) : 0, out = nsums ? body_elementwise(n->body) : 0;
-    for (int k = 0; k < nsums; k++) {
-        const struct body_insn *b = &n->body->insn[n->body->ninsn - nsums + k];
-        struct reduce_call c = {.kind = sum_kind(b->op),
-                                .ws = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes))};
-        for (int i = 0; i < b->op->nouts; i++) c.out[i] = n->out[out++];
-        c.x = stored(n, b->arg[0]);
-        if (c.kind == SUM_GRAD) {
-            c.dy = c.x, c.x = stored(n, b->arg[1]), c.mean = stored(n, b->arg[2]), c.var = stored(n, b->arg[3]);
-            c.eps = (float)body_attr(b, "eps")->f;
-        }
-        lower_reduce_call(lo, &c);
-    }
 }

@@ -43,7 +43,5 @@ struct sums_part {
 };
 /* Adds the step that merges them into the results. Nothing where the node's body has no sums. */
 void lower_sums(struct lower *lo, const struct node *n, const struct sums_part *parts, int nparts);
-/* For kernels that take no sums: steps that read the result again. */
-void lower_sums_apart(struct lower *lo, const struct node *n);
 
 #endif
