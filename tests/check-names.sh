@@ -17,6 +17,7 @@ compiler/gen/emit/expr.c tanh              a function of scalar expressions
 compiler/gen/pointwise/pointwise.c tanh
 compiler/pass/optimise/concat.c concat     a pass
 runtime/task/regression.c mean_squared_error   a metric
+runtime/recipe/preprocess.c resize    how a picture gets its size
 '
 
 # "FILE NAME" for each row, "ATTRIBUTE" for each attribute, of the operators' files

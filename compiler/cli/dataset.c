@@ -8,6 +8,7 @@
 #include "runtime/data/sample_target.h"
 #include "runtime/recipe/augment.h"
 #include "runtime/recipe/normalize.h"
+#include "runtime/recipe/preprocess.h"
 #include "spec/train.h"
 
 static const struct span nowhere = {NULL, 0, 0, 0};
@@ -216,21 +217,36 @@ bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data
 struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train)
 {
     const struct spec_train *t = &m->spec->train;
-    struct rnc_loader_config l = {.ports = m->problem.ports,
-                                  .nports = m->problem.nports,
-                                  .augment = t->augment,
-                                  .naugment = train ? t->naugment : 0,
-                                  .shuffle = train,
-                                  .centre_crop = rnc_augment_resizes(t->augment, t->naugment)};
-    for (int i = 0; i < 4; i++) l.std[i] = 1.0;
-    return l;
+    return (struct rnc_loader_config){.ports = m->problem.ports,
+                                      .nports = m->problem.nports,
+                                      .augment = t->augment,
+                                      .naugment = train ? t->naugment : 0,
+                                      .shuffle = train};
 }
 
-/* Of the images; 0: the model's input is another. */
-static int64_t channels_of(const struct rnc_loader_config *l)
+/* ---- what images go through */
+
+static void write_buf(void *out, const char *text, size_t size) { buf_write(out, text, size); }
+
+const char *dataset_preprocess_text(struct cli *c, const struct rnc_preprocess *p)
 {
-    const struct rnc_port *image = rnc_only_port(l->ports, l->nports, false);
-    return image && image->rank == 3 ? image->dim[0] : 0;
+    struct buf b;
+    buf_init(&b, c->arena);
+    rnc_preprocess_print(p, (struct rnc_sink){write_buf, &b});
+    return b.data;
+}
+
+/* Nothing of a map is cut off; after training on random parts the centre is as large as what training saw. */
+static struct rnc_geometry default_geometry(const struct dataset_model *m)
+{
+    static const double after_parts = 0.875;
+    const struct spec_train *t = &m->spec->train;
+    for (int i = 0; i < m->problem.nports; i++) {
+        const struct rnc_port *p = &m->problem.ports[i];
+        if (p->picture && p->picture->beside == RNC_BESIDE_MASK) return (struct rnc_geometry){.fit = RNC_FIT_RESIZE};
+    }
+    return (struct rnc_geometry){.fit = RNC_FIT_CROP,
+                                 .share = rnc_augment_resizes(t->augment, t->naugment) ? after_parts : 1};
 }
 
 /* "0x1.2p-1,0x1.4p-1": one number for each channel. */
@@ -246,96 +262,158 @@ static bool parse_channels(const char *text, int64_t n, double *out)
     return true;
 }
 
-static bool from_metadata(const struct rnc_safetensors *f, struct rnc_loader_config *l)
+/* What checkpoints kept before there was one text for all: mean and std of pixels / 255, and whether the centre alone
+   was seen, which masks never were. */
+static bool from_former(const struct rnc_safetensors *f, struct rnc_geometry g, struct rnc_preprocess *p)
 {
-    const char *mean = f ? rnc_st_meta(f, "rnc.mean") : NULL, *std = f ? rnc_st_meta(f, "rnc.std") : NULL,
-               *crop = f ? rnc_st_meta(f, "rnc.centre_crop") : NULL;
-    double m[4], d[4];
-    if (!mean || !std || !parse_channels(mean, channels_of(l), m) || !parse_channels(std, channels_of(l), d))
+    const char *mean = rnc_st_meta(f, "rnc.mean"), *std = rnc_st_meta(f, "rnc.std"),
+               *crop = rnc_st_meta(f, "rnc.centre_crop");
+    struct rnc_normalize n = {.kind = RNC_NORMALIZE_NUMBERS, .n = p->channels};
+    struct rnc_status ignored = {0};
+    if (!mean || !std || !parse_channels(mean, n.n, n.mean) || !parse_channels(std, n.n, n.std) ||
+        !rnc_normalize_check(&n, &ignored))
         return false;
-    for (int64_t i = 0; i < channels_of(l); i++)
-        if (!(d[i] > 0.0)) return false;
-    memcpy(l->mean, m, sizeof m);
-    memcpy(l->std, d, sizeof d);
-    if (crop) l->centre_crop = strcmp(crop, "1") == 0;
+    if (crop && g.fit == RNC_FIT_CROP && strcmp(crop, "1") != 0) g.share = 1;
+    *p = rnc_preprocess_of(&(struct rnc_image_rules){.normalize = n}, n.n, g, NULL, NULL);
     return true;
 }
 
-static bool from_name(struct cli *c, const char *name, struct rnc_loader_config *l)
+static const char preprocess_key[] = "rnc.preprocess";
+
+/* *FOUND: the file has a record. False with a diagnostic where it is no sound one. */
+static bool from_record(struct cli *c, const struct rnc_safetensors *f, struct rnc_geometry g, struct rnc_preprocess *p,
+                        bool *found)
 {
-    const struct rnc_normalize *n = rnc_normalize_named(name);
-    if (strcmp(name, "none") == 0) return true;
-    if (!n) {
+    const char *text = f ? rnc_st_meta(f, preprocess_key) : NULL;
+    *found = text ? rnc_preprocess_parse(text, p->channels, p) : f && from_former(f, g, p);
+    if (*found || !text) return true;
+    struct diag *d = diag_error(c->diags, nowhere, "%s: what its images went through does not fit this model", f->path);
+    diag_note(d, "%s is '%.200s'; the model takes images of %lld channels", preprocess_key, text,
+              (long long)p->channels);
+    return false;
+}
+
+/* --normalize TEXT */
+static bool option_normalize(struct cli *c, const char *text, int64_t channels, bool training, struct rnc_normalize *n)
+{
+    struct rnc_status s = {0};
+    const struct rnc_normalize *named = rnc_normalize_named(text);
+    const char *field;
+    if (named) *n = *named;
+    else if (!strchr("0123456789.-+", text[0]) || !rnc_normalize_numbers(text, n, &s)) {
         const char **names = train_names(c->arena, &rnc_normalizations),
-                   *near = did_you_mean(name, names, (size_t)rnc_normalizations.n);
+                   *near = did_you_mean(text, names, (size_t)rnc_normalizations.n);
+        struct diag *d = s.code ? diag_error(c->diags, nowhere, "--normalize: %s", s.message)
+                                : diag_error(c->diags, nowhere, "--normalize: '%s' is unknown", text);
+        if (near) diag_note(d, "did you mean '%s'?", near);
         struct buf list;
         buf_init(&list, c->arena);
         for (int i = 0; i < rnc_normalizations.n; i++) buf_printf(&list, "%s, ", names[i]);
-        struct diag *d = diag_error(c->diags, nowhere, "--normalize: '%s' is unknown", name);
-        if (near) diag_note(d, "did you mean '%s'?", near);
-        diag_note(d, "one of %snone", list.data);
+        diag_note(d, "one of %sor numbers for each channel: MEAN,…/STD,…", list.data);
         return false;
     }
-    if (n->n != channels_of(l)) {
-        diag_error(c->diags, nowhere, "--normalize: '%s' is for %d channels, the model takes %lld", name, (int)n->n,
-                   (long long)channels_of(l));
+    if (n->kind == RNC_NORMALIZE_MEASURED && !training) {
+        struct diag *d = diag_error(c->diags, nowhere, "--normalize measured is for training");
+        diag_note(d, "what was measured then stands in the checkpoint; numbers can be given as MEAN,…/STD,…");
         return false;
     }
-    memcpy(l->mean, n->mean, sizeof n->mean);
-    memcpy(l->std, n->std, sizeof n->std);
+    if (rnc_image_check(&(struct rnc_image_rules){.normalize = *n}, channels, &field, &s)) return true;
+    diag_error(c->diags, nowhere, "--%s", s.message);
+    return false;
+}
+
+static const struct rnc_image_rules *rules_of(const struct dataset_model *m)
+{
+    const struct rnc_image_rules *rules = NULL;
+    for (int i = 0; i < m->spec->ninputs; i++)
+        if (strcmp(m->spec->inputs[i].name, m->image->name) == 0) rules = &m->spec->inputs[i].image;
+    return rules;
+}
+
+/* Without a record. */
+static bool from_spec(struct cli *c, const struct dataset_model *m, const struct rnc_data *training,
+                      struct rnc_normalize n, struct rnc_preprocess *p)
+{
+    double mean[RNC_PREPROCESS_CHANNELS], std[RNC_PREPROCESS_CHANNELS];
+    struct rnc_image_rules rules = *rules_of(m);
+    struct rnc_status s = {0};
+    rules.normalize = n;
+    if (n.kind == RNC_NORMALIZE_MEASURED && !training) {
+        struct diag *d = diag_error(c->diags, m->spec->inputs[0].span,
+                                    "the spec normalises as measured in training, and the weights do not say what "
+                                    "that was");
+        diag_note(d, "--normalize gives it: MEAN,…/STD,… or a name");
+        return false;
+    }
+    bool measured = n.kind == RNC_NORMALIZE_MEASURED;
+    if (measured && !rnc_data_measure(&training->train, p->channels, mean, std, &s)) return driver_fail(c->driver, &s);
+    *p = rnc_preprocess_of(&rules, p->channels, default_geometry(m), measured ? mean : NULL, std);
     return true;
 }
 
-bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
-                       const struct rnc_data *data, struct rnc_loader_config *l, const char **from)
+static bool says_something(const struct rnc_image_rules *r)
 {
-    const struct rnc_data_settings *set = m->spec->train.data.settings;
-    const struct rnc_normalize *d = set ? &set->normalize : NULL;
-    struct rnc_status s = {0};
-    if (data && (data->train.tensors || data->val.tensors)) {
-        *from = "tensors as they are";
-        if (!name) return true;
-        diag_error(c->diags, nowhere, "--normalize is for images, %s are tensors", data->description);
+    return r->fit.row || r->channels.row || r->scale.row || r->normalize.kind != RNC_NORMALIZE_NOT_GIVEN;
+}
+
+/* The record P counts; where the spec says otherwise, that is said. */
+static const char *in_training(struct cli *c, const struct rnc_image_rules *spec, const struct rnc_preprocess *p)
+{
+    struct rnc_image_rules rules = *spec;
+    struct rnc_preprocess other = *p;
+    struct buf b;
+    if (rules.normalize.kind == RNC_NORMALIZE_MEASURED) rules.normalize.kind = RNC_NORMALIZE_NOT_GIVEN;
+    rnc_preprocess_apply(&other, &rules, NULL, NULL);
+    if (strcmp(dataset_preprocess_text(c, &other), dataset_preprocess_text(c, p)) == 0) return "as in training";
+    buf_init(&b, c->arena);
+    buf_puts(&b, "as in training, though the spec says ");
+    rnc_fields_print(rnc_image_fields, rnc_image_nfields, spec, (struct rnc_sink){write_buf, &b});
+    return b.data;
+}
+
+static bool of_images(struct cli *c, const struct dataset_model *m, const char *text, const struct rnc_safetensors *f,
+                      const struct rnc_data *training, struct rnc_preprocess *p, const char **why)
+{
+    const struct rnc_image_rules *rules = rules_of(m);
+    struct rnc_normalize n = rules->normalize;
+    bool found;
+    p->channels = m->image->dim[0];
+    if (text && !option_normalize(c, text, p->channels, training != NULL, &n)) return false;
+    if (!from_record(c, f, default_geometry(m), p, &found)) return false;
+    *why = found ? in_training(c, rules, p) : says_something(rules) ? "by the spec" : "by default";
+    if (found && text) rnc_preprocess_normalize(p, &n, NULL, NULL);
+    if (text) *why = arena_printf(c->arena, "%s, normalize by --normalize", *why);
+    if (found) return true;
+    if (n.kind == RNC_NORMALIZE_NOT_GIVEN && training) n.kind = RNC_NORMALIZE_MEASURED;
+    if (n.kind == RNC_NORMALIZE_MEASURED) *why = arena_printf(c->arena, "%s, measured on the training data", *why);
+    if (n.kind == RNC_NORMALIZE_NOT_GIVEN) *why = arena_printf(c->arena, "%s; nothing says how to normalise", *why);
+    return from_spec(c, m, training, n, p);
+}
+
+bool dataset_preprocess(struct cli *c, const struct dataset_model *m, const char *text, const struct rnc_safetensors *f,
+                        const struct rnc_data *d, bool training, struct rnc_loader_config *l, const char **line)
+{
+    const char *why;
+    if (!m->image || (d && (d->train.tensors || d->val.tensors))) {
+        *line = "tensors as they are";
+        if (!text) return true;
+        diag_error(c->diags, nowhere, "--normalize is for images, %s are tensors",
+                   d ? d->description : arena_printf(c->arena, "the inputs of %s", m->spec->name));
         return false;
     }
-    if (name) {
-        *from = name;
-        return from_name(c, name, l);
-    }
-    if (from_metadata(f, l)) {
-        *from = "as in training";
-        return true;
-    }
-    if (d && d->n == channels_of(l)) {
-        memcpy(l->mean, d->mean, sizeof d->mean);
-        memcpy(l->std, d->std, sizeof d->std);
-        *from = "by the spec";
-        return true;
-    }
-    *from = data ? "measured on the data" : "none: pixels / 255";
-    if (!data) return true;
-    const struct rnc_dataset *p = data->train.count ? &data->train : &data->val;
-    return rnc_data_measure(p, channels_of(l), l->mean, l->std, &s) || driver_fail(c->driver, &s);
+    if (!of_images(c, m, text, f, training ? d : NULL, &l->preprocess, &why)) return false;
+    *line = arena_printf(c->arena, "images: %s (%s)", dataset_preprocess_text(c, &l->preprocess), why);
+    return true;
 }
 
 /* ---- metadata */
-
-static const char *channels_text(struct cli *c, const double *v, int64_t n)
-{
-    struct buf b;
-    buf_init(&b, c->arena);
-    for (int64_t i = 0; i < n; i++) buf_printf(&b, "%s%a", i ? "," : "", v[i]);
-    return b.data;
-}
 
 size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
                     struct rnc_st_meta meta[DATASET_META])
 {
     size_t n = 0;
-    if (channels_of(l) == 0) return 0;
-    meta[n++] = (struct rnc_st_meta){"rnc.mean", channels_text(c, l->mean, channels_of(l))};
-    meta[n++] = (struct rnc_st_meta){"rnc.std", channels_text(c, l->std, channels_of(l))};
-    meta[n++] = (struct rnc_st_meta){"rnc.centre_crop", l->centre_crop ? "1" : "0"};
+    if (d->train.tensors || !l->preprocess.channels) return 0;
+    meta[n++] = (struct rnc_st_meta){preprocess_key, dataset_preprocess_text(c, &l->preprocess)};
     if (!d->classes) return n;
     json_t *list = json_array();
     for (int64_t i = 0; i < d->nclasses; i++) json_array_append_new(list, json_string(d->classes[i]));

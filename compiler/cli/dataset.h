@@ -25,15 +25,19 @@ bool dataset_model(struct cli *c, const char *spec, struct dataset_model *m);
    it fit; *D is closed then. */
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d);
 
-/* The loader's configuration, normalisation excepted: shapes, classes, and with TRAIN the spec's augmentation. */
+/* The loader's configuration, without what images go through: ports, and with TRAIN the spec's augmentation. */
 struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train);
 
-/* How pixels are normalised, from the first of: --normalize NAME, the weights' metadata (F may be NULL), the spec, DATA
-   (may be NULL) measured. *FROM becomes words that say which. */
-bool dataset_normalise(struct cli *c, const struct dataset_model *m, const char *name, const struct rnc_safetensors *f,
-                       const struct rnc_data *data, struct rnc_loader_config *l, const char **from);
+/* What images go through, into l->preprocess, by one rule for all commands: the record in the weights' metadata (F may
+   be NULL); without one what the spec says; what neither says by default: the whole picture for maps, else its centre
+   (7/8 of it after training on random parts), grey or rgb, 0..1, normalised as measured in TRAINING on D, else not at
+   all. --normalize TEXT (NULL: not given) goes before all. D may be NULL. *LINE becomes words that say what and why. */
+bool dataset_preprocess(struct cli *c, const struct dataset_model *m, const char *text, const struct rnc_safetensors *f,
+                        const struct rnc_data *d, bool training, struct rnc_loader_config *l, const char **line);
+/* The text of it, without a reason: runtime/recipe/preprocess.h. In the arena. */
+const char *dataset_preprocess_text(struct cli *c, const struct rnc_preprocess *p);
 
-/* What checkpoints keep for eval and predict: normalisation, cropping, class names. In the arena. */
+/* What checkpoints keep for eval and predict: what images go through, class names. In the arena. */
 enum { DATASET_META = 4 };
 size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
                     struct rnc_st_meta meta[DATASET_META]);

@@ -20,7 +20,7 @@ struct evaluation {
     struct dataset_model model;
     struct rnc_data data;
     struct rnc_loader_config loader;
-    const char *normalised;
+    const char *images; /* what they go through, in words */
     struct built built;
     struct session session;
     struct rnc_tally tally;
@@ -61,7 +61,7 @@ static void print_json(const struct evaluation *e)
     json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description,
                           "weights", opt_weights, e->data.unit, (json_int_t)e->tally.samples,
                           arena_printf(e->c->arena, "%s_per_s", e->data.unit), (double)e->tally.samples / e->seconds,
-                          "normalised", e->normalised);
+                          "preprocess", e->images);
     json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
     for (int m = 0; m < e->tally.task->nmetrics; m++) {
         double v = rnc_tally_metric(&e->tally, m);
@@ -74,8 +74,7 @@ static void print_json(const struct evaluation *e)
 
 static void print_text(const struct evaluation *e)
 {
-    printf("%s on %s\n%s%s\n", e->built.model->name, e->data.description,
-           e->data.val.tensors ? "" : "pixels normalised ", e->normalised);
+    printf("%s on %s\n%s\n", e->built.model->name, e->data.description, e->images);
     int width = 15;
     for (int m = 0; m < e->tally.task->nmetrics; m++) {
         int length = (int)strlen(e->tally.task->metrics[m].name);
@@ -101,7 +100,7 @@ static bool eval(struct evaluation *e, const char *spec)
     if (!f) return driver_fail(e->c->driver, &s);
     e->loader = dataset_loader(&e->model, false);
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
-              dataset_normalise(e->c, &e->model, opt_normalize, f, &e->data, &e->loader, &e->normalised);
+              dataset_preprocess(e->c, &e->model, opt_normalize, f, &e->data, false, &e->loader, &e->images);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER,
                               .batch = e->c->driver->options.batch ? e->c->driver->options.batch : DEFAULT_BATCH,
@@ -137,7 +136,7 @@ static const struct option options[] = {
      .kind = OPT_TEXT,
      .arg = "NAME",
      .rows = &rnc_normalizations,
-     .help = "none (default: as in training, the spec's, or measured)",
+     .help = "or MEAN,…/STD,… (default: as in training, the spec's, or none)",
      .dest = &opt_normalize},
 };
 

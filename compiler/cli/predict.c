@@ -79,7 +79,7 @@ static bool check_input(struct prediction *p)
 static bool prepare(struct prediction *p, const char *spec)
 {
     struct rnc_status s = {0};
-    const char *from;
+    const char *images;
     if (!dataset_model(p->c, spec, &p->model) || !check_input(p) || !folder_weights(p->c, p->model.spec, &opt_weights))
         return false;
     if (!opt_weights) return folder_no_weights(p->c);
@@ -87,12 +87,13 @@ static bool prepare(struct prediction *p, const char *spec)
     if (!f) return driver_fail(p->c->driver, &s);
     p->loader = dataset_loader(&p->model, false);
     p->classes = dataset_classes(p->c, &p->model, f, NULL);
-    bool ok = dataset_normalise(p->c, &p->model, opt_normalize, f, NULL, &p->loader, &from);
+    bool ok = dataset_preprocess(p->c, &p->model, opt_normalize, f, NULL, false, &p->loader, &images);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER, .batch = 1};
     if (!ok || !cli_compile(p->c, p->model.spec, &o, &p->built) ||
         !driver_open(p->c->driver, &p->built, &(struct open_options){.weights = opt_weights}, &p->session))
         return false;
+    fprintf(p->c->json ? stderr : stdout, "%s\n", images);
     ok = rnc_tally_begin(&p->tally, &p->model.problem, p->built.model, &s) &&
          rnc_outputs_new(p->built.model, &p->outputs, &s);
     p->pixels = ARENA_ARRAY(p->c->arena, float, rnc_port_elements(p->model.image));
@@ -132,7 +133,7 @@ static const struct option options[] = {
      .kind = OPT_TEXT,
      .arg = "NAME",
      .rows = &rnc_normalizations,
-     .help = "none (default: as in training, or the spec's)",
+     .help = "or MEAN,…/STD,… (default: as in training, the spec's, or none)",
      .dest = &opt_normalize},
 };
 

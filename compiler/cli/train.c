@@ -210,18 +210,16 @@ static void print_last_of_one(const struct training *t)
     }
 }
 
-static void print_start(struct training *t, const struct rnc_train_config *k, const char *normalised)
+static void print_start(struct training *t, const struct rnc_train_config *k, const char *images)
 {
     const struct built *b = &t->train;
     if (t->c->json) return;
     if (t->beside) printf("%s/ holds a run: this one goes to %s/\n", t->beside, k->out);
-    printf("%s on %s\n", b->model->name, t->data.description);
-    printf("batch %lld, %lld epoch%s, learning rate %g, %s%s%s%s; %d thread%s, compiled for %s in %.1f "
-           "s; %s\n",
+    printf("%s on %s\n%s\n", b->model->name, t->data.description, images);
+    printf("batch %lld, %lld epoch%s, learning rate %g%s%s; %d thread%s, compiled for %s in %.1f s; %s\n",
            (long long)b->model->batch, (long long)k->epochs, k->epochs == 1 ? "" : "s", k->lr,
-           t->data.train.tensors ? "" : "pixels normalised ", normalised, dtype_rounded(b->spec->dtype) ? "; " : "",
-           dtype_rounded(b->spec->dtype) ? dtype_name(b->spec->dtype) : "", rnc_pool_threads(t->pool),
-           rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
+           dtype_rounded(b->spec->dtype) ? "; " : "", dtype_rounded(b->spec->dtype) ? dtype_name(b->spec->dtype) : "",
+           rnc_pool_threads(t->pool), rnc_pool_threads(t->pool) == 1 ? "" : "s", b->model->cpu,
            (b->parse_ms + b->pass_ms + b->compile_ms + t->infer.parse_ms + t->infer.pass_ms + t->infer.compile_ms) /
                1e3,
            format_bytes(t->c->arena, b->model->arena_bytes + b->model->state_bytes));
@@ -320,7 +318,7 @@ static void warn(struct training *t, const struct rnc_train_config *k, const str
                   (long long)r->log_missing);
 }
 
-static bool run_training(struct training *t, struct rnc_loader_config loader, const char *normalised)
+static bool run_training(struct training *t, struct rnc_loader_config loader, const char *images)
 {
     const struct spec_train *st = &t->train.spec->train;
     struct rnc_status s = {0};
@@ -352,7 +350,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     t->display.task = k.problem->task;
     t->display.metrics = k.metrics;
     t->display.unit = t->data.unit;
-    print_start(t, &k, normalised);
+    print_start(t, &k, images);
     catch_signals();
     if (!rnc_train(&k, &r, &details, &s)) return report_failure(t, &s, details);
     free(details);
@@ -409,7 +407,7 @@ static bool choose_folder(struct training *t, const char *spec)
 
 static bool train(struct training *t, const char *spec)
 {
-    const char *normalised;
+    const char *images;
     if (!choose_folder(t, spec)) return false;
     if (opt_resume) replay_choices(t);
     if (!dataset_model(t->c, spec, &t->model)) return false;
@@ -422,8 +420,8 @@ static bool train(struct training *t, const char *spec)
     struct rnc_loader_config loader = dataset_loader(&t->model, true);
     if (opt_no_augment) loader.naugment = 0;
     loader.shuffle = !opt_no_shuffle;
-    bool ok = dataset_normalise(t->c, &t->model, opt_normalize, NULL, &t->data, &loader, &normalised) && compile(t) &&
-              run_training(t, loader, normalised);
+    bool ok = dataset_preprocess(t->c, &t->model, opt_normalize, NULL, &t->data, true, &loader, &images) &&
+              compile(t) && run_training(t, loader, images);
     driver_release(&t->train);
     driver_release(&t->infer);
     rnc_pool_free(t->pool);
@@ -480,7 +478,7 @@ static const struct option options[] = {
      .kind = OPT_TEXT,
      .arg = "NAME",
      .rows = &rnc_normalizations,
-     .help = "none (default: the spec's, or measured)",
+     .help = "or MEAN,…/STD,… (default: the spec's, or measured)",
      .dest = &opt_normalize},
     {.name = "no-shuffle", .kind = OPT_FLAG, .help = "take the samples in their order", .dest = &opt_no_shuffle},
     {.name = "no-augment", .kind = OPT_FLAG, .help = "leave the spec's augmentation out", .dest = &opt_no_augment},

@@ -219,6 +219,7 @@ static void print_head(struct printer *p)
     for (int i = 0; i < s->ninputs; i++) {
         buf_printf(p->out, "  %s: {", s->inputs[i].name);
         print_shape(p->out, &s->inputs[i]);
+        train_print_image(&s->inputs[i].image, p->out);
         buf_puts(p->out, "}\n");
     }
     if (s->ntargets) buf_puts(p->out, "targets:\n");

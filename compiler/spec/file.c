@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "base/buf.h"
 #include "spec/layers.h"
+#include "spec/train.h"
 #include "spec/use.h"
 
 static const char *const top_keys[] = {"rnc",     "conventions", "model",    "params", "inputs", "targets",
@@ -208,7 +209,7 @@ static void parse_shape(struct spec_file *f, const struct tree *t, struct spec_t
 
 static void parse_inputs(struct spec_file *f)
 {
-    static const char *const keys[] = {"shape"};
+    static const char *const keys[] = {"shape", NULL};
     const struct tree *map = tree_get(f->root, "inputs");
     if (!map || !file_is_map(f, map, "inputs")) {
         if (!map)
@@ -224,9 +225,9 @@ static void parse_inputs(struct spec_file *f)
             file_error(f, t->span, "'%s' can't be an input's name: letters, digits and _", t->name);
         const struct tree *shape = tree_get(map->items[i], "shape");
         if (!file_is_map(f, map->items[i], "an input")) continue;
-        file_check_keys(f, map->items[i], "an input", keys, 1);
         if (shape) parse_shape(f, shape, t);
         else file_error(f, t->span, "the input '%s' needs a shape: {shape: [C, H, W]}", t->name);
+        train_parse_image(f, map->items[i], keys, t);
     }
     if (map->count == 0) file_error(f, map->span, "the spec has no inputs");
 }

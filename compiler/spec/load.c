@@ -403,6 +403,7 @@ static struct spec *load_source(struct arena *a, struct diags *d, const struct s
                        .ast = ast};
     parse_classes(f, s);
     targets_parse(f, s);
+    train_check_bars(f, s);
     train_metrics(f, tree_get(root, "metrics"), s);
     parse_accuracy(f, s);
     parse_dtype(f, s);

@@ -175,10 +175,16 @@ static void put_ops(struct buf *out, enum op_class class_, const char **comma)
 
 /* ---- the train section */
 
+static void put_kind(struct buf *out, const struct rnc_kind *kind);
+
 static void put_field(struct buf *out, const char **comma, const struct rnc_field *f)
 {
     static const char *const defs[] = {"integer", "number", "boolean", "text", "range", "numbers", "normalize"};
     key(out, comma, f->name);
+    if (f->type == RNC_FIELD_CHOICE) {
+        put_kind(out, f->kind);
+        return;
+    }
     buf_putc(out, '{');
     described(out, f->help);
     buf_printf(out, "\"$ref\": \"#/$defs/%s\"", defs[f->type]);
@@ -390,10 +396,13 @@ static void put_target(struct buf *out, const struct rnc_target_type *t)
 
 static void put_tensors(struct buf *out)
 {
+    const char *comma = ", ";
     put_shape(out, 1, 1);
     buf_puts(out, ", ");
     put_shape(out, 3, 3);
-    buf_puts(out, "]}}}},\n    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
+    buf_puts(out, "]}");
+    for (int i = 0; i < rnc_image_nfields; i++) put_field(out, &comma, &rnc_image_fields[i]);
+    buf_puts(out, "}}},\n    \"targets\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
                   "\"object\", \"required\": [\"type\"], \"anyOf\": [");
     for (int k = 0; rnc_target_type(k); k++) {
         buf_puts(out, k ? ",\n      " : "\n      ");

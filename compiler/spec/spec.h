@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "ir/number.h"
+#include "runtime/recipe/preprocess.h"
 #include "runtime/recipe/recipe.h"
 #include "runtime/recipe/target.h"
 #include "runtime/task/metric.h"
@@ -38,6 +39,7 @@ struct spec_tensor { /* an input or a target */
     bool ignores;                          /* the spec says so */
     const char *positive; /* the class that is 1; NULL: the data's names of classes say which (rnc_target_positive) */
     const char *output;   /* the output that a loss compares with it; NULL: none */
+    struct rnc_image_rules image; /* inputs [C, H, W]: what the spec says of its images */
 };
 
 struct spec_train {

@@ -73,7 +73,7 @@ static void parse_normalize(const struct scope *s, const struct tree *t, struct 
         !parse_numbers(s, std, "std", 1e-6, 1e6, d->std, &nstd, 4))
         return;
     if (nmean != nstd) scope_error(s, std->span, "mean has %d numbers and std %d", nmean, nstd);
-    else d->n = nmean;
+    else d->n = nmean, d->kind = RNC_NORMALIZE_NUMBERS;
 }
 
 static void parse_range(const struct scope *s, const struct tree *t, const struct rnc_field *row, struct rnc_range *out)
@@ -103,6 +103,9 @@ static void parse_list(const struct scope *s, const struct tree *t, const struct
         }
 }
 
+static bool parse_choice(const struct scope *s, const struct tree *t, const struct rnc_kind *kind,
+                         struct rnc_choice *out);
+
 static void parse_field(const struct scope *s, const struct tree *t, const struct rnc_field *row, void *base)
 {
     void *at = (char *)base + row->offset;
@@ -126,6 +129,7 @@ static void parse_field(const struct scope *s, const struct tree *t, const struc
     case RNC_FIELD_RANGE: parse_range(s, t, row, at); break;
     case RNC_FIELD_NUMBERS: parse_list(s, t, row, at); break;
     case RNC_FIELD_NORMALIZE: parse_normalize(s, t, at); break;
+    case RNC_FIELD_CHOICE: parse_choice(s, t, row->kind, at); break;
     }
 }
 
@@ -219,6 +223,65 @@ static void parse_augment(const struct scope *s, const struct tree *t, struct sp
     out->augment = rows;
 }
 
+void train_parse_image(struct spec_file *f, const struct tree *t, const char *const *others, struct spec_tensor *out)
+{
+    struct scope s = file_scope(f, true, NULL);
+    struct rnc_status status = {0};
+    const char **names = ARENA_ARRAY(f->arena, const char *, rnc_image_nfields + t->count + 1), *field;
+    size_t n = 0;
+    for (; others[n]; n++) names[n] = others[n];
+    for (int i = 0; i < rnc_image_nfields; i++) names[n++] = rnc_image_fields[i].name;
+    file_check_keys(f, t, "an input", names, n);
+    for (int i = 0; i < rnc_image_nfields; i++) {
+        const struct tree *value = tree_get(t, rnc_image_fields[i].name);
+        if (value && out->rank == 1)
+            file_error(f, value->span, "%s is for images, shape [C, H, W]; '%s' is a list of features",
+                       rnc_image_fields[i].name, out->name);
+        else if (value) parse_field(&s, value, &rnc_image_fields[i], &out->image);
+    }
+    if (out->rank == 3 && !rnc_image_check(&out->image, out->dim[0], &field, &status))
+        file_error(f, tree_get(t, field)->span, "%s", status.message);
+}
+
+/* Bars beside a picture have no label. */
+void train_check_bars(struct spec_file *f, const struct spec *s)
+{
+    const struct tree *inputs = tree_get(f->root, "inputs");
+    for (int i = 0; i < s->ninputs; i++) {
+        const struct rnc_choice *fit = &s->inputs[i].image.fit;
+        if (!fit->row || ((const struct rnc_geometry *)fit->settings)->fit != RNC_FIT_LETTERBOX) continue;
+        for (int k = 0; k < s->ntargets; k++) {
+            const struct spec_tensor *target = &s->targets[k];
+            if (!target->picture || target->picture->beside != RNC_BESIDE_MASK || target->ignore >= 0) continue;
+            struct diag *g =
+                file_error(f, tree_get(inputs->items[i], "fit")->span,
+                           "letterbox puts bars beside pictures, and '%s' has no label for them", target->name);
+            diag_note(g, target->type->labels ? "`ignore: 255` in the target, or fit: resize" : "fit: resize has none");
+        }
+    }
+}
+
+/* What the data say of normalisation is the images' (their input's own key is the other place for it). */
+static void move_normalize(struct spec_file *f, const struct tree *data, struct rnc_choice *c)
+{
+    struct rnc_data_settings *set = (void *)(uintptr_t)c->settings;
+    struct rnc_status status = {0};
+    struct spec_tensor *image = NULL;
+    const char *field;
+    if (set->normalize.kind == RNC_NORMALIZE_NOT_GIVEN) return;
+    const struct tree *at = tree_get(data->items[0], "normalize");
+    for (int i = 0; i < f->ninputs && !image; i++)
+        if (f->inputs[i].rank == 3) image = &f->inputs[i];
+    if (!image) return;
+    if (image->image.normalize.kind != RNC_NORMALIZE_NOT_GIVEN) {
+        file_error(f, at->span, "the input '%s' has its own normalize: one of the two is too many", image->name);
+        return;
+    }
+    image->image.normalize = set->normalize;
+    set->normalize = (struct rnc_normalize){.kind = RNC_NORMALIZE_NOT_GIVEN};
+    if (!rnc_image_check(&image->image, image->dim[0], &field, &status)) file_error(f, at->span, "%s", status.message);
+}
+
 void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *out)
 {
     const char *const keys[] = {rnc_data_formats.name, "batch", "epochs", rnc_optimizers.name, rnc_schedules.name,
@@ -237,6 +300,7 @@ void train_parse(struct spec_file *f, const struct tree *t, struct spec_train *o
     if (data && parse_choice(&s, data, &rnc_data_formats, &out->data)) {
         out->data_span = data->kind == TREE_MAP && data->count ? data->keys[0]->span : data->span;
         check_choice(&s, out->data_span, &out->data);
+        move_normalize(f, data, &out->data);
     }
     if (optimizer) parse_choice(&s, optimizer, &rnc_optimizers, &out->optimizer);
     if (schedule && parse_choice(&s, schedule, &rnc_schedules, &out->schedule))
@@ -281,6 +345,16 @@ void train_quoted(struct buf *out, const char *s) { rnc_quoted(s, (struct rnc_si
 static void print_choice(struct buf *out, const struct rnc_choice *c)
 {
     rnc_choice_print(c, (struct rnc_sink){write_buf, out});
+}
+
+void train_print_image(const struct rnc_image_rules *r, struct buf *out)
+{
+    for (int i = 0; i < rnc_image_nfields; i++) {
+        const struct rnc_field *f = &rnc_image_fields[i];
+        if (!rnc_field_given(f, r)) continue;
+        buf_printf(out, ", %s: ", f->name);
+        rnc_field_print(f, r, (struct rnc_sink){write_buf, out});
+    }
 }
 
 void train_print(const struct spec_train *t, struct buf *out)

@@ -63,8 +63,8 @@ struct rnc_data {
 bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s);
 void rnc_data_close(struct rnc_data *d);
 
-/* Mean and standard deviation of the pixels / 255 for each channel (files: of up to 500 images, read with CHANNELS
-   channels). */
+/* Mean and standard deviation of the pixels / 255 for each channel (files: of up to 500 images, read
+   with CHANNELS channels). */
 bool rnc_data_measure(const struct rnc_dataset *d, int64_t channels, double *mean, double *std, struct rnc_status *s);
 
 /* Names of the classes for a list of N: those of the data set, or numbers. */

@@ -17,11 +17,9 @@ struct rnc_loader_config {
     /* images */
     const char *const *classes; /* the data's names of them, by label; NULL: numbers */
     int64_t nclasses;
-    double mean[4], std[4];
+    struct rnc_preprocess preprocess;
     const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
     int naugment;                     /* none in evaluation */
-    bool centre_crop; /* files: the central 7/8 of the image, as after training on random_resized_crop; else all that
-                         fits */
     bool shuffle;
     uint64_t seed;
 };

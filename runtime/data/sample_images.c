@@ -9,37 +9,28 @@
 #include "runtime/io/image.h"
 #include "runtime/recipe/augment.h"
 
-/* The share of a file's sides that is seen in evaluation after training on parts of it. */
-static const double CENTRE = 0.875;
-
 struct images {
     struct rnc_loader_config c;
     int image;                       /* its port */
     int64_t channels, height, width; /* of it */
     struct rnc_picture_target *targets;
-    int ntargets;               /* an image alone has none */
-    float table[4][256];        /* byte -> normalised, by channel */
+    int ntargets; /* an image alone has none */
+    struct rnc_preprocess_table table;
     struct rnc_picture picture; /* a sample on its way */
 };
 
-static void normalise(const struct images *x, const uint8_t *planes, float *out)
+static void normalise(const struct images *x, float *out)
 {
-    int64_t plane = x->height * x->width;
-    for (int64_t c = 0; c < x->channels; c++, planes += plane, out += plane) {
-        const float *table = x->table[c];
-        for (int64_t k = 0; k < plane; k++) out[k] = table[planes[k]];
-    }
+    rnc_preprocess_planes(&x->c.preprocess, &x->table, x->picture.planes, x->height * x->width, out);
 }
 
 static void begin_picture(struct images *x)
 {
-    const struct rnc_loader_config *c = &x->c;
-    bool masks = c->data && c->data->masks, pixels = c->data && c->data->pixels;
     struct rnc_picture *p = &x->picture;
     p->channels = x->channels;
     p->input_height = x->height;
     p->input_width = x->width;
-    p->centre = masks ? 0.0 : c->centre_crop && !pixels ? CENTRE : 1.0; /* nothing of a mask is cut off */
+    p->geometry = x->c.preprocess.geometry;
     p->outside = RNC_OUTSIDE;
     p->planes = NULL;
     p->mask = NULL;
@@ -99,7 +90,7 @@ static bool get_image(void *own, int64_t epoch, int64_t sample, void *const *out
     const struct rnc_loader_config *c = &x->c;
     if (!read_sample(x, sample, s) || !rnc_augment(c->augment, c->naugment, c->seed, epoch, sample, &x->picture, s))
         return false;
-    normalise(x, x->picture.planes, out[x->image]);
+    normalise(x, out[x->image]);
     return take_targets(x, sample, out, s);
 }
 
@@ -113,6 +104,9 @@ static bool find_image(struct images *x, struct rnc_status *s)
     if (image->dim[0] < 1 || image->dim[0] > 4)
         return rnc_fail(s, RNC_USER, "the model's images have %" PRId64 " channels, 1 to 4 were expected",
                         image->dim[0]);
+    if (image->dim[0] != c->preprocess.channels)
+        return rnc_fail(s, RNC_USER, "images of %" PRId64 " channels are prepared, the model takes %" PRId64,
+                        c->preprocess.channels, image->dim[0]);
     x->image = (int)(image - c->ports);
     x->channels = image->dim[0];
     x->height = image->dim[1];
@@ -155,12 +149,6 @@ static bool check_data(const struct images *x, struct rnc_status *s)
     return true;
 }
 
-static void fill_tables(struct images *x)
-{
-    for (int64_t c = 0; c < x->channels; c++)
-        for (int v = 0; v < 256; v++) x->table[c][v] = (float)(((double)v / 255.0 - x->c.mean[c]) / x->c.std[c]);
-}
-
 static void close_images(void *own)
 {
     struct images *x = own;
@@ -179,7 +167,7 @@ static void *open_images(const struct rnc_loader_config *c, struct rnc_status *s
     }
     x->c = *c;
     if (find_image(x, s) && check_augmentation(x, s) && check_data(x, s) && find_targets(x, s)) {
-        fill_tables(x);
+        rnc_preprocess_table(&x->c.preprocess, &x->table);
         return x;
     }
     close_images(x);
@@ -197,7 +185,7 @@ bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float
     if (!x) return false;
     begin_picture(x);
     bool ok = read_file(x, path, s) && rnc_picture_fit(&x->picture, s);
-    if (ok) normalise(x, x->picture.planes, out);
+    if (ok) normalise(x, out);
     close_images(x);
     return ok;
 }

@@ -1,8 +1,6 @@
-/* image.c: PNG by libpng's simplified interface, JPEG by libjpeg, both from memory; resizing by a separable triangle
-   filter. */
+/* image.c: PNG by libpng's simplified interface, JPEG by libjpeg, both from memory. */
 #include "runtime/io/image.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdio.h> /* before jpeglib.h, which needs FILE */
 #include <jpeglib.h>
@@ -20,6 +18,11 @@ void rnc_image_free(struct rnc_image *image)
 {
     free(image->data);
     image->data = NULL;
+}
+
+struct rnc_pixels rnc_image_pixels(const struct rnc_image *i)
+{
+    return (struct rnc_pixels){i->data, i->width, i->height, i->width * i->channels, i->channels};
 }
 
 static bool image_allocate(const char *path, struct rnc_image *image, struct rnc_status *s)
@@ -150,107 +153,4 @@ bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image,
     free(file);
     if (!ok) rnc_image_free(image);
     return ok;
-}
-
-/* ---- resizing */
-
-/* Output i of an axis is the sum over k < count of weight[k]·input[first + k]. */
-struct tap {
-    int64_t first, count;
-    float *weight;
-};
-
-static void make_taps(int64_t size, double from, double length, int64_t out, int64_t width, struct tap *taps,
-                      float *weights)
-{
-    double scale = length / (double)out, filter = scale > 1.0 ? scale : 1.0;
-    for (int64_t i = 0; i < out; i++, weights += width) {
-        double centre = from + ((double)i + 0.5) * scale, sum = 0.0;
-        int64_t first = (int64_t)floor(centre - filter + 0.5), last = (int64_t)floor(centre + filter + 0.5);
-        first = first < 0 ? 0 : first >= size ? size - 1 : first;
-        last = last > size ? size : last <= first ? first + 1 : last;
-        if (last - first > width) last = first + width;
-        for (int64_t k = first; k < last; k++) {
-            double w = 1.0 - fabs(((double)k + 0.5 - centre) / filter);
-            weights[k - first] = (float)(w > 0.0 ? w : 0.0);
-            sum += (double)weights[k - first];
-        }
-        if (sum <= 0.0) weights[0] = 1.0f, sum = 1.0;
-        for (int64_t k = first; k < last; k++) weights[k - first] = (float)((double)weights[k - first] / sum);
-        taps[i] = (struct tap){first, last - first, weights};
-    }
-}
-
-struct axis {
-    struct tap *taps;
-    float *weights;
-};
-
-static bool axis_open(struct axis *a, int64_t size, double from, double length, int64_t out)
-{
-    double scale = length / (double)out;
-    int64_t width = (int64_t)ceil(scale > 1.0 ? scale : 1.0) * 2 + 2;
-    a->taps = calloc((size_t)out, sizeof *a->taps);
-    a->weights = calloc((size_t)(out * width), sizeof *a->weights);
-    if (!a->taps || !a->weights) return false;
-    make_taps(size, from, length, out, width, a->taps, a->weights);
-    return true;
-}
-
-static void axis_close(struct axis *a)
-{
-    free(a->taps);
-    free(a->weights);
-}
-
-/* Rows [first, last) of the image, filtered along x, to [rows, out_width, channels]. */
-static void filter_rows(const struct rnc_image *m, const struct axis *ax, int64_t first, int64_t last,
-                        int64_t out_width, float *to)
-{
-    int64_t ch = m->channels;
-    for (int64_t y = first; y < last; y++)
-        for (int64_t i = 0; i < out_width; i++)
-            for (int64_t c = 0; c < ch; c++) {
-                const struct tap *t = &ax->taps[i];
-                const uint8_t *p = m->data + (y * m->width + t->first) * ch + c;
-                float sum = 0.0f;
-                for (int64_t k = 0; k < t->count; k++) sum += t->weight[k] * (float)p[k * ch];
-                *to++ = sum;
-            }
-}
-
-static void filter_columns(const float *rows, int64_t first, const struct axis *ay, int64_t ch, int64_t out_height,
-                           int64_t out_width, uint8_t *planes)
-{
-    for (int64_t c = 0; c < ch; c++)
-        for (int64_t j = 0; j < out_height; j++) {
-            const struct tap *t = &ay->taps[j];
-            for (int64_t i = 0; i < out_width; i++) {
-                const float *p = rows + ((t->first - first) * out_width + i) * ch + c;
-                float sum = 0.5f;
-                for (int64_t k = 0; k < t->count; k++) sum += t->weight[k] * p[k * out_width * ch];
-                *planes++ = sum <= 0.0f ? 0 : sum >= 255.0f ? 255 : (uint8_t)sum;
-            }
-        }
-}
-
-bool rnc_image_resize(const struct rnc_image *image, double x, double y, double w, double h, int64_t out_height,
-                      int64_t out_width, uint8_t *planes, struct rnc_status *s)
-{
-    struct axis ax = {0}, ay = {0};
-    float *rows = NULL;
-    bool ok = axis_open(&ax, image->width, x, w, out_width) && axis_open(&ay, image->height, y, h, out_height);
-    if (ok) {
-        int64_t first = ay.taps[0].first, last = ay.taps[out_height - 1].first + ay.taps[out_height - 1].count;
-        rows = malloc((size_t)((last - first) * out_width * image->channels) * sizeof *rows);
-        if (rows) {
-            filter_rows(image, &ax, first, last, out_width, rows);
-            filter_columns(rows, first, &ay, image->channels, out_height, out_width, planes);
-        }
-    }
-    ok = rows != NULL;
-    axis_close(&ax);
-    axis_close(&ay);
-    free(rows);
-    return ok || rnc_fail(s, RNC_ENV, "no memory to resize an image");
 }

@@ -1,4 +1,4 @@
-/* image.h: PNG and JPEG files, and resizing. */
+/* image.h: PNG and JPEG files. */
 #ifndef RNC_RUNTIME_IO_IMAGE_H
 #define RNC_RUNTIME_IO_IMAGE_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/rt/status.h"
+#include "runtime/rt/preprocess.h"
 
 struct rnc_image {
     int64_t width, height, channels; /* channels: 1 or 3 */
@@ -16,10 +16,7 @@ struct rnc_image {
    are put on white. */
 bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s);
 void rnc_image_free(struct rnc_image *image);
-
-/* Resizes the window (x, y, w, h) of IMAGE (fractions of pixels are fine) to planes [channels, height, width] of bytes,
-   with a triangle filter whose width grows with the reduction (as Pillow's and torchvision's antialiased bilinear). */
-bool rnc_image_resize(const struct rnc_image *image, double x, double y, double w, double h, int64_t out_height,
-                      int64_t out_width, uint8_t *planes, struct rnc_status *s);
+/* Its pixels, which stay the image's. */
+struct rnc_pixels rnc_image_pixels(const struct rnc_image *image);
 
 #endif

@@ -120,7 +120,7 @@ static struct rnc_window random_window(const struct resized *o, const struct rnc
         if (w > width || h > height) continue;
         return (struct rnc_window){(width - w) * rnc_unit(r.word[2]), (height - h) * rnc_unit(r.word[3]), w, h};
     }
-    return rnc_picture_centre(p);
+    return rnc_picture_seen(p);
 }
 
 static bool resized(const void *settings, const struct rnc_draw *d, struct rnc_picture *p, struct rnc_status *s)

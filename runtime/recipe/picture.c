@@ -100,17 +100,12 @@ uint8_t *rnc_picture_pixels(struct rnc_picture *p, struct rnc_status *s)
 
 /* ---- windows */
 
-struct rnc_window rnc_picture_centre(const struct rnc_picture *p)
+static struct rnc_placement place(const struct rnc_picture *p)
 {
-    double width = (double)p->width, height = (double)p->height;
-    if (p->centre == 0) return (struct rnc_window){.w = width, .h = height};
-    double sx = width / (double)p->input_width, sy = height / (double)p->input_height,
-           scale = (sx < sy ? sx : sy) * p->centre;
-    struct rnc_window w = {.w = scale * (double)p->input_width, .h = scale * (double)p->input_height};
-    w.x = (width - w.w) / 2.0;
-    w.y = (height - w.h) / 2.0;
-    return w;
+    return rnc_preprocess_place(&p->geometry, p->height, p->width, p->input_height, p->input_width);
 }
+
+struct rnc_window rnc_picture_seen(const struct rnc_picture *p) { return place(p).window; }
 
 static void resize_mask(const struct rnc_picture *p, struct rnc_window w, const struct rnc_canvas *c)
 {
@@ -128,7 +123,8 @@ bool rnc_picture_resize(struct rnc_picture *p, struct rnc_window w, int64_t heig
     struct rnc_canvas c;
     struct rnc_image own = {0}, *from = p->planes ? &own : &p->decoded;
     if (!new_canvas(p, height, width, &c, s) || (p->planes && !interleave(p, &own, s))) return false;
-    bool ok = rnc_image_resize(from, w.x, w.y, w.w, w.h, height, width, c.planes, s);
+    const struct rnc_pixels pixels = rnc_image_pixels(from);
+    bool ok = rnc_pixels_resize(&pixels, w, height, width, c.planes, s);
     rnc_image_free(&own);
     if (!ok) return false;
     if (p->mask) resize_mask(p, w, &c);
@@ -136,10 +132,26 @@ bool rnc_picture_resize(struct rnc_picture *p, struct rnc_window w, int64_t heig
     return true;
 }
 
+/* The picture, which has AT's size, goes to its place between bars. */
+static bool add_bars(struct rnc_picture *p, const struct rnc_placement *at, struct rnc_status *s)
+{
+    struct rnc_canvas c;
+    if (!rnc_picture_canvas(p, p->input_height, p->input_width, &c, s)) return false;
+    rnc_preprocess_bars(&p->geometry, at, p->planes, p->channels, c.height, c.width, c.planes);
+    for (int64_t k = 0; c.mask && k < c.height * c.width; k++) {
+        int64_t y = k / c.width - at->top, x = k % c.width - at->left;
+        bool inside = y >= 0 && y < at->height && x >= 0 && x < at->width;
+        c.mask[k] = inside ? p->mask[y * at->width + x] : p->outside;
+    }
+    rnc_picture_set(p, &c);
+    return true;
+}
+
 bool rnc_picture_fit(struct rnc_picture *p, struct rnc_status *s)
 {
-    struct rnc_window w = rnc_picture_centre(p);
-    bool fits = p->height == p->input_height && p->width == p->input_width && w.w == (double)p->width &&
-                w.h == (double)p->height;
-    return (fits && p->planes) || rnc_picture_resize(p, w, p->input_height, p->input_width, s);
+    struct rnc_placement at = place(p);
+    bool same = p->planes && p->height == at.height && p->width == at.width && at.window.w == (double)p->width &&
+                at.window.h == (double)p->height;
+    if (!same && !rnc_picture_resize(p, at.window, at.height, at.width, s)) return false;
+    return (at.height == p->input_height && at.width == p->input_width) || add_bars(p, &at, s);
 }

@@ -13,12 +13,11 @@ struct rnc_room { /* memory that grows, and is used again for the next sample */
 struct rnc_picture {
     int64_t channels, height, width;   /* as it is now */
     int64_t input_height, input_width; /* what the model takes */
-    double centre;            /* what is seen without augmentation: this share of the largest central window of the
-                                 input's proportions; 0: all of it, whatever its proportions */
-    struct rnc_image decoded; /* [height, width, channels], as from a file; data NULL once there are planes */
-    const uint8_t *planes;    /* [channels, height, width], 0 … 255; or NULL: decoded */
-    const int32_t *mask;      /* labels [height, width]; NULL: it has none */
-    int32_t outside;          /* the label of what comes from beyond the border; its pixels are 0 */
+    struct rnc_geometry geometry;      /* how it comes to be of that size */
+    struct rnc_image decoded;          /* [height, width, channels], as from a file; data NULL once there are planes */
+    const uint8_t *planes;             /* [channels, height, width], 0 … 255; or NULL: decoded */
+    const int32_t *mask;               /* labels [height, width]; NULL: it has none */
+    int32_t outside;                   /* the label of what comes from beyond the border */
     struct rnc_room plane_room[2], mask_room[2];
 };
 /* Frees what it holds, and makes it empty. */
@@ -27,16 +26,13 @@ void rnc_picture_free(struct rnc_picture *p);
 /* Labels [height, width] for the picture as it is now, copied. BINARY: 255 is class 1, everything else class 0. */
 bool rnc_picture_mask(struct rnc_picture *p, const uint8_t *labels, bool binary, struct rnc_status *s);
 
-/* A part of the picture, in its pixels; fractions are fine. */
-struct rnc_window {
-    double x, y, w, h;
-};
 /* What is seen without augmentation. */
-struct rnc_window rnc_picture_centre(const struct rnc_picture *p);
+struct rnc_window rnc_picture_seen(const struct rnc_picture *p);
 /* The window becomes the picture, of HEIGHT × WIDTH: pixels by a triangle filter, labels from the nearest. */
 bool rnc_picture_resize(struct rnc_picture *p, struct rnc_window w, int64_t height, int64_t width,
                         struct rnc_status *s);
-/* The centre becomes the picture, of the input's size. */
+/* What is seen becomes the picture, of the input's size; bars beside it have the geometry's value and the label
+   `outside`. */
 bool rnc_picture_fit(struct rnc_picture *p, struct rnc_status *s);
 
 /* For a change of size or place: room for the new planes and, with a mask, the new mask, apart from the ones there are

@@ -73,22 +73,51 @@ static void put_numbers(struct rnc_sink to, const double *v, int64_t n)
     put(to, "]");
 }
 
-/* Has the field a value? Numbers and truth values always have. */
-static bool is_given(const struct rnc_field *f, const void *settings)
+bool rnc_field_given(const struct rnc_field *f, const void *settings)
 {
     const void *at = (const char *)settings + f->offset;
     if (f->type == RNC_FIELD_TEXT) return *(const char *const *)at != NULL;
     if (f->type == RNC_FIELD_NUMBERS) return ((const struct rnc_numbers *)at)->n > 0;
-    if (f->type == RNC_FIELD_NORMALIZE) return ((const struct rnc_normalize *)at)->n > 0;
+    if (f->type == RNC_FIELD_NORMALIZE) return ((const struct rnc_normalize *)at)->kind != RNC_NORMALIZE_NOT_GIVEN;
+    if (f->type == RNC_FIELD_CHOICE) return ((const struct rnc_choice *)at)->row != NULL;
     return true;
 }
 
 static void put_normalize(struct rnc_sink to, const struct rnc_normalize *n)
 {
+    if (n->name) {
+        put(to, n->name);
+        return;
+    }
     put(to, "{mean: ");
     put_numbers(to, n->mean, n->n);
     put(to, ", std: ");
     put_numbers(to, n->std, n->n);
+    put(to, "}");
+}
+
+/* Is every field as it is by default? Fields that are no single number never are. */
+static bool is_plain(const struct rnc_choice *c)
+{
+    static const size_t sizes[] = {
+        [RNC_FIELD_INT] = sizeof(int64_t), [RNC_FIELD_NUMBER] = sizeof(double), [RNC_FIELD_BOOL] = sizeof(bool)};
+    for (int k = 0; k < c->row->nfields; k++) {
+        const struct rnc_field *f = &c->row->fields[k];
+        const char *at = (const char *)c->settings + f->offset, *other = (const char *)c->row->defaults + f->offset;
+        if (f->type > RNC_FIELD_BOOL || memcmp(at, other, sizes[f->type]) != 0) return false;
+    }
+    return true;
+}
+
+/* `crop`, or `{crop: {share: 0.875}}` */
+static void put_choice(struct rnc_sink to, const struct rnc_choice *c)
+{
+    if (is_plain(c)) {
+        put(to, c->row->name);
+        return;
+    }
+    put(to, "{");
+    rnc_choice_print(c, to);
     put(to, "}");
 }
 
@@ -109,22 +138,27 @@ void rnc_field_print(const struct rnc_field *f, const void *settings, struct rnc
     case RNC_FIELD_RANGE: put_numbers(to, (double[]){range->min, range->max}, 2); break;
     case RNC_FIELD_NUMBERS: put_numbers(to, list->v, list->n); break;
     case RNC_FIELD_NORMALIZE: put_normalize(to, at); break;
+    case RNC_FIELD_CHOICE: put_choice(to, at); break;
+    }
+}
+
+void rnc_fields_print(const struct rnc_field *fields, int n, const void *settings, struct rnc_sink to)
+{
+    const char *comma = "";
+    for (int k = 0; k < n; k++) {
+        if (!rnc_field_given(&fields[k], settings)) continue;
+        put(to, comma);
+        put(to, fields[k].name);
+        put(to, ": ");
+        rnc_field_print(&fields[k], settings, to);
+        comma = ", ";
     }
 }
 
 void rnc_choice_print(const struct rnc_choice *c, struct rnc_sink to)
 {
-    const char *comma = "";
     put(to, c->row->name);
     put(to, ": {");
-    for (int k = 0; k < c->row->nfields; k++) {
-        const struct rnc_field *f = &c->row->fields[k];
-        if (!is_given(f, c->settings)) continue;
-        put(to, comma);
-        put(to, f->name);
-        put(to, ": ");
-        rnc_field_print(f, c->settings, to);
-        comma = ", ";
-    }
+    rnc_fields_print(c->row->fields, c->row->nfields, c->settings, to);
     put(to, "}");
 }

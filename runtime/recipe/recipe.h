@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/rt/preprocess.h"
 #include "runtime/rt/status.h"
 
 /* What a field is in the struct of a row's settings. */
@@ -20,6 +21,7 @@ enum rnc_field_type {
     RNC_FIELD_RANGE,     /* struct rnc_range */
     RNC_FIELD_NUMBERS,   /* struct rnc_numbers, which rise */
     RNC_FIELD_NORMALIZE, /* struct rnc_normalize */
+    RNC_FIELD_CHOICE,    /* struct rnc_choice, of the field's kind */
 };
 struct rnc_range {
     double min, max;
@@ -28,10 +30,19 @@ struct rnc_numbers {
     const double *v;
     int64_t n; /* 0: not given */
 };
-/* (x / 255 − mean) / std for each channel. */
+/* (x − mean) / std for each channel. */
+enum rnc_normalize_kind {
+    RNC_NORMALIZE_NOT_GIVEN,
+    RNC_NORMALIZE_NONE,     /* mean 0, std 1 */
+    RNC_NORMALIZE_MEASURED, /* on the training data */
+    RNC_NORMALIZE_NUMBERS,
+};
 struct rnc_normalize {
-    int64_t n; /* channels; 0: not given */
-    double mean[4], std[4];
+    enum rnc_normalize_kind kind;
+    const char *name; /* of runtime/recipe/normalize.h, for pixels from 0 to 1, whatever the scale; NULL: numbers for
+                         pixels as the scale has them */
+    int64_t n;        /* numbers: of so many channels */
+    double mean[RNC_PREPROCESS_CHANNELS], std[RNC_PREPROCESS_CHANNELS];
 };
 
 struct rnc_field {
@@ -40,6 +51,7 @@ struct rnc_field {
     size_t offset;   /* in the settings */
     double min, max; /* of a number, an integer, each number of a range or list */
     const char *help;
+    const struct rnc_kind *kind; /* of a choice */
 };
 #define RNC_FIELD(settings, field, kind, lo, hi, words)                                                             \
     {                                                                                                               \
@@ -84,6 +96,10 @@ struct rnc_sink {
     void (*write)(void *ctx, const char *text, size_t size);
     void *ctx;
 };
+/* Has the field a value? Numbers and truth values always have. */
+bool rnc_field_given(const struct rnc_field *f, const void *settings);
+/* The fields that have a value, as a spec has them: "batch: 2, lr: 0.1". */
+void rnc_fields_print(const struct rnc_field *fields, int n, const void *settings, struct rnc_sink to);
 /* A choice as a spec has it, `crop: {pad: 2}`: every field that has a value. */
 void rnc_choice_print(const struct rnc_choice *c, struct rnc_sink to);
 /* The value of a field alone; it must have one. */

@@ -235,7 +235,9 @@ static void fuzz_image(const uint8_t *data, size_t size)
     const int64_t channels = size % 3 == 0 ? 0 : size % 3 == 1 ? 1 : 3;
     if (rnc_image_read(f.path, channels, &image, &s)) {
         if (image.channels != 1 && image.channels != 3) abort();
-        rnc_image_resize(&image, 0, 0, (double)image.width, (double)image.height, 16, 16, planes, &s);
+        struct rnc_pixels pixels = rnc_image_pixels(&image);
+        rnc_pixels_resize(&pixels, (struct rnc_window){0, 0, (double)image.width, (double)image.height}, 16, 16, planes,
+                          &s);
         rnc_image_free(&image);
     } else if (s.code == RNC_OK || !s.message[0]) {
         abort();

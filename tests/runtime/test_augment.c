@@ -33,7 +33,7 @@ static struct rnc_picture picture(void)
                             .width = W,
                             .input_height = H,
                             .input_width = W,
-                            .centre = 1,
+                            .geometry = {.fit = RNC_FIT_CROP, .share = 1},
                             .planes = pixels,
                             .outside = OUTSIDE};
     assert_true(rnc_picture_mask(&p, labels, false, &s));

@@ -508,8 +508,9 @@ static void images(void **state)
     assert_true(rnc_image_read(path, 0, &m, &s) && m.width == 2 && m.height == 1 && m.channels == 3 &&
                 m.data[0] == 255 && m.data[5] == 255);
     uint8_t planes[3 * 2 * 4];
-    assert_true(rnc_image_resize(&m, 0, 0, 2, 1, 2, 4, planes, &s) && planes[0] == 255 && planes[3] == 0 &&
-                planes[16 + 3] == 255);
+    const struct rnc_pixels pixels = rnc_image_pixels(&m);
+    assert_true(rnc_pixels_resize(&pixels, (struct rnc_window){0, 0, 2, 1}, 2, 4, planes, &s) && planes[0] == 255 &&
+                planes[3] == 0 && planes[16 + 3] == 255);
     rnc_image_free(&m);
     for (size_t k = 0; k < n - 12; k++) { /* the end mark may be missing, nothing else */
         write_file(path, png, k);

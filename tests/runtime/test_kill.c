@@ -115,7 +115,7 @@ static struct rnc_train_config config(const char *out)
                                  .lr = 0.05,
                                  .title = "by hand",
                                  .loader = {.ports = ports, .nports = 2, .shuffle = true}};
-    for (int i = 0; i < 4; i++) c.loader.std[i] = 1.0;
+    c.loader.preprocess = (struct rnc_preprocess){.channels = 1, .white = 1, .std = {1}};
     return c;
 }
 

@@ -59,7 +59,9 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
         .metrics = rnc_task_metric(found.task, "top5"),
         .stop = &stop,
         .loader = {.ports = ports, .nports = 2, .shuffle = true, .augment = augment, .naugment = 1}};
-    rnc_data_measure(&data.train, 1, c.loader.mean, c.loader.std, &s);
+    struct rnc_preprocess *p = &c.loader.preprocess;
+    *p = (struct rnc_preprocess){.channels = 1, .white = 1};
+    rnc_data_measure(&data.train, 1, p->mean, p->std, &s);
     return c;
 }
 
