@@ -51,6 +51,7 @@ struct pass_context {
         *replay; /* algorithm_key -> name of the algorithm to take where it is legal, whatever the rest says; or NULL */
     bool verify; /* run the verifier after every pass */
     struct buf *report; /* one line a pass: "fuse: 53 convolutions took 106 operators"; NULL: none */
+    uint64_t steps;     /* grows by what the searches of recompute and schedule have looked at: nodes, ready nodes */
 };
 
 struct pass {

@@ -27,6 +27,8 @@ static void measure(struct footprint *m)
     }
     for (int i = 0; i < g->nupdates; i++) m->bytes[g->updates[i].value->id] = 0;
     for (int i = 0; i < g->noutputs; i++) m->bytes[g->outputs[i].value->id] = 0;
+    for (int i = 0; i < m->count; i++)
+        for (int k = 0; k < m->node[i]->nout; k++) m->made_bytes[i] += m->bytes[m->node[i]->out[k]->id];
 }
 
 /* Positions of the nodes that the loss needs; returns the last, or -1 where there is no loss. */
@@ -75,6 +77,15 @@ static void forbid(struct footprint *m)
     }
 }
 
+enum { FITS_BITS = 64 };
+_Static_assert((int)MAX_OPERANDS <= (int)FITS_BITS, "a reader with more operands takes nothing into its body");
+
+static void mark_fit(struct footprint *m, const struct node *reader, const struct value *v)
+{
+    for (int i = 0; i < reader->nin && i < FITS_BITS && inline_fits(reader, v, v->def); i++)
+        if (reader->in[i] == v) m->fits[reader->index] |= UINT64_C(1) << i;
+}
+
 /* Nodes that a reader in the backward pass can take into its body. */
 static void mark_inlined(struct footprint *m)
 {
@@ -84,11 +95,10 @@ static void mark_inlined(struct footprint *m)
         if (!m->forward[i] || !n->op->family->elementwise || n->nout != 1) continue;
         const struct value *v = n->out[0];
         bool fits = false;
-        for (int k = u.start[v->id]; k < u.start[v->id + 1]; k++) {
-            const struct node *reader = u.item[k].node;
-            fits = fits || (reader->index > m->border && inline_fits(reader, v, n));
-        }
+        for (int k = u.start[v->id]; k < u.start[v->id + 1]; k++)
+            fits = fits || (u.item[k].node->index > m->border && inline_fits(u.item[k].node, v, n));
         m->inlined[i] = fits;
+        for (int k = u.start[v->id]; fits && k < u.start[v->id + 1]; k++) mark_fit(m, u.item[k].node, v);
     }
 }
 
@@ -103,6 +113,8 @@ bool footprint_init(struct footprint *m, struct graph *g)
     m->forward = ARENA_ARRAY(a, bool, m->count + 1);
     m->again = ARENA_ARRAY(a, bool, m->count + 1);
     m->inlined = ARENA_ARRAY(a, bool, m->count + 1);
+    m->fits = ARENA_ARRAY(a, uint64_t, m->count + 1);
+    m->made_bytes = ARENA_ARRAY(a, size_t, m->count + 1);
     m->kept = ARENA_ARRAY(a, bool, g->nvalues + 1);
     m->cap_entries = 4 * m->count + 16;
     m->entry = ARENA_ARRAY(a, struct entry, m->cap_entries);
@@ -156,10 +168,9 @@ static void add_storage(struct footprint *m, const struct node *n, bool again)
 /* The operand that N, a reader in the backward pass, computes in its own body; or NULL. */
 static const struct value *inlined_operand(const struct footprint *m, const struct node *n)
 {
-    for (int i = 0; i < n->nin; i++) {
-        const struct node *def = n->in[i] ? n->in[i]->def : NULL;
-        if (def && m->again[def->index] && m->inlined[def->index] && inline_fits(n, n->in[i], def)) return n->in[i];
-    }
+    uint64_t fits = m->fits[n->index];
+    for (int i = 0; fits; i++, fits >>= 1)
+        if ((fits & 1) && m->again[n->in[i]->def->index]) return n->in[i];
     return NULL;
 }
 
@@ -267,12 +278,7 @@ static size_t taken_over(const struct footprint *m, const struct node *n, const 
     return sum;
 }
 
-size_t footprint_made(const struct footprint *m, const struct node *n)
-{
-    size_t sum = 0;
-    for (int i = 0; i < n->nout; i++) sum += m->bytes[n->out[i]->id];
-    return sum;
-}
+size_t footprint_made(const struct footprint *m, const struct node *n) { return m->made_bytes[n->index]; }
 
 /* Operands read for the last time. */
 static size_t freed(struct footprint *m, const int *reads, int count)
@@ -290,7 +296,9 @@ static size_t freed(struct footprint *m, const int *reads, int count)
 
 size_t footprint_peak(struct footprint *m)
 {
-    if (!order_nodes(m)) return SIZE_MAX;
+    bool ordered = order_nodes(m);
+    m->steps += (uint64_t)m->nentries;
+    if (!ordered) return SIZE_MAX;
     size_t live = 0, peak = 0;
     int made = 0;
     m->excess = 0;

@@ -27,6 +27,8 @@ struct footprint {
     bool *forward;      /* by node: the loss needs it, and it may be made again */
     bool *again;        /* by node: it is */
     bool *inlined;      /* by node: its readers in the backward pass can compute it themselves, each in its own body */
+    uint64_t *fits; /* by node: a bit for each of its first operands whose maker is inlined and fits into its body */
+    size_t *made_bytes; /* by node: of its results */
     bool *kept;         /* by value id: the backward pass reads the first making */
     /* the order that follows from it */
     struct entry *entry;
@@ -39,6 +41,7 @@ struct footprint {
     int *made, *used;     /* by node: entries when it was last made again and last read; made -1: not yet */
     size_t room;          /* for footprint_peak: what there is; */
     double excess;        /* and its result: how far more than that is live, summed over the order */
+    uint64_t steps;       /* entries that were walked: what a search has cost */
 };
 
 /* Of a graph with layouts and workspaces, in its order. Nothing but copies of weights is made again at first. False:

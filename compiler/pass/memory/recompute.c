@@ -109,6 +109,17 @@ struct search {
     bool *kept; /* scratch: the model's before it */
 };
 
+/* A look at every candidate alone would take the square of the nodes. Above so many steps (nodes walked) a round looks
+   at them in groups of neighbours in the order of their worth, which are all taken or none: networks of up to some 500
+   layers are searched one by one. */
+static const double ROUND_STEPS = 1e6;
+
+static int group_size(const struct search *s, int count)
+{
+    double steps = (double)count * s->m.count;
+    return steps <= ROUND_STEPS ? 1 : (int)(steps / ROUND_STEPS) + 1;
+}
+
 /* Bytes that a cycle must free, without a budget. Two convolutions of ResNet-18's are not worth it: 20 MiB of 182 for
    2% of the step's time. */
 static const double BYTES_A_CYCLE = 0.7;
@@ -129,13 +140,17 @@ static bool accepted(const struct search *s, size_t peak, const int *added, int 
     return price(s, peak, cost) <= price(s, s->peak, 0);
 }
 
-static bool try_adding(struct search *s, const struct candidate *c)
+/* The candidates of a group at C that are not made again yet; false: that does not help, and nothing has changed. */
+static bool try_adding(struct search *s, const struct candidate *c, int size)
 {
     struct footprint *m = &s->m;
     int count = 0;
-    if (m->again[c->node]) return false;
-    memcpy(s->kept, m->kept, (size_t)m->g->nvalues);
-    add(m, c->node, s->added, &count);
+    for (int i = 0; i < size; i++)
+        if (!m->again[c[i].node]) {
+            if (!count) memcpy(s->kept, m->kept, (size_t)m->g->nvalues);
+            add(m, c[i].node, s->added, &count);
+        }
+    if (!count) return false;
     size_t peak = footprint_peak(m);
     if (accepted(s, peak, s->added, count)) {
         s->peak = peak;
@@ -147,6 +162,18 @@ static bool try_adding(struct search *s, const struct candidate *c)
     return false;
 }
 
+/* Keeps a group of the candidates at C after all, unless more than LIMIT would live then. */
+static void try_keeping(struct search *s, const struct candidate *c, int size, size_t limit)
+{
+    int count = 0;
+    for (int i = size - 1; i >= 0; i--)
+        if (s->m.again[c[i].node]) s->m.again[s->added[count++] = c[i].node] = false;
+    if (!count) return;
+    size_t peak = footprint_peak(&s->m);
+    for (int i = 0; i < count && peak > limit; i++) s->m.again[s->added[i]] = true;
+    if (peak <= limit) s->peak = peak;
+}
+
 /* What turned out not to matter is kept after all: the least worthy first, or the costliest; of equals the last, which
    are needed soonest. */
 static void take_back(struct search *s, struct candidate *c, int count)
@@ -154,12 +181,10 @@ static void take_back(struct search *s, struct candidate *c, int count)
     size_t limit = s->peak > s->target ? s->peak : s->target;
     for (int i = 0; i < count && s->costliest_first; i++) c[i].worth = -cost_of(s->m.node[c[i].node]);
     qsort(c, (size_t)count, sizeof *c, by_worth);
-    for (int i = count - 1; i >= 0; i--) {
-        if (!s->m.again[c[i].node]) continue;
-        s->m.again[c[i].node] = false;
-        size_t peak = footprint_peak(&s->m);
-        if (peak > limit) s->m.again[c[i].node] = true;
-        else s->peak = peak;
+    int size = group_size(s, count);
+    for (int i = count; i > 0; i -= size) {
+        int from = i > size ? i - size : 0;
+        try_keeping(s, c + from, i - from, limit);
     }
 }
 
@@ -169,6 +194,7 @@ static void choose(struct search *s)
 {
     int count;
     struct candidate *c = candidates(&s->m, s->order, s->shuffle, &count);
+    int size = group_size(s, count);
     bool more = true;
     s->m.room = s->target;
     s->peak = footprint_peak(&s->m);
@@ -177,7 +203,8 @@ static void choose(struct search *s)
     s->kept = ARENA_ARRAY(s->m.arena, bool, s->m.g->nvalues + 1);
     for (int round = 0; round < 8 && more; round++) {
         more = false;
-        for (int i = 0; i < count && s->peak > s->target; i++) more |= try_adding(s, &c[i]);
+        for (int i = 0; i < count && s->peak > s->target; i += size)
+            more |= try_adding(s, &c[i], count - i < size ? count - i : size);
     }
     take_back(s, c, count);
 }
@@ -268,6 +295,7 @@ static bool try_target(struct fitting *f, const struct way *way, size_t target, 
     s->m.gap = way->gap;
     choose(s);
     footprint_apply(&s->m);
+    f->c->steps += s->m.steps;
     *arena = s->peak;
     if (s->peak < f->least) {
         f->least = s->peak;
@@ -347,7 +375,7 @@ static double cost_again(const struct footprint *m)
 }
 
 /* Without a budget: half of what keeping everything takes, as far as that is to be had cheaply. */
-static void by_benefit(struct graph *g)
+static void by_benefit(struct graph *g, struct pass_context *c)
 {
     static const struct way tried[] = {{INT_MAX, BY_TIME, true, false, 0},
                                        {INT_MAX, BY_SIZE, true, false, 0},
@@ -361,6 +389,7 @@ static void by_benefit(struct graph *g)
         s.target = footprint_peak(&s.m) / 2;
         choose(&s);
         footprint_peak(&s.m);
+        c->steps += s.m.steps;
         double cost = price(&s, s.peak, cost_again(&s.m));
         if (i && cost >= least) continue;
         best = s;
@@ -375,7 +404,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     buf_init(&ignored, c->arena);
     if (!pass_schedule.run(g, c, &ignored)) return false; /* the peak to be lowered is that of a good order */
     if (g->train) g->saved_bytes = footprint_saved(g);
-    if (g->train && c->memory_budget == MEMORY_AUTO) by_benefit(g);
+    if (g->train && c->memory_budget == MEMORY_AUTO) by_benefit(g, c);
     else if (g->train && c->memory_budget != MEMORY_KEEP && !fit(g, c)) return false;
     struct recompute_account r = recompute_account(g);
     int64_t once = r.step_macs - r.again_macs;

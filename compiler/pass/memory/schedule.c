@@ -17,7 +17,10 @@ struct schedule {
     int *uses;       /* by value id: nodes that read it (each once) and outputs */
     int (*reads)[2]; /* the storages read, each once: start and count by node, into read_ids */
     int *read_ids;
-    int *root; /* by value id: what a view is a view of, or itself */
+    int *root;                      /* by value id: what a view is a view of, or itself */
+    size_t *inside, *made;          /* by place: made_inside, made_by */
+    int *reader_start, *reader_ids; /* by storage: the places that read it */
+    uint64_t *steps;                /* of the pass's context */
 };
 
 /* ---- a model of memory: each storage lives from its node to its last reader; results take over dying operands as
@@ -89,17 +92,48 @@ static size_t made_inside(const struct schedule *s, const struct node *n)
     return sum;
 }
 
-static size_t made_by(const struct schedule *s, const struct node *n)
+static void measure_nodes(struct schedule *s)
 {
-    size_t sum = made_inside(s, n);
-    for (int i = 0; i < n->nout; i++) sum += s->bytes[n->out[i]->id];
-    return sum;
+    int n = s->deps.count;
+    s->inside = ARENA_ARRAY(s->arena, size_t, n + 1);
+    s->made = ARENA_ARRAY(s->arena, size_t, n + 1);
+    for (int i = 0; i < n; i++) {
+        const struct node *node = s->deps.node[i];
+        s->inside[i] = s->made[i] = made_inside(s, node);
+        for (int k = 0; k < node->nout; k++) s->made[i] += s->bytes[node->out[k]->id];
+    }
 }
+
+/* The inverse of the reads. */
+static void find_readers(struct schedule *s)
+{
+    int n = s->deps.count, values = s->g->nvalues, *at = ARENA_ARRAY(s->arena, int, values + 1);
+    int total = n ? s->reads[n - 1][0] + s->reads[n - 1][1] : 0;
+    s->reader_start = ARENA_ARRAY(s->arena, int, values + 2);
+    s->reader_ids = ARENA_ARRAY(s->arena, int, total + 1);
+    for (int i = 0; i < total; i++) s->reader_start[s->read_ids[i] + 1]++;
+    for (int v = 0; v < values; v++) {
+        s->reader_start[v + 1] += s->reader_start[v];
+        at[v] = s->reader_start[v];
+    }
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < s->reads[i][1]; k++) s->reader_ids[at[s->read_ids[s->reads[i][0] + k]]++] = i;
+}
+
+static void measure_all(struct schedule *s)
+{
+    measure(s);
+    measure_nodes(s);
+    find_readers(s);
+}
+
+/* Bytes that come with N, what is nested in it as well. */
+static size_t made_by(const struct schedule *s, const struct node *n) { return s->made[place(s, n)]; }
 
 /* Bytes that are dead once N has run: operands read for the last time, results that nobody reads (workspaces). */
 static size_t freed_by(const struct schedule *s, const struct node *n, const int *left)
 {
-    size_t sum = made_inside(s, n);
+    size_t sum = s->inside[place(s, n)];
     const int *r = s->reads[place(s, n)];
     for (int i = 0; i < r[1]; i++)
         if (left[s->read_ids[r[0] + i]] == 1) sum += s->bytes[s->read_ids[r[0] + i]];
@@ -180,40 +214,125 @@ static struct need need_of(const struct schedule *s, const int *order)
 
 /* ---- candidates */
 
-struct ready {
-    int *item, count, *missing;
+/* Nodes by a key, the least first. What a node's key was before it changed stays until it comes up, and is skipped. */
+struct waiting {
+    int64_t key, then;
+    int node;
+};
+struct heap {
+    struct waiting *item;
+    int count, cap;
 };
 
-static void release(const struct schedule *s, struct ready *r, int done)
+static bool goes_first(const struct waiting *a, const struct waiting *b)
 {
-    for (int k = s->deps.succ_start[done]; k < s->deps.succ_start[done + 1]; k++)
-        if (!--r->missing[s->deps.succ[k]]) r->item[r->count++] = s->deps.succ[k];
+    return a->key != b->key ? a->key < b->key : a->then != b->then ? a->then < b->then : a->node < b->node;
+}
+
+static void heap_push(struct arena *a, struct heap *h, struct waiting x)
+{
+    if (h->count == h->cap) {
+        struct waiting *more = ARENA_ARRAY(a, struct waiting, 2 * h->cap + 16);
+        if (h->count) memcpy(more, h->item, (size_t)h->count * sizeof *more);
+        h->item = more;
+        h->cap = 2 * h->cap + 16;
+    }
+    int at = h->count++;
+    for (; at > 0 && goes_first(&x, &h->item[(at - 1) / 2]); at = (at - 1) / 2) h->item[at] = h->item[(at - 1) / 2];
+    h->item[at] = x;
+}
+
+static void heap_pop(struct heap *h)
+{
+    struct waiting x = h->item[--h->count];
+    int at = 0;
+    for (int child; (child = 2 * at + 1) < h->count; at = child) {
+        if (child + 1 < h->count && goes_first(&h->item[child + 1], &h->item[child])) child++;
+        if (!goes_first(&h->item[child], &x)) break;
+        h->item[at] = h->item[child];
+    }
+    h->item[at] = x;
+}
+
+/* What may run next. Of two ready nodes goes first: one that leaves less memory than before, of such the one that needs
+   least while it runs (FREES: by made, cost); else the one that adds least (ADDS: by cost), or of few places the first.
+   */
+struct ready {
+    int *missing;  /* by place: nodes that must run before */
+    bool *is;      /* by place: it is ready */
+    int64_t *cost; /* of those */
+    int *left;
+    int count;
+    struct heap frees, adds, first;
+};
+
+static void rank(const struct schedule *s, struct ready *r, int node)
+{
+    const struct node *n = s->deps.node[node];
+    int64_t made = (int64_t)made_by(s, n);
+    ++*s->steps;
+    r->cost[node] = made - (int64_t)freed_by(s, n, r->left);
+    if (r->cost[node] < 0) heap_push(s->arena, &r->frees, (struct waiting){made, r->cost[node], node});
+    else heap_push(s->arena, &r->adds, (struct waiting){r->cost[node], 0, node});
+}
+
+static void make_ready(const struct schedule *s, struct ready *r, int node)
+{
+    r->is[node] = true;
+    r->count++;
+    rank(s, r, node);
+    heap_push(s->arena, &r->first, (struct waiting){node, 0, node});
 }
 
 static struct ready first_ready(const struct schedule *s)
 {
     int n = s->deps.count;
-    struct ready r = {ARENA_ARRAY(s->arena, int, n + 1), 0, ARENA_ARRAY(s->arena, int, n + 1)};
+    struct ready r = {.missing = ARENA_ARRAY(s->arena, int, n + 1),
+                      .is = ARENA_ARRAY(s->arena, bool, n + 1),
+                      .cost = ARENA_ARRAY(s->arena, int64_t, n + 1),
+                      .left = fresh_counts(s)};
     for (int i = 0; i < n; i++) {
         r.missing[i] = s->deps.start[i + 1] - s->deps.start[i];
-        if (!r.missing[i]) r.item[r.count++] = i;
+        if (!r.missing[i]) make_ready(s, &r, i);
     }
     return r;
 }
 
-/* Which of two ready nodes goes first: one that leaves less memory than before, of such the one that needs least while
-   it runs; else the one that adds least. */
-struct choice {
-    int64_t cost, made;
-    int node;
-};
-
-static bool sooner(const struct choice *a, const struct choice *b)
+/* DONE runs: what it reads has a reader less, and whoever is the last one now frees it. */
+static void finish(const struct schedule *s, struct ready *r, int done)
 {
-    bool frees = a->cost < 0 && b->cost < 0;
-    int64_t x = frees ? a->made : a->cost, y = frees ? b->made : b->cost;
-    if (frees && x == y) x = a->cost, y = b->cost;
-    return x != y ? x < y : a->node < b->node;
+    const int *reads = s->reads[done];
+    r->is[done] = false;
+    r->count--;
+    count_reads(s, s->deps.node[done], r->left, -1);
+    for (int i = 0; i < reads[1]; i++) {
+        int id = s->read_ids[reads[0] + i];
+        for (int k = s->reader_start[id]; r->left[id] == 1 && k < s->reader_start[id + 1]; k++)
+            if (r->is[s->reader_ids[k]]) rank(s, r, s->reader_ids[k]);
+    }
+    for (int k = s->deps.succ_start[done]; k < s->deps.succ_start[done + 1]; k++)
+        if (!--r->missing[s->deps.succ[k]]) make_ready(s, r, s->deps.succ[k]);
+}
+
+/* The least of H that is ready and costs what it did when it came in; -1: none. COST: whether that is its key or second
+   to it. */
+static int least_of(const struct ready *r, struct heap *h, bool cost_first)
+{
+    while (h->count) {
+        const struct waiting *x = &h->item[0];
+        if (r->is[x->node] && r->cost[x->node] == (cost_first ? x->key : x->then)) return x->node;
+        heap_pop(h);
+    }
+    return -1;
+}
+
+/* Of the places from FIRST to FIRST + SLACK the one that adds least. */
+static int least_within(const struct schedule *s, const struct ready *r, int first, int slack)
+{
+    int best = first;
+    for (int i = first + 1; i <= first + slack && i < s->deps.count; i++)
+        if (r->is[i] && r->cost[i] < r->cost[best]) best = i;
+    return best;
 }
 
 /* Takes ready nodes that leave less memory than before at once; otherwise the one standing first in the given order
@@ -221,24 +340,16 @@ static bool sooner(const struct choice *a, const struct choice *b)
 static int *greedy(const struct schedule *s, int slack)
 {
     struct ready r = first_ready(s);
-    int *order = ARENA_ARRAY(s->arena, int, s->deps.count + 1), *left = fresh_counts(s);
+    int *order = ARENA_ARRAY(s->arena, int, s->deps.count + 1);
     for (int done = 0; r.count; done++) {
-        int best = 0, first = r.item[0];
-        for (int i = 1; i < r.count; i++) first = r.item[i] < first ? r.item[i] : first;
-        struct choice least = {.cost = INT64_MAX};
-        for (int i = 0; i < r.count; i++) {
-            const struct node *n = s->deps.node[r.item[i]];
-            struct choice c = {.made = (int64_t)made_by(s, n), .node = r.item[i]};
-            c.cost = c.made - (int64_t)freed_by(s, n, left);
-            if ((c.cost >= 0 && r.item[i] > first + slack) || !sooner(&c, &least)) continue;
-            best = i;
-            least = c;
+        int node = least_of(&r, &r.frees, false);
+        if (node < 0 && slack >= s->deps.count) node = least_of(&r, &r.adds, true);
+        if (node < 0) {
+            while (!r.is[r.first.item[0].node]) heap_pop(&r.first);
+            node = least_within(s, &r, r.first.item[0].node, slack);
         }
-        int node = r.item[best];
-        r.item[best] = r.item[--r.count];
         order[done] = node;
-        count_reads(s, s->deps.node[node], left, -1);
-        release(s, &r, node);
+        finish(s, &r, node);
     }
     return order;
 }
@@ -335,18 +446,17 @@ static void adopt(struct schedule *s, const int *order)
     for (int i = 0; i < s->deps.count; i++) nodes[i] = s->deps.node[order[i]];
     graph_reorder(s->g, NULL, nodes, s->deps.count);
     s->deps = deps_of(s->g, NULL, s->arena);
-    measure(s);
+    measure_all(s);
 }
 
 static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
 {
-    (void)c;
     if (!graph_sort(g)) { /* puts updates behind the other readers of their states */
         diag_error(c->diags, (struct span){0}, "no order of the nodes replaces every state after its last reader");
         return false;
     }
-    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, NULL, g->arena)};
-    measure(&s);
+    struct schedule s = {.g = g, .arena = g->arena, .deps = deps_of(g, NULL, g->arena), .steps = &c->steps};
+    measure_all(&s);
     int *given = ARENA_ARRAY(g->arena, int, s.deps.count + 1);
     for (int i = 0; i < s.deps.count; i++) given[i] = i;
     struct need before = need_of(&s, given), least = before;
