@@ -1,21 +1,17 @@
 /* check.c: rnc check SPEC…: every error of every spec in one run. */
 #include <stdio.h>
 #include "cli/cli.h"
-#include "cli/folder.h"
 #include "driver/account.h"
 #include "spec/ast.h"
 
 static void check_one(struct cli *c, const char *path)
 {
-    int before = diags_errors(c->diags);
-    struct spec *s = driver_load_partial(c->driver, folder_spec(c, path), &c->spec);
+    struct graph *g;
+    struct spec *s = cli_check(c, path, &g);
     if (!s) return;
-    const int64_t batch = c->driver->options.batch;
-    struct model_options o = {.mode = s->ast->nlosses > 0 ? MODEL_TRAIN : MODEL_INFER, .batch = batch ? batch : 1};
-    struct graph *g = driver_elaborate(c->driver, s, &o);
-    if (!g || diags_errors(c->diags) != before) return;
-    printf("%s: %s is sound: %d layers, %lld parameters\n", path, s->name, s->ast->nlayers,
-           (long long)driver_account(c->arena, g).parameters);
+    printf("%s: %s is sound: %d layers, %lld parameters%s\n", path, s->name, s->ast->nlayers,
+           (long long)driver_account(c->arena, g).parameters,
+           s->nlosses ? "" : "; it has no loss, and cannot be trained");
 }
 
 static int run_check(struct cli *c, int argc, char **argv)

@@ -94,8 +94,10 @@ int cli_finish(struct cli *c);
 
 /* cli/model.c: what --winograd takes: auto, off, f2, …, NULL; in A. */
 const char *const *cli_winograd_words(struct arena *a);
-/* Reads the options that say how a spec is compiled into c->driver->options, then the spec of PATH, which may be the
-   folder of a run (cli/folder.h: c->run). NULL with diagnostics. */
+/* The spec of PATH, which may be the folder of a run (cli/folder.h: c->run), with driver_sound's graph in *RAW (NULL:
+   not wanted). NULL with every error of it. */
+struct spec *cli_check(struct cli *c, const char *path, struct graph **raw);
+/* Reads the options that say how a spec is compiled into c->driver->options, then cli_check. */
 struct spec *cli_load(struct cli *c, const char *path);
 /* driver_compile, for this machine. False with diagnostics. */
 bool cli_compile(struct cli *c, const struct spec *s, const struct model_options *o, struct built *b);

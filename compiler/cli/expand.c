@@ -3,14 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/cli.h"
-#include "cli/folder.h"
 
 /* The shapes are checked, too: what is printed is a sound spec. */
 static bool expand(struct cli *c, const char *path, struct buf *out)
 {
-    struct spec *s = driver_load(c->driver, folder_spec(c, path), &c->spec);
-    struct model_options o = {.mode = MODEL_INFER, .batch = 1};
-    return s && driver_elaborate(c->driver, s, &o) && spec_expand(s, c->diags, out);
+    struct spec *s = cli_check(c, path, NULL);
+    return s && spec_expand(s, c->diags, out);
 }
 
 static int run_expand(struct cli *c, int argc, char **argv)

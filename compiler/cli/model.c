@@ -2,6 +2,7 @@
 #include <string.h>
 #include "cli/cli.h"
 #include "cli/folder.h"
+#include "driver/sound.h"
 #include "kernel/algorithm.h"
 
 /* Of an algorithm: "f" and its output tile. */
@@ -32,6 +33,15 @@ static int winograd_option(struct cli *c)
     return strcmp(given, "off") == 0 ? WINOGRAD_OFF : WINOGRAD_AUTO;
 }
 
+struct spec *cli_check(struct cli *c, const char *path, struct graph **raw)
+{
+    const int before = diags_errors(c->diags);
+    struct spec *s = driver_load_partial(c->driver, folder_spec(c, path), &c->spec);
+    struct graph *g = s ? driver_sound(c->driver, s) : NULL;
+    if (raw) *raw = g;
+    return g && diags_errors(c->diags) == before ? s : NULL;
+}
+
 struct spec *cli_load(struct cli *c, const char *path)
 {
     struct driver_options *o = &c->driver->options;
@@ -39,7 +49,7 @@ struct spec *cli_load(struct cli *c, const char *path)
     if (!cli_target(c, &o->target) || !cli_memory(c, &o->memory_budget)) return NULL;
     if ((c->command->shared & CLI_RUN) && !cli_cache(c)) return NULL;
     cli_tune(c);
-    return driver_load(c->driver, folder_spec(c, path), &c->spec);
+    return cli_check(c, path, NULL);
 }
 
 bool cli_compile(struct cli *c, const struct spec *s, const struct model_options *o, struct built *b)

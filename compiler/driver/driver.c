@@ -47,17 +47,18 @@ static struct spec_options with_dtype(struct driver *d, const struct spec_option
 
 struct spec *driver_load(struct driver *d, const char *path, const struct spec_options *o)
 {
-    const struct spec_options all = with_dtype(d, o);
-    double start = rnc_clock_ms();
-    struct spec *s = spec_load(d->arena, d->diags, path, &all);
-    d->load_ms = rnc_clock_ms() - start;
-    return s;
+    const int before = diags_errors(d->diags);
+    struct spec *s = driver_load_partial(d, path, o);
+    return diags_errors(d->diags) == before ? s : NULL;
 }
 
 struct spec *driver_load_partial(struct driver *d, const char *path, const struct spec_options *o)
 {
     const struct spec_options all = with_dtype(d, o);
-    return spec_load_partial(d->arena, d->diags, path, &all);
+    double start = rnc_clock_ms();
+    struct spec *s = spec_load_partial(d->arena, d->diags, path, &all);
+    d->load_ms = rnc_clock_ms() - start;
+    return s;
 }
 
 struct spec *driver_load_text(struct driver *d, const char *name, const char *text, size_t len,

@@ -99,6 +99,7 @@ static void parse_classes(struct spec_file *f, struct spec *s)
         if (value_eval(&scope, t->items[i], AST_TEXT, &v)) names[s->nclasses++] = v.s;
     }
     s->classes = names;
+    s->classes_span = t->span;
 }
 
 static void parse_accuracy(struct spec_file *f, struct spec *s)

@@ -70,6 +70,7 @@ struct spec {
     int ntargets;
     int nlosses;
     const char *const *classes;
+    struct span classes_span;
     int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const struct rnc_metric *const *metrics;
     int nmetrics;

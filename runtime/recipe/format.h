@@ -4,6 +4,7 @@
 #define RNC_RUNTIME_RECIPE_FORMAT_H
 
 #include "runtime/recipe/recipe.h"
+#include "runtime/recipe/target.h"
 
 struct rnc_data;        /* runtime/data/data.h */
 struct rnc_data_source; /* runtime/data/data.h */
@@ -16,6 +17,10 @@ struct rnc_data_settings {
 struct rnc_data_format {
     struct rnc_row row;
     const char *looks;                   /* what lies at such a path, for messages: "*.bin of CIFAR-10" */
+    bool arrays;                         /* any tensors, by name; else pictures with, of enum rnc_beside, … */
+    unsigned beside;                     /* … one of these: bit k is k */
+    int classes;                         /* always so many; 0: as they come */
+    int64_t picture[3];                  /* [C, H, W], always; 0: as they come */
     bool built_in;                       /* it comes with the program: nothing is recognised */
     bool (*recognise)(const char *path); /* does it look so? What is wrong with the files is open's to say */
     /* Reads PATH (NULL: the settings name no path) into D's training part and, where both are there, the validation

@@ -2,7 +2,7 @@
 python3 $here/pictures.py classes $tmp/a ill well
 for positive in ill well; do
     $rnc train $here/binary.yaml -p positive=$positive --data $tmp/a --out $tmp/$positive --normalize none \
-        | awk '/^epoch 60/ { print ($4 < 0.2) ? "learnt" : $0 }'
+        | awk '/^epoch 3/ { print ($4 < 0.5) ? "learnt" : $0 }'
     python3 - $tmp/$positive/last.safetensors <<'END'
 import struct, sys
 from files import read_safetensors
