@@ -4,6 +4,8 @@
 #include "driver/account.h"
 #include "spec/ast.h"
 
+static bool meant_for_training(const struct spec *s) { return s->ntargets > 0 || s->train.data_span.src; }
+
 static void check_one(struct cli *c, const char *path)
 {
     struct graph *g;
@@ -11,7 +13,7 @@ static void check_one(struct cli *c, const char *path)
     if (!s) return;
     printf("%s: %s is sound: %d layers, %lld parameters%s\n", path, s->name, s->ast->nlayers,
            (long long)driver_account(c->arena, g).parameters,
-           s->nlosses ? "" : "; it has no loss, and cannot be trained");
+           s->nlosses || !meant_for_training(s) ? "" : "; it has no loss, and cannot be trained");
 }
 
 static int run_check(struct cli *c, int argc, char **argv)
