@@ -10,7 +10,7 @@ good -p channels=3 --set inputs.image.normalize=imagenet
 good --set inputs.image.normalize=none
 good --set inputs.image.normalize=measured --set inputs.image.scale=raw
 good --set "inputs.image.normalize={mean: [0.5], std: [0.25]}"
-good --set "train.data={digits: {normalize: none}}"
+good --set "train.data={image_folder: {train: x, normalize: none}}"
 bad() { $rnc check "$@"; }
 bad $t --set inputs.image.fit=stretch
 bad $t --set "inputs.image.fit={crop: {share: 2}}"
@@ -22,8 +22,8 @@ bad $t --set inputs.image.normalize=imagenet
 bad $t --set inputs.image.normalize=imagnet
 bad $t --set "inputs.image.normalize={mean: [0.5], std: [0]}"
 bad $t --set "inputs.image.normalize={mean: [0.5, 0.5], std: [1, 1]}"
-bad $t --set inputs.image.normalize=none --set "train.data={digits: {normalize: none}}"
-bad $t --set "train.data={digits: {normalize: imagenet}}"
+bad $t --set inputs.image.normalize=none --set "train.data={image_folder: {train: x, normalize: none}}"
+bad $t --set "train.data={image_folder: {train: x, normalize: imagenet}}"
 bad $t --set inputs.features.shape=[4] --set inputs.features.fit=resize
 bad $m --set inputs.image.fit=letterbox
 bad $m --set inputs.image.fit=letterbox --set targets.mask.ignore=255
