@@ -232,6 +232,7 @@ static const char *range_words(struct arena *a, const struct op_attr *row)
 static bool has_default(const struct op_attr *row, const struct op_attr *extra)
 {
     if (row->required || row == extra || row->def.type == ATTR_TEXT) return false;
+    if (row->def.type == ATTR_FLOAT && row->has_range && row->def.f < row->min) return false;
     if (!row->spec_only || row->def.type == ATTR_BOOL || row->def.type == ATTR_ENUM) return true;
     return row->def.type == ATTR_FLOAT && row->def.f != 0;
 }

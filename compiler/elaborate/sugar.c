@@ -59,22 +59,18 @@ static void pad_same(const struct flat_layer *l, const struct type *x, struct at
 }
 
 /* conv_transpose2d's mirror of it: the result is in · stride. */
-static bool pad_same_transposed(struct builder *b, const struct flat_layer *l, struct attr *attr, int at)
+static void pad_same_transposed(const struct flat_layer *l, struct attr *attr, int at, int output_pad)
 {
-    static const int64_t ones[4] = {1, 1, 1, 1}, zeros[4] = {0};
+    static const int64_t ones[4] = {1, 1, 1, 1};
     const int64_t *kernel = pair_of(l->op, attr, "kernel", ones), *stride = pair_of(l->op, attr, "stride", ones);
-    const int64_t *dilation = pair_of(l->op, attr, "dilation", ones), *more = pair_of(l->op, attr, "output_pad", zeros);
+    const int64_t *dilation = pair_of(l->op, attr, "dilation", ones), *more = attr[output_pad].v;
     for (int k = 0; k < 2; k++) {
         int64_t total = (kernel[k] - 1) * dilation[k] + 1 + more[k] - stride[k];
-        if (total < 0) {
-            diag_note(sugar_error(b, l, at, "pad same needs a kernel of at least the stride"),
-                      "kernel %lld, stride %lld", (long long)kernel[k], (long long)stride[k]);
-            return false;
-        }
+        if (total < 0) attr[output_pad].v[k] -= total; /* rows that no window reaches */
+        total = max_i64(total, 0);
         attr[at].v[k] = total / 2;
         attr[at].v[k + 2] = total - total / 2;
     }
-    return true;
 }
 
 static bool resolve_pad(struct builder *b, const struct flat_layer *l, const struct type *x, struct attr *attr)
@@ -83,7 +79,11 @@ static bool resolve_pad(struct builder *b, const struct flat_layer *l, const str
     if (at < 0 || l->pad_mode[at] == PAD_GIVEN) return true;
     memset(attr[at].v, 0, sizeof attr[at].v);
     if (l->pad_mode[at] == PAD_VALID || x->rank != 4) return true; /* of another rank: the shape rule's error */
-    if (op_attr_index(l->op, "output_pad") >= 0) return pad_same_transposed(b, l, attr, at);
+    int output_pad = op_attr_index(l->op, "output_pad");
+    if (output_pad >= 0) {
+        pad_same_transposed(l, attr, at, output_pad);
+        return true;
+    }
     pad_same(l, x, attr, at);
     static const int64_t none[4] = {0};
     if (memcmp(attr[at].v, none, sizeof none) != 0) warn_changes(b, l, "count_pad", at);
@@ -142,9 +142,11 @@ static bool resolve_channels(struct builder *b, const struct flat_layer *l, cons
     return true;
 }
 
+/* Afterwards `scale` is 0 where pixels are interpolated by the sizes. */
 static bool scaled(struct builder *b, const struct flat_layer *l, const struct type *x, int scale, struct attr *attr,
                    int size)
 {
+    bool whole = true;
     for (int k = 0; k < 2; k++) {
         double to = (double)x->dim[2 + k] * attr[scale].f + 1e-9; /* as PyTorch: floor; 3 · (1/3) is 1 */
         if (to < 1 || to > 1 << 20) {
@@ -153,7 +155,12 @@ static bool scaled(struct builder *b, const struct flat_layer *l, const struct t
             return false;
         }
         attr[size].v[k] = (int64_t)to;
+        whole &= to - (double)(int64_t)to < 2e-9;
     }
+    int by = op_attr_index(l->op, "interpolate_by"), align = op_attr_index(l->op, "align_corners");
+    whole |= attr[align].b;
+    if (!whole) warn_changes(b, l, "interpolate_by", scale);
+    if (whole || strcmp(l->op->attrs[by].choices[attr[by].i], "size") == 0) attr[scale].f = 0;
     return true;
 }
 
@@ -166,6 +173,11 @@ static bool resolve_size(struct builder *b, const struct flat_layer *l, const st
     if (given != 1) {
         sugar_error(b, l, given ? scale : -1,
                     given ? "scale, size and like exclude each other" : "one of scale, size and like is needed");
+        return false;
+    }
+    int by = op_attr_index(l->op, "interpolate_by");
+    if (l->attr_span[by].src && !l->attr_span[scale].src) {
+        sugar_error(b, l, by, "interpolate_by goes with scale alone");
         return false;
     }
     if (x->rank != 4) return true; /* the shape rule's error */

@@ -2,6 +2,7 @@
    All four tie an image X [N, I, H, W], an image Y [N, O, P, Q] and weights W [O, I/groups, KH, KW] by the same sum:
    Y[n,o,p,q] += W[o,i,r,s] · X[n,i, p·stride − pad + r·dilation, …], conv2d giving Y, dgrad X, wgrad W; a transposed
    convolution is dgrad's sum with X and Y in each other's names (Dumoulin and Visin 2016, section 4). */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,8 @@ static const struct op_attr transpose_attrs[] = {
          .has_range = true,
          .min = 0,
          .max = MAX_KERNEL,
-         .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride"},
+         .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride or "
+                 "the dilation"},
 };
 static const struct op_attr dgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true),
@@ -225,9 +227,9 @@ static bool transpose_size(const struct attr *a, const struct type *x, const str
     struct geometry g = conv_geometry(a);
     for (int k = 0; k < 2; k++) {
         int64_t more = a[A_OUTPUT_PAD].v[k], kernel = w->dim[2 + k];
-        if (more >= g.stride[k])
-            return op_fail(e, "output_pad %lld must be less than the stride %lld", (long long)more,
-                           (long long)g.stride[k]);
+        if (more >= max_i64(g.stride[k], g.dilation[k]))
+            return op_fail(e, "output_pad %lld must be less than the stride %lld or the dilation %lld", (long long)more,
+                           (long long)g.stride[k], (long long)g.dilation[k]);
         size[k] = (x->dim[2 + k] - 1) * g.stride[k] - g.pad[k] - g.pad[k + 2] + (kernel - 1) * g.dilation[k] + 1 + more;
         if (size[k] < 1)
             return op_fail(e, "the pad %lld + %lld leaves nothing of the %s", (long long)g.pad[k],
@@ -378,20 +380,48 @@ static void conv_grad(struct grad_call *g)
     }
 }
 
+/* An output_pad of a stride or more adds windows that x has no pixel for: *PAD is less by as much, and where there is
+   not enough of it, the last rows and columns of DY, which no pixel of x has a part in, go. */
+static struct value *without_windows(struct grad_call *g, struct value *dy, struct attr *pad)
+{
+    const struct attr *a = g->node->attr;
+    int64_t size[2] = {dy->type.dim[2], dy->type.dim[3]};
+    bool whole = true;
+    for (int k = 0; k < 2; k++) {
+        int64_t stride = a[A_STRIDE].v[k], less = a[A_OUTPUT_PAD].v[k] / stride * stride,
+                from_pad = min_i64(less, pad->v[k + 2]);
+        pad->v[k + 2] -= from_pad;
+        size[k] -= less - from_pad;
+        whole &= less == from_pad;
+    }
+    if (whole) return dy;
+    struct node *n = op_build(g->graph, NULL, OPNAME_SLICE, &dy, 1);
+    node_attr(n, "size")->v[0] = size[0];
+    node_attr(n, "size")->v[1] = size[1];
+    bool ok = op_infer(n, NULL);
+    assert(ok);
+    (void)ok;
+    return n->out[0];
+}
+
 /* The result is the larger image: its gradient is convolved to give x's, and stands for the input in the weight's. */
 static void transpose_grad(struct grad_call *g)
 {
     struct value *x = g->node->in[0], *w = g->node->in[1];
-    struct attr a[G_CHANNELS + 1], c[COUNT_OF(conv_attrs)];
+    struct attr a[G_CHANNELS + 1], c[COUNT_OF(conv_attrs)], pad = g->node->attr[A_PAD];
     bias_grad(g);
+    if (!g->need[0] && !g->need[1]) return;
+    struct value *dy = without_windows(g, g->dy[0], &pad);
     if (g->need[1]) {
         grad_attrs(g->node->attr, &w->type.dim[2], a);
-        g->dx[1] = built(g, "conv2d_wgrad", g->dy[0], x, a);
+        a[G_PAD] = pad;
+        g->dx[1] = built(g, "conv2d_wgrad", dy, x, a);
     }
     if (g->need[0]) {
         for (int i = 0; i < COUNT_OF(conv_attrs); i++)
             c[i] = i < A_STRIDE || i > A_GROUPS ? conv_attrs[i].def : g->node->attr[i];
-        g->dx[0] = built(g, "conv2d", g->dy[0], w, c);
+        c[A_PAD] = pad;
+        g->dx[0] = built(g, "conv2d", dy, w, c);
     }
 }
 
@@ -570,6 +600,10 @@ static const struct op_test transpose_tests[] = {
     {"x=2,12,7,7 weight=12,4,3,3 groups=3 stride=2,2 pad=1,1,1,1", 1e-5},
     {"x=1,17,7,7 weight=17,1,3,3 bias=17 groups=17 stride=2,2 pad=1,1,1,1 output_pad=1,1", 1e-5},
     {"x=1,64,5,5 weight=64,48,2,2 groups=2 stride=2,2", 1e-5},
+    {"x=1,16,3,4 weight=16,17,1,1 bias=17 stride=3,2 output_pad=2,1", 1e-5}, /* rows that no window reaches */
+    {"x=2,3,5,4 weight=3,16,3,3 bias=16 dilation=3,4 output_pad=2,3", 1e-5},
+    {"x=1,17,4,5 weight=17,5,3,2 stride=2,1 dilation=4,3 pad=1,0,2,1 output_pad=3,2", 1e-5},
+    {"x=1,16,4,5 weight=16,4,3,3 groups=4 stride=2,2 dilation=5,5 pad=4,4,4,4 output_pad=4,3", 1e-5},
 };
 static const struct op_test dgrad_tests[] = {
     {"dy=2,5,4,4 weight=5,3,3,3 stride=2,2 pad=1,1,1,1 size=7,7", 1e-5},

@@ -8,7 +8,7 @@ static const struct op_operand operand_dy[] = {{"dy", OPERAND_VALUE, false}};
 
 static const char *const modes[] = {"nearest", "bilinear", NULL}; /* enum resize_mode */
 
-/* The row and its gradient agree in the first three, so that the attributes can be handed on. */
+/* The row and its gradient agree in the first four, so that the attributes can be handed on. */
 #define ATTR_MODE                                                                                   \
     {                                                                                               \
         .name = "mode", .def = {.type = ATTR_ENUM}, .choices = modes, .help = "nearest or bilinear" \
@@ -17,6 +17,12 @@ static const char *const modes[] = {"nearest", "bilinear", NULL}; /* enum resize
     {                                                                                                            \
         .name = "align_corners", .def = {.type = ATTR_BOOL}, .help = "bilinear: corner pixels keep their places" \
     }
+/* What the coordinates are divided by; elaboration leaves 0 where that is the sizes' ratio. */
+#define ATTR_SCALE(words)                                                                                             \
+    {                                                                                                                 \
+        .name = "scale", .def = {.type = ATTR_FLOAT}, .has_range = true, .min = 1e-6, .max = 1 << 20, .help = (words) \
+    }
+static const char *const interpolations[] = {"size", "scale", NULL};
 static const struct op_attr attrs_resize[] = {
     ATTR_MODE,
     ATTR_ALIGN,
@@ -26,13 +32,13 @@ static const struct op_attr attrs_resize[] = {
      .min = 1,
      .max = 1 << 20,
      .help = "the result's size: a number or [h, w]"},
-    {.name = "scale",
-     .def = {.type = ATTR_FLOAT},
+    ATTR_SCALE("in place of size: the factor; the result is rounded down"),
+    {.name = "interpolate_by",
+     .def = {.type = ATTR_ENUM},
      .spec_only = true,
-     .has_range = true,
-     .min = 1e-6,
-     .max = 1 << 20,
-     .help = "in place of size: the factor; the result is rounded down"},
+     .choices = interpolations,
+     .help = "with scale, where scale times a size is no whole number: pixel i + 0.5 lies at (i + 0.5) / scale, as in "
+             "PyTorch and ONNX, or at (i + 0.5) times the input's size over the result's"},
     {.name = "like",
      .def = {.type = ATTR_TEXT},
      .spec_only = true,
@@ -49,6 +55,7 @@ static const struct op_attr attrs_resize_grad[] = {
      .min = 1,
      .max = 1 << 20,
      .help = "[h, w] of dx"},
+    ATTR_SCALE("resize's"),
 };
 
 static bool resized(const struct type *x, const char *name, const struct attr *attr, struct type *out,
@@ -80,15 +87,15 @@ static void grad_resize(struct grad_call *g)
 {
     if (!g->need[0] || !g->dy[0]) return;
     const int64_t *x = g->node->in[0]->type.dim;
-    struct attr attr[] = {g->node->attr[0], g->node->attr[1], {.type = ATTR_PAIR, .v = {x[2], x[3]}}};
+    struct attr attr[] = {g->node->attr[0], g->node->attr[1], {.type = ATTR_PAIR, .v = {x[2], x[3]}}, g->node->attr[3]};
     g->dx[0] = op_build_attrs(g->graph, NULL, "resize_grad", g->dy, 1, attr)->out[0];
 }
 
 static struct resize_tap tap_of(const struct ref_call *c, const struct type *small, const struct type *large, int axis,
                                 int64_t i)
 {
-    return resize_tap((enum resize_mode)ref_int(c, "mode"), ref_int(c, "align_corners") != 0, small->dim[axis],
-                      large->dim[axis], i);
+    return resize_tap((enum resize_mode)ref_int(c, "mode"), ref_int(c, "align_corners") != 0, ref_float(c, "scale"),
+                      small->dim[axis], large->dim[axis], i);
 }
 
 static void ref_resize(struct ref_call *c)
@@ -137,6 +144,10 @@ static const struct op_test tests_resize[] = {
     {"x=1,3,7,1 size=1,13 mode=bilinear align_corners=true", 1e-6},
     {"x=1,1,1,1 size=3,2 mode=bilinear", 1e-6},
     {"x=1,3,9,49 size=21,11", 1e-6},
+    {"x=2,3,7,5 size=3,2 scale=0.5 mode=bilinear", 1e-6},
+    {"x=1,17,7,5 size=12,8 scale=1.75 mode=bilinear", 1e-6},
+    {"x=1,17,7,5 size=9,6 scale=1.3", 1e-6},
+    {"x=1,3,6,1 size=6,1 scale=1.1 mode=bilinear", 1e-6},
 };
 static const struct op_test tests_resize_grad[] = {
     {"dy=2,3,14,14 size=7,7", 1e-5},
@@ -147,6 +158,9 @@ static const struct op_test tests_resize_grad[] = {
     {"dy=1,17,13,20 size=5,7 mode=bilinear align_corners=true", 1e-5},
     {"dy=1,3,1,13 size=7,1 mode=bilinear align_corners=true", 1e-5},
     {"dy=1,3,21,11 size=9,49", 1e-5},
+    {"dy=2,3,3,2 size=7,5 scale=0.5 mode=bilinear", 1e-5},
+    {"dy=1,17,12,8 size=7,5 scale=1.75 mode=bilinear", 1e-5},
+    {"dy=1,17,9,6 size=7,5 scale=1.3", 1e-5},
 };
 
 #define MOVE(C, F)                                                                                     \

@@ -15,24 +15,28 @@ struct resize_tap {
     double weight;
 };
 
-/* Nearest: floor(i · IN/OUT), in single precision as PyTorch computes it for every dtype. */
-static inline int64_t resize_nearest(int64_t in, int64_t out, int64_t i)
+/* Nearest: floor(i · IN/OUT), or floor(i / BY) where the factor BY is not 0, in single precision as PyTorch computes it
+   for every dtype. */
+static inline int64_t resize_nearest(int64_t in, int64_t out, double by, int64_t i)
 {
-    float scale = (float)in / (float)out;
+    float scale = by != 0 ? (float)(1 / by) : (float)in / (float)out;
     int64_t at = (int64_t)floorf((float)i * scale);
     return at < in ? at : in - 1;
 }
 
-/* Element I of OUT along an axis of IN elements. */
-static inline struct resize_tap resize_tap(enum resize_mode mode, bool align_corners, int64_t in, int64_t out,
-                                           int64_t i)
+/* Element I of OUT along an axis of IN elements. BY: the factor that was asked for, where OUT is rounded down from
+   IN · BY; 0: OUT/IN. An axis that keeps its size is copied, and one that doubles is doubled, whatever the factor. */
+static inline struct resize_tap resize_tap(enum resize_mode mode, bool align_corners, double by, int64_t in,
+                                           int64_t out, int64_t i)
 {
     struct resize_tap t = {0, 0, 0};
+    if (in == out || (mode == RESIZE_NEAREST && out == 2 * in)) by = 0;
     if (mode == RESIZE_NEAREST) {
-        t.low = t.high = resize_nearest(in, out, i);
+        t.low = t.high = resize_nearest(in, out, by, i);
         return t;
     }
-    double scale = align_corners ? (out > 1 ? (double)(in - 1) / (double)(out - 1) : 0) : (double)in / (double)out;
+    double scale = by != 0 ? 1 / by : (double)in / (double)out;
+    if (align_corners) scale = out > 1 ? (double)(in - 1) / (double)(out - 1) : 0;
     double at = align_corners ? scale * (double)i : scale * ((double)i + 0.5) - 0.5;
     if (at < 0) at = 0;
     t.low = (int64_t)at;

@@ -1,6 +1,6 @@
 /* update.c: the optimizers' updates of one parameter, as PyTorch's SGD, Adam, AdamW and RMSprop compute them (dampening
-   0, no AMSGrad, not centred). The learning rate lr and the step, counted from 1, are run-time scalars. The moments
-   start at zero, which makes the first momentum equal the gradient. */
+   0, no AMSGrad, not centred), and with attributes as Keras's do. The learning rate lr and the step, counted from 1,
+   are run-time scalars. The moments start at zero, which makes the first momentum equal the gradient. */
 #include <math.h>
 #include "ir/op.h"
 #include "op/rule.h"
@@ -27,6 +27,17 @@
         .max = 1, .help = "share of the last step that goes on"                                                  \
     }
 
+#define ATTR_FLAG(which, words)                                                   \
+    {                                                                             \
+        .name = which, .def = {.type = ATTR_BOOL}, .ir_only = true, .help = words \
+    }
+#define ATTR_DECOUPLED \
+    ATTR_FLAG("decoupled", "weight decay beside the gradient: AdamW (Loshchilov and Hutter 2019); all of Keras's")
+#define ATTR_VELOCITY                                                                                  \
+    ATTR_FLAG("lr_in_velocity",                                                                        \
+              "the moment is of steps, v = momentum * v + lr * g, as in Keras, and not of gradients: " \
+              "another one as soon as lr changes")
+
 static const struct op_attr sgd_attrs[] = {ATTR_DECAY};
 static const struct op_attr momentum_attrs[] = {
     ATTR_MOMENTUM,
@@ -35,19 +46,30 @@ static const struct op_attr momentum_attrs[] = {
      .ir_only = true,
      .help = "looks ahead along the momentum (Sutskever et al. 2013)"},
     ATTR_DECAY,
+    ATTR_DECOUPLED,
+    ATTR_VELOCITY,
 };
 static const struct op_attr adam_attrs[] = {
     ATTR_BETA("beta1", 0.9),
     ATTR_BETA("beta2", 0.999),
     ATTR_EPS,
     ATTR_DECAY,
-    {.name = "decoupled",
-     .def = {.type = ATTR_BOOL},
-     .ir_only = true,
-     .help = "weight decay beside the gradient: AdamW (Loshchilov and Hutter 2019)"},
+    ATTR_DECOUPLED,
+    ATTR_FLAG("eps_hat",
+              "eps is added before the second moment's bias is corrected (Kingma and Ba 2015, end of section "
+              "2: epsilon hat), as in Keras"),
 };
 
-static const struct op_attr rmsprop_attrs[] = {ATTR_BETA("alpha", 0.99), ATTR_EPS, ATTR_DECAY, ATTR_MOMENTUM};
+/* rmsprop_update has all but the last two. */
+static const struct op_attr rmsprop_attrs[] = {
+    ATTR_BETA("alpha", 0.99),
+    ATTR_EPS,
+    ATTR_DECAY,
+    ATTR_DECOUPLED,
+    ATTR_FLAG("eps_in_root", "eps is added to the second moment, under the root, as in Keras"),
+    ATTR_MOMENTUM,
+    ATTR_VELOCITY,
+};
 
 /* Gradient and moments have the parameter's shape, and so have the results. */
 static bool update_infer(const struct type *in, int nin, const struct attr *a, struct type *out, struct op_error *e)
@@ -63,6 +85,15 @@ static bool update_infer(const struct type *in, int nin, const struct attr *a, s
 
 /* ---- references */
 
+/* Weight decay: *D of the gradient G of P, and what is left of P. */
+static double decay(const struct ref_call *c, double p, double g, double *d)
+{
+    double weight_decay = ref_float(c, "weight_decay");
+    bool decoupled = ref_int(c, "decoupled") != 0;
+    *d = decoupled ? g : g + weight_decay * p;
+    return decoupled ? p * (1 - c->run.lr * weight_decay) : p;
+}
+
 static void ref_sgd(struct ref_call *c)
 {
     for (int64_t k = 0; k < type_elements(c->in[0].type); k++) {
@@ -73,39 +104,44 @@ static void ref_sgd(struct ref_call *c)
 
 static void ref_momentum(struct ref_call *c)
 {
-    double momentum = ref_float(c, "momentum");
+    double momentum = ref_float(c, "momentum"), lr = c->run.lr;
+    bool steps = ref_int(c, "lr_in_velocity") != 0;
     for (int64_t k = 0; k < type_elements(c->in[0].type); k++) {
-        double p = c->in[0].data[k], d = c->in[1].data[k] + ref_float(c, "weight_decay") * p;
-        double m = momentum * c->in[2].data[k] + d;
+        double d, p = decay(c, c->in[0].data[k], c->in[1].data[k], &d);
+        if (steps) d *= lr;
+        double m = momentum * c->in[2].data[k] + d, step = ref_int(c, "nesterov") ? d + momentum * m : m;
         c->out[1].data[k] = m;
-        c->out[0].data[k] = p - c->run.lr * (ref_int(c, "nesterov") ? d + momentum * m : m);
+        c->out[0].data[k] = p - (steps ? step : lr * step);
     }
 }
 
 static void ref_adam(struct ref_call *c)
 {
-    double beta1 = ref_float(c, "beta1"), beta2 = ref_float(c, "beta2"), decay = ref_float(c, "weight_decay");
+    double beta1 = ref_float(c, "beta1"), beta2 = ref_float(c, "beta2"), eps = ref_float(c, "eps");
     double correction1 = 1 - pow(beta1, (double)c->run.step), correction2 = 1 - pow(beta2, (double)c->run.step);
     for (int64_t k = 0; k < type_elements(c->in[0].type); k++) {
-        double p = c->in[0].data[k], d = c->in[1].data[k];
-        if (ref_int(c, "decoupled")) p -= c->run.lr * decay * p;
-        else d += decay * p;
+        double d, p = decay(c, c->in[0].data[k], c->in[1].data[k], &d);
         double m = beta1 * c->in[2].data[k] + (1 - beta1) * d, v = beta2 * c->in[3].data[k] + (1 - beta2) * d * d;
         c->out[1].data[k] = m;
         c->out[2].data[k] = v;
-        c->out[0].data[k] = p - c->run.lr * (m / correction1) / (sqrt(v / correction2) + ref_float(c, "eps"));
+        double alpha = c->run.lr * sqrt(correction2) / correction1; /* of the form with epsilon hat */
+        c->out[0].data[k] = ref_int(c, "eps_hat") ? p - alpha * m / (sqrt(v) + eps)
+                                                  : p - c->run.lr * (m / correction1) / (sqrt(v / correction2) + eps);
     }
 }
 
 static void ref_rmsprop(struct ref_call *c)
 {
-    double alpha = ref_float(c, "alpha"), eps = ref_float(c, "eps");
+    double alpha = ref_float(c, "alpha"), eps = ref_float(c, "eps"), lr = c->run.lr;
+    bool steps = c->nin > 3 && ref_int(c, "lr_in_velocity") != 0;
     for (int64_t k = 0; k < type_elements(c->in[0].type); k++) {
-        double p = c->in[0].data[k], d = c->in[1].data[k] + ref_float(c, "weight_decay") * p;
-        double v = alpha * c->in[2].data[k] + (1 - alpha) * d * d, m = d / (sqrt(v) + eps);
+        double d, p = decay(c, c->in[0].data[k], c->in[1].data[k], &d);
+        double v = alpha * c->in[2].data[k] + (1 - alpha) * d * d;
+        double m = d / (ref_int(c, "eps_in_root") ? sqrt(v + eps) : sqrt(v) + eps);
+        if (steps) m *= lr;
         if (c->nin > 3) c->out[2].data[k] = m += ref_float(c, "momentum") * c->in[3].data[k];
         c->out[1].data[k] = v;
-        c->out[0].data[k] = p - c->run.lr * m;
+        c->out[0].data[k] = p - (steps ? m : lr * m);
     }
 }
 
@@ -120,21 +156,26 @@ static const struct op_test momentum_tests[] = {
     {"p=1 g=1 m=1", 1e-5},
     {"p=17,3,3,3 g=17,3,3,3 m=17,3,3,3 weight_decay=0.1", 1e-5},
     {"p=10,33 g=10,33 m=10,33 nesterov=true weight_decay=0.01 momentum=0.8", 1e-5},
+    {"p=10,33 g=10,33 m=10,33 lr_in_velocity=true weight_decay=0.1", 1e-5},
+    {"p=10,33 g=10,33 m=10,33 lr_in_velocity=true decoupled=true nesterov=true weight_decay=0.1 momentum=0.8", 1e-5},
 };
 static const struct op_test adam_tests[] = {
     {"p=1 g=1 m=1 v=1", 1e-5},
     {"p=17,3,3,3 g=17,3,3,3 m=17,3,3,3 v=17,3,3,3 weight_decay=0.1", 1e-5},
     {"p=10,33 g=10,33 m=10,33 v=10,33 weight_decay=0.1 decoupled=true beta1=0.8 beta2=0.99 eps=0.001", 1e-5},
+    {"p=10,33 g=10,33 m=10,33 v=10,33 eps_hat=true eps=0.001", 1e-5},
 };
 static const struct op_test rmsprop_tests[] = {
     {"p=1 g=1 v=1", 1e-5},
     {"p=17,3,3,3 g=17,3,3,3 v=17,3,3,3 weight_decay=0.1", 1e-5},
     {"p=10,33 g=10,33 v=10,33 weight_decay=0.1 alpha=0.8 eps=0.001", 1e-5},
+    {"p=10,33 g=10,33 v=10,33 weight_decay=0.1 decoupled=true eps_in_root=true eps=0.01", 1e-5},
 };
 static const struct op_test rmsprop_momentum_tests[] = {
     {"p=1 g=1 v=1 m=1", 1e-5},
     {"p=17,3,3,3 g=17,3,3,3 v=17,3,3,3 m=17,3,3,3 weight_decay=0.1", 1e-5},
     {"p=10,33 g=10,33 v=10,33 m=10,33 weight_decay=0.1 alpha=0.8 eps=0.001 momentum=0.8", 1e-5},
+    {"p=10,33 g=10,33 v=10,33 m=10,33 weight_decay=0.1 decoupled=true lr_in_velocity=true", 1e-5},
 };
 
 /* ---- rows */
@@ -154,14 +195,19 @@ static const struct op_operand rmsprop_operands[] = {
     {"m", OPERAND_VALUE, false}, /* rmsprop_momentum_update */
 };
 
-#define D "(g + weight_decay * p)"
-#define M "(momentum * m + " D ")"
-#define AD "(g + (1 - decoupled) * weight_decay * p)"
-#define AM "(beta1 * m + (1 - beta1) * " AD ")"
-#define AV "(beta2 * v + (1 - beta2) * " AD " * " AD ")"
+/* An attribute is a constant of the code: a factor that comes to one, a term that comes to zero and the other side of a
+   select are not there. */
+#define D "(g + (1 - decoupled) * weight_decay * p)"
+#define KEPT "p * (1 - lr * decoupled * weight_decay)"
+#define IN_VELOCITY "select(lr_in_velocity > 0, lr, 1) * "
+#define IN_STEP "select(lr_in_velocity > 0, 1, lr) * "
+#define SD "(" IN_VELOCITY D ")"
+#define M "(momentum * m + " SD ")"
+#define AM "(beta1 * m + (1 - beta1) * " D ")"
+#define AV "(beta2 * v + (1 - beta2) * " D " * " D ")"
 #define RV "(alpha * v + (1 - alpha) * " D " * " D ")"
-#define RD "(" D " / (sqrt(" RV ") + eps))"
-#define RM "(momentum * m + " RD ")"
+#define RD "(" D " / select(eps_in_root > 0, sqrt(" RV " + eps), sqrt(" RV ") + eps))"
+#define RM "(momentum * m + " IN_VELOCITY RD ")"
 /* Of run-time scalars alone: computed once, in double precision. */
 #define CORRECTION(beta) "(1 - pow(" beta ", step))"
 
@@ -184,7 +230,7 @@ const struct op_def op_update_rows[] = {
      .ref = ref_sgd,
      .tests = sgd_tests,
      .ntests = COUNT_OF(sgd_tests),
-     .expr = "p - lr * " D,
+     .expr = "p - lr * (g + weight_decay * p)",
      .keeps_zero = true},
     {.name = "sgd_momentum_update",
      .help = "stochastic gradient descent with momentum: p, g, m to the new p, m",
@@ -201,7 +247,7 @@ const struct op_def op_update_rows[] = {
      .ref = ref_momentum,
      .tests = momentum_tests,
      .ntests = COUNT_OF(momentum_tests),
-     .expr = "p - lr * select(nesterov > 0, " D " + momentum * " M ", " M "); " M,
+     .expr = KEPT " - " IN_STEP "select(nesterov > 0, " SD " + momentum * " M ", " M "); " M,
      .keeps_zero = true},
     {.name = "adam_update",
      .help = "Adam (Kingma and Ba 2015) and AdamW: p, g, m, v to the new p, m, v",
@@ -218,8 +264,8 @@ const struct op_def op_update_rows[] = {
      .ref = ref_adam,
      .tests = adam_tests,
      .ntests = COUNT_OF(adam_tests),
-     .expr = "p * (1 - lr * decoupled * weight_decay) - lr / " CORRECTION(
-         "beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION("beta2") ") + eps)); " AM "; " AV,
+     .expr = KEPT " - lr / " CORRECTION("beta1") " * (" AM " / (sqrt(" AV ") / sqrt(" CORRECTION(
+         "beta2") ") + select(eps_hat > 0, eps / sqrt(" CORRECTION("beta2") "), eps))); " AM "; " AV,
      .keeps_zero = true},
     {.name = "rmsprop_update",
      .help = "RMSprop (Tieleman and Hinton 2012): p, g, v to the new p, v",
@@ -231,12 +277,12 @@ const struct op_def op_update_rows[] = {
      .noperands = 3,
      .nouts = 2,
      .attrs = rmsprop_attrs,
-     .nattr = COUNT_OF(rmsprop_attrs) - 1, /* all but the momentum */
+     .nattr = COUNT_OF(rmsprop_attrs) - 2,
      .infer = update_infer,
      .ref = ref_rmsprop,
      .tests = rmsprop_tests,
      .ntests = COUNT_OF(rmsprop_tests),
-     .expr = "p - lr * " RD "; " RV,
+     .expr = KEPT " - lr * " RD "; " RV,
      .keeps_zero = true},
     {.name = "rmsprop_momentum_update",
      .help = "RMSprop with momentum: p, g, v, m to the new p, v, m",
@@ -253,7 +299,7 @@ const struct op_def op_update_rows[] = {
      .ref = ref_rmsprop,
      .tests = rmsprop_momentum_tests,
      .ntests = COUNT_OF(rmsprop_momentum_tests),
-     .expr = "p - lr * " RM "; " RV "; " RM,
+     .expr = KEPT " - " IN_STEP RM "; " RV "; " RM,
      .keeps_zero = true},
 };
 const int op_update_nrows = COUNT_OF(op_update_rows);

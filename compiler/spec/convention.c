@@ -9,13 +9,14 @@
 
 static const struct convention_row version_2[] = {
     {"avg_pool", "count_pad", "false", true, "other frameworks' `same` leaves the padding out of the mean"},
+    {"resize", "interpolate_by", "scale", false, "PyTorch and ONNX interpolate by the factor that is given"},
 };
 
 #define ROWS(list) .rows = list, .nrows = (int)(sizeof(list) / sizeof *(list))
 
 const struct convention convention_versions[] = {
-    {.name = "1", .help = "the first"},
-    {.name = "2", .help = "`same` of avg_pool does not count the padding", ROWS(version_2)},
+    {.name = "1"},
+    {.name = "2", ROWS(version_2)},
 };
 const int convention_nversions = sizeof convention_versions / sizeof *convention_versions;
 
@@ -29,14 +30,36 @@ static const struct convention_row keras[] = {
     {.subject = "avg_pool", .attr = "count_pad", .value = "false", .same = true},
     {.subject = "leaky_relu", .attr = "slope", .value = "0.3"},
     {.subject = "prelu", .attr = "init", .value = "0"},
+    {.subject = "sgd", .attr = "lr", .value = "0.01"},
+    {.subject = "sgd", .attr = "momentum", .value = "0"},
+    {.subject = "sgd", .attr = "weight_decay", .value = "0"},
+    {.subject = "sgd", .attr = "decoupled", .value = "true"},
+    {.subject = "sgd", .attr = "lr_in_velocity", .value = "true"},
+    {.subject = "adam", .attr = "eps", .value = "1e-07"},
+    {.subject = "adam", .attr = "eps_hat", .value = "true"},
+    {.subject = "adam", .attr = "decoupled", .value = "true"},
+    {.subject = "adamw", .attr = "eps", .value = "1e-07"},
+    {.subject = "adamw", .attr = "eps_hat", .value = "true"},
+    {.subject = "adamw", .attr = "weight_decay", .value = "0.004"},
+    {.subject = "rmsprop", .attr = "lr", .value = "0.001"},
+    {.subject = "rmsprop", .attr = "alpha", .value = "0.9"},
+    {.subject = "rmsprop", .attr = "eps", .value = "1e-07"},
+    {.subject = "rmsprop", .attr = "eps_in_root", .value = "true"},
+    {.subject = "rmsprop", .attr = "decoupled", .value = "true"},
+    {.subject = "rmsprop", .attr = "lr_in_velocity", .value = "true"},
 };
 
 /* rnc's own defaults are PyTorch's but for these. */
-static const struct convention_row pytorch[] = {};
+static const struct convention_row pytorch[] = {
+    {.subject = "resize", .attr = "interpolate_by", .value = "scale"},
+    {.subject = "sgd", .attr = "lr", .value = "0.001"},
+    {.subject = "sgd", .attr = "momentum", .value = "0"},
+    {.subject = "sgd", .attr = "weight_decay", .value = "0"},
+};
 
 const struct convention convention_frameworks[] = {
-    {.name = "keras", .help = "Keras 3", ROWS(keras)},
-    {.name = "pytorch", .help = "PyTorch 2", ROWS(pytorch)},
+    {.name = "keras", ROWS(keras)},
+    {.name = "pytorch", ROWS(pytorch)},
 };
 const int convention_nframeworks = sizeof convention_frameworks / sizeof *convention_frameworks;
 

@@ -17,7 +17,7 @@ struct convention_row {
     const char *why;     /* of a version's: what the change mends, for the warning under the version before */
 };
 struct convention {
-    const char *name, *help;
+    const char *name;
     const struct convention_row *rows;
     int nrows;
 };

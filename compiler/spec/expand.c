@@ -88,10 +88,13 @@ static bool default_is_legal(const struct op_attr *row)
     return !row->has_range || !number || (x >= row->min && x <= row->max);
 }
 
-/* Attributes of which one excludes the others; only the one that was given is printed. */
-static bool is_alternative(const struct op_def *op, const char *name)
+/* Attributes of which one excludes the others, only the one that was given is printed; and what goes with another one
+   alone. */
+static bool is_alternative(const struct flat_layer *l, const char *name)
 {
+    const struct op_def *op = l->op;
     bool resize = op_attr_index(op, "like") >= 0 && (strcmp(name, "size") == 0 || strcmp(name, "scale") == 0);
+    if (strcmp(name, "interpolate_by") == 0) return !l->attr_span[op_attr_index(op, "scale")].src;
     return resize || (op_attr_index(op, "channels_to") >= 0 &&
                       (strcmp(name, "channels") == 0 || strcmp(name, "channels_to") == 0));
 }
@@ -118,7 +121,7 @@ static void print_attrs(struct printer *p, const struct flat_layer *l)
         const struct op_attr *row = &l->op->attrs[i];
         bool given = l->attr_span[i].src != NULL, label = row->spec_only && row->def.type == ATTR_TEXT;
         if (row->ir_only || label) continue;
-        if (!given && (!default_is_legal(row) || is_alternative(l->op, row->name))) continue;
+        if (!given && (!default_is_legal(row) || is_alternative(l, row->name))) continue;
         print_attr(p->out, row, &l->attr[i], l->pad_mode[i]);
     }
     if (l->like != REF_NONE) buf_printf(p->out, ", like: %s", label_of(p, l->like));

@@ -379,7 +379,7 @@ static void shape_rules_say_what_is_wrong(void **state)
          "the result would be too large: f32[1,8,1048576,262144]");
     says(a, "conv_transpose2d", (struct type[]){x, t3}, 2, "pad", "9", "the pad 9 + 9 leaves nothing of the height");
     says(a, "conv_transpose2d", (struct type[]){x, t3}, 2, "output_pad", "1",
-         "output_pad 1 must be less than the stride 1");
+         "output_pad 1 must be less than the stride 1 or the dilation 1");
     says(a, "dense", (struct type[]){x, f}, 2, NULL, NULL, "the input must be features [N, C], not f32[1,3,5,5]");
     says(a, "dense", (struct type[]){f, g}, 2, NULL, NULL, "the weight f32[3,2] wants 2 features, but there are 3");
     says(a, "mean_squared_error", (struct type[]){f, g}, 2, NULL, NULL,

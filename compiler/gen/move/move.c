@@ -332,8 +332,8 @@ static struct axis_tap *axis_taps(struct arena *a, const struct node *n, int64_t
 {
     struct axis_tap *t = ARENA_ARRAY(a, struct axis_tap, out);
     for (int64_t i = 0; i < out; i++) {
-        struct resize_tap r =
-            resize_tap((enum resize_mode)node_int(n, "mode"), node_int(n, "align_corners") != 0, in, out, i);
+        struct resize_tap r = resize_tap((enum resize_mode)node_int(n, "mode"), node_int(n, "align_corners") != 0,
+                                         node_float(n, "scale"), in, out, i);
         t[i] = (struct axis_tap){r.low * unit, r.high * unit, (float)r.weight, (float)(1 - r.weight)};
     }
     return t;
@@ -414,8 +414,8 @@ static float *axis_ranges(struct arena *a, const struct node *n, int64_t in, int
         r->from = r->to = first;
         r->weights = used;
         for (int64_t i = first; i < out; i++) {
-            struct resize_tap t =
-                resize_tap((enum resize_mode)node_int(n, "mode"), node_int(n, "align_corners") != 0, in, out, i);
+            struct resize_tap t = resize_tap((enum resize_mode)node_int(n, "mode"), node_int(n, "align_corners") != 0,
+                                             node_float(n, "scale"), in, out, i);
             if (t.low > h) break;
             if (t.high < h) { /* rises with i: never needed again */
                 first = r->from = r->to = i + 1;
