@@ -36,7 +36,7 @@ CLI_SRC := $(wildcard compiler/cli/*.c)
 RUNTIME_SRC := $(sort $(shell find runtime -name '*.c'))
 # What a model compiled ahead of time links: no LLVM, no image or data library, nothing but libc, libm and threads.
 RT_SRC := $(wildcard runtime/rt/*.c)
-RT_HEADERS := abi.h exec.h pack.h pool.h status.h
+RT_HEADERS := abi.h exec.h pack.h pool.h preprocess.h status.h
 COMPILER_OBJ := $(COMPILER_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$(BUILD)/%.o)

@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include "cli/choices.h"
 #include "cli/cli.h"
+#include "cli/contents.h"
 #include "cli/file.h"
-#include "cli/folder.h"
 #include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
@@ -104,11 +104,11 @@ static bool may_write_header(struct cli *c)
     return false;
 }
 
-static bool write_outputs(struct cli *c, const struct built *b, const struct gen_contents *contents)
+static bool write_outputs(struct cli *c, const struct built *b, const struct contents *k)
 {
     struct buf h;
     buf_init(&h, c->arena);
-    driver_header(b, contents, &h);
+    driver_header(b, &k->gen, k->images, &h);
     const char *header = header_path(c);
     size_t size = 0;
     const void *data = driver_object(b, &size);
@@ -212,14 +212,6 @@ static bool for_this_process(void) { return !opt_output && !opt_target && (!opt_
 
 static bool emitting(const char *what) { return opt_emit && strcmp(opt_emit, what) == 0; }
 
-/* What the object brings along. WEIGHTS holds it, until it is closed. */
-static bool take_contents(struct cli *c, const struct built *b, struct session *weights, struct gen_contents *to)
-{
-    const char *path = opt_weights;
-    if (!opt_output || opt_no_weights) return true;
-    return folder_weights(c, b->spec, &path) && (!path || driver_pack(c->driver, b, path, weights, &to->state));
-}
-
 static bool generate(struct cli *c, struct built *b, const struct gen_contents *contents, struct buf *text)
 {
     struct generate_options o = {.object = opt_output != NULL, .unlinked = !for_this_process(), .contents = *contents};
@@ -228,38 +220,71 @@ static bool generate(struct cli *c, struct built *b, const struct gen_contents *
     return driver_generate(c->driver, b, &o);
 }
 
-static bool make_files(struct cli *c, struct built *b, struct buf *text)
+/* Code, and the files that are asked for; SIZE: of the object. */
+static bool make_files(struct cli *c, const struct dataset_model *m, struct built *b, struct contents *k,
+                       struct buf *text)
 {
-    struct session weights = {0};
-    struct gen_contents contents = {0};
-    bool ok = take_contents(c, b, &weights, &contents) && generate(c, b, &contents, text) &&
-              (!opt_output || write_outputs(c, b, &contents));
-    session_close(&weights);
-    return ok;
+    if (opt_output && !contents_open(c, m, b, opt_weights, opt_no_weights, k)) return false;
+    return generate(c, b, &k->gen, text) && (!opt_output || write_outputs(c, b, k));
 }
 
-static bool compile(struct cli *c, const char *spec, struct built *b)
+static void say_classes(const struct gen_contents *g)
 {
+    enum { SHOWN = 3 };
+    if (g->nclasses == 0) return;
+    printf("          %d classes: %s", g->nclasses, g->classes[0]);
+    for (int k = 1; k < g->nclasses && k < SHOWN; k++) printf(", %s", g->classes[k]);
+    printf("%s\n", g->nclasses > SHOWN ? ", …" : "");
+}
+
+static void say_written(struct cli *c, const struct built *b, const struct contents *k)
+{
+    size_t size = 0;
+    if (ends_with(opt_output, ".h")) {
+        printf("wrote     %s\n", opt_output);
+        return;
+    }
+    driver_object(b, &size);
+    printf("wrote     %s, %s, and its C header\n", opt_output, format_bytes(c->arena, size));
+    if (k->gen.state)
+        printf("          holds %s of weights, read-only\n", format_bytes(c->arena, b->graph->state_bytes));
+    if (k->images) printf("          images: %s\n", k->images);
+    say_classes(&k->gen);
+}
+
+/* The model's outside is for what a file brings along. */
+static bool load(struct cli *c, const char *spec, struct dataset_model *m)
+{
+    *m = (struct dataset_model){0};
+    if (opt_output) return dataset_model(c, spec, m);
+    m->spec = cli_load(c, spec);
+    return m->spec != NULL;
+}
+
+static void print_all(struct cli *c, const struct built *b, const struct contents *k, const struct buf *passes,
+                      const struct buf *text)
+{
+    if (opt_emit && !emitting("report")) fwrite(text->data, 1, text->len, stdout);
+    else if (c->json) json_report(c, b, passes, opt_train ? "train" : "infer");
+    else {
+        print_report(c, b, passes, stdout);
+        if (opt_output) say_written(c, b, k);
+    }
+}
+
+static void compile(struct cli *c, const char *spec, struct built *b, struct contents *k)
+{
+    struct dataset_model m;
     struct buf passes, text;
     buf_init(&passes, c->arena);
     buf_init(&text, c->arena);
     struct model_options o = {.mode = opt_train ? MODEL_TRAIN : MODEL_INFER, .report = &passes};
-    const struct spec *s = cli_load(c, spec);
-    if (!s || !driver_graph(c->driver, s, &o, b) || (opt_output && !driver_name(c->driver, b, opt_name))) return false;
-    if (emitting("ir") || emitting("ir-raw")) graph_print(emitting("ir") ? b->graph : b->raw, &text);
-    if ((!emitting("ir") && !emitting("ir-raw")) || opt_output)
-        if (!make_files(c, b, &text)) return false;
-    if (opt_emit && !emitting("report")) {
-        fwrite(text.data, 1, text.len, stdout);
-        return true;
-    }
-    if (c->json) {
-        json_report(c, b, &passes, opt_train ? "train" : "infer");
-        return true;
-    }
-    print_report(c, b, &passes, stdout);
-    if (opt_output) printf("wrote     %s%s\n", opt_output, ends_with(opt_output, ".h") ? "" : " and its C header");
-    return true;
+    if (!load(c, spec, &m) || !driver_graph(c->driver, m.spec, &o, b)) return;
+    if (opt_output && !driver_name(c->driver, b, opt_name)) return;
+    const bool ir = emitting("ir") || emitting("ir-raw");
+    if (ir) graph_print(emitting("ir") ? b->graph : b->raw, &text);
+    if ((!ir || opt_output) && !make_files(c, &m, b, k, &text)) return;
+    print_all(c, b, k, &passes, &text);
 }
 
 static int run(struct cli *c, int argc, char **argv)
@@ -270,7 +295,9 @@ static int run(struct cli *c, int argc, char **argv)
     c->cpu = choose_cpu();
     c->triple = opt_target;
     struct built b = {0};
-    compile(c, argv[0], &b);
+    struct contents k = {0};
+    compile(c, argv[0], &b, &k);
+    contents_close(&k);
     driver_release(&b);
     return cli_finish(c);
 }

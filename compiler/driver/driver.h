@@ -133,9 +133,9 @@ bool driver_generate(struct driver *d, struct built *b, const struct generate_op
 bool driver_pack(struct driver *d, const struct built *b, const char *weights, struct session *s, const void **state);
 /* The object file's bytes (generate_options.object), until driver_release. */
 const void *driver_object(const struct built *b, size_t *size);
-/* Appends the C header that declares the object's model, its buffers and its weights. C: what the object brings along.
- */
-void driver_header(const struct built *b, const struct gen_contents *c, struct buf *out);
+/* Appends the C header that declares the object's model, its buffers and its weights. C: what the object brings along;
+   IMAGES: the text of its preprocessing, or NULL. */
+void driver_header(const struct built *b, const struct gen_contents *c, const char *images, struct buf *out);
 /* Does TEXT, a file's first LEN bytes, begin as what driver_header writes? */
 bool driver_is_header(const char *text, size_t len);
 /* Before driver_generate: names the model of an object NAME (NULL: as the spec does). False with diagnostics where that

@@ -160,25 +160,32 @@ static void header_classes(struct buf *b, const char *prefix, const char *symbol
     buf_puts(b, " }\n");
 }
 
-static void header_about(struct buf *b, const struct built *m, const struct gen_contents *c, const char *symbol,
-                         const char *prefix)
+/* The calls, in their order, for this model. */
+static void header_calls(struct buf *b, const struct gen_contents *c, const char *symbol, const char *prefix)
+{
+    buf_printf(b,
+               "       struct rnc_status s = {0};\n"
+               "       struct rnc_instance *net = rnc_open(&%s, NULL, 0, &s);\n",
+               symbol);
+    if (!c->state)
+        buf_printf(b, "       rnc_set(net, NAME, DATA, &s) for each row of %s_WEIGHTS, then rnc_prepare(net, &s);\n",
+                   prefix);
+    if (c->preprocess)
+        buf_puts(b, "       const struct rnc_pixels image = {RGB, WIDTH, HEIGHT, STRIDE, 3};\n"
+                    "       rnc_execute_pixels(net, &image, 1, outputs, &s);          or, with floats:\n");
+    buf_puts(b, "       rnc_execute(net, &(struct rnc_run){.n = SAMPLES}, inputs, outputs, NULL, &s);\n"
+                "       rnc_close(net);\n\n");
+}
+
+static void header_about(struct buf *b, const struct built *m, const struct gen_contents *c, const char *images,
+                         const char *symbol, const char *prefix)
 {
     const struct graph *g = m->graph;
     buf_printf(b, "%s: %s, %s, batch %lld, for %s.\n\n", first_words, g->name,
                g->train ? "one call is a training step" : "inference", (long long)g->batch, m->target.name);
-    buf_printf(b,
-               "       struct rnc_status s = {0};\n"
-               "       struct rnc_instance *net = rnc_open(&%s, NULL, 0, &s);\n"
-               "%s"
-               "       rnc_execute(net, &(struct rnc_run){.n = SAMPLES}, inputs, outputs, NULL, &s);\n"
-               "       rnc_close(net);\n\n",
-               symbol,
-               c->state ? ""
-                        : arena_printf(b->arena,
-                                       "       rnc_set(net, NAME, DATA, &s) for each row of %s_WEIGHTS, then "
-                                       "rnc_prepare(net, &s);\n",
-                                       prefix));
+    header_calls(b, c, symbol, prefix);
     if (c->state) buf_puts(b, "   The object holds the weights, read-only.\n");
+    if (images) buf_printf(b, "   Images go through: %s.\n", images);
     buf_puts(b,
              "   Link librnc_rt.a, -pthread and -lm. Of this object's symbols a linker sees the model alone.\n"
              "   Threads: the model is constant and may be shared; an instance is one thread's at a time, and works "
@@ -195,7 +202,7 @@ static void header_body(struct buf *b, const struct built *m, const struct gen_c
     buf_printf(b,
                "#ifdef %s_BATCH\n#error \"two models are called %s: give one another name with rnc compile --name\"\n"
                "#endif\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n#include <rnc/exec.h>\n#include "
-               "<rnc/pool.h>\n\nextern const struct rnc_model %s;\n\n",
+               "<rnc/pool.h>\n#include <rnc/preprocess.h>\n\nextern const struct rnc_model %s;\n\n",
                prefix, symbol, symbol);
     buf_printf(b, "#define %s_BATCH %lld /* N, the most samples of a call */\n", prefix, (long long)g->batch);
     buf_printf(b, "#define %s_STATE_BYTES %zu\n#define %s_ARENA_BYTES %zu\n", prefix, g->state_bytes, prefix,
@@ -207,7 +214,7 @@ static void header_body(struct buf *b, const struct built *m, const struct gen_c
 }
 
 /* The guard holds a hash of the text, so that another model's header is never taken for this one. */
-void driver_header(const struct built *m, const struct gen_contents *c, struct buf *b)
+void driver_header(const struct built *m, const struct gen_contents *c, const char *images, struct buf *b)
 {
     const char *symbol = gen_symbol(b->arena, m->graph);
     struct buf prefix, body;
@@ -216,7 +223,7 @@ void driver_header(const struct built *m, const struct gen_contents *c, struct b
     upper(&prefix, symbol);
     header_body(&body, m, c, symbol, prefix.data);
     unsigned long long hash = rnc_hash_bytes(RNC_HASH_START, body.data, body.len);
-    header_about(b, m, c, symbol, prefix.data);
+    header_about(b, m, c, images, symbol, prefix.data);
     buf_printf(b, "#ifndef %s_%016llX_H\n#define %s_%016llX_H\n\n%s\n#endif\n", prefix.data, hash, prefix.data, hash,
                body.data);
 }

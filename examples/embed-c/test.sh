@@ -14,8 +14,8 @@ check $status "make run"
 tail -n 1 "$out/log" | grep -q '^It is a 7\.$' && status=0 || status=1
 check $status "the seven is a seven"
 # shellcheck disable=SC2015
-ldd "$out/classify" | grep -qiE 'llvm|blas|yaml|jansson|cairo|png|jpeg' && status=1 || status=0
-check $status "classify links nothing but the C library"
+ldd "$out/digit" | grep -qiE 'llvm|blas|yaml|jansson|cairo|png|jpeg' && status=1 || status=0
+check $status "digit links nothing but the C library"
 make -s clean OUT="$out"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

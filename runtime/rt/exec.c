@@ -228,6 +228,7 @@ void rnc_close(struct rnc_instance *i)
     free(i->patches);
     free(i->plain);
     free(i->ready);
+    free(i->prepared_pixels);
     free(i->set);
     free(i);
 }

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 struct rnc_instance;
+struct rnc_pixels; /* preprocess.h */
 
 enum rnc_exec_flags {
     RNC_EXEC_CHECK = 1, /* test mode: guard pages round the arena and the state, NaN fill before every run, canaries
@@ -69,6 +70,11 @@ struct rnc_observer {
    optimizer's state begin at zero). */
 bool rnc_execute(struct rnc_instance *i, const struct rnc_run *run, const void *const *inputs, void *const *outputs,
                  const struct rnc_observer *observer, struct rnc_status *s);
+/* The same for N images of any size, 1 to the batch: 8-bit grey or RGB, in memory (struct rnc_pixels: data, width,
+   height, stride, channels). Each goes through what the images of the model's training went through: fitted to the
+   input's size, scaled, normalised. Of a model with images as its only input, whose object knows that. */
+bool rnc_execute_pixels(struct rnc_instance *i, const struct rnc_pixels *images, int64_t n, void *const *outputs,
+                        struct rnc_status *s);
 /* Copies an intermediate (model->values[index]) in plain form; only inside after_node of its node. What is the caller's
    (an output) has n samples: the rows past them are zero. */
 bool rnc_read_value(const struct rnc_instance *i, uint32_t index, void *plain, struct rnc_status *s);

@@ -34,10 +34,11 @@ struct rnc_instance {
     void ***args;    /* by step */
     struct patch *patches;
     size_t npatches;
-    void **plain;  /* by tensor: the plain form of those that the state does not store, while it is needed */
-    bool *ready;   /* by prepare: its results are those of what was set last */
-    bool *set;     /* by tensor, of those that the state stores: a value was given */
-    bool complete; /* all that a run reads is set and prepared; false: to be looked at */
+    void **plain;           /* by tensor: the plain form of those that the state does not store, while it is needed */
+    bool *ready;            /* by prepare: its results are those of what was set last */
+    bool *set;              /* by tensor, of those that the state stores: a value was given */
+    bool complete;          /* all that a run reads is set and prepared; false: to be looked at */
+    float *prepared_pixels; /* rnc_execute_pixels' inputs, or NULL */
     const void *const *inputs; /* of the run in progress, for rnc_read_value */
     void *const *outputs;
     int64_t n;

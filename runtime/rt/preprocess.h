@@ -7,7 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "runtime/rt/status.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* How a picture gets the size that the model takes. */
 enum rnc_fit {
@@ -73,5 +77,9 @@ void rnc_preprocess_table(const struct rnc_preprocess *p, struct rnc_preprocess_
 /* Planes [channels, PLANE] of bytes to what the model takes. T: of P. */
 void rnc_preprocess_planes(const struct rnc_preprocess *p, const struct rnc_preprocess_table *t, const uint8_t *planes,
                            int64_t plane, float *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

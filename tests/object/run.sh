@@ -65,5 +65,8 @@ does "rnc run" "$RNC" run $here/net.yaml --weights "$out/w.safetensors" --cpu x8
 tail -c 20 "$out/y.npy" | cmp - "$out/y.bin" >"$out/log" 2>&1
 check $? "the same bits as rnc run"
 
+# shellcheck disable=SC2086
+does "pictures as rnc predict sees them" python3 $here/pixels.py "$RNC" "$out" gcc -std=c11 $flags $libraries
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -4,7 +4,7 @@ A block that begins with "$ " is run, command by command, in one folder for the 
 the number of threads and the CPU's name are whatever they are. A comment before a block says more:
 
     <!-- test: file NAME -->              the block is written to NAME; with "= PATH", the repository's PATH must end with the same text
-    <!-- test: run COMMAND -->            first, unseen
+    <!-- test: run COMMAND -->            first, unseen; $ROOT is the repository
     <!-- test: numbers vary -->           every number may be another one: of training, they depend on the CPU's vectors
     <!-- test: not run: REASON -->        and why
 
@@ -79,7 +79,8 @@ def match(shown, got, vary):
 
 
 def key(line):
-    return " ".join(re.findall(r"[^\W\d]+", line)[:2]), len(line) - len(line.lstrip())
+    words = [w for w in re.findall(r"[^\W\d]+", line) if w not in ("KiB", "MiB", "GiB")]
+    return " ".join(words[:2]), len(line) - len(line.lstrip())
 
 
 def rewrite(shown, got, vary, everything):
@@ -106,6 +107,12 @@ class Page:
         os.mkdir(os.path.join(self.folder.name, "bin"))
         os.symlink(os.path.abspath(rnc), os.path.join(self.folder.name, "bin", "rnc"))
         self.env = dict(os.environ, NO_COLOR="1", RNC_CACHE="off", PATH=os.path.join(self.folder.name, "bin") + ":" + os.environ["PATH"])
+        built = os.path.dirname(os.path.abspath(rnc))
+        self.env.update(ROOT=os.getcwd(), C_INCLUDE_PATH=built + "/include", LIBRARY_PATH=built)
+        sanitize = {"asan": "address,undefined", "ubsan": "undefined", "tsan": "thread"}.get(os.environ.get("MODE"))
+        if sanitize:
+            with open(os.path.join(self.folder.name, "bin", "cc"), "w") as f: f.write(f'#!/bin/sh\nexec gcc -fsanitize={sanitize} "$@"\n')
+            os.chmod(f.name, 0o755)
         self.work = os.path.join(self.folder.name, "work")
         os.mkdir(self.work)
 

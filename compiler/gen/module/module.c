@@ -367,6 +367,8 @@ static void run_job(struct program *p, const struct lower *lo, const struct gen_
     p->stats.codegen_ms = j.codegen_ms;
     for (int i = 0; i < p->nobjects; i++)
         if (p->objects[i]) p->stats.code_bytes += LLVMGetBufferSize(p->objects[i]);
+    if (o->contents.state && p->stats.code_bytes > lo->graph->state_bytes)
+        p->stats.code_bytes -= lo->graph->state_bytes;
 }
 
 struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d)

@@ -8,6 +8,7 @@
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
 #include "gen/module/rows.h"
+#include "runtime/rt/preprocess.h"
 
 struct tables {
     LLVMContextRef cx;
@@ -225,6 +226,27 @@ _Static_assert((int)REGION_CONDITION == RNC_REGION_CONDITION && (int)REGION_COUN
                "a region's operands are its step's arguments");
 _Static_assert((int)MAX_NESTING == RNC_MAX_NESTING, "the runtime takes what the verifier takes");
 
+static C numbers(struct tables *t, const double *x)
+{
+    C list[RNC_PREPROCESS_CHANNELS];
+    for (int k = 0; k < RNC_PREPROCESS_CHANNELS; k++) list[k] = LLVMConstReal(t->f64, x[k]);
+    return LLVMConstArray2(t->f64, list, RNC_PREPROCESS_CHANNELS);
+}
+
+static C preprocess_row(struct tables *t)
+{
+    const struct rnc_preprocess *p = t->contents->preprocess;
+    if (!p) return LLVMConstNull(t->ptr);
+    C geometry = structure(
+        t, (C[]){c32(t, p->geometry.fit), LLVMConstReal(t->f64, p->geometry.share), c64(t, (uint64_t)p->geometry.fill)},
+        3);
+    C row = structure(t,
+                      (C[]){geometry, c64(t, (uint64_t)p->channels), c8(t, p->bgr), LLVMConstReal(t->f64, p->black),
+                            LLVMConstReal(t->f64, p->white), numbers(t, p->mean), numbers(t, p->std)},
+                      7);
+    return array(t, &row, 1, sizeof *p);
+}
+
 /* What the runtime compares with its own (the order of struct rnc_sizes). */
 static C sizes_row(struct tables *t)
 {
@@ -286,7 +308,7 @@ void tables_emit(const struct lower *lo, LLVMContextRef cx, LLVMModuleRef mod, c
         state_block(t),
         classes_table(t),
         c64(t, (uint64_t)contents->nclasses),
-        LLVMConstNull(t->ptr), /* preprocess */
+        preprocess_row(t),
         zeros(t->i64, 4),
     };
     C init = structure(t, fields, sizeof fields / sizeof *fields);

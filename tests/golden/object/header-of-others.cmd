@@ -8,6 +8,6 @@ $rnc compile $net -o $tmp/mine.h
 $rnc compile $net -o $tmp/mine.so
 ls $tmp
 : >$tmp/empty.h
-$rnc compile $net -o $tmp/empty.o | tail -n 1
+$rnc compile $net -o $tmp/empty.o | tail -n 1 | sed "s|, [0-9.]* KiB||"
 $rnc compile $net --batch 2 -o $tmp/empty.h | tail -n 1
 grep BATCH $tmp/empty.h
