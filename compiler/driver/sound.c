@@ -52,6 +52,9 @@ static void check_pictures(struct driver *d, const struct spec *s, const struct 
         diag_note(g, "`data: {npy: {train: …}}` gives an array for each input and target");
         return;
     }
+    if (f->files && x->dim[0] != 1 && x->dim[0] != 3)
+        diag_error(d->diags, x->span, "the pictures of %s have 1 or 3 channels, the input '%s' has %lld", f->row.name,
+                   x->name, (long long)x->dim[0]);
     bool same = true;
     for (int i = 0; i < 3; i++) same &= !f->picture[i] || f->picture[i] == x->dim[i];
     if (same) return;

@@ -348,6 +348,7 @@ static const struct rnc_data_format rows[] = {
              .defaults = &nothing,
              .check = needs_train},
      .beside = 1u << RNC_BESIDE_LABEL | 1u << RNC_BESIDE_MASK,
+     .files = true,
      .looks = "a folder of PNG or JPEG images for each class, also under train/ and val/",
      .recognise = has_folders,
      .open = open_image_folder},

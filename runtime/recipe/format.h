@@ -19,6 +19,7 @@ struct rnc_data_format {
     const char *looks;                   /* what lies at such a path, for messages: "*.bin of CIFAR-10" */
     bool arrays;                         /* any tensors, by name; else pictures with, of enum rnc_beside, … */
     unsigned beside;                     /* … one of these: bit k is k */
+    bool files;                          /* pictures are PNG and JPEG files, of 1 or 3 channels */
     int classes;                         /* always so many; 0: as they come */
     int64_t picture[3];                  /* [C, H, W], always; 0: as they come */
     bool built_in;                       /* it comes with the program: nothing is recognised */

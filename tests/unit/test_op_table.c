@@ -37,6 +37,7 @@ static void check_row(const struct op_def *op)
     assert_true(op->nouts >= 1 && op->nouts <= MAX_OUTS);
     assert_true(op->noperands >= 1 || op->bare);
     assert_non_null(op->family);
+    assert_int_equal(op->class_ == OP_LOSS, op->compares != COMPARES_NOTHING);
     if (op->owns) assert_true(op->variadic && op->noperands == REGION_YIELD + 1 && op->nattr == 0);
     if (op->expr) assert_true(op->family->elementwise);
     if (op->class_ != OP_INTERNAL) assert_non_null(op->infer);

@@ -7,3 +7,4 @@ $rnc check $here/one-class.yaml --set 'train.data={npy: {train: x}}' --set 'trai
 $rnc check $here/one-class.yaml --set 'train.data={npy: {train: x}}'
 $rnc check $here/binary-tensor.yaml --set 'train.data={image_folder: {train: x}}'
 $rnc check $here/binary-tensor.yaml --set 'train.data={image_folder: {train: x}}' --set 'loss=[{mean_squared_error: {from: logits, target: label}}]'
+$rnc check $here/one-class.yaml --set 'train.data={image_folder: {train: x}}' --set 'inputs.image.shape=[4, 32, 32]'
