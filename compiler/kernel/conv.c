@@ -32,9 +32,10 @@ int64_t conv_sum_slots(const struct node *n, int lanes)
 {
     const struct algorithm *a = algorithm_of(n);
     if (a->method->sum_slots) return a->method->sum_slots(a, n, lanes);
-    int64_t batch = n->out[0]->type.dim[0], phases = 1;
+    const struct type *out = &n->out[0]->type;
+    int64_t phases = 1;
     if (n->op->direction == CONV_DGRAD) phases = node_ints(n, "stride")[0] * node_ints(n, "stride")[1];
-    return phases * batch * sums_chunks(batch);
+    return phases * out->dim[0] * sums_chunks(out);
 }
 
 bool conv_reads_pre(const struct node *n, int k, struct pre_reads *r)

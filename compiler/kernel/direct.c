@@ -2,18 +2,19 @@
 #include "base/checked.h"
 #include "ir/parts.h"
 #include "kernel/algorithm.h"
+#include "kernel/chain.h"
 #include "kernel/model.h"
 
 static bool is_wgrad(const struct node *n) { return n->op->direction == CONV_WGRAD; }
 
-/* Channels times taps; of a weight gradient, the rows of an image. */
+/* Channels times taps, as they are cut (kernel/chain.h); of a weight gradient, the rows of an image. */
 static double terms(const struct algorithm *a, const struct node *n)
 {
     (void)a;
     if (is_wgrad(n)) return (double)(n->in[1]->type.dim[2] * n->in[1]->type.dim[3]);
     const struct type *w = algorithm_weight(n);
     double channels = (double)(n->op->direction == CONV_DGRAD ? w->dim[0] / node_int(n, "groups") : w->dim[1]);
-    return channels * (double)(w->dim[2] * w->dim[3]);
+    return chain_terms(channels * (double)(w->dim[2] * w->dim[3]));
 }
 
 /* Both operands of a direct sum are of a type, two products of which take the time of one. */

@@ -1,6 +1,7 @@
 #include "kernel/sums.h"
 
 #include "base/checked.h"
+#include "kernel/policy.h"
 
 int sums_vectors(const struct node *n)
 {
@@ -11,7 +12,11 @@ int sums_vectors(const struct node *n)
 }
 
 /* Many cores find work in a batch of one; a large batch has its images. */
-int64_t sums_chunks(int64_t batch) { return max_i64(2, 128 / batch); }
+int64_t sums_chunks(const struct type *images)
+{
+    int64_t pixels = images->dim[2] * images->dim[3];
+    return max_i64(max_i64(2, 128 / images->dim[0]), div_up(pixels, SUM_PIXELS));
+}
 
 int64_t sums_slots(const struct node *n, int lanes)
 {

@@ -14,8 +14,9 @@ enum { MAX_SUMS = 2 }; /* of a body */
 /* Vectors of a slot for one channel block; 0: the node's body has no sums. */
 int sums_vectors(const struct node *n);
 
-/* Row chunks of one image that a direct convolution may be cut into for the sake of parallel work. */
-int64_t sums_chunks(int64_t batch);
+/* Row chunks of one of these images that a direct convolution may be cut into, for the sake of parallel work and so
+   that a chunk's tiles are no chain that rounds off more than the budget (kernel/chain.h). */
+int64_t sums_chunks(const struct type *images);
 
 /* How many slots a node's kernels may use. */
 int64_t sums_slots(const struct node *n, int lanes);

@@ -148,8 +148,10 @@ static int64_t bytes_read(const struct conv_params *p)
 
 /* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as
    still pays for handing them out, so that many cores find work at batch 1. */
-static void choose_partition(const struct target *t, struct conv_params *p, int64_t batch, int64_t flops_per_sample)
+static void choose_partition(const struct target *t, struct conv_params *p, const struct type *images,
+                             int64_t flops_per_sample)
 {
+    const int64_t batch = images->dim[0];
     int64_t groups = p->ocb / p->ov;
     int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
@@ -157,7 +159,7 @@ static void choose_partition(const struct target *t, struct conv_params *p, int6
     int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */,
             half = (int64_t)t->l2_bytes / 2;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, div_up(image, half / 2)));
-    if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(batch)); /* a slot for each */
+    if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(images)); /* a slot for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there
@@ -219,16 +221,17 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
 {
     const struct target *t = lower_target(lo);
     p->th = tile_rows(t, p);
+    p->cut = chain_cut(p->icb, p->kh.count, p->row ? p->row : p->kw.count * (p->depthwise ? 1 : p->ic));
     lower_scratch(lo, scratch_bytes(p, t->lanes));
     if (p->by_sample) p->chunks = 1, p->chunk = p->cols;
-    else choose_partition(t, p, n->in[0]->type.dim[0], flops);
+    else choose_partition(t, p, &n->out[0]->type, flops);
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block),
                                          arg_value(n->out[0])};
     int nargs = parts_args(n, args, conv_body_args(n, args, 3));
     const struct type x = parts_type(n);
     if (p->body.nsums) {
-        int64_t first = phase * x.dim[0] * sums_chunks(x.dim[0]);
+        int64_t first = phase * x.dim[0] * sums_chunks(&n->out[0]->type);
         parts[phase] = (struct sums_part){first, p->chunks, 1};
         size_t slot = (size_t)(sums_vectors(n) * p->ocb * t->lanes) * sizeof(float);
         args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, t->lanes) + (size_t)first * slot);

@@ -10,6 +10,7 @@
 
 #include "gen/module/lower.h"
 #include "ir/parts.h"
+#include "kernel/chain.h"
 
 /* Strides in elements of DTYPE (enum dtype). Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
 struct conv_view {
@@ -60,6 +61,7 @@ struct conv_params {
     int64_t group_ocb; /* output blocks of a group (ocb when there is one group) */
     int64_t ov, tw,
         th; /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
+    struct chain_cut cut;  /* where the sum goes on in another chain */
     int64_t chunk, chunks; /* rows of a piece; pieces along the rows */
     int64_t images; /* pieces: output blocks go outside this many images, whose input stays in cache; 0: inside each
                        chunk */

@@ -95,6 +95,7 @@ struct conv_emitter {
     V next_group; /* elements from this group's weights to those of the group that follows */
     V ahead;      /* what to ask for in advance with the tap row at hand */
     V ib;         /* the input block at hand */
+    V total;      /* sums of the chains so far, where there are several; else NULL */
     V coming[2];  /* where the pixels ASK_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one */
 };
 
@@ -520,50 +521,121 @@ static void ask_body(struct conv_emitter *c, const struct conv_run *r, V x, V ib
         }
 }
 
-static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V base, V k0, V k1, V *acc)
+/* A tile's place in the image, and the rows of taps that it reads. */
+struct tile_place {
+    const struct conv_run *run;
+    V x, base, k0, k1, first, in; /* FIRST: elements from a row's start to the tile's first pixel; IN: c->in and that */
+};
+
+/* acc += tap rows [FROM, TO) of the block whose pixels lie at IN and weights at WP1. */
+static void add_rows(struct conv_emitter *c, const struct tile_place *t, V in, V wp1, V from, V to, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    int64_t nacc = p->ov * c->th * r->width;
-    for (int64_t i = 0; i < nacc; i++) acc[i] = e_zero(e);
-    if (r->nsegments == 0 || p->kh.count == 0) return;
-    const enum dtype in = c->in_dtype, wt = c->weight_dtype;
-    V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w), ip0 = e_at_d(e, in, c->in, first);
-    struct loop blocks, rows;
-    bool block_loop = p->icb > 1, row_loop = p->kh.count > 1 || !rows_inside(p);
-    V ib = e_int(e, 0), k = e_int(e, 0);
-    if (asks_pixels(c)) aim_pixels(c, r, x);
-    if (block_loop) {
-        loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, (int)nacc, acc);
-        memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
-        ib = blocks.iv;
-    }
-    c->ib = ib;
-    ask_body(c, r, x, ib);
-    V in_block = p->parts.count > 1 ? e_at_d(e, in, parts_plane(e, &p->parts, &p->in, c->part, ib).at, first) : NULL;
-    V ip1 = in_block ? in_block : e_at_d(e, in, ip0, e_muli(e, ib, p->in.cb)),
-      wp1 = e_at_d(e, wt, c->weight, e_muli(e, ib, p->weight_ib));
+    int64_t nacc = p->ov * c->th * t->run->width;
+    struct loop rows;
+    bool row_loop = p->kh.count > 1 || !rows_inside(p);
+    V k = e_int(e, 0);
     if (row_loop) {
-        (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, k0, k1, 1, (int)nacc, acc);
+        (rows_inside(p) ? loop_begin_once : loop_begin)(e, &rows, from, to, 1, (int)nacc, acc);
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
         k = rows.iv;
     }
-    aim_ahead(c, ib, k);
-    V in_row = e_add(e, base, e_muli(e, k, p->kh.step)), ip[MAX_TH] = {e_at_d(e, in, ip1, e_muli(e, in_row, p->in.h))};
-    if (c->th > 1) row_pair(c, in_row, ip1, e_at_d(e, in, e->scratch, first), ip);
+    aim_ahead(c, c->ib, k);
+    V in_row = e_add(e, t->base, e_muli(e, k, p->kh.step)),
+      ip[MAX_TH] = {e_at_d(e, c->in_dtype, in, e_muli(e, in_row, p->in.h))};
+    if (c->th > 1) row_pair(c, in_row, in, e_at_d(e, c->in_dtype, e->scratch, t->first), ip);
     if (conv_widens(p))
-        for (int64_t i = 0; i < c->th; i++) ip[i] = widened(c, r, ip[i], i);
-    V wp = e_at_d(e, wt, wp1, e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
-    if (p->row) row_of_taps(c, r, ip, wp, acc);
-    for (int i = 0; i < r->nsegments && !p->row; i++) segment(c, ip, wp, &r->segment[i], r->width, acc);
+        for (int64_t i = 0; i < c->th; i++) ip[i] = widened(c, t->run, ip[i], i);
+    V wp = e_at_d(e, c->weight_dtype, wp1,
+                  e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
+    if (p->row) row_of_taps(c, t->run, ip, wp, acc);
+    for (int i = 0; i < t->run->nsegments && !p->row; i++) segment(c, ip, wp, &t->run->segment[i], t->run->width, acc);
     if (row_loop) {
         loop_end(e, &rows, acc);
         memcpy(acc, rows.out, (size_t)nacc * sizeof *acc);
     }
-    if (block_loop) {
-        loop_end(e, &blocks, acc);
-        memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
+}
+
+/* A chain ends: its sums join those of the chains before it (c->total), and the next one starts from zero. */
+static void end_chain(struct conv_emitter *c, int64_t nacc, V *acc)
+{
+    struct emit *e = c->e;
+    for (int64_t i = 0; i < nacc; i++) {
+        V at = e_ati(e, c->total, i * e->v);
+        e_store_va(e, e_fadd(e, e_load_va(e, at), acc[i]), at);
+        acc[i] = e_zero(e);
     }
+}
+
+/* acc += input block IB; where its rows are cut, they go to c->total. */
+static void add_block(struct conv_emitter *c, const struct tile_place *t, V ib, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    c->ib = ib;
+    ask_body(c, t->run, t->x, ib);
+    V in_block =
+        p->parts.count > 1 ? e_at_d(e, c->in_dtype, parts_plane(e, &p->parts, &p->in, c->part, ib).at, t->first) : NULL;
+    V in = in_block ? in_block : e_at_d(e, c->in_dtype, t->in, e_muli(e, ib, p->in.cb)),
+      wp = e_at_d(e, c->weight_dtype, c->weight, e_muli(e, ib, p->weight_ib));
+    if (!p->cut.rows) {
+        add_rows(c, t, in, wp, t->k0, t->k1, acc);
+        return;
+    }
+    struct loop chains;
+    loop_begin(e, &chains, t->k0, t->k1, p->cut.rows, 0, NULL);
+    add_rows(c, t, in, wp, chains.iv, e_min(e, e_addi(e, chains.iv, p->cut.rows), t->k1), acc);
+    end_chain(c, p->ov * c->th * t->run->width, acc);
+    loop_end(e, &chains, NULL);
+}
+
+/* acc += input blocks [FROM, TO). */
+static void add_blocks(struct conv_emitter *c, const struct tile_place *t, V from, V to, V *acc)
+{
+    struct emit *e = c->e;
+    int64_t nacc = c->p->cut.rows ? 0 : c->p->ov * c->th * t->run->width;
+    struct loop blocks;
+    if (c->p->icb == 1) {
+        add_block(c, t, e_int(e, 0), acc);
+        return;
+    }
+    loop_begin_once(e, &blocks, from, to, 1, (int)nacc, acc);
+    memcpy(acc, blocks.phi, (size_t)nacc * sizeof *acc);
+    add_block(c, t, blocks.iv, acc);
+    loop_end(e, &blocks, acc);
+    memcpy(acc, blocks.out, (size_t)nacc * sizeof *acc);
+}
+
+/* The same for sums of several chains (kernel/chain.h). */
+static void add_chains(struct conv_emitter *c, const struct tile_place *t, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    int64_t nacc = p->ov * c->th * t->run->width;
+    V all = e_int(e, p->icb);
+    for (int64_t i = 0; i < nacc; i++) e_store_va(e, e_zero(e), e_ati(e, c->total, i * e->v));
+    if (p->cut.blocks) {
+        struct loop chains;
+        loop_begin_once(e, &chains, e_int(e, 0), all, p->cut.blocks, 0, NULL);
+        add_blocks(c, t, chains.iv, e_min(e, e_addi(e, chains.iv, p->cut.blocks), all), acc);
+        end_chain(c, nacc, acc);
+        loop_end(e, &chains, NULL);
+    } else add_blocks(c, t, e_int(e, 0), all, acc);
+    for (int64_t i = 0; i < nacc; i++) acc[i] = e_load_va(e, e_ati(e, c->total, i * e->v));
+}
+
+static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V base, V k0, V k1, V *acc)
+{
+    struct emit *e = c->e;
+    const struct conv_params *p = c->p;
+    for (int64_t i = 0; i < p->ov * c->th * r->width; i++) acc[i] = e_zero(e);
+    if (r->nsegments == 0 || p->kh.count == 0) return;
+    V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w);
+    struct tile_place t = {r, x, base, k0, k1, first, e_at_d(e, c->in_dtype, c->in, first)};
+    if (asks_pixels(c)) aim_pixels(c, r, x);
+    if (c->total) add_chains(c, &t, acc);
+    else add_blocks(c, &t, e_int(e, 0), e_int(e, p->icb), acc);
 }
 
 /* The results of pixel I, OFFSET elements behind AT. Of two rounded neighbours the first is HELD back: one
@@ -780,6 +852,7 @@ void conv_emit(struct emit *e, const void *params)
     struct loop pieces;
     c.th = 1;
     sums_open(e, &c.sums, &p->body, p->ov);
+    if (p->cut.blocks || p->cut.rows) c.total = e_local(e, p->ov * p->th * p->tw);
     if (p->th > 1) zero_row(&c);
     loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
     V og, n, chunk;

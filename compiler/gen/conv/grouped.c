@@ -5,6 +5,7 @@
 #include "gen/conv/conv.h"
 #include "gen/emit/expr.h"
 #include "gen/reduce/sums.h"
+#include "kernel/chain.h"
 #include "kernel/sums.h"
 
 struct grouped_params {
@@ -15,6 +16,7 @@ struct grouped_params {
     int64_t weight_dtype; /* enum dtype; where its products take pairs, those of the broadcast side's channels lie side
                              by side (gen/conv/conv.h) */
     int64_t transposed, v;
+    int64_t wide;  /* sums are long and taken in double precision (kernel/chain.h) */
     int64_t chunk; /* rows of a piece: one, or as many as leave a slot for each of the body's sums */
     struct gen_body body;
 };
@@ -97,6 +99,20 @@ static V source_row(struct emit *e, const struct grouped_params *p, int axis, V 
     return e_min(e, e_max(e, at, e_int(e, 0)), e_int(e, size - 1));
 }
 
+/* A sum begins, goes on with A·W where it EXISTS, ends. */
+static V sum_start(struct emit *e, const struct grouped_params *p)
+{
+    return p->wide ? e_double(e, e_f32(e, 0)) : e_f32(e, 0);
+}
+
+static V sum_add(struct emit *e, const struct grouped_params *p, V sum, V a, V w, V exists)
+{
+    V more = p->wide ? e_fma(e, e_double(e, a), e_double(e, w), sum) : e_fma(e, a, w, sum);
+    return e_select(e, exists, more, sum);
+}
+
+static V sum_end(struct emit *e, const struct grouped_params *p, V sum) { return p->wide ? e_single(e, sum) : sum; }
+
 /* One output number: Σ channels of the group, taps. */
 static V one_output(struct emit *e, const struct grouped_params *p, V src, V weight, V channel, V y, V x)
 {
@@ -104,7 +120,7 @@ static V one_output(struct emit *e, const struct grouped_params *p, V src, V wei
     int64_t og = p->oc / p->groups, ig = p->ic / p->groups, own = p->transposed ? ig : og,
             sum = p->transposed ? og : ig;
     V group = e_divi(e, channel, own), within = e_remi(e, channel, own), first = e_muli(e, group, sum),
-      acc = e_f32(e, 0);
+      acc = sum_start(e, p);
     const enum dtype dt = conv_view_dtype(in), wt = (enum dtype)p->weight_dtype;
     struct loop c, kh, kw;
     loop_begin_once(e, &c, e_int(e, 0), e_int(e, sum), 1, 1, &acc);
@@ -116,11 +132,11 @@ static V one_output(struct emit *e, const struct grouped_params *p, V src, V wei
     V o = p->transposed ? other : channel, i = p->transposed ? within : c.iv;
     V a = e_load_d(e, dt, e_at_d(e, dt, plane, e_add(e, e_muli(e, row, in->h), e_muli(e, col, in->w))));
     V w = e_load_d(e, wt, e_at_d(e, wt, weight, weight_at(e, p, o, i, kh.iv, kw.iv)));
-    V more = e_fma(e, a, w, kw.phi[0]), next = e_select(e, LLVMBuildAnd(e->b, row_ok, col_ok, ""), more, kw.phi[0]);
+    V next = sum_add(e, p, kw.phi[0], a, w, LLVMBuildAnd(e->b, row_ok, col_ok, ""));
     loop_end(e, &kw, &next);
     loop_end(e, &kh, kw.out);
     loop_end(e, &c, kh.out);
-    return c.out[0];
+    return sum_end(e, p, c.out[0]);
 }
 
 /* A vector of channels goes through this worker's scratch, since the output may lie on an operand of the body. */
@@ -239,7 +255,8 @@ void lower_grouped(struct lower *lo, const struct node *n)
     set_images(&p, p.transposed ? out : in, p.transposed ? in : out);
     p.v = out->v;
     gen_body_init(&p.body, n);
-    p.chunk = p.body.nsums ? div_up(out->dim[2], sums_chunks(out->dim[0])) : 1;
+    p.wide = op_macs(n) / type_elements(out) > SUM_CHAIN;
+    p.chunk = p.body.nsums ? div_up(out->dim[2], sums_chunks(out)) : 1;
     struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
@@ -262,7 +279,7 @@ static void grouped_wgrad_emit(struct emit *e, const void *params)
     V i = e_remi(e, pieces.iv, ig), o = e_divi(e, pieces.iv, ig), c = e_add(e, e_muli(e, e_divi(e, o, og), ig), i);
     loop_begin_once(e, &kh, e_int(e, 0), e_int(e, p->kernel[0]), 1, 0, NULL);
     loop_begin_once(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 0, NULL);
-    V zero = e_f32(e, 0);
+    V zero = sum_start(e, p);
     loop_begin(e, &ns, e_int(e, 0), n, 1, 1, &zero);
     V xn = e_at_d(e, xt, x, e_add(e, e_muli(e, ns.iv, p->x.n), channel_at(e, &p->x, p->v, c)));
     V yn = e_at_d(e, yt, dy, e_add(e, e_muli(e, ns.iv, p->y.n), channel_at(e, &p->y, p->v, o)));
@@ -272,11 +289,11 @@ static void grouped_wgrad_emit(struct emit *e, const void *params)
     V col_ok, col = source_row(e, p, 1, xs.iv, kw.iv, &col_ok);
     V a = e_load_d(e, xt, e_at_d(e, xt, xn, e_add(e, e_muli(e, row, p->x.h), e_muli(e, col, p->x.w))));
     V b = e_load_d(e, yt, e_at_d(e, yt, yn, e_add(e, e_muli(e, ys.iv, p->y.h), e_muli(e, xs.iv, p->y.w))));
-    V more = e_fma(e, a, b, xs.phi[0]), next = e_select(e, LLVMBuildAnd(e->b, row_ok, col_ok, ""), more, xs.phi[0]);
+    V next = sum_add(e, p, xs.phi[0], a, b, LLVMBuildAnd(e->b, row_ok, col_ok, ""));
     loop_end(e, &xs, &next);
     loop_end(e, &ys, xs.out);
     loop_end(e, &ns, ys.out);
-    e_store(e, ns.out[0], e_at(e, dw, weight_at(e, p, o, i, kh.iv, kw.iv)));
+    e_store(e, sum_end(e, p, ns.out[0]), e_at(e, dw, weight_at(e, p, o, i, kh.iv, kw.iv)));
     loop_end(e, &kw, NULL);
     loop_end(e, &kh, NULL);
     loop_end(e, &pieces, NULL);
@@ -289,6 +306,7 @@ void lower_grouped_wgrad(struct lower *lo, const struct node *n)
     set_geometry(&p, n, &n->out[0]->type);
     set_images(&p, &n->in[0]->type, &n->in[1]->type);
     p.v = n->in[1]->type.v;
+    p.wide = n->in[1]->type.dim[0] * p.oh * p.ow > SUM_CHAIN;
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "grouped_wgrad", grouped_wgrad_emit, &p, sizeof p), p.oc * (p.ic / p.groups), false,
                args, 3);

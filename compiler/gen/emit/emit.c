@@ -198,6 +198,16 @@ V e_fadd(struct emit *e, V a, V b) { return LLVMBuildFAdd(e->b, a, b, ""); }
 V e_fsub(struct emit *e, V a, V b) { return LLVMBuildFSub(e->b, a, b, ""); }
 V e_fmul(struct emit *e, V a, V b) { return LLVMBuildFMul(e->b, a, b, ""); }
 V e_fdiv(struct emit *e, V a, V b) { return LLVMBuildFDiv(e->b, a, b, ""); }
+/* f32 or vf; f64 or a vector of it. */
+static LLVMTypeRef of_width(struct emit *e, V x, LLVMTypeRef number)
+{
+    bool vector = LLVMGetTypeKind(LLVMTypeOf(x)) == LLVMVectorTypeKind;
+    return vector ? LLVMVectorType(number, (unsigned)e->v) : number;
+}
+
+V e_double(struct emit *e, V x) { return LLVMBuildFPExt(e->b, x, of_width(e, x, e->f64), ""); }
+V e_single(struct emit *e, V x) { return LLVMBuildFPTrunc(e->b, x, of_width(e, x, e->f32), ""); }
+
 V e_fma(struct emit *e, V a, V b, V c) { return e_intrinsic(e, "llvm.fma", LLVMTypeOf(a), (V[]){a, b, c}, 3); }
 V e_fcmp(struct emit *e, LLVMRealPredicate p, V a, V b) { return LLVMBuildFCmp(e->b, p, a, b, ""); }
 V e_fmax(struct emit *e, V a, V b) { return e_select(e, e_fcmp(e, LLVMRealOGT, a, b), a, b); }

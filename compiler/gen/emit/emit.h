@@ -104,7 +104,9 @@ V e_local(struct emit *e, int64_t vectors); /* memory on the stack, for the whol
 /* ---- vectors and floats (all work on vf and on f32 alike) */
 V e_splat(struct emit *e, V scalar); /* f32 -> vf */
 V e_splatc(struct emit *e, double x);
-V e_zero(struct emit *e); /* vf */
+V e_zero(struct emit *e);        /* vf */
+V e_double(struct emit *e, V x); /* f32 or vf in double precision, in which sums and products work as well */
+V e_single(struct emit *e, V x); /* and back, rounded */
 V e_fadd(struct emit *e, V a, V b);
 V e_fsub(struct emit *e, V a, V b);
 V e_fmul(struct emit *e, V a, V b);

@@ -12,6 +12,7 @@
 #include "gen/emit/emit.h"
 #include "gen/emit/expr.h"
 #include "gen/module/lower.h"
+#include "kernel/chain.h"
 
 enum { MAX_TILE = 8, MAX_UNROLL = 16 };
 
@@ -19,7 +20,8 @@ enum { MAX_TILE = 8, MAX_UNROLL = 16 };
 struct pool_params {
     int32_t kind, kernel[2], stride[2], before[2], size[2], out[2], from, to; /* dtypes of what is read and written */
     int32_t channels;                                                         /* with a prologue; 0: there is none */
-    struct gen_body pre;                                                      /* of x */
+    int32_t wide;        /* sums are long and taken in double precision (kernel/chain.h) */
+    struct gen_body pre; /* of x */
 };
 
 /* args: maxima: x, y, index; means: x, y, table; gradients: dy, dx, index or table; then the prologue's operands. The
@@ -57,18 +59,28 @@ static V splat_i32(struct emit *e, V x)
     return LLVMBuildShuffleVector(e->b, ins, LLVMGetUndef(e->vi32), LLVMConstNull(e->vi32), "");
 }
 
+/* A sum of vectors begins, goes on with X, ends. */
+static V sum_start(struct emit *e, const struct pool_params *p) { return p->wide ? e_double(e, e_zero(e)) : e_zero(e); }
+
+static V sum_add(struct emit *e, const struct pool_params *p, V sum, V x)
+{
+    return e_fadd(e, sum, p->wide ? e_double(e, x) : x);
+}
+
+static V sum_end(struct emit *e, const struct pool_params *p, V sum) { return p->wide ? e_single(e, sum) : sum; }
+
 static struct state state_start(struct emit *e, const struct pool_params *p, V position)
 {
     if (p->kind == POOL_MAX) return (struct state){.best = e_splatc(e, -INFINITY)};
     if (p->kind == POOL_MAX_INDEX) return (struct state){e_splatc(e, -INFINITY), splat_i32(e, position)};
-    return (struct state){.best = e_zero(e)};
+    return (struct state){.best = sum_start(e, p)};
 }
 
 /* X at POSITION of the window. A NaN is larger than any number, and the first maximum stays. */
 static void visit(struct emit *e, const struct pool_params *p, struct state *s, V x, V position)
 {
     if (p->kind == POOL_AVG) {
-        s->best = e_fadd(e, s->best, x);
+        s->best = sum_add(e, p, s->best, x);
         return;
     }
     V larger = e_fcmp(e, LLVMRealUGT, x, s->best), number = e_fcmp(e, LLVMRealORD, s->best, s->best);
@@ -121,7 +133,7 @@ static void finish(struct emit *e, const struct pool *c, const struct state *s, 
     V at = e_add(e, c->row, ow), y = s->best;
     if (p->kind == POOL_AVG) {
         V rows = e_load(e, e_at(e, c->extra, oh)), cols = e_load(e, e_at(e, c->extra, e_addi(e, ow, p->out[0])));
-        y = e_fmul(e, y, e_splat(e, e_fmul(e, rows, cols)));
+        y = e_fmul(e, sum_end(e, p, y), e_splat(e, e_fmul(e, rows, cols)));
     }
     image_store(e, p->to, y, c->out, at);
     if (p->kind == POOL_MAX_INDEX)
@@ -305,9 +317,9 @@ static struct tap load_tap(struct emit *e, const struct pool *c, V at, V ow, V s
 /* Adds what window TAP gives to its element number POSITION. */
 static V add_tap(struct emit *e, const struct pool *c, V sum, const struct tap *t, V position)
 {
-    if (c->p->kind == POOL_AVG_GRAD) return e_fadd(e, sum, t->dy);
+    if (c->p->kind == POOL_AVG_GRAD) return sum_add(e, c->p, sum, t->dy);
     V here = e_cmp(e, LLVMIntEQ, t->index, splat_i32(e, position));
-    return e_fadd(e, sum, e_select(e, here, t->dy, e_zero(e)));
+    return sum_add(e, c->p, sum, e_select(e, here, t->dy, e_zero(e)));
 }
 
 static V row_scale(struct emit *e, const struct pool *c, V oh)
@@ -320,7 +332,7 @@ static void gather_any(struct emit *e, const struct pool *c, V plane, V ih, V ro
 {
     const struct pool_params *p = c->p;
     struct loop h, w;
-    V from, to, zero = e_zero(e);
+    V from, to, zero = sum_start(e, p);
     windows_over(e, p, 1, iw, &from, &to);
     loop_begin(e, &h, row_from, row_to, 1, 1, &zero);
     V kh = e_sub(e, e_addi(e, ih, p->before[0]), e_muli(e, h.iv, p->stride[0]));
@@ -331,7 +343,7 @@ static void gather_any(struct emit *e, const struct pool *c, V plane, V ih, V ro
     V sum = add_tap(e, c, w.phi[0], &t, e_sub(e, position, e_muli(e, w.iv, p->stride[1])));
     loop_end(e, &w, &sum);
     loop_end(e, &h, w.out);
-    image_store(e, p->to, h.out[0], c->out, e_add(e, c->row, iw));
+    image_store(e, p->to, sum_end(e, p, h.out[0]), c->out, e_add(e, c->row, iw));
 }
 
 /* Tiles of GROUPS·stride columns: iw = stride·(q + …) − before, q in [q_from, q_from + groups·count). */
@@ -358,7 +370,7 @@ static void gather_tile(struct emit *e, const struct pool *c, V plane, V ih, V r
     struct loop h;
     struct tap taps[MAX_UNROLL + 2];
     V sum[2 * MAX_TILE];
-    for (int j = 0; j < width; j++) sum[j] = e_zero(e);
+    for (int j = 0; j < width; j++) sum[j] = sum_start(e, p);
     loop_begin(e, &h, row_from, row_to, 1, width, sum);
     memcpy(sum, h.phi, (size_t)width * sizeof *sum);
     V kh = e_sub(e, e_addi(e, ih, p->before[0]), e_muli(e, h.iv, p->stride[0])), position = e_muli(e, kh, p->kernel[1]);
@@ -375,7 +387,7 @@ static void gather_tile(struct emit *e, const struct pool *c, V plane, V ih, V r
     loop_end(e, &h, sum);
     enum dtype dt = (enum dtype)p->to;
     V iw = e_addi(e, e_muli(e, q, s), -p->before[1]), at = e_at_d(e, dt, c->out, vector_index(e, e_add(e, c->row, iw)));
-    for (int j = 0; j < width; j++) e_store_vd(e, dt, h.out[j], e_ati_d(e, dt, at, (int64_t)j * e->v));
+    for (int j = 0; j < width; j++) e_store_vd(e, dt, sum_end(e, p, h.out[j]), e_ati_d(e, dt, at, (int64_t)j * e->v));
 }
 
 static void emit_gradient(struct emit *e, const void *params)
@@ -410,27 +422,35 @@ static void emit_gradient(struct emit *e, const void *params)
 
 /* ---- global average. args: table {vectors in a plane}, in, out */
 
+enum { PLANE_CHAINS = 4 };
+
 struct global_params {
     int32_t grad, dtype; /* the image's; features are f32 */
+    int32_t wide;        /* as above */
 };
 
-static V plane_sum(struct emit *e, enum dtype dt, V base, V count)
+static V plane_vector(struct emit *e, const struct global_params *p, V base, V at, int64_t further)
 {
-    enum { A = 4 };
+    enum dtype dt = (enum dtype)p->dtype;
+    V x = e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, base, vector_index(e, at)), further * e->v));
+    return p->wide ? e_double(e, x) : x;
+}
+
+static V plane_sum(struct emit *e, const struct global_params *p, V base, V count)
+{
+    enum { A = PLANE_CHAINS };
     struct loop l, rest;
     V acc[A];
-    for (int i = 0; i < A; i++) acc[i] = e_zero(e);
+    for (int i = 0; i < A; i++) acc[i] = p->wide ? e_double(e, e_zero(e)) : e_zero(e);
     V middle = e_muli(e, e_divi(e, count, A), A);
     loop_begin(e, &l, e_int(e, 0), middle, A, A, acc);
-    for (int i = 0; i < A; i++)
-        acc[i] =
-            e_fadd(e, l.phi[i],
-                   e_load_vd(e, dt, e_ati_d(e, dt, e_at_d(e, dt, base, vector_index(e, l.iv)), (int64_t)i * e->v)));
+    for (int i = 0; i < A; i++) acc[i] = e_fadd(e, l.phi[i], plane_vector(e, p, base, l.iv, i));
     loop_end(e, &l, acc);
     loop_begin(e, &rest, middle, count, 1, 1, l.out);
-    acc[0] = e_fadd(e, rest.phi[0], image_load(e, (int32_t)dt, base, rest.iv));
+    acc[0] = e_fadd(e, rest.phi[0], plane_vector(e, p, base, rest.iv, 0));
     loop_end(e, &rest, acc);
-    return e_fadd(e, e_fadd(e, rest.out[0], l.out[1]), e_fadd(e, l.out[2], l.out[3]));
+    V sum = e_fadd(e, e_fadd(e, rest.out[0], l.out[1]), e_fadd(e, l.out[2], l.out[3]));
+    return p->wide ? e_single(e, sum) : sum;
 }
 
 static void emit_global(struct emit *e, const void *params)
@@ -443,8 +463,7 @@ static void emit_global(struct emit *e, const void *params)
     enum dtype dt = (enum dtype)p->dtype;
     V one = vector_index(e, piece.iv), all = e_mul(e, piece.iv, hw);
     if (!p->grad) {
-        e_store_v(e, e_fmul(e, plane_sum(e, dt, e_at_d(e, dt, in, vector_index(e, all)), hw), scale),
-                  e_at(e, out, one));
+        e_store_v(e, e_fmul(e, plane_sum(e, p, e_at_d(e, dt, in, vector_index(e, all)), hw), scale), e_at(e, out, one));
     } else {
         V dx = e_fmul(e, e_load_v(e, e_at(e, in, one)), scale);
         loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
@@ -459,9 +478,11 @@ static void emit_global(struct emit *e, const void *params)
 static void lower_global(struct lower *lo, const struct node *n, bool grad)
 {
     const struct type *image = grad ? &n->out[0]->type : &n->in[0]->type;
-    struct global_params p = {.grad = grad, .dtype = (int32_t)image->dtype};
-    assert(image->layout == LAYOUT_BLOCKED);
     int64_t hw = image->dim[2] * image->dim[3];
+    struct global_params p = {.grad = grad,
+                              .dtype = (int32_t)image->dtype,
+                              .wide = !grad && hw > PLANE_CHAINS * SUM_WIDE};
+    assert(image->layout == LAYOUT_BLOCKED);
     struct lower_arg args[] = {arg_data(lo, &hw, sizeof hw), arg_value(n->in[0]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "global_pool", emit_global, &p, sizeof p), div_up(image->dim[1], image->v), true,
                args, 3);
@@ -478,6 +499,13 @@ static struct lower_arg count_table(struct lower *lo, const struct pool_window *
             *t++ = 1.0f / (float)(w->count_pad ? counted : end - begin);
         }
     return arg_data(lo, table, (size_t)(out[0] + out[1]) * sizeof *table);
+}
+
+/* The terms of a sum: a window's elements, or the windows over one. */
+static int64_t pool_terms(const struct pool_window *w, bool grad)
+{
+    if (!grad) return w->kernel[0] * w->kernel[1];
+    return div_up(w->kernel[0], w->stride[0]) * div_up(w->kernel[1], w->stride[1]);
 }
 
 void lower_pool(struct lower *lo, const struct node *n)
@@ -504,6 +532,7 @@ void lower_pool(struct lower *lo, const struct node *n)
         p.size[a] = (int32_t)big->dim[2 + a];
         p.out[a] = (int32_t)small->dim[2 + a];
     }
+    p.wide = kind != POOL_MAX && kind != POOL_MAX_INDEX && pool_terms(&w, grad) > SUM_WIDE;
     struct lower_arg extra = kind == POOL_MAX_INDEX  ? arg_value(n->out[1])
                              : kind == POOL_MAX_GRAD ? arg_value(n->in[1])
                              : kind == POOL_MAX      ? arg_none()

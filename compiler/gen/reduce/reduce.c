@@ -15,6 +15,7 @@ enum { ACCUMULATORS = 4, CHUNK = 256 /* vectors, 16 KiB: the second pass of bn_s
 struct reduce_params {
     int32_t kind;   /* enum sum_kind */
     int32_t single; /* one vector in a plane (rank 2) */
+    int32_t wide;   /* SUM_PLAIN, SUM_GRAD: the chunks' sums are many and added in double precision (kernel/chain.h) */
     float eps;      /* SUM_GRAD */
     uint8_t x, dy;  /* dtypes */
 };
@@ -159,7 +160,7 @@ static void sample_partial(struct emit *e, const struct reduce_params *p, const 
     struct loop l; /* long sums are sums of shorter ones, whose errors grow less */
     loop_begin_once(e, &l, e_int(e, 0), r->hw, CHUNK, nsums, state);
     sum_run(e, l.iv, e_min(e, e_addi(e, l.iv, CHUNK), r->hw), nsums, add, &pl, sum);
-    for (int k = 0; k < nsums; k++) sum[k] = e_fadd(e, l.phi[k], sum[k]);
+    for (int k = 0; k < nsums; k++) sum[k] = e_fadd(e, l.phi[k], p->wide ? e_double(e, sum[k]) : sum[k]);
     loop_end(e, &l, sum);
     memcpy(state, l.out, (size_t)nsums * sizeof *state);
 }
@@ -183,6 +184,7 @@ static void emit_partial(struct emit *e, const void *params)
     V mean = p->kind == SUM_GRAD ? e_load_v(e, e_at(e, r.mean, e_muli(e, block, e->v))) : NULL;
     int nstate = p->kind == SUM_STATS ? 3 : p->kind == SUM_GRAD ? 2 : 1;
     V state[3] = {e_zero(e), e_zero(e), e_zero(e)};
+    for (int k = 0; k < nstate && p->wide; k++) state[k] = e_double(e, state[k]);
     if (p->kind == SUM_STATS) state[0] = e_int(e, 0);
     /* The induction variable counts rounds, since the step between samples is known at run time only. */
     V rounds = e_div(e, e_sub(e, e_add(e, r.n, e_sub(e, r.slots, e_int(e, 1))), slot), r.slots);
@@ -193,7 +195,10 @@ static void emit_partial(struct emit *e, const void *params)
     sample_partial(e, p, &r, plane, mean, state);
     loop_end(e, &sample, state);
     int first = p->kind == SUM_STATS ? 1 : 0;
-    for (int k = first; k < nstate; k++) e_store_v(e, sample.out[k], partial(e, &r, slot, block, k - first));
+    for (int k = first; k < nstate; k++) {
+        V sum = p->wide ? e_single(e, sample.out[k]) : sample.out[k];
+        e_store_v(e, sum, partial(e, &r, slot, block, k - first));
+    }
     loop_end(e, &piece, NULL);
 }
 
@@ -264,6 +269,7 @@ static void add_steps(struct lower *lo, const struct reduce_call *c)
     int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1,
             slots = reduce_slots(t->dim[0]);
     p->single = hw == 1;
+    p->wide = p->kind != SUM_STATS && !p->single && hw / CHUNK * div_up(t->dim[0], slots) > SUM_WIDE;
     p->x = (uint8_t)t->dtype;
     p->dy = (uint8_t)(c->dy ? c->dy->type.dtype : DT_F32);
     int64_t table[T_ENTRIES] = {blocks, hw, slots};
@@ -273,7 +279,7 @@ static void add_steps(struct lower *lo, const struct reduce_call *c)
     lower_step(lo, lower_kernel(lo, "reduce", emit_partial, p, sizeof *p), blocks * slots, false, first, 5);
     struct lower_arg second[] = {tab, c->ws, arg_value(c->out[0]), c->out[1] ? arg_value(c->out[1]) : arg_none(),
                                  c->var ? arg_value(c->var) : arg_none()};
-    p->single = 0;
+    p->single = p->wide = 0;
     p->x = p->dy = 0;
     lower_step(lo, lower_kernel(lo, "reduce_combine", emit_combine, p, sizeof *p), blocks, false, second, 5);
 }

@@ -278,13 +278,15 @@ static void depthwise_tap(struct wgrad_emitter *c, V x, struct wgrad_range y, st
     V xr = e_at_d(e, xt, x, e_muli(e, rows.iv, p->stride[0] * p->x.h)),
       yr = e_at_d(e, yt, c->sample_dy, e_muli(e, rows.iv, p->dy.h)), acc[4];
     V whole = e_add(e, w.from, e_muli(e, e_divi(e, e_max(e, e_sub(e, w.to, w.from), e_int(e, 0)), 4), 4));
-    loop_begin(e, &four, w.from, whole, 4, 4, rows.phi);
+    V zero[4] = {e_zero(e), e_zero(e), e_zero(e), e_zero(e)};
+    loop_begin(e, &four, w.from, whole, 4, 4, p->fresh ? zero : rows.phi);
     for (int64_t u = 0; u < 4; u++) acc[u] = depthwise_pixel(c, xr, yr, e_addi(e, four.iv, u), four.phi[u]);
     loop_end(e, &four, acc);
     loop_begin(e, &one, whole, w.to, 1, 1, &four.out[0]);
     V next = depthwise_pixel(c, xr, yr, one.iv, one.phi[0]);
     loop_end(e, &one, &next);
     V done[4] = {one.out[0], four.out[1], four.out[2], four.out[3]};
+    for (int i = 0; i < 4 && p->fresh; i++) done[i] = e_fadd(e, rows.phi[i], done[i]);
     loop_end(e, &rows, done);
     memcpy(sum, rows.out, 4 * sizeof *sum);
 }

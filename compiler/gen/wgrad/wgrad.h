@@ -16,9 +16,9 @@ struct wgrad_params {
     int64_t og_chunk, og_chunks; /* groups of ov output blocks of a piece */
     int64_t band;                /* rows that stay in the caches */
     int64_t slots, slot_floats;
-    int64_t fresh; /* a band's sums start from zero: one chain over all pixels of a slot would round off more than the
-                      budget */
-    int64_t by_sample;       /* dense: the columns are samples */
+    int64_t fresh;     /* a band's sums (depthwise: a row's) start from zero: one chain over all pixels of a slot would
+                          round off more than the     budget */
+    int64_t by_sample; /* dense: the columns are samples */
     struct conv_parts parts; /* of x */
 };
 
