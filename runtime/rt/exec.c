@@ -333,6 +333,8 @@ static bool run_steps(struct runner *r, uint32_t begin, uint32_t end, const stru
 static bool patch_pointers(struct rnc_instance *i, const void *const *inputs, void *const *outputs,
                            struct rnc_status *s)
 {
+    if ((i->model->ninputs && !inputs) || (i->model->noutputs && !outputs))
+        return rnc_fail(s, RNC_USER, "model %s: the list of %s is NULL", i->model->name, inputs ? "outputs" : "inputs");
     for (size_t k = 0; k < i->npatches; k++) {
         const struct patch *p = &i->patches[k];
         char *base = p->output ? outputs[p->index] : (char *)(uintptr_t)inputs[p->index];

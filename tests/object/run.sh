@@ -57,13 +57,26 @@ safetensors(out + "/w.safetensors", {name: ([int(d) for d in dims[:int(rank)]], 
                                      for name, count, rank, *dims in rows})
 npy(out + "/x.npy", (1, 3, 8, 8), [k * 7919 % 257 / 128 - 1 for k in range(192)])
 PY
-does "weights in the object" "$RNC" compile $here/net.yaml --weights "$out/w.safetensors" -o "$out/own.o"
-# shellcheck disable=SC2086
-does "a program of it" gcc -std=c11 $flags -o "$out/own" $here/own.c "$out/own.o" $libraries
-does "its weights are its own" "$out/own" "$out/y.bin"
-does "rnc run" "$RNC" run $here/net.yaml --weights "$out/w.safetensors" --cpu x86-64-v3 --input "$out/x.npy" --output "$out/y.npy"
-tail -c 20 "$out/y.npy" | cmp - "$out/y.bin" >"$out/log" 2>&1
-check $? "the same bits as rnc run"
+# own NAME OPTION…: a program with weights in it gives what rnc run gives, bit for bit
+own() {
+    local name=$1
+    shift
+    does "$name: weights in the object" "$RNC" compile $here/net.yaml "$@" --weights "$out/w.safetensors" -o "$out/own.o"
+    # shellcheck disable=SC2086
+    does "$name: a program of it" gcc -std=c11 $flags -o "$out/own" $here/own.c "$out/own.o" $libraries
+    does "$name: its weights are its own" "$out/own" "$out/y.bin"
+    does "$name: rnc run" "$RNC" run $here/net.yaml "$@" --weights "$out/w.safetensors" --cpu x86-64-v3 --input "$out/x.npy" --output "$out/y.npy"
+    tail -c 20 "$out/y.npy" | cmp - "$out/y.bin" >"$out/log" 2>&1
+    check $? "$name: the same bits as rnc run"
+}
+own plain
+own bf16 --dtype bf16
+own direct --winograd off
+does "weights for another machine" "$RNC" compile $here/net.yaml --target aarch64-linux-gnu --weights "$out/w.safetensors" -o "$out/arm.o"
+does "a shared library" "$RNC" compile $here/net.yaml --weights "$out/w.safetensors" -o "$out/own.so"
+nm -D "$out/own.so" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' >"$out/log"
+[ "$(cat "$out/log")" = rnc_net ]
+check $? "of a shared library, too, one symbol is seen"
 
 # shellcheck disable=SC2086
 does "pictures as rnc predict sees them" python3 $here/pixels.py "$RNC" "$out" gcc -std=c11 $flags $libraries

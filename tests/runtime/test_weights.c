@@ -72,6 +72,25 @@ static void expect_sums(struct rnc_instance *i)
     for (int k = 0; k < F; k++) assert_true(y[k] == x[k] * w[k] + b[k]);
 }
 
+static void refuses_buffers_that_are_not_there(void **state)
+{
+    (void)state;
+    struct rnc_status s = {0};
+    struct rnc_instance *i = rnc_open(&model, NULL, 0, &s);
+    const struct rnc_run one = {.n = 1};
+    float y[F];
+    assert_true(rnc_initialize(i, 1, &s));
+    assert_false(rnc_execute(i, &one, NULL, (void *const[]){y}, NULL, &s));
+    assert_string_equal(s.message, "model hand: the list of inputs is NULL");
+    s.code = RNC_OK;
+    assert_false(rnc_execute(i, &one, (const void *const[]){x}, NULL, NULL, &s));
+    assert_string_equal(s.message, "model hand: the list of outputs is NULL");
+    s.code = RNC_OK;
+    assert_false(rnc_execute(i, &one, (const void *const[]){x}, (void *const[]){NULL}, NULL, &s));
+    assert_string_equal(s.message, "model hand: output buffer 0 is NULL");
+    rnc_close(i);
+}
+
 static void refuses_before_all_is_set(void **state)
 {
     (void)state;
@@ -191,8 +210,11 @@ static void refuses_damaged_contents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses_before_all_is_set), cmocka_unit_test(refuses_after_a_failure),
-        cmocka_unit_test(reads_its_own_weights),     cmocka_unit_test(copies_its_own_weights),
+        cmocka_unit_test(refuses_buffers_that_are_not_there),
+        cmocka_unit_test(refuses_before_all_is_set),
+        cmocka_unit_test(refuses_after_a_failure),
+        cmocka_unit_test(reads_its_own_weights),
+        cmocka_unit_test(copies_its_own_weights),
         cmocka_unit_test(refuses_damaged_contents),
     };
     return cmocka_run_group_tests_name("weights", tests, NULL, NULL);
