@@ -76,7 +76,8 @@ struct driver driver_quiet(const struct driver *d);
 void driver_progress(const struct driver *d, enum driver_activity what, int64_t done, int64_t of);
 
 /* The spec of PATH: a file, the name of a shipped one, "-": standard input. It is read once and serves all modes. O:
-   values for its parameters and overrides; NULL: none. NULL with every error that the spec holds. */
+   values for its parameters and overrides; NULL: none. NULL with every error that the text holds; driver/sound.h finds
+   those of shapes, losses and training. */
 struct spec *driver_load(struct driver *d, const char *path, const struct spec_options *o);
 /* The same, but what could be made of a faulty spec comes back too, so that driver_elaborate can find the rest of the
    errors. NULL when there is nothing to go on with. The caller looks at diags_errors. */

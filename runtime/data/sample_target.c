@@ -63,8 +63,10 @@ static bool take_class(const struct rnc_port *port, const char *name, int32_t la
 {
     *to = label == RNC_OUTSIDE ? (port->ignore >= 0 ? port->ignore : 0) : label;
     if (!port->classes || *to < port->classes || *to == port->ignore) return true;
-    return rnc_fail(s, RNC_USER, "%s has the label %" PRId64 ", the model has %" PRId64 " classes", name, *to,
-                    port->classes);
+    return rnc_fail(s, RNC_USER,
+                    "%s has the label %" PRId64 ", the model has %" PRId64 " classes; `ignore: %" PRId64
+                    "` in the target '%s' would leave it out",
+                    name, *to, port->classes, *to, port->name);
 }
 
 static bool take_binary(const struct rnc_port *port, const char *name, int32_t label, float *to, struct rnc_status *s)
