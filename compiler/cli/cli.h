@@ -55,6 +55,7 @@ struct cli {
     /* As they were given; NULL: not at all */
     const char *memory_budget, *cpu, *triple /* --target */, *winograd;
     bool no_cache;   /* --no-cache */
+    bool seed_given; /* --seed */
     bool tune_given; /* --tune */
     double tune;     /* in seconds */
 };

@@ -193,7 +193,7 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
 bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
 {
     const struct spec_train *t = &m->spec->train;
-    if (!data) data = folder_data(c);
+    if (!data) data = folder_data(c, c->run);
     bool named = data || (t->data.row && !rnc_data_format(&t->data)->built_in);
     struct rnc_status s = {0};
     struct rnc_data_source o = {

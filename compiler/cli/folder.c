@@ -9,10 +9,11 @@
 #include "base/buf.h"
 #include "runtime/io/file.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/train/checkpoint.h"
 #include "runtime/train/folder.h"
 
 static const struct span nowhere = {NULL, 0, 0, 0};
-const char folder_spec_key[] = "rnc.spec", folder_params_key[] = "rnc.params";
+const char folder_params_key[] = "rnc.params";
 static const char data_key[] = "data"; /* of run.json */
 
 static const char *inside(struct cli *c, const char *folder, const char *name)
@@ -81,10 +82,10 @@ const char *folder_run_text(struct cli *c, const char *data)
     return out;
 }
 
-const char *folder_data(struct cli *c)
+const char *folder_data(struct cli *c, const char *folder)
 {
-    if (!c->run) return NULL;
-    json_t *j = json_load_file(inside(c, c->run, RNC_RUN_JSON), 0, NULL);
+    if (!folder) return NULL;
+    json_t *j = json_load_file(inside(c, folder, RNC_RUN_JSON), 0, NULL);
     const char *path = json_string_value(json_object_get(j, data_key));
     if (path) path = arena_strdup(c->arena, path);
     json_decref(j);
@@ -173,7 +174,7 @@ static bool tell_params(struct cli *c, const char *weights, const struct differe
 /* Weights that say nothing of their spec are not compared. */
 static bool compare(struct cli *c, const struct spec *s, const struct rnc_safetensors *f)
 {
-    const char *then = rnc_st_meta(f, folder_spec_key), *params = rnc_st_meta(f, folder_params_key);
+    const char *then = rnc_st_meta(f, RNC_FACT_SPEC), *params = rnc_st_meta(f, folder_params_key);
     const char *now = then ? folder_spec_text(c, s) : NULL, *was, *is;
     if (!now || strcmp(then, now) == 0) return true;
     struct difference d;

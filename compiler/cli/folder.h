@@ -17,16 +17,16 @@ bool folder_weights(struct cli *c, const struct spec *s, const char **weights);
 /* The error of a command that needs weights and has none; false. */
 bool folder_no_weights(struct cli *c);
 
-/* What the run c->run was trained on, the PATH of its --data, in the arena; NULL: its spec says it, or there is no run.
- */
-const char *folder_data(struct cli *c);
+/* What the run in FOLDER was trained on, the PATH of its --data, in the arena; NULL: its spec says it, or there is no
+   run (FOLDER may be NULL). */
+const char *folder_data(struct cli *c, const char *folder);
 
 /* What a run says of itself. The expanded text of S, which is what two runs of one spec have in common; its parameters,
    a line "size=28" for each; the text of run.json. In the arena; NULL with diagnostics. */
 const char *folder_spec_text(struct cli *c, const struct spec *s);
 const char *folder_params_text(struct cli *c, const struct spec *s);
 const char *folder_run_text(struct cli *c, const char *data);
-/* The keys under which a checkpoint has the first two. */
-extern const char folder_spec_key[], folder_params_key[];
+/* The key under which a checkpoint has the parameters; the text is under RNC_FACT_SPEC. */
+extern const char folder_params_key[];
 
 #endif

@@ -141,7 +141,8 @@ static int dispatch(struct cli *c, int argc, char **argv)
 /* Figures that did not reach the disk or the pipe must not look like success. */
 static int flush_output(int status)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status > 2)
+        return status; /* > 2: stopped by a signal, SIGPIPE too */
     fprintf(stderr, "error: the output could not be written\n");
     return 2;
 }

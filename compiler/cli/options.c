@@ -75,6 +75,7 @@ static int run_options(struct cli *c, struct option *out)
                                .arg = "N",
                                .help = "seed of everything random (0)",
                                .dest = &c->driver->options.seed,
+                               .given = &c->seed_given,
                                .min = 0,
                                .max = INT64_MAX};
     out[n++] = (struct option){.name = "cpu",

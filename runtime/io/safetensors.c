@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "runtime/io/file.h"
 
@@ -364,6 +365,21 @@ bool rnc_st_read_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor
 bool rnc_st_read_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t *out, struct rnc_status *s)
 {
     return rnc_st_part_i64(f, t, 0, rnc_st_elements(t), out, s);
+}
+
+bool rnc_st_crc32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, uint32_t *out, struct rnc_status *s)
+{
+    const struct reader *r = (const struct reader *)f;
+    unsigned char piece[CONVERT * 8];
+    uLong crc = crc32(0, NULL, 0);
+    for (uint64_t at = t->begin; at < t->end;) {
+        size_t n = t->end - at < sizeof piece ? (size_t)(t->end - at) : sizeof piece;
+        if (!read_at(r, piece, n, r->data_at + at, s)) return false;
+        crc = crc32(crc, piece, (uInt)n);
+        at += n;
+    }
+    *out = (uint32_t)crc;
+    return true;
 }
 
 /* ---- writing */

@@ -60,6 +60,9 @@ bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor
 bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
                      int64_t *out, struct rnc_status *s);
 
+/* CRC-32 of the tensor's bytes in the file. */
+bool rnc_st_crc32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, uint32_t *out, struct rnc_status *s);
+
 /* ---- writing: create, put the data of every tensor in order, commit (atomic; see runtime/io/file.h) */
 struct rnc_st_writer;
 struct rnc_st_writer *rnc_st_create(const char *path, const struct rnc_st_tensor *tensors, size_t ntensors,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "runtime/io/file.h"
 #include "runtime/rt/pack.h"
@@ -178,6 +179,40 @@ static bool compare(const struct rnc_model *m, const struct rnc_safetensors *f, 
     return ok;
 }
 
+/* ---- checksums: a line "0a1b2c3d NAME" for each tensor, in the file's order */
+
+static const char checksums_key[] = "rnc.crc32";
+enum { HEX = 8 };
+
+static bool check_tensor(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, uint32_t saved,
+                         struct rnc_status *s)
+{
+    uint32_t crc;
+    if (!rnc_st_crc32(f, t, &crc, s)) return false;
+    return crc == saved ||
+           rnc_fail(s, RNC_USER,
+                    "%s is damaged: tensor '%.128s' is not what was saved (its checksum is %08x, and was "
+                    "%08x)",
+                    f->path, t->name, (unsigned)crc, (unsigned)saved);
+}
+
+static bool check_sums(const struct rnc_safetensors *f, unsigned flags, struct rnc_status *s)
+{
+    const char *line = rnc_st_meta(f, checksums_key);
+    for (size_t k = 0; line && *line && k < f->ntensors; k++) {
+        const struct rnc_st_tensor *t = &f->tensors[k];
+        size_t name = strlen(t->name);
+        char *end;
+        uint32_t saved = (uint32_t)strtoul(line, &end, 16);
+        if (end != line + HEX || *end != ' ' || strncmp(end + 1, t->name, name) != 0)
+            return rnc_fail(s, RNC_USER, "%s is damaged: its %s have no line of tensor '%.128s'", f->path,
+                            checksums_key, t->name);
+        line = end + 1 + name + (end[1 + name] == '\n');
+        if ((flags & RNC_WEIGHTS_OPTIM || !is_optimizer_name(t->name)) && !check_tensor(f, t, saved, s)) return false;
+    }
+    return true;
+}
+
 /* ---- loading */
 
 /* A network with a NaN in it answers nothing but NaN. */
@@ -209,7 +244,7 @@ bool rnc_weights_load_from(struct rnc_instance *i, const struct rnc_safetensors 
 {
     const struct rnc_model *m = rnc_instance_model(i);
     if (details) *details = NULL;
-    if (!compare(m, f, flags, details, s)) return false;
+    if (!compare(m, f, flags, details, s) || !check_sums(f, flags, s)) return false;
     struct rnc_source source = {read_file, (void *)(uintptr_t)f};
     return rnc_load(i, &source, flags & RNC_WEIGHTS_OPTIM, s);
 }
@@ -239,6 +274,53 @@ static bool put_all(const struct rnc_instance *i, struct rnc_st_writer *w, unsig
     return true;
 }
 
+static bool crc_of(const struct rnc_instance *i, const struct rnc_tensor *t, uint32_t *crc, struct rnc_status *s)
+{
+    void *x = plain_buffer(t, s);
+    bool ok = x && rnc_get(i, t->name, x, s);
+    size_t size = t->type.dtype == RNC_I64 ? sizeof(int64_t) : sizeof(float);
+    if (ok) *crc = (uint32_t)crc32_z(crc32(0, NULL, 0), x, (size_t)rnc_elements(&t->type) * size);
+    free(x);
+    return ok;
+}
+
+/* malloc'ed; NULL after a failure. */
+static char *checksums_of(const struct rnc_instance *i, unsigned flags, struct rnc_status *s)
+{
+    const struct rnc_model *m = rnc_instance_model(i);
+    size_t size = 1, used = 0;
+    for (uint32_t k = 0; k < m->ntensors; k++) size += HEX + 2 + strlen(m->tensors[k].name);
+    char *text = calloc(1, size);
+    bool ok = text || rnc_fail(s, RNC_ENV, "no memory for checksums");
+    for (uint32_t k = 0; ok && k < m->ntensors; k++) {
+        uint32_t crc;
+        if (!is_wanted(&m->tensors[k], flags)) continue;
+        ok = crc_of(i, &m->tensors[k], &crc, s);
+        if (ok) used += (size_t)snprintf(text + used, size - used, "%08x %s\n", (unsigned)crc, m->tensors[k].name);
+    }
+    if (ok) return text;
+    free(text);
+    return NULL;
+}
+
+/* META and the checksums. */
+static struct rnc_st_writer *create(const struct rnc_instance *i, const char *path, unsigned flags,
+                                    const struct rnc_st_tensor *list, size_t n, const struct rnc_st_meta *meta,
+                                    size_t nmeta, struct rnc_status *s)
+{
+    struct rnc_st_meta *all = calloc(nmeta + 1, sizeof *all);
+    char *checksums = all ? checksums_of(i, flags, s) : NULL;
+    struct rnc_st_writer *w = NULL;
+    if (checksums) {
+        if (nmeta) memcpy(all, meta, nmeta * sizeof *all);
+        all[nmeta] = (struct rnc_st_meta){checksums_key, checksums};
+        w = rnc_st_create(path, list, n, all, nmeta + 1, s);
+    } else rnc_fail(s, RNC_ENV, "no memory to write %s", path);
+    free(checksums);
+    free(all);
+    return w;
+}
+
 bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned flags, const struct rnc_st_meta *meta,
                       size_t nmeta, struct rnc_status *s)
 {
@@ -254,7 +336,7 @@ bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned f
                                          .rank = t->type.rank};
         memcpy(list[n++].dim, t->type.dim, sizeof t->type.dim);
     }
-    struct rnc_st_writer *w = rnc_st_create(path, list, n, meta, nmeta, s);
+    struct rnc_st_writer *w = create(i, path, flags, list, n, meta, nmeta, s);
     free(list);
     if (!w) return false;
     if (put_all(i, w, flags, s)) return rnc_st_commit(w, s);

@@ -9,6 +9,9 @@
 enum rnc_weights_flags {
     RNC_WEIGHTS_OPTIM = 1, /* the optimizer's state too; loading fails when it is missing */
 };
+/* A checksum of each tensor is in the metadata of what is saved, and looked at before anything is loaded; files of
+   others have none. */
+
 /* Sets every parameter, buffer and counter of I from the file and prepares. Counters may be missing (they become 0),
    and tensors under "optim." are ignored unless asked for. When names or shapes do not fit nothing is changed, and
    *DETAILS (if not NULL) becomes a malloc'ed text with one line for each tensor in question, for notes under the error;

@@ -117,7 +117,7 @@ double rnc_schedule_lr(const struct rnc_choice *c, double lr, int64_t step_numbe
 {
     const struct rnc_schedule *s = (const struct rnc_schedule *)(const void *)c->row;
     double warm = *(const double *)c->settings * (double)per_epoch, x = (double)step_number,
-           rest = (double)total - warm;
+           rest = (double)total - warm, done = rest > 0.0 ? (x - warm) / rest : 1.0;
     if (x < warm) return lr * (x + 1.0) / (warm + 1.0);
-    return lr * s->factor(c->settings, &(struct rnc_when){x, (double)per_epoch, rest > 0.0 ? (x - warm) / rest : 1.0});
+    return lr * s->factor(c->settings, &(struct rnc_when){x, (double)per_epoch, done < 1.0 ? done : 1.0});
 }

@@ -15,7 +15,8 @@ struct rnc_schedule {
 };
 extern const struct rnc_kind rnc_schedules; /* of struct rnc_schedule; the first is what a spec has by default */
 
-/* The learning rate of step number STEP (from 0) of TOTAL, where the optimizer's is LR. */
+/* The learning rate of step number STEP (from 0) of TOTAL, where the optimizer's is LR; behind TOTAL, that at its end.
+ */
 double rnc_schedule_lr(const struct rnc_choice *c, double lr, int64_t step, int64_t per_epoch, int64_t total);
 
 #endif

@@ -2,6 +2,7 @@
 #include "runtime/train/checkpoint.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 enum { OWN_ENTRIES = 32 /* at most */, TEXT = 4096 /* of the numbers among them */ };
 
-static const char counts_key[] = "rnc.epoch_counts";
+static const char counts_key[] = "rnc.epoch_counts", drift_key[] = "rnc.drift";
 
 /* Metadata in the making. */
 struct entries {
@@ -47,22 +48,6 @@ __attribute__((format(printf, 3, 4))) static void put_text(struct entries *e, co
     e->used += (size_t)n + 1;
 }
 
-/* "conv1=direct 2x14; …": what the compiler chose for each layer, as sums differ in their last bits between algorithms.
- */
-static char *algorithms_of(const struct rnc_model *m)
-{
-    size_t size = 1, used = 0;
-    for (uint32_t k = 0; k < m->nnodes; k++)
-        if (m->nodes[k].algorithm && m->nodes[k].name)
-            size += strlen(m->nodes[k].algorithm) + strlen(m->nodes[k].name) + 4;
-    char *text = calloc(1, size);
-    for (uint32_t k = 0; text && k < m->nnodes; k++)
-        if (m->nodes[k].algorithm && m->nodes[k].name)
-            used += (size_t)snprintf(text + used, size - used, "%s%s=%s", used ? "; " : "", m->nodes[k].name,
-                                     m->nodes[k].algorithm);
-    return text;
-}
-
 /* "3 0 17": what the task counted in an epoch that is not over; NULL: nothing. */
 static bool counts_of(const struct rnc_checkpoint *c, char **text)
 {
@@ -76,12 +61,10 @@ static bool counts_of(const struct rnc_checkpoint *c, char **text)
     return *text != NULL;
 }
 
-static void describe_run(struct entries *e, const struct rnc_checkpoint *c, const struct rnc_model *m,
-                         const char *algorithms)
+static void describe_run(struct entries *e, const struct rnc_checkpoint *c, const struct rnc_model *m)
 {
     put(e, "format", "pt");
     put(e, "rnc.model", m->name);
-    put(e, "rnc.cpu", m->cpu);
     put_text(e, "rnc.lanes", "%u", m->lanes);
     put_text(e, "rnc.spec_hash", "%016" PRIx64, c->spec_hash);
     put_text(e, "rnc.epoch", "%" PRId64, c->epoch);
@@ -99,23 +82,21 @@ static void describe_run(struct entries *e, const struct rnc_checkpoint *c, cons
     put_text(e, "rnc.lr", "%a", c->lr);
     put(e, "rnc.data", c->data);
     put(e, "rnc.order", c->order);
-    put(e, "rnc.algorithms", algorithms);
+    if (c->drift) put(e, drift_key, c->drift);
 }
 
 bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim,
-                         const struct rnc_st_meta *extra, size_t nextra, const char *path, struct rnc_status *s)
+                         const struct rnc_fact *facts, size_t nfacts, const char *path, struct rnc_status *s)
 {
-    const struct rnc_model *m = rnc_instance_model(i);
-    char *algorithms = algorithms_of(m), *counts;
-    struct entries *e = entries_new(OWN_ENTRIES + nextra);
-    bool ok = counts_of(c, &counts) && algorithms && e;
+    char *counts;
+    struct entries *e = entries_new(OWN_ENTRIES + nfacts);
+    bool ok = counts_of(c, &counts) && e;
     if (ok) {
-        describe_run(e, c, m, algorithms);
+        describe_run(e, c, rnc_instance_model(i));
         if (counts) put(e, counts_key, counts);
-        for (size_t k = 0; k < nextra; k++) put(e, extra[k].key, extra[k].value);
+        for (size_t k = 0; k < nfacts; k++) put(e, facts[k].key, facts[k].value);
         ok = rnc_weights_save(i, path, optim ? RNC_WEIGHTS_OPTIM : 0, e->meta, e->n, s);
     } else rnc_fail(s, RNC_ENV, "no memory to write %s", path);
-    free(algorithms);
     free(counts);
     free(e);
     return ok;
@@ -134,9 +115,30 @@ static const char *need(const struct rnc_safetensors *f, const char *key, struct
     return value ? value : "";
 }
 
-static int64_t need_int(const struct rnc_safetensors *f, const char *key, struct rnc_status *s)
+static void unsound(const struct rnc_safetensors *f, const char *key, const char *value, struct rnc_status *s)
 {
-    return strtoll(need(f, key, s), NULL, 10);
+    rnc_fail(s, RNC_USER, "%s is no sound checkpoint: its %s is '%.40s'", f->path, key, value);
+}
+
+/* A whole number from 0 to MOST. */
+static int64_t need_int(const struct rnc_safetensors *f, const char *key, int64_t most, struct rnc_status *s)
+{
+    const char *text = need(f, key, s);
+    char *end;
+    errno = 0;
+    int64_t n = strtoll(text, &end, 10);
+    if (end == text || *end || errno || n < 0 || n > most) unsound(f, key, text, s);
+    return n;
+}
+
+/* As "%a" prints it. */
+static double need_real(const struct rnc_safetensors *f, const char *key, struct rnc_status *s)
+{
+    const char *text = need(f, key, s);
+    char *end;
+    double x = strtod(text, &end);
+    if (end == text || *end) unsound(f, key, text, s);
+    return x;
 }
 
 /* A checkpoint of an older rnc has none: that epoch's metric is then of its rest. */
@@ -155,79 +157,134 @@ static void read_counts(const struct rnc_safetensors *f, struct rnc_checkpoint *
     }
 }
 
+/* C's epochs and steps_per_epoch bound the rest. */
 static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint *c, struct rnc_status *s)
 {
-    c->epoch = need_int(f, "rnc.epoch", s);
-    c->batch = need_int(f, "rnc.batch", s);
-    c->step = need_int(f, "rnc.step", s);
-    c->loss_sum = strtod(need(f, "rnc.epoch_loss_sum", s), NULL);
-    c->samples = need_int(f, "rnc.epoch_samples", s);
-    c->counted = need_int(f, "rnc.epoch_counted", s);
-    c->right = need_int(f, "rnc.epoch_right", s);
+    const int64_t most = INT64_MAX / 2;
+    c->started_epochs = need_int(f, "rnc.epochs", most, s);
+    c->epoch = need_int(f, "rnc.epoch", c->started_epochs, s);
+    c->batch = need_int(f, "rnc.batch", c->steps_per_epoch ? c->steps_per_epoch : most, s);
+    c->step = need_int(f, "rnc.step", most, s);
+    c->loss_sum = need_real(f, "rnc.epoch_loss_sum", s);
+    c->samples = need_int(f, "rnc.epoch_samples", most, s);
+    c->counted = need_int(f, "rnc.epoch_counted", most, s);
+    c->right = need_int(f, "rnc.epoch_right", c->counted, s);
     read_counts(f, c, s);
-    c->best = strtod(need(f, "rnc.best", s), NULL);
-    c->best_epoch = need_int(f, "rnc.best_epoch", s);
-    if (c->epoch < 0 || c->batch < 0 || c->step < 0 || c->samples < 0)
-        rnc_fail(s, RNC_USER, "%s is no sound checkpoint: it counts below zero", f->path);
+    c->best = need_real(f, "rnc.best", s);
+    c->best_epoch = need_int(f, "rnc.best_epoch", c->epoch, s);
 }
 
-/* The file's VALUE of KEY must be WANT. */
-static void must_equal(const struct rnc_safetensors *f, const char *key, const char *want, const char *what,
-                       struct rnc_status *s)
+/* ---- comparing */
+
+struct differences {
+    FILE *text; /* a line for each, the hard ones and those of the last bits */
+    int hard, drift;
+};
+
+/* The first line of A, of *LEN bytes, that B has not at that place; both go on to it. */
+static void first_difference(const char **a, const char **b, int *alen, int *blen)
 {
-    const char *have = need(f, key, s);
-    if (s->code == RNC_OK && strcmp(have, want) != 0)
-        rnc_fail(s, RNC_USER,
-                 "%s can't be resumed exactly: %s was '%.120s' and is now '%.120s' (--init takes its weights and "
-                 "starts anew)",
-                 f->path, what, have, want);
+    for (;;) {
+        *alen = (int)strcspn(*a, "\n"), *blen = (int)strcspn(*b, "\n");
+        if (*alen != *blen || strncmp(*a, *b, (size_t)*alen) != 0 || !(*a)[*alen] || !(*b)[*blen]) break;
+        *a += *alen + 1, *b += *blen + 1;
+    }
+    while (**a == ' ' && *alen) (*a)++, (*alen)--;
+    while (**b == ' ' && *blen) (*b)++, (*blen)--;
 }
 
-/* The first layer whose algorithm differs. */
-static void same_algorithms(const struct rnc_safetensors *f, const char *now, struct rnc_status *s)
+static void compare(const struct rnc_safetensors *f, struct differences *d, const struct rnc_fact *now)
 {
-    const char *was = need(f, "rnc.algorithms", s);
-    if (s->code != RNC_OK || !strcmp(was, now)) return;
-    size_t at = 0, start = 0;
-    for (; was[at] && was[at] == now[at]; at++)
-        if (was[at] == ';') start = at + 2;
-    if (start > strlen(was)) start = 0;
-    rnc_fail(s, RNC_USER,
-             "%s can't be resumed exactly: it computed '%.*s', the code compiled now '%.*s' (--init takes its weights "
-             "and starts anew)",
-             f->path, (int)strcspn(was + start, ";"), was + start, (int)strcspn(now + start, ";"), now + start);
+    const char *was = rnc_st_meta(f, now->key), *is = now->value;
+    int waslen, islen;
+    if (!was || !is || !now->what || strcmp(was, is) == 0) return;
+    *(now->drift ? &d->drift : &d->hard) += 1;
+    first_difference(&was, &is, &waslen, &islen);
+    fprintf(d->text, "%s was '%.*s' and is now '%.*s'\n", now->what, waslen < 160 ? waslen : 160, was,
+            islen < 160 ? islen : 160, is);
 }
 
-static void check_run(const struct rnc_safetensors *f, const struct rnc_model *m, const struct rnc_checkpoint *want,
-                      struct rnc_status *s)
+/* What the run was started with, as facts like those of the caller. */
+static void compare_own(const struct rnc_safetensors *f, struct differences *d, const struct rnc_model *m,
+                        const struct rnc_checkpoint *want)
 {
-    char text[64];
-    char *algorithms = algorithms_of(m);
-    must_equal(f, "rnc.model", m->name, "the model", s);
-    snprintf(text, sizeof text, "%016" PRIx64, want->spec_hash);
-    must_equal(f, "rnc.spec_hash", text, "the spec (with its parameters; by its hash)", s);
-    snprintf(text, sizeof text, "%" PRId64, want->batch_size);
-    must_equal(f, "rnc.batch_size", text, "the batch size", s);
-    snprintf(text, sizeof text, "%" PRIu64, want->seed);
-    must_equal(f, "rnc.seed", text, "the seed", s);
-    must_equal(f, "rnc.data", want->data, "the data", s);
-    must_equal(f, "rnc.order", want->order, "the order or augmentation of the data", s);
-    snprintf(text, sizeof text, "%u", m->lanes);
-    must_equal(f, "rnc.lanes", text, "the vector length", s);
-    must_equal(f, "rnc.cpu", m->cpu, "the CPU that code is made for (--cpu)", s);
-    if (algorithms) same_algorithms(f, algorithms, s);
+    char hash[32], batch[32], seed[32], lanes[32], epochs[32], lr[64];
+    snprintf(hash, sizeof hash, "%016" PRIx64, want->spec_hash);
+    snprintf(batch, sizeof batch, "%" PRId64, want->batch_size);
+    snprintf(seed, sizeof seed, "%" PRIu64, want->seed);
+    snprintf(lanes, sizeof lanes, "%u", m->lanes);
+    snprintf(epochs, sizeof epochs, "%" PRId64, want->epochs);
+    snprintf(lr, sizeof lr, "%a", want->lr);
+    const struct rnc_fact own[] = {
+        {"rnc.model", m->name, "the model", false},
+        {"rnc.spec_hash", want->spec_told ? NULL : hash, "the spec (by its hash)", false},
+        {"rnc.batch_size", batch, "the batch size", false},
+        {"rnc.seed", seed, "the seed", false},
+        {"rnc.data", want->data, "the data", false},
+        {"rnc.order", want->order, "the order or augmentation of the data", false},
+        {"rnc.epochs", want->extends ? NULL : epochs, "the number of epochs", false},
+        {"rnc.lanes", lanes, "the vector length (--cpu)", true},
+    };
+    for (size_t k = 0; k < sizeof own / sizeof *own; k++) compare(f, d, &own[k]);
+    const char *rate = rnc_st_meta(f, "rnc.lr");
+    if (!rate || strcmp(rate, lr) == 0) return;
+    fprintf(d->text, "the learning rate was %.9g and is now %.9g\n", strtod(rate, NULL), want->lr);
+    d->hard++;
+}
+
+/* What differs becomes an error with the first, and DETAILS with the others; or, where nothing but last bits may, and
+   that is allowed, C's drift. */
+static void judge(const struct rnc_safetensors *f, struct rnc_checkpoint *c, const struct differences *d, char *text,
+                  char **details, struct rnc_status *s)
+{
+    size_t first = strcspn(text, "\n");
+    if (!d->hard && (!d->drift || c->allow_drift)) {
+        const char *before = rnc_st_meta(f, drift_key);
+        if (d->drift && asprintf(&c->drift, "%sat step %" PRId64 ": %s", before ? before : "", c->step, text) < 0)
+            c->drift = NULL;
+        else if (!d->drift && before) c->drift = strdup(before);
+        if ((d->drift || before) && !c->drift) rnc_fail(s, RNC_ENV, "no memory to compare %s", f->path);
+        return;
+    }
+    rnc_fail(s, RNC_USER, "%s can't be resumed exactly: %.*s", f->path, (int)first, text);
+    const char *mend = d->hard
+                           ? "--init takes its weights, and starts anew"
+                           : "--allow-drift goes on all the same: last bits may differ from those of an uninterrupted "
+                             "run, and the checkpoint will say so";
+    if (details && asprintf(details, "%s%s", text[first] ? text + first + 1 : "", mend) < 0) *details = NULL;
+}
+
+static void check_run(const struct rnc_safetensors *f, const struct rnc_model *m, const struct rnc_fact *facts,
+                      size_t nfacts, struct rnc_checkpoint *c, char **details, struct rnc_status *s)
+{
+    char *text = NULL;
+    size_t size;
+    struct differences d = {.text = open_memstream(&text, &size)};
+    if (d.text) {
+        compare_own(f, &d, m, c);
+        for (size_t k = 0; k < nfacts; k++) compare(f, &d, &facts[k]);
+    }
+    if (d.text && fclose(d.text) == 0) judge(f, c, &d, text, details, s);
     else rnc_fail(s, RNC_ENV, "no memory to compare %s", f->path);
-    free(algorithms);
+    free(text);
 }
 
-bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const char *path,
-                         struct rnc_checkpoint *c, struct rnc_status *s)
+bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const struct rnc_fact *facts,
+                         size_t nfacts, const char *path, struct rnc_checkpoint *c, char **details,
+                         struct rnc_status *s)
 {
+    if (details) *details = NULL;
     struct rnc_safetensors *f = rnc_st_open(path, s);
     if (!f) return false;
     *c = *want;
+    c->spec_told = false;
+    for (size_t k = 0; k < nfacts; k++)
+        c->spec_told =
+            c->spec_told || (facts[k].what && !strcmp(facts[k].key, RNC_FACT_SPEC) && rnc_st_meta(f, RNC_FACT_SPEC));
     read_position(f, c, s);
-    if (s->code == RNC_OK) check_run(f, rnc_instance_model(i), want, s);
+    if (s->code == RNC_OK) check_run(f, rnc_instance_model(i), facts, nfacts, c, details, s);
+    if (s->code == RNC_OK && c->steps_per_epoch && c->step != c->epoch * c->steps_per_epoch + c->batch)
+        unsound(f, "rnc.step", rnc_st_meta(f, "rnc.step"), s);
     bool ok = s->code == RNC_OK && rnc_weights_load_from(i, f, RNC_WEIGHTS_OPTIM, NULL, s);
     rnc_st_close(f);
     return ok;

@@ -93,7 +93,7 @@ static bool number_of(const char *dir, const char *name, const char *key, int64_
     struct rnc_safetensors *f = path ? rnc_st_open(path, &ignored) : NULL;
     const char *text = f ? rnc_st_meta(f, key) : NULL;
     if (text) *out = strtoll(text, &end, 10);
-    bool ok = text && end != text && !*end;
+    bool ok = text && end != text && !*end && *out >= 0;
     rnc_st_close(f);
     free(path);
     return ok;

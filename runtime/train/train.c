@@ -137,8 +137,34 @@ static void choose_metrics(struct trainer *t)
     t->r->primary = &task->metrics[h->primary];
 }
 
+/* The learning rate of a step, from 0. */
+static double rate_of(const struct trainer *t, int64_t step)
+{
+    const struct rnc_train_config *c = t->c;
+    int64_t per_epoch = t->history.steps_per_epoch, last = c->schedule_epochs ? c->schedule_epochs : c->epochs;
+    if (step >= per_epoch * last && c->late_lr > 0.0) return c->late_lr;
+    return rnc_schedule_lr(&c->schedule, c->lr, step, per_epoch, per_epoch * last);
+}
+
+/* More epochs are for a run that has done its own, and at a rate that does something. */
+static bool may_extend(const struct trainer *t, struct rnc_status *s)
+{
+    const struct rnc_train_config *c = t->c;
+    long long done = (long long)t->at.epoch, of = (long long)t->at.started_epochs;
+    if (done < of)
+        return rnc_fail(s, RNC_USER,
+                        "the run in %s has done %lld of its %lld epochs: --resume goes on with it, --extend is for "
+                        "one that is finished",
+                        c->out, done, of);
+    if (rate_of(t, t->at.step) > 1e-6 * c->lr) return true;
+    return rnc_fail(
+        s, RNC_USER,
+        "the schedule %s has come down to nothing in epoch %lld: --lr X is the rate of the epochs behind it",
+        c->schedule.row->name, done);
+}
+
 /* Where the run begins: at the start, or where the checkpoint says. */
-static bool open_position(struct trainer *t, struct rnc_status *s)
+static bool open_position(struct trainer *t, char **details, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
     t->at = (struct rnc_checkpoint){.epochs = c->epochs,
@@ -147,11 +173,17 @@ static bool open_position(struct trainer *t, struct rnc_status *s)
                                     .spec_hash = c->spec_hash,
                                     .lr = c->lr,
                                     .data = c->data->identity,
-                                    .order = t->order};
+                                    .order = t->order,
+                                    .steps_per_epoch = t->history.steps_per_epoch,
+                                    .allow_drift = c->allow_drift,
+                                    .extends = c->extends};
     t->at.counts = rnc_tally_counts(&t->tally, &t->at.ncounts);
     if (!c->resume) return rnc_folder_set_aside(c->out, s) && write_files(c, s);
     struct rnc_checkpoint want = t->at;
-    if (!rnc_checkpoint_load(t->train, &want, t->last, &t->at, s)) return false;
+    if (!rnc_checkpoint_load(t->train, &want, c->facts, c->nfacts, t->last, &t->at, details, s)) return false;
+    if (c->extends && !may_extend(t, s)) return false;
+    t->r->drifted = t->at.drift && c->allow_drift;
+    t->r->finished_before = t->at.epoch == c->epochs;
     t->tally.counted = t->at.counted;
     t->tally.right = t->at.right;
     t->tally.samples = t->at.samples;
@@ -173,7 +205,7 @@ static bool open_trainer(struct trainer *t, char **details, struct rnc_status *s
         return rnc_fail(s, RNC_USER, "there is nothing to resume: no %s", t->last);
     if (!describe_order(t, s) || !open_folder(t, s) || !open_loaders(t, s) || !open_models(t, details, s)) return false;
     choose_metrics(t);
-    return open_position(t, s);
+    return open_position(t, details, s);
 }
 
 static void close_trainer(struct trainer *t)
@@ -187,6 +219,7 @@ static void close_trainer(struct trainer *t)
     rnc_tally_free(&t->val_tally);
     rnc_history_free(&t->history);
     free(t->order);
+    free(t->at.drift);
     free(t->in);
     free(t->last);
     free(t->next);
@@ -201,12 +234,12 @@ static bool save_last(struct trainer *t, struct rnc_status *s)
     t->at.right = t->tally.right;
     t->at.samples = t->tally.samples;
     t->at.loss_sum = t->tally.loss_sum;
-    return rnc_checkpoint_save(t->train, &t->at, true, t->c->meta, t->c->nmeta, t->last, s);
+    return rnc_checkpoint_save(t->train, &t->at, true, t->c->facts, t->c->nfacts, t->last, s);
 }
 
 static bool save_best(struct trainer *t, struct rnc_status *s)
 {
-    return rnc_checkpoint_save(t->train, &t->at, false, t->c->meta, t->c->nmeta, t->next, s);
+    return rnc_checkpoint_save(t->train, &t->at, false, t->c->facts, t->c->nfacts, t->next, s);
 }
 
 /* In the order of runtime/train/folder.h. A log that cannot be written does not cost the checkpoint, and a picture
@@ -259,13 +292,6 @@ static bool diverged(struct trainer *t, double loss, struct rnc_status *s)
                     "--lr or a warm-up may help. %s%s%s",
                     loss, (long long)t->at.step + 1, (long long)t->at.epoch + 1,
                     saved ? "The last good checkpoint is " : "There is no checkpoint yet", saved ? t->last : "", ".");
-}
-
-/* The learning rate of a step, from 0. */
-static double rate_of(const struct trainer *t, int64_t step)
-{
-    int64_t per_epoch = t->history.steps_per_epoch;
-    return rnc_schedule_lr(&t->c->schedule, t->c->lr, step, per_epoch, per_epoch * t->c->epochs);
 }
 
 static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc_status *s)

@@ -4,6 +4,7 @@
 
 #include "runtime/data/data.h"
 #include "runtime/rt/exec.h"
+#include "runtime/train/checkpoint.h"
 #include "runtime/train/history.h"
 #include "runtime/data/loader.h"
 #include "runtime/task/task.h"
@@ -46,8 +47,12 @@ struct rnc_train_config {
     const char *init;  /* weights to start from, or NULL */
     const char *title; /* of the picture */
     unsigned metrics;  /* that the spec asks for, bits as of rnc_task_metric */
-    const struct rnc_st_meta *meta;
-    size_t nmeta; /* goes into every checkpoint */
+    const struct rnc_fact *facts;
+    size_t nfacts;           /* of every checkpoint; compared when a run goes on */
+    bool allow_drift;        /* a run goes on although last bits may differ, and its checkpoints say so */
+    bool extends;            /* a finished run goes on for more epochs than it was started for */
+    int64_t schedule_epochs; /* of an extended run: how long the schedule is; 0: all epochs */
+    double late_lr;          /* and the rate behind its end; 0: the schedule's at its end */
     const struct rnc_run_file *files;
     size_t nfiles;
     const volatile int *stop; /* becomes nonzero: finish the step, write a checkpoint, return */
@@ -58,7 +63,9 @@ struct rnc_train_config {
 struct rnc_train_result {
     int64_t epochs, step; /* finished, in all */
     int64_t resumed_epoch, resumed_step;
-    bool stopped; /* by *stop */
+    bool stopped;         /* by *stop */
+    bool finished_before; /* a run that was to go on had nothing left to do */
+    bool drifted;         /* it goes on with other last bits, this time */
     const struct rnc_metric *primary;
     double best;
     int64_t best_epoch;

@@ -325,13 +325,19 @@ interrupted() {
 for signal in INT TERM; do
     if begin "interrupt-$signal"; then
         interrupted $signal
-        check 0 0 'stopped in epoch [0-9]+, after step [0-9]+; `--resume` goes on'
+        [ $signal = INT ] && want=130 || want=143
+        check $want 0 'stopped by signal [0-9]+ in epoch [0-9]+, after step [0-9]+; `rnc train out/ --resume` goes on'
         step=$(sed -n 's/.*after step \([0-9]*\);.*/\1/p' "$work/.out")
         [ -z "$(find "$work/case/out" -name '*tmp*' -o -name '.*' -type f)" ] || complain "left: $(ls -A "$work/case/out")"
         attempt "$rnc" eval "$tiny" --weights out/last.safetensors
         check 0 0 'accuracy'
-        attempt "$rnc" train "$tiny" --resume --epochs $((step / 40 + 2)) --out out
-        check 0 0 'epoch'
+        (cd "$work/case" && exec "$rnc" train out/ --resume) >"$work/.out" 2>&1 </dev/null &
+        until grep -q '^epoch' "$work/.out" || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
+        kill -TERM $!
+        wait $!
+        status=$?
+        check 143 0 'stopped by signal 15'
+        [ "$(sed -n 's/.*after step \([0-9]*\);.*/\1/p' "$work/.out")" -ge "${step:-0}" ] || complain "it began anew"
         finish
     fi
 done

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.." || exit 2
 rnc=${RNC:-build/rnc}
 case $rnc in /*) ;; *) rnc=$PWD/$rnc ;; esac
 passed=0 failed=0
+. "$(dirname "$0")/../support/interrupted.sh"
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 
@@ -50,10 +51,10 @@ fi
 
 if begin resume; then
     $train --dtype bf16 --epochs 2 --out "$work/whole" >"$work/out" 2>&1 || complain "train fails"
-    $train --dtype bf16 --epochs 1 --out "$work/parts" >"$work/out" 2>&1 || complain "train fails"
-    $train --epochs 2 --out "$work/parts" --resume >"$work/out" 2>&1 || complain "--resume without --dtype fails"
+    interrupted $train --dtype bf16 --epochs 2 --out "$work/parts" >"$work/out"
+    $train --out "$work/parts" --resume >"$work/out" 2>&1 || complain "--resume without --dtype fails"
     cmp "$work/whole/last.safetensors" "$work/parts/last.safetensors" || complain "--resume does not take the checkpoint's dtype"
-    $train --epochs 3 --out "$work/parts" --resume --dtype f32 >"$work/out" 2>&1 && complain "another --dtype is taken over a checkpoint's"
+    $train --out "$work/parts" --resume --dtype f32 >"$work/out" 2>&1 && complain "another --dtype is taken over a checkpoint's"
     "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 --weights "$work/whole/best.safetensors" --dtype bf16 >"$work/out" 2>&1 || complain "eval --dtype fails"
     finish
 fi

@@ -2,6 +2,7 @@
 # rnc train, eval and predict as a user meets them: on the built-in digits, with a narrow ResNet-8.
 set -u
 RNC=${RNC:-build/rnc}
+. "$(dirname "$0")/../support/interrupted.sh"
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
@@ -38,8 +39,9 @@ check "two rows in the log" test "$(wc -l <"$dir/a/log.csv")" = 3
 
 check "training, one thread" $RNC train $small --epochs 2 --out "$dir/one" --threads 1
 check "the same bits on one thread" cmp "$dir/a/last.safetensors" "$dir/one/last.safetensors"
-check "training, three threads, first epoch" $RNC train $small --epochs 1 --out "$dir/b" --threads 3
-check "resuming" $RNC train $small --epochs 2 --out "$dir/b" --resume --threads 2
+interrupted $RNC train $small --epochs 2 --out "$dir/b" --threads 3 >"$dir/interrupted"
+check "stopped, three threads" grep -q 'goes on$' "$dir/interrupted"
+check "resuming" $RNC train $small --out "$dir/b" --resume --threads 2
 check "the same bits after resuming" cmp "$dir/a/last.safetensors" "$dir/b/last.safetensors"
 check "the same steps" cmp "$dir/a/steps.csv" "$dir/b/steps.csv"
 
@@ -51,8 +53,9 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 sleep 0.7
 kill -INT $pid 2>/dev/null
-check "Ctrl-C ends it cleanly" wait $pid
-check "resuming after Ctrl-C" $RNC train $small --epochs 2 --out "$dir/c" --resume
+wait $pid
+check "Ctrl-C ends it cleanly" test $? = 130
+check "resuming after Ctrl-C" $RNC train "$dir/c" --resume
 check "the same bits after Ctrl-C" cmp "$dir/a/last.safetensors" "$dir/c/last.safetensors"
 
 if $RNC eval $model --weights "$dir/a/best.safetensors" --json >"$dir/log" 2>&1; then ok; else bad "eval"; fi
@@ -70,8 +73,8 @@ check "three classes" test "$(grep -c '"class"' "$dir/log")" = 3
 refuses 1 "fits with -p channels=1 -p size=20" $RNC train resnet20 --out "$dir/x"
 refuses 1 "-p classes=10" $RNC train $small -p classes=7 --out "$dir/x"
 refuses 1 "no file or folder" $RNC train $small --data "$dir/nowhere" --out "$dir/x"
-refuses 1 "the seed was '0' and is now '5'" $RNC train $small --epochs 3 --out "$dir/a" --resume --seed 5
-refuses 1 "the spec" $RNC train $small -p width=16 --epochs 3 --out "$dir/a" --resume
+refuses 1 "the seed was '0' and is now '5'" $RNC train $small --out "$dir/a" --resume --seed 5
+refuses 1 "the spec was" $RNC train $small -p width=16 --out "$dir/a" --resume
 refuses 1 "nothing to resume" $RNC train $small --out "$dir/x" --resume
 refuses 1 "exclude each other" $RNC train $small --out "$dir/x" --resume --init "$dir/a/best.safetensors"
 refuses 1 "does not fit model" $RNC train $model -p width=16 --init "$dir/a/best.safetensors" --out "$dir/x"

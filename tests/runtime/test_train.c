@@ -38,6 +38,8 @@ static struct rnc_problem found; /* with its task */
 /* A metric's place in the task's table. */
 static int at(const char *metric) { return __builtin_ctz(rnc_task_metric(found.task, metric)); }
 
+static const struct rnc_fact by_hand = {"test.sums", "fc: dense\nfc: by hand", "the order of a sum", true};
+
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
     ports[1].picture = rnc_target_named("class");
@@ -52,6 +54,8 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
         .epochs = epochs,
         .seed = 3,
         .spec_hash = 77,
+        .facts = &by_hand,
+        .nfacts = 1,
         .out = out,
         .schedule = choice_of(&rnc_schedules, "cosine", "warmup_epochs=0.25"),
         .lr = 0.05,
@@ -158,13 +162,20 @@ static void resuming_refuses_another_run(void **state)
     c.loader.naugment = 0;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "'shuffled, crop: {pad: 1}' and is now 'shuffled'");
     c.loader.naugment = 1;
+    c.epochs = 4;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the number of epochs was '3' and is now '4'");
+    c.epochs = 3;
+    c.lr = 0.1;
+    expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the learning rate was 0.05 and is now 0.1");
+    c.lr = 0.05;
     train_model.lanes = 8;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "the vector length");
     train_model.lanes = 1;
-    nodes[0].algorithm = "by foot";
+    const struct rnc_fact foot = {"test.sums", "fc: dense\nfc: by foot", "the order of a sum", true};
+    c.facts = &foot;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER,
-                   "it computed 'fc=by hand', the code compiled now 'fc=by foot'");
-    nodes[0].algorithm = "by hand";
+                   "the order of a sum was 'fc: by hand' and is now 'fc: by foot'");
+    c.facts = &by_hand;
     c.out = in_scratch("nothing");
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "nothing to resume");
     c.out = in_scratch("learns");
@@ -196,10 +207,10 @@ static void stops_when_the_loss_diverges(void **state)
     run(&c, &r);
     size_t before, after;
     char *was = read_file(in_scratch("diverges/last.safetensors"), &before);
+    c.resume = c.extends = true;
     c.epochs = 2;
-    c.resume = true;
-    c.schedule = choice_of(&rnc_schedules, "constant", "");
-    c.lr = 1e38;
+    c.schedule_epochs = 1;
+    c.late_lr = 1e38;
     expect_failure(&s, rnc_train(&c, &r, NULL, &s), RNC_USER, "training has diverged");
     char *is = read_file(in_scratch("diverges/last.safetensors"), &after);
     assert_int_equal(before, after);
@@ -232,8 +243,10 @@ static void full_disk_keeps_the_last_checkpoint(void **state)
     small.rlim_max = old.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small);
-    c.resume = true;
+    c.resume = c.extends = true;
     c.epochs = 2;
+    c.schedule_epochs = 1;
+    c.late_lr = 0.01;
     bool ok = rnc_train(&c, &r, NULL, &s);
     setrlimit(RLIMIT_FSIZE, &old);
     expect_failure(&s, ok, RNC_ENV, "can't write");
@@ -252,10 +265,10 @@ static void checkpoints_keep_all_metadata(void **state)
     enum { MANY = 100 };
     const char *path = in_scratch("many.safetensors");
     char key[MANY][16];
-    struct rnc_st_meta meta[MANY];
+    struct rnc_fact meta[MANY];
     for (int k = 0; k < MANY; k++) {
         snprintf(key[k], sizeof key[k], "test.%d", k);
-        meta[k] = (struct rnc_st_meta){key[k], key[MANY - 1 - k]};
+        meta[k] = (struct rnc_fact){.key = key[k], .value = key[MANY - 1 - k]};
     }
     struct rnc_instance *i = rnc_open(&train_model, NULL, 0, &s);
     assert_true(i && rnc_initialize(i, 1, &s));
@@ -280,15 +293,15 @@ static void checkpoints_keep_counts(void **state)
     int64_t counts[4] = {7, 0, 123456789012, 3}, back[4] = {0};
     struct rnc_instance *i = rnc_open(&train_model, NULL, 0, &s);
     assert_true(i && rnc_initialize(i, 1, &s));
-    struct rnc_checkpoint c = {.samples = 5, .counts = counts, .ncounts = 4, .data = "d", .order = "o"}, got;
+    struct rnc_checkpoint c = {.epochs = 1, .samples = 5, .counts = counts, .ncounts = 4, .data = "d", .order = "o"}, got;
     assert_true(rnc_checkpoint_save(i, &c, true, NULL, 0, path, &s));
     c.counts = back;
-    assert_true(rnc_checkpoint_load(i, &c, path, &got, &s) && got.samples == 5);
+    assert_true(rnc_checkpoint_load(i, &c, NULL, 0, path, &got, NULL, &s) && got.samples == 5);
     assert_memory_equal(back, counts, sizeof counts);
     int64_t more[5] = {0};
     c.counts = more;
     c.ncounts = 5;
-    expect_failure(&s, rnc_checkpoint_load(i, &c, path, &got, &s), RNC_USER, "are not 5 numbers");
+    expect_failure(&s, rnc_checkpoint_load(i, &c, NULL, 0, path, &got, NULL, &s), RNC_USER, "are not 5 numbers");
     rnc_close(i);
 }
 

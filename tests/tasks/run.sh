@@ -3,6 +3,7 @@
 set -u
 RNC=${RNC:-build/rnc}
 here=$(dirname "$0")
+. "$(dirname "$0")/../support/interrupted.sh"
 dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
@@ -41,7 +42,7 @@ check "training" $RNC train "$spec" --data "$dir/pair" --out "$dir/a"
 check "the log's columns" grep -qx 'epoch,step,lr,train_loss,val_loss,val_mean_absolute_error,samples_per_s,seconds' "$dir/a/log.csv"
 check "two rows in the log" test "$(wc -l <"$dir/a/log.csv")" = 3
 check "twelve steps" test "$(tail -n 1 "$dir/a/steps.csv" | cut -d, -f1)" = 12
-check "training, first epoch, one thread" $RNC train "$spec" --data "$dir/pair" --epochs 1 --out "$dir/b" --threads 1
+interrupted $RNC train "$spec" --data "$dir/pair" --out "$dir/b" --threads 1 >"$dir/interrupted"
 check "resuming" $RNC train "$spec" --data "$dir/pair" --out "$dir/b" --resume
 check "the same bits after resuming" cmp "$dir/a/last.safetensors" "$dir/b/last.safetensors"
 check "the same best" cmp "$dir/a/best.safetensors" "$dir/b/best.safetensors"
@@ -82,8 +83,8 @@ done
 arrays "$dir/boxes" 10 image:f:3,128,128 $levels
 retinanet="retinanet -p size=128 -p classes=3 -p width=8 -p features=16 -p backbone=resnet18 --lr 1e-3 --data $dir/boxes"
 check "retinanet" $RNC train $retinanet --epochs 2 --out "$dir/retinanet"
-check "retinanet, first epoch" $RNC train $retinanet --epochs 1 --out "$dir/again"
-check "retinanet, resumed" $RNC train $retinanet --epochs 2 --out "$dir/again" --resume
+interrupted $RNC train $retinanet --epochs 2 --out "$dir/again" >"$dir/interrupted"
+check "retinanet, resumed" $RNC train $retinanet --out "$dir/again" --resume
 check "retinanet, the same bits" cmp "$dir/retinanet/last.safetensors" "$dir/again/last.safetensors"
 check "retinanet, eval" $RNC eval ${retinanet% --lr*} --data "$dir/boxes" --weights "$dir/retinanet/best.safetensors"
 arrays "$dir/classes" 10 image:f:3,32,32 label:10

@@ -102,11 +102,11 @@ if begin resume; then
     $train --epochs 1 --out two --tune 0s >"$work/out" 2>&1 || complain "train with the table fails"
     claim direct
     cp -r two again
-    $train --epochs 2 --out two --resume >"$work/out" 2>&1 || complain "--resume fails: $(cat "$work/out")"
-    $train --epochs 2 --out again --resume --tune 0s --threads 1 >"$work/out" 2>&1 || complain "--resume --tune fails: $(cat "$work/out")"
+    $train --extend 1 --lr 0.01 --out two >"$work/out" 2>&1 || complain "--resume fails: $(cat "$work/out")"
+    $train --extend 1 --lr 0.01 --out again --tune 0s --threads 1 >"$work/out" 2>&1 || complain "--resume --tune fails: $(cat "$work/out")"
     cmp two/last.safetensors again/last.safetensors || complain "--resume does not take the checkpoint's choices alone"
     grep -aq 'winograd2' two/last.safetensors && ! grep -aq 'winograd4' two/last.safetensors || complain "the checkpoint does not name its choices"
-    $train --epochs 2 --out tuned --resume --winograd off >"$work/out" 2>&1 && grep -aq 'winograd[24]' tuned/last.safetensors && complain "--winograd does not win over the checkpoint"
+    $train --extend 1 --lr 0.01 --out tuned --winograd off >"$work/out" 2>&1 && grep -aq 'winograd[24]' tuned/last.safetensors && complain "--winograd does not win over the checkpoint"
     finish
 fi
 

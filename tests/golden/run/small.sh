@@ -33,3 +33,11 @@ export RNC_CACHE=off
 train="$rnc train $tmp/t.yaml --data $tmp/data --threads 1"
 # What varies: times and speeds, the CPU, memory.
 calm() { sed -E 's/[0-9]+ images\/s/N images\/s/; s/[0-9.]+ s\b/N s/g; s/compiled for [^ ]+/compiled for CPU/; s/[0-9.]+ [KM]iB/N MiB/'; }
+# fresh DIR [OPTION…]: a run of very many epochs in $tmp/DIR that is interrupted after its first; $last is how many it then has.
+. tests/support/interrupted.sh
+fresh() {
+    local dir=$1
+    shift
+    interrupted $train --epochs 4000 --no-augment --out "$tmp/$dir" "$@" >"$tmp/log"
+    [ $? = 130 ] || cat "$tmp/log"
+}
