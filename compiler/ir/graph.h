@@ -94,11 +94,17 @@ enum value_kind {
 enum init_kind {
     INIT_ZEROS,
     INIT_ONES,
-    INIT_KAIMING_NORMAL, /* normal, std = sqrt(2 / fan_out), fan_out = O/groups·KH·KW (He et al. 2015, torchvision's
-                            choice) */
-    INIT_UNIFORM_FAN_IN, /* uniform ± 1/sqrt(fan_in) (PyTorch's default for Linear and for biases) */
-    INIT_CONSTANT,       /* init_value everywhere */
+    INIT_KAIMING_NORMAL,   /* normal, std = sqrt(2 / fan_out), fan_out = O/groups·KH·KW (He et al. 2015, torchvision's
+                              choice) */
+    INIT_UNIFORM_FAN_IN,   /* uniform ± 1/sqrt(fan_in) (PyTorch's default for Linear and for biases) */
+    INIT_CONSTANT,         /* init_value everywhere */
+    INIT_UNIFORM,          /* uniform ± init_value */
+    INIT_TRUNCATED_NORMAL, /* normal, std = init_value, what lies beyond two of it drawn again */
 };
+static inline bool init_has_value(enum init_kind k)
+{
+    return k == INIT_CONSTANT || k == INIT_UNIFORM || k == INIT_TRUNCATED_NORMAL;
+}
 extern const char *const init_names[]; /* by enum init_kind, in the text; NULL-terminated */
 
 enum space { SPACE_NONE, SPACE_ARENA, SPACE_STATE, SPACE_INPUT, SPACE_OUTPUT };
@@ -112,7 +118,7 @@ struct value {
     int result;
     enum init_kind init; /* PARAM, BUFFER, OPTIM */
     int64_t init_fan;    /* the fan used by init */
-    double init_value;   /* of INIT_CONSTANT */
+    double init_value;   /* of the kinds that have one */
     const char *layer;   /* the spec's layer path or label whose output this is, or NULL */
     struct span span;
     /* filled by pass/memory/plan.c */

@@ -89,7 +89,7 @@ struct param_decl {
     struct type type;
     enum init_kind init;
     int64_t fan;  /* for the init: fan_out or fan_in as its kind wants */
-    double value; /* of INIT_CONSTANT */
+    double value; /* of the kinds that have one (init_has_value) */
 };
 enum { MAX_PARAMS = 8 };
 

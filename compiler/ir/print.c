@@ -7,7 +7,8 @@
 #include "ir/op.h"
 
 static const char *const kind_names[] = {"", "input", "target", "param", "buffer", "counter", "optim"};
-const char *const init_names[] = {"zeros", "ones", "kaiming_normal", "uniform_fan_in", "constant", NULL};
+const char *const init_names[] = {"zeros",    "ones",    "kaiming_normal",   "uniform_fan_in",
+                                  "constant", "uniform", "truncated_normal", NULL};
 static const char *const space_names[] = {"", "arena", "state", "input", "output"};
 
 static bool is_plain_name(const char *s)
@@ -205,7 +206,7 @@ static void print_arg(struct buf *out, const struct value *v)
     bool state = v->kind == VALUE_PARAM || v->kind == VALUE_BUFFER || v->kind == VALUE_OPTIM;
     if (state) buf_printf(out, " init=%s", init_names[v->init]);
     if (state && v->init_fan) buf_printf(out, " fan=%lld", (long long)v->init_fan);
-    if (state && v->init == INIT_CONSTANT) buf_printf(out, " value=%.17g", v->init_value);
+    if (state && init_has_value(v->init)) buf_printf(out, " value=%.17g", v->init_value);
     print_place(out, v);
     if (v->layer) {
         buf_puts(out, " layer ");

@@ -9,6 +9,7 @@
 #include "op/conv_ref.h"
 #include "ir/op.h"
 #include "ir/parts.h"
+#include "op/init.h"
 #include "op/rule.h"
 
 enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
@@ -56,7 +57,19 @@ enum { MAX_KERNEL = 4096, MAX_CHANNELS = 1 << 24 };
     }
 
 /* conv2d and conv_transpose2d; the places are the same in both up to the last. */
-enum { A_OUT, A_KERNEL, A_BIAS, A_STRIDE, A_PAD, A_DILATION, A_GROUPS, A_OUTPUT_PAD, A_ALGORITHM = A_OUTPUT_PAD };
+enum {
+    A_OUT,
+    A_KERNEL,
+    A_BIAS,
+    A_STRIDE,
+    A_PAD,
+    A_DILATION,
+    A_GROUPS,
+    A_OUTPUT_PAD,
+    A_ALGORITHM = A_OUTPUT_PAD,
+    A_INIT,
+    A_BIAS_INIT
+};
 /* dgrad and wgrad. */
 enum { G_STRIDE, G_PAD, G_DILATION, G_GROUPS, G_SIZE, G_KERNEL = G_SIZE, G_ALGORITHM, G_CHANNELS };
 
@@ -69,6 +82,8 @@ static const struct op_attr conv_attrs[] = {
     [A_DILATION] = ATTR_DILATION(false),
     [A_GROUPS] = ATTR_GROUPS(false),
     [A_ALGORITHM] = ATTR_ALGORITHM(algorithm_names),
+    [A_INIT] = ATTR_INIT(INIT_CHOICE_KAIMING_NORMAL),
+    [A_BIAS_INIT] = ATTR_BIAS_INIT,
 };
 static const struct op_attr transpose_attrs[] = {
     [A_OUT] = ATTR_OUT,
@@ -86,6 +101,8 @@ static const struct op_attr transpose_attrs[] = {
          .max = MAX_KERNEL,
          .help = "further rows and columns at the bottom and the right: one number or [h, w], less than the stride or "
                  "the dilation"},
+    [A_INIT] = ATTR_INIT(INIT_CHOICE_KAIMING_NORMAL),
+    [A_BIAS_INIT] = ATTR_BIAS_INIT,
 };
 static const struct op_attr dgrad_attrs[] = {
     [G_STRIDE] = ATTR_STRIDE(true),
@@ -302,14 +319,17 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
 
 /* ---- parameters */
 
-static int declare(const struct type *weight, int64_t fan_out, int64_t fan_in, int64_t bias, struct param_decl *out,
+/* TRANSPOSED: the weight is [C, O/groups, KH, KW], and frameworks take C for its outputs. */
+static int declare(const struct attr *a, const struct type *w, bool transposed, struct param_decl *out,
                    struct op_error *e)
 {
-    if (!rule_size(weight, "the weight", e)) return -1;
-    out[0] = (struct param_decl){"weight", VALUE_PARAM, *weight, INIT_KAIMING_NORMAL, fan_out, 0};
-    if (bias == 0) return 1;
-    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &bias), INIT_UNIFORM_FAN_IN, fan_in, 0};
-    return 2;
+    if (!rule_size(w, "the weight", e)) return -1;
+    int64_t area = w->dim[2] * w->dim[3], groups = a[A_GROUPS].i, o = a[A_OUT].i;
+    struct init_fans fans = {.in = w->dim[1] * area,
+                             .out = w->dim[0] * area,
+                             .group_out = o / groups * area,
+                             .bias = (transposed ? w->dim[0] / groups : w->dim[1]) * area};
+    return init_declare(a[A_INIT].i, a[A_BIAS_INIT].i, w, &fans, a[A_BIAS].b ? o : 0, out);
 }
 
 static int conv_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out, struct op_error *e)
@@ -319,7 +339,7 @@ static int conv_params(const struct type *in, int nin, const struct attr *a, str
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){o, c / groups, kh, kw});
-    return declare(&w, o / groups * kh * kw, c / groups * kh * kw, a[A_BIAS].b ? o : 0, out, e);
+    return declare(a, &w, false, out, e);
 }
 
 static int transpose_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out,
@@ -330,7 +350,7 @@ static int transpose_params(const struct type *in, int nin, const struct attr *a
     int64_t c = in[0].dim[1], o = a[A_OUT].i, groups = a[A_GROUPS].i, kh = a[A_KERNEL].v[0], kw = a[A_KERNEL].v[1];
     if (!divisible("input channels", c, groups, e) || !divisible("output channels", o, groups, e)) return -1;
     struct type w = type_make(DT_F32, 4, (int64_t[]){c, o / groups, kh, kw});
-    return declare(&w, o / groups * kh * kw, c / groups * kh * kw, a[A_BIAS].b ? o : 0, out, e);
+    return declare(a, &w, true, out, e);
 }
 
 /* ---- gradients */

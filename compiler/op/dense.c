@@ -1,9 +1,10 @@
 /* dense.c: the fully connected layer y = x·Wᵀ + b on features [N, I], and its gradients. */
 #include "ir/op.h"
+#include "op/init.h"
 #include "op/rule.h"
 
 enum { MAX_FEATURES = 1 << 28 };
-enum { A_OUT, A_BIAS };
+enum { A_OUT, A_BIAS, A_INIT, A_BIAS_INIT };
 
 static const struct op_attr dense_attrs[] = {
     [A_OUT] = {.name = "out",
@@ -18,6 +19,8 @@ static const struct op_attr dense_attrs[] = {
                 .def = {.type = ATTR_BOOL, .b = true},
                 .spec_only = true,
                 .help = "adds a number for each output feature"},
+    [A_INIT] = ATTR_INIT(INIT_CHOICE_KAIMING_UNIFORM),
+    [A_BIAS_INIT] = ATTR_BIAS_INIT,
 };
 
 /* ---- shapes */
@@ -63,7 +66,6 @@ static bool wgrad_infer(const struct type *in, int nin, const struct attr *a, st
     return matrix(out, in[1].dim[1], in[0].dim[1], e);
 }
 
-/* Both drawn from ±1/sqrt(fan_in), PyTorch's default for Linear. */
 static int dense_params(const struct type *in, int nin, const struct attr *a, struct param_decl *out,
                         struct op_error *e)
 {
@@ -72,10 +74,8 @@ static int dense_params(const struct type *in, int nin, const struct attr *a, st
     int64_t i = in[0].dim[1], o = a[A_OUT].i;
     struct type w;
     if (!matrix(&w, o, i, e)) return -1;
-    out[0] = (struct param_decl){"weight", VALUE_PARAM, w, INIT_UNIFORM_FAN_IN, i, 0};
-    if (!a[A_BIAS].b) return 1;
-    out[1] = (struct param_decl){"bias", VALUE_PARAM, type_make(DT_F32, 1, &o), INIT_UNIFORM_FAN_IN, i, 0};
-    return 2;
+    struct init_fans fans = {.in = i, .out = o, .group_out = o, .bias = i};
+    return init_declare(a[A_INIT].i, a[A_BIAS_INIT].i, &w, &fans, a[A_BIAS].b ? o : 0, out);
 }
 
 /* ---- gradients, work */

@@ -23,6 +23,12 @@ const int convention_nversions = sizeof convention_versions / sizeof *convention
 /* ---- frameworks */
 
 static const struct convention_row keras[] = {
+    {.subject = "conv2d", .attr = "init", .value = "glorot_uniform"},
+    {.subject = "conv2d", .attr = "bias_init", .value = "zeros"},
+    {.subject = "conv_transpose2d", .attr = "init", .value = "glorot_uniform"},
+    {.subject = "conv_transpose2d", .attr = "bias_init", .value = "zeros"},
+    {.subject = "dense", .attr = "init", .value = "glorot_uniform"},
+    {.subject = "dense", .attr = "bias_init", .value = "zeros"},
     {.subject = "batch_norm", .attr = "eps", .value = "0.001"},
     {.subject = "batch_norm", .attr = "momentum", .value = "0.99"},
     {.subject = "batch_norm", .attr = "momentum_of", .value = "running"},
@@ -51,6 +57,8 @@ static const struct convention_row keras[] = {
 
 /* rnc's own defaults are PyTorch's but for these. */
 static const struct convention_row pytorch[] = {
+    {.subject = "conv2d", .attr = "init", .value = "kaiming_uniform"},
+    {.subject = "conv_transpose2d", .attr = "init", .value = "kaiming_uniform"},
     {.subject = "resize", .attr = "interpolate_by", .value = "scale"},
     {.subject = "sgd", .attr = "lr", .value = "0.001"},
     {.subject = "sgd", .attr = "momentum", .value = "0"},

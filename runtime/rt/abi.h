@@ -109,7 +109,9 @@ enum rnc_init {
     RNC_INIT_ONES,
     RNC_INIT_KAIMING_NORMAL,
     RNC_INIT_UNIFORM_FAN_IN,
-    RNC_INIT_CONSTANT, /* init_value everywhere */
+    RNC_INIT_CONSTANT,         /* init_value everywhere */
+    RNC_INIT_UNIFORM,          /* within ± init_value */
+    RNC_INIT_TRUNCATED_NORMAL, /* std init_value, what lies beyond two of it drawn again */
 };
 #define RNC_NOT_STORED UINT64_MAX
 
@@ -122,7 +124,7 @@ struct rnc_tensor {
     struct rnc_type type; /* as stored (state), or plain (inputs, targets, outputs) */
     uint64_t offset; /* state: bytes into the state block, or RNC_NOT_STORED (only prepared forms are); inputs, outputs:
                         the index */
-    double init_value; /* of RNC_INIT_CONSTANT */
+    double init_value; /* of RNC_INIT_CONSTANT and those behind it */
 };
 
 /* What is computed from named tensors when weights are loaded (rnc_prepare in runtime/rt/pack.h). */

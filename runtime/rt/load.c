@@ -414,8 +414,26 @@ static void normal_pair(uint32_t a, uint32_t b, double *x, double *y)
     *y = r * sin(angle);
 }
 
+/* Four normal numbers within ±2: of those drawn one after the other, the first that are. */
+static void cut_four(const struct fill *f, int64_t group, double out[4])
+{
+    int have = 0;
+    for (uint64_t attempt = 0; have < 4; attempt++) {
+        struct rnc_philox r = rnc_philox(f->seed, (uint64_t)group, f->hash + attempt);
+        double four[4];
+        normal_pair(r.word[0], r.word[1], &four[0], &four[1]);
+        normal_pair(r.word[2], r.word[3], &four[2], &four[3]);
+        for (int k = 0; k < 4 && have < 4; k++)
+            if (fabs(four[k]) <= 2) out[have++] = four[k];
+    }
+}
+
 static void fill_four(const struct fill *f, int64_t group, double out[4])
 {
+    if (f->init == RNC_INIT_TRUNCATED_NORMAL) {
+        cut_four(f, group, out);
+        return;
+    }
     struct rnc_philox r = rnc_philox(f->seed, (uint64_t)group, f->hash);
     if (f->init == RNC_INIT_KAIMING_NORMAL) {
         normal_pair(r.word[0], r.word[1], &out[0], &out[1]);
@@ -464,6 +482,8 @@ void rnc_fresh_values(const struct rnc_parallel *par, const struct rnc_tensor *t
         return;
     case RNC_INIT_KAIMING_NORMAL: f.scale = sqrt(2.0 / fan); break;
     case RNC_INIT_UNIFORM_FAN_IN: f.scale = 1.0 / sqrt(fan); break;
+    case RNC_INIT_UNIFORM:
+    case RNC_INIT_TRUNCATED_NORMAL: f.scale = t->init_value; break;
     }
     fill_head(&f);
     int64_t chunks = (f.count + FILL_CHUNK - 1) / FILL_CHUNK;

@@ -674,8 +674,8 @@ static void fresh_values_in_parts(void **state)
 {
     (void)state;
     enum { COUNT = 30 };
-    for (int init = RNC_INIT_ZEROS; init <= RNC_INIT_UNIFORM_FAN_IN; init++) {
-        const struct rnc_tensor t = {"w", RNC_ROLE_PARAM, (uint8_t)init, {0}, 9, {.rank = 1, .dim = {COUNT}}, 0, 0};
+    for (int init = RNC_INIT_ZEROS; init <= RNC_INIT_TRUNCATED_NORMAL; init++) {
+        const struct rnc_tensor t = {"w", RNC_ROLE_PARAM, (uint8_t)init, {0}, 9, {.rank = 1, .dim = {COUNT}}, 0, 0.5};
         float all[COUNT], part[COUNT];
         rnc_fresh_values(NULL, &t, 3, 0, COUNT, all);
         for (int first = 0; first < 9; first++)

@@ -44,7 +44,9 @@ static const int inits[] = {[INIT_ZEROS] = RNC_INIT_ZEROS,
                             [INIT_ONES] = RNC_INIT_ONES,
                             [INIT_KAIMING_NORMAL] = RNC_INIT_KAIMING_NORMAL,
                             [INIT_UNIFORM_FAN_IN] = RNC_INIT_UNIFORM_FAN_IN,
-                            [INIT_CONSTANT] = RNC_INIT_CONSTANT};
+                            [INIT_CONSTANT] = RNC_INIT_CONSTANT,
+                            [INIT_UNIFORM] = RNC_INIT_UNIFORM,
+                            [INIT_TRUNCATED_NORMAL] = RNC_INIT_TRUNCATED_NORMAL};
 
 static struct rnc_tensor tensor_row(const char *name, int role, const struct value *v, const struct type *t,
                                     uint64_t offset)
