@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/buf.h"
 
-enum severity { SEVERITY_ERROR, SEVERITY_ENV, SEVERITY_WARNING };
+enum severity { SEVERITY_ERROR, SEVERITY_ENV, SEVERITY_WARNING, SEVERITY_REMARK };
 
 struct note {
     struct note *next;
@@ -51,7 +51,7 @@ static struct diag *add(struct diags *d, enum severity severity, struct span spa
     g->notes_end = &g->notes;
     *d->end = g;
     d->end = &g->next;
-    if (severity != SEVERITY_WARNING) d->errors++;
+    if (severity < SEVERITY_WARNING) d->errors++;
     if (severity == SEVERITY_ENV) d->envs++;
     return g;
 }
@@ -79,6 +79,15 @@ struct diag *diag_warn(struct diags *d, struct span place, const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     struct diag *g = add(d, SEVERITY_WARNING, place, fmt, ap);
+    va_end(ap);
+    return g;
+}
+
+struct diag *diag_remark(struct diags *d, struct span place, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct diag *g = add(d, SEVERITY_REMARK, place, fmt, ap);
     va_end(ap);
     return g;
 }
@@ -198,13 +207,14 @@ static void print_caret(const struct diag *g, FILE *out, const char *hi, const c
 static void print_one(const struct diag *g, FILE *out, bool color)
 {
     const char *bold = color ? "\033[1m" : "", *off = color ? "\033[0m" : "";
-    bool warning = g->severity == SEVERITY_WARNING;
-    const char *hue = !color ? "" : warning ? "\033[1;35m" : "\033[1;31m";
+    static const char *const words[] = {"error", "error", "warning", "note"}, /* by severity */
+        *const hues[] = {"\033[1;31m", "\033[1;31m", "\033[1;35m", "\033[1;36m"};
+    const char *hue = color ? hues[g->severity] : "";
     if (g->span.src && g->span.line)
         fprintf(out, "%s%s:%u:%u:%s ", bold, g->span.src->path, g->span.line, g->span.col, off);
     else if (g->span.src) fprintf(out, "%s%s:%s ", bold, g->span.src->path, off);
     else fprintf(out, "%srnc:%s ", bold, off);
-    fprintf(out, "%s%s:%s %s%s%s\n", hue, warning ? "warning" : "error", off, bold, g->message, off);
+    fprintf(out, "%s%s:%s %s%s%s\n", hue, words[g->severity], off, bold, g->message, off);
     if (g->span.src && g->span.line) print_caret(g, out, color ? "\033[1;32m" : "", off);
     for (const struct note *n = g->notes; n; n = n->next) fprintf(out, "      = %s\n", n->text);
 }
@@ -221,7 +231,7 @@ void diags_print(const struct diags *d, FILE *out, bool color)
         for (int k = 0; k < i && !again; k++) again = same(all[k], all[i]);
         if (again) continue;
         print_one(all[i], out, color);
-        errors += all[i]->severity != SEVERITY_WARNING;
+        errors += all[i]->severity < SEVERITY_WARNING;
     }
     if (errors) fprintf(out, "%d error%s\n", errors, errors == 1 ? "" : "s");
 }

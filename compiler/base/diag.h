@@ -38,6 +38,9 @@ struct diag *diag_error(struct diags *d, struct span place, const char *fmt, ...
 /* The environment's failure (exit status 2): I/O, memory, LLVM, a missing tool. */
 struct diag *diag_env(struct diags *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct diag *diag_warn(struct diags *d, struct span place, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What was done that the user may not expect, and is right: "note: …". */
+struct diag *diag_remark(struct diags *d, struct span place, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A line "= …" under the diagnostic; suggestions, trails of layers, what was expected. NULL diag is ignored. */
 void diag_note(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -15,71 +15,17 @@ static const struct span nowhere = {NULL, 0, 0, 0};
 
 /* ---- the model's outside */
 
-static struct rnc_port port_of(const struct spec_tensor *t, bool target)
-{
-    struct rnc_port p = {.name = t->name,
-                         .target = target,
-                         .dtype = target && t->type->labels ? RNC_I64 : RNC_F32,
-                         .rank = t->rank,
-                         .ignore = t->ignore,
-                         .binary = t->binary,
-                         .picture = t->picture,
-                         .positive = t->positive};
-    memcpy(p.dim, t->dim, sizeof p.dim);
-    return p;
-}
-
-static const struct type *output_type(const struct graph *g, const char *label)
-{
-    for (int i = 0; i < g->noutputs; i++)
-        if (!strcmp(g->outputs[i].label, label)) return &g->outputs[i].value->type;
-    return NULL;
-}
-
-/* Of a spec without targets, which can still be evaluated: labels for its first output. */
-static bool implied_target(const struct graph *g, struct rnc_port *p)
-{
-    const struct type *t = g->noutputs ? &g->outputs[0].value->type : NULL;
-    if (!t || (t->rank != 2 && t->rank != 4)) return false;
-    *p = (struct rnc_port){.name = "label", .target = true, .dtype = RNC_I64, .rank = t->rank - 2, .ignore = -1};
-    for (int i = 0; i < p->rank; i++) p->dim[i] = t->dim[i + 2];
-    p->picture = rnc_target_named(p->rank ? "class_map" : "class");
-    return true;
-}
-
-/* The ports; each target with the output that a loss compares with it or, where no loss does, the first one. */
-static void find_ports(struct cli *c, const struct spec *s, const struct graph *g, struct dataset_model *m)
-{
-    struct rnc_port *ports = ARENA_ARRAY(c->arena, struct rnc_port, s->ninputs + s->ntargets + 1);
-    struct rnc_pair *pairs = ARENA_ARRAY(c->arena, struct rnc_pair, s->ntargets + 1);
-    struct rnc_problem *p = &m->problem;
-    for (int i = 0; i < s->ninputs; i++) ports[p->nports++] = port_of(&s->inputs[i], false);
-    for (int i = 0; i < s->ntargets; i++) ports[p->nports++] = port_of(&s->targets[i], true);
-    if (s->ntargets == 0 && implied_target(g, &ports[p->nports])) p->nports++;
-    for (int i = s->ninputs; i < p->nports; i++) {
-        const char *output = i - s->ninputs < s->ntargets ? s->targets[i - s->ninputs].output : NULL;
-        if (!output && ports[i].dtype == RNC_I64 && g->noutputs) output = g->outputs[0].label;
-        if (ports[i].dtype == RNC_I64) ports[i].classes = session_classes(g, ports[i].name, NULL);
-        const struct type *t = output ? output_type(g, output) : NULL;
-        if (ports[i].dtype == RNC_I64 && !ports[i].classes && t && t->rank >= 2) ports[i].classes = t->dim[1];
-        if (output) pairs[p->npairs++] = (struct rnc_pair){output, ports[i].name};
-    }
-    p->ports = ports;
-    p->pairs = pairs;
-    p->task = rnc_task_of(ports, p->nports);
-}
-
 bool dataset_model(struct cli *c, const char *path, struct dataset_model *m)
 {
     *m = (struct dataset_model){0};
     const struct spec *s = cli_load(c, path);
     if (!s) return false;
     m->spec = s;
-    const struct model_options o = {.mode = MODEL_INFER, .batch = 1, .losses = s->nlosses > 0};
+    struct model_options o = driver_measured(s, MODEL_INFER);
+    o.batch = 1;
     const struct graph *g = driver_elaborate(c->driver, s, &o);
-    if (!g) return false;
-    find_ports(c, s, g, m);
-    for (int i = 0; i < s->nmetrics; i++) m->metrics |= rnc_task_metric(m->problem.task, s->metrics[i]->name);
+    if (!g || !driver_problem(c->driver, s, g, &m->problem)) return false;
+    m->readings = driver_readings(c->driver, s, g, &m->nreadings);
     const struct rnc_port *image = rnc_only_port(m->problem.ports, m->problem.nports, false);
     const struct rnc_port *labels = rnc_only_port(m->problem.ports, m->problem.nports, true);
     m->image = image && image->rank == 3 ? image : NULL;

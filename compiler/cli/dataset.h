@@ -4,6 +4,7 @@
 #define RNC_CLI_DATASET_H
 
 #include "cli/cli.h"
+#include "driver/problem.h"
 #include "runtime/data/data.h"
 #include "runtime/data/loader.h"
 #include "runtime/io/safetensors.h"
@@ -12,8 +13,9 @@
 /* The outside of a model, known before anything is compiled. */
 struct dataset_model {
     const struct spec *spec;
-    struct rnc_problem problem;    /* its inputs and targets, what is compared, the task */
-    unsigned metrics;              /* that the spec asks for, as of rnc_task_metric */
+    struct rnc_problem problem;         /* its inputs and targets, what is compared and measured */
+    const struct rnc_reading *readings; /* its outputs, for predictions */
+    int nreadings;
     const struct rnc_port *image;  /* the only input, of images; NULL: it has others */
     const struct rnc_port *labels; /* the only target, of labels; NULL: it has others */
     int64_t classes;               /* of the labels */

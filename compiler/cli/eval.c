@@ -63,38 +63,73 @@ static void print_json(const struct evaluation *e)
                           arena_printf(e->c->arena, "%s_per_s", e->data.unit), (double)e->tally.samples / e->seconds,
                           "preprocess", e->images);
     json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
-    for (int m = 0; m < e->tally.task->nmetrics; m++) {
-        double v = rnc_tally_metric(&e->tally, m);
-        if (!isnan(v)) json_object_set_new(j, e->tally.task->metrics[m].name, json_real(v));
+    for (int k = 1; k < e->model.problem.ncolumns; k++) { /* the first is the loss */
+        double v = rnc_tally_column(&e->tally, k);
+        if (!isnan(v)) json_object_set_new(j, e->model.problem.column[k].name, json_real(v));
     }
+    json_t *scored = json_array();
+    for (int k = 0; k < e->model.problem.npairs; k++)
+        json_array_append_new(scored, json_pack("{s:s, s:s}", "output", e->model.problem.pairs[k].value, "target",
+                                                e->model.problem.pairs[k].target));
+    json_object_set_new(j, "scored", scored);
     json_dumpf(j, stdout, JSON_INDENT(2));
     printf("\n");
     json_decref(j);
 }
 
+static void print_column(const struct evaluation *e, int k, int width)
+{
+    const struct rnc_column *c = &e->model.problem.column[k];
+    double v = rnc_tally_column(&e->tally, k);
+    if (isnan(v)) return;
+    if (c->metric->loss) printf("%-*s %8.4f\n", width, c->name, v);
+    else if (c->metric->fraction) printf("%-*s %6.2f %%\n", width, c->name, 100.0 * v);
+    else printf("%-*s %8.4g\n", width, c->name, v);
+}
+
+/* What metrics are of, where that is not the spec's only output. */
+static void print_scored(const struct evaluation *e)
+{
+    const struct rnc_problem *p = &e->model.problem;
+    bool plain = p->nterms && p->npairs == 1 && e->model.nreadings == 1 &&
+                 !strcmp(p->pairs[0].value, e->model.readings[0].output);
+    for (int k = 0; k < p->npairs && !plain; k++)
+        printf("scored: '%s' beside the target '%s'%s\n", p->pairs[k].value, p->pairs[k].target,
+               p->nterms ? "" : " (the spec has no loss)");
+}
+
 static void print_text(const struct evaluation *e)
 {
     printf("%s on %s\n%s\n", e->built.model->name, e->data.description, e->images);
+    print_scored(e);
+    const struct rnc_problem *p = &e->model.problem;
     int width = 15;
-    for (int m = 0; m < e->tally.task->nmetrics; m++) {
-        int length = (int)strlen(e->tally.task->metrics[m].name);
+    for (int k = 0; k < p->ncolumns; k++) {
+        int length = (int)strlen(p->column[k].name);
         if (length > width) width = length;
     }
-    for (int m = 0; m < e->tally.task->nmetrics; m++) {
-        const struct rnc_metric *row = &e->tally.task->metrics[m];
-        double v = rnc_tally_metric(&e->tally, m);
-        if (isnan(v) || row->loss) continue;
-        if (row->fraction) printf("%-*s %6.2f %%\n", width, row->name, 100.0 * v);
-        else printf("%-*s %8.4g\n", width, row->name, v);
-    }
-    printf("%-*s %8.4f\n%lld %s in %.2f s, %.0f %s/s\n", width, "loss", rnc_tally_loss(&e->tally),
-           (long long)e->tally.samples, e->data.unit, e->seconds, (double)e->tally.samples / e->seconds, e->data.unit);
+    for (int k = 1; k <= p->ncolumns; k++) print_column(e, k % p->ncolumns, width); /* the loss is the last */
+    printf("%lld %s in %.2f s, %.0f %s/s\n", (long long)e->tally.samples, e->data.unit, e->seconds,
+           (double)e->tally.samples / e->seconds, e->data.unit);
+}
+
+/* Without losses nobody says what is compared, unless there is one choice. */
+static bool check_scored(struct evaluation *e)
+{
+    const struct spec *s = e->model.spec;
+    if (e->model.problem.npairs) return true;
+    struct diag *d = diag_error(e->c->diags, (struct span){.src = s->source},
+                                "%s has no loss, and nothing else says what is to be evaluated", s->name);
+    diag_note(d,
+              "`loss: [softmax_cross_entropy: {from: logits, target: label}]`, and `targets: {label: {type: class}}`");
+    return false;
 }
 
 static bool eval(struct evaluation *e, const char *spec)
 {
     struct rnc_status s = {0};
-    if (!dataset_model(e->c, spec, &e->model) || !folder_weights(e->c, e->model.spec, &opt_weights)) return false;
+    if (!dataset_model(e->c, spec, &e->model) || !check_scored(e) || !folder_weights(e->c, e->model.spec, &opt_weights))
+        return false;
     if (!opt_weights) return folder_no_weights(e->c);
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return driver_fail(e->c->driver, &s);
@@ -102,9 +137,8 @@ static bool eval(struct evaluation *e, const char *spec)
     bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
               dataset_preprocess(e->c, &e->model, opt_normalize, f, &e->data, false, &e->loader, &e->images);
     rnc_st_close(f);
-    struct model_options o = {.mode = MODEL_INFER,
-                              .batch = e->c->driver->options.batch ? e->c->driver->options.batch : DEFAULT_BATCH,
-                              .losses = e->model.problem.task->losses};
+    struct model_options o = driver_measured(e->model.spec, MODEL_INFER);
+    o.batch = e->c->driver->options.batch ? e->c->driver->options.batch : DEFAULT_BATCH;
     ok = ok && cli_compile(e->c, e->model.spec, &o, &e->built) &&
          driver_open(e->c->driver, &e->built, &(struct open_options){.weights = opt_weights}, &e->session) &&
          evaluate(e);

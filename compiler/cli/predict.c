@@ -9,6 +9,7 @@
 #include "cli/folder.h"
 #include "runtime/io/image.h"
 #include "runtime/recipe/normalize.h"
+#include "runtime/recipe/target.h"
 #include "runtime/task/task.h"
 
 static const char *opt_weights, *opt_normalize;
@@ -23,34 +24,98 @@ struct prediction {
     const char *const *classes;
     struct built built;
     struct session session;
-    struct rnc_tally tally; /* where the outputs are; nothing is added up */
     struct rnc_outputs outputs;
     float *pixels;
     json_t *list;
 };
 
-/* A class by its name, an element as "logit[2]". */
-static const char *label_of(struct prediction *p, const struct rnc_finding *f)
+/* The class that one answer of yes or no says; the output's name where nothing says which. */
+static const char *positive_class(const struct prediction *p, const struct rnc_reading *r)
 {
-    if (p->model.problem.task->fraction) return p->classes[f->index];
-    return arena_printf(p->c->arena, "%s[%lld]", f->output, (long long)f->index);
+    const struct rnc_problem *all = &p->model.problem;
+    const char *positive = NULL;
+    for (int k = 0; k < all->npairs; k++)
+        if (!strcmp(all->pairs[k].value, r->output)) positive = rnc_problem_target(all, all->pairs[k].target)->positive;
+    const int k = rnc_target_positive(positive, p->classes, p->model.classes);
+    return k >= 0 ? p->classes[k] : r->output;
 }
 
-static void show(struct prediction *p, const char *path, const struct rnc_finding *f, int64_t n)
+/* A class by its name, an element as "values[2]". */
+static const char *label_of(const struct prediction *p, const struct rnc_reading *r, int64_t index)
 {
-    const struct rnc_task *task = p->model.problem.task;
-    json_t *tops = p->list ? json_array() : NULL;
-    if (!p->list) printf("%s\n", path);
-    for (int64_t k = 0; k < n; k++) {
-        const char *name = label_of(p, &f[k]);
-        if (p->list)
-            json_array_append_new(tops, json_pack("{s:s, s:I, s:f}", task->fraction ? "class" : "element", name,
-                                                  "index", (json_int_t)f[k].index, task->finding,
-                                                  isfinite(f[k].value) ? f[k].value : 0.0));
-        else if (task->fraction) printf("  %6.2f %%  %s\n", 100.0 * f[k].value, name);
-        else printf("  %12.6g  %s\n", f[k].value, name);
+    const int64_t count = rnc_reading_findings(r);
+    if (r->kind == RNC_NUMBERS) return arena_printf(p->c->arena, "%s[%lld]", r->output, (long long)index);
+    if (count == p->model.classes) return p->classes[index];
+    return count == 1 ? positive_class(p, r) : arena_printf(p->c->arena, "%lld", (long long)index);
+}
+
+/* How many classes have names: of the target or, where it has none, of the weights or the spec. */
+static int64_t named_classes(const struct dataset_model *m, const struct rnc_safetensors *f)
+{
+    const char *text = rnc_st_meta(f, "rnc.classes");
+    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+    int64_t n = m->classes ? m->classes : list ? (int64_t)json_array_size(list) : m->spec->nclasses;
+    json_decref(list);
+    return n;
+}
+
+/* A spec for inference says nothing of its output; weights that know as many classes do. */
+static void read_scores(struct prediction *p)
+{
+    const struct rnc_reading *r = p->model.readings;
+    struct rnc_reading *only = ARENA_NEW(p->c->arena, struct rnc_reading);
+    if (p->model.nreadings != 1 || p->model.spec->nlosses || r->kind != RNC_NUMBERS || p->model.classes < 2) return;
+    if (r->type.rank < 2 || r->type.dim[1] != p->model.classes) return;
+    *only = *r;
+    only->kind = RNC_LOGITS;
+    p->model.readings = only;
+}
+
+static json_t *finding_json(const struct prediction *p, const struct rnc_reading *r, const struct rnc_finding *f)
+{
+    const struct rnc_telling tell = rnc_reading_telling(r);
+    return json_pack("{s:s, s:I, s:f}", tell.fraction ? "class" : "element", label_of(p, r, f->index), "index",
+                     (json_int_t)f->index, tell.finding, f->value);
+}
+
+static void show(struct prediction *p, const char *path, const struct rnc_reading *r, const struct rnc_finding *f,
+                 int64_t n)
+{
+    const struct rnc_telling tell = rnc_reading_telling(r);
+    if (p->list) {
+        json_t *tops = json_array();
+        for (int64_t k = 0; k < n; k++) json_array_append_new(tops, finding_json(p, r, &f[k]));
+        json_array_append_new(p->list, json_pack("{s:s, s:s, s:s, s:o}", "image", path, "output", r->output, "kind",
+                                                 tell.name, "top", tops));
+        return;
     }
-    if (p->list) json_array_append_new(p->list, json_pack("{s:s, s:o}", "image", path, "top", tops));
+    if (p->model.nreadings > 1) printf("  %s: %s\n", r->output, tell.name);
+    for (int64_t k = 0; k < n; k++)
+        if (tell.fraction) printf("  %6.2f %%  %s\n", 100.0 * f[k].value, label_of(p, r, f[k].index));
+        else printf("  %12.6g  %s\n", f[k].value, label_of(p, r, f[k].index));
+}
+
+static bool check_finite(struct prediction *p, const struct rnc_reading *r, const struct rnc_finding *f, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++) {
+        if (isfinite(f[k].value)) continue;
+        diag_error(p->c->diags, nowhere, "the output '%s' is not finite, at %s: look for infinity in the weights",
+                   r->output, label_of(p, r, f[k].index));
+        return false;
+    }
+    if (n < 0) diag_env(p->c->diags, "out of memory");
+    return n >= 0;
+}
+
+static bool read_output(struct prediction *p, const char *path, const struct rnc_reading *r)
+{
+    const struct rnc_tensor *t = session_tensor(p->built.model, RNC_ROLE_OUTPUT, r->output);
+    int64_t count = rnc_reading_findings(r), room = count < opt_top ? count : opt_top;
+    struct rnc_finding *f = ARENA_ARRAY(p->c->arena, struct rnc_finding, room);
+    int64_t n = rnc_reading_predict(r, p->outputs.buffer[t->offset], f, room);
+    if (!check_finite(p, r, f, n)) return false;
+    show(p, path, r, f, n);
+    return true;
 }
 
 static bool predict_one(struct prediction *p, const char *path)
@@ -60,9 +125,13 @@ static bool predict_one(struct prediction *p, const char *path)
               rnc_execute(p->session.instance, &(struct rnc_run){.n = 1}, (const void *const[]){p->pixels},
                           p->outputs.buffer, NULL, &s);
     if (!ok) return driver_fail(p->c->driver, &s);
-    int64_t room = p->model.labels && p->model.classes < opt_top ? p->model.classes : opt_top;
-    struct rnc_finding *f = ARENA_ARRAY(p->c->arena, struct rnc_finding, room);
-    show(p, path, f, p->model.problem.task->predict(&p->tally, p->outputs.buffer, f, room));
+    if (!rnc_outputs_check(p->built.model, p->outputs.buffer, 1, &s)) {
+        diag_error(p->c->diags, nowhere, "%s: %s", path, s.message);
+        return false;
+    }
+    if (!p->list) printf("%s\n", path);
+    for (int k = 0; k < p->model.nreadings; k++)
+        if (!read_output(p, path, &p->model.readings[k])) return false;
     return true;
 }
 
@@ -86,7 +155,9 @@ static bool prepare(struct prediction *p, const char *spec)
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return driver_fail(p->c->driver, &s);
     p->loader = dataset_loader(&p->model, false);
+    p->model.classes = named_classes(&p->model, f);
     p->classes = dataset_classes(p->c, &p->model, f, NULL);
+    read_scores(p);
     bool ok = dataset_preprocess(p->c, &p->model, opt_normalize, f, NULL, false, &p->loader, &images);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER, .batch = 1};
@@ -94,8 +165,7 @@ static bool prepare(struct prediction *p, const char *spec)
         !driver_open(p->c->driver, &p->built, &(struct open_options){.weights = opt_weights}, &p->session))
         return false;
     fprintf(p->c->json ? stderr : stdout, "%s\n", images);
-    ok = rnc_tally_begin(&p->tally, &p->model.problem, p->built.model, &s) &&
-         rnc_outputs_new(p->built.model, &p->outputs, &s);
+    ok = rnc_outputs_new(p->built.model, &p->outputs, &s);
     p->pixels = ARENA_ARRAY(p->c->arena, float, rnc_port_elements(p->model.image));
     return ok || driver_fail(p->c->driver, &s);
 }
@@ -114,7 +184,6 @@ static int run(struct cli *c, int argc, char **argv)
     }
     json_decref(p.list);
     rnc_outputs_free(&p.outputs);
-    rnc_tally_free(&p.tally);
     session_close(&p.session);
     driver_release(&p.built);
     return cli_finish(c);

@@ -83,7 +83,7 @@ void progress_line(const struct progress *d, const struct rnc_progress *p, int c
     else {
         part(&rest, " %3lld %%", (long long)(p->batches ? 100 * p->batch / p->batches : 0));
         part(&rest, "  loss %.4f", p->loss);
-        if (p->primary->fraction) part(&rest, "  %.2f %%", 100.0 * p->metric);
+        if (p->primary->metric->fraction) part(&rest, "  %.2f %%", 100.0 * p->metric);
         eta_text(p->eta_s, eta, sizeof eta);
         snprintf(rate, sizeof rate, "  %.0f %s/s  ETA %s", p->images_per_s, d->unit, eta);
     }
@@ -112,26 +112,26 @@ void progress_clear(const struct progress *d)
 /* ---- an epoch */
 
 /* "accuracy 93.10 %", "mean_squared_error 0.0123" */
-static void print_metric(const struct rnc_metric *m, double v)
+static void print_metric(const struct rnc_column *c, double v)
 {
-    if (m->fraction) printf("%s %.2f %%", m->name, 100.0 * v);
-    else printf("%s %.4g", m->name, v);
+    if (c->metric->fraction) printf("%s %.2f %%", c->name, 100.0 * v);
+    else printf("%s %.4g", c->name, v);
 }
 
 static void print_row(const struct progress *d, const struct rnc_progress *p)
 {
     const struct rnc_epoch_row *r = p->row;
     printf("epoch %lld/%lld  loss %.4f", (long long)p->epoch, (long long)p->epochs, r->train_loss);
-    if (!p->primary->loss) {
+    if (!p->primary->metric->loss) {
         printf("  ");
         print_metric(p->primary, r->train_metric);
     }
     printf("  |  validation: loss %.4f", r->val_loss);
-    for (int m = 0; m < d->task->nmetrics; m++) {
-        const struct rnc_metric *row = &d->task->metrics[m];
-        if (row->loss || isnan(r->val[m]) || (row->on_request && !(d->metrics >> m & 1))) continue;
+    for (int k = 1; k < d->problem->ncolumns; k++) { /* the first is the loss */
+        const struct rnc_column *c = &d->problem->column[k];
+        if (!c->shown || isnan(r->val[k])) continue;
         printf("  ");
-        print_metric(row, r->val[m]);
+        print_metric(c, r->val[k]);
     }
     printf("  |");
     if (!isnan(r->images_per_s)) printf("  %.0f %s/s", r->images_per_s, d->unit);
@@ -148,11 +148,8 @@ static void put_row(json_t *j, const struct progress *d, const struct rnc_epoch_
     put_real(j, "train_loss", e->train_loss);
     put_real(j, "train_metric", e->train_metric);
     put_real(j, "val_loss", e->val_loss);
-    for (int m = 0; m < d->task->nmetrics; m++) {
-        char key[64];
-        snprintf(key, sizeof key, "val_%s", d->task->metrics[m].name);
-        if (!isnan(e->val[m])) put_real(j, key, e->val[m]);
-    }
+    for (int k = 1; k < d->problem->ncolumns; k++)
+        if (!isnan(e->val[k])) put_real(j, arena_printf(d->c->arena, "val_%s", d->problem->column[k].name), e->val[k]);
     put_real(j, "images_per_s", e->images_per_s);
 }
 

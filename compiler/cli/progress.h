@@ -10,8 +10,7 @@ struct progress {
     struct cli *c;
     bool bar;     /* a terminal: one line, redrawn */
     double drawn; /* when */
-    const struct rnc_task *task;
-    unsigned metrics; /* as of struct rnc_train_config */
+    const struct rnc_problem *problem;
     const char *unit; /* "images" */
 };
 /* struct rnc_train_config's progress; its CTX is a struct progress. */

@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "runtime/io/npy.h"
 #include "runtime/rt/pack.h"
+#include "runtime/task/task.h"
 #include "runtime/io/safetensors.h"
 
 static const char *opt_weights, *opt_grads;
@@ -287,7 +288,8 @@ static bool run_job(struct job *j, const char *spec)
         return false;
     if (!write_outputs(j) || (opt_grads && !write_grads(j))) return false;
     if (opt_train) print_loss(j);
-    return true;
+    struct rnc_status st = {0}; /* what was computed is written, for whoever looks for the reason */
+    return rnc_outputs_check(j->built.model, j->out, j->n, &st) || fail_status(j, &st);
 }
 
 static bool check_options(struct job *j)

@@ -78,11 +78,10 @@ static const char *choices_text(struct training *t)
 
 static bool compile(struct training *t)
 {
-    struct model_options o = {.mode = MODEL_TRAIN};
+    struct model_options o = driver_measured(t->model.spec, MODEL_TRAIN);
     if (!cli_compile(t->c, t->model.spec, &o, &t->train)) return false;
-    o = (struct model_options){.mode = MODEL_INFER,
-                               .batch = t->train.model->batch,
-                               .losses = t->model.problem.task->losses};
+    o = driver_measured(t->model.spec, MODEL_INFER);
+    o.batch = t->train.model->batch;
     if (!cli_compile(t->c, t->model.spec, &o, &t->infer)) return false;
     gen_rest();
     struct rnc_status s = {0};
@@ -206,6 +205,7 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
     struct rnc_train_config k = {.train = t->train.model,
                                  .infer = t->infer.model,
                                  .problem = &t->model.problem,
+                                 .values = ARENA_ARRAY(t->c->arena, double, t->model.problem.ncolumns),
                                  .par = &t->par,
                                  .exec_flags = driver_exec_flags(),
                                  .data = &t->data,
@@ -222,15 +222,13 @@ static bool run_training(struct training *t, struct rnc_loader_config loader, co
                                  .schedule_epochs = opt.schedule_epochs,
                                  .late_lr = opt.late_lr,
                                  .init = opt.init,
-                                 .metrics = t->model.metrics,
                                  .stop = &stop_flag,
                                  .progress = progress_show,
                                  .ctx = &t->progress};
     if (!describe(t, &k)) return false;
     k.title = arena_printf(t->c->arena, "%s, %.*s", t->train.model->name, (int)strcspn(t->data.description, ":"),
                            t->data.description);
-    t->progress.task = k.problem->task;
-    t->progress.metrics = k.metrics;
+    t->progress.problem = k.problem;
     t->progress.unit = t->data.unit;
     print_start(t, &k, images);
     catch_signals();

@@ -109,8 +109,11 @@ static int64_t batch_of(const struct driver *d, const struct spec *s, const stru
 
 struct graph *driver_elaborate(struct driver *d, const struct spec *s, const struct model_options *o)
 {
-    struct build_options build = {
-        .batch = batch_of(d, s, o), .losses = o->losses || o->mode != MODEL_INFER, .dump = o->dump, .ndump = o->ndump};
+    struct build_options build = {.batch = batch_of(d, s, o),
+                                  .losses = o->losses || o->mode != MODEL_INFER,
+                                  .measured = o->measured,
+                                  .dump = o->dump,
+                                  .ndump = o->ndump};
     return build_graph(d->arena, d->diags, s, &build);
 }
 

@@ -96,6 +96,7 @@ struct model_options {
     enum model_mode mode;
     int64_t batch;           /* 0: as the driver's options say */
     bool losses;             /* MODEL_INFER: also targets, and the losses as an output; the other modes have them */
+    bool measured;           /* with losses: each of them alone, and every value that is measured, are outputs, too */
     bool input_grads;        /* MODEL_GRAD: also those of the inputs */
     const char *const *dump; /* layers whose outputs become outputs too, by path or label */
     int ndump;

@@ -79,7 +79,7 @@ int64_t session_classes(const struct graph *raw, const char *target, int64_t *ig
     GRAPH_EACH(raw, n)
     {
         if (n->nin < 2 || !n->in[1] || n->in[1]->kind != VALUE_TARGET || strcmp(n->in[1]->name, target) != 0) continue;
-        if (op_attr_index(n->op, "ignore") < 0 || n->in[0]->type.rank < 2) continue;
+        if (n->op->compares != COMPARES_CLASSES || n->in[0]->type.rank < 2) continue;
         if (ignore) *ignore = node_int(n, "ignore");
         return n->in[0]->type.dim[1];
     }

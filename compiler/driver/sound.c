@@ -1,6 +1,7 @@
 /* sound.c: is a spec sound? Of what it asks of its training data, too. */
 #include "driver/sound.h"
 
+#include "driver/problem.h"
 #include "runtime/recipe/format.h"
 #include "spec/ast.h"
 
@@ -99,13 +100,13 @@ static void check_step(struct driver *d, const struct spec *s)
 struct graph *driver_sound(struct driver *d, const struct spec *s)
 {
     const int before = diags_errors(d->diags);
-    struct model_options o = {.mode = MODEL_INFER,
-                              .losses = s->nlosses > 0,
-                              .batch = d->options.batch ? d->options.batch : 1};
+    struct model_options o = driver_measured(s, MODEL_INFER);
+    struct rnc_problem measured;
+    o.batch = d->options.batch ? d->options.batch : 1;
     struct graph *g = driver_elaborate(d, s, &o);
     if (!g || diags_errors(d->diags) != before) return NULL;
     check_classes(d, s, g);
     check_data(d, s, g);
-    if (s->nlosses > 0) check_step(d, s);
+    if (s->nlosses > 0 && driver_problem(d, s, g, &measured)) check_step(d, s);
     return diags_errors(d->diags) == before ? g : NULL;
 }

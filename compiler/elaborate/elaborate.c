@@ -45,7 +45,7 @@ static void build_inputs(struct builder *b)
     }
 }
 
-static struct value *build_target(struct builder *b, int index)
+struct value *builder_target(struct builder *b, int index)
 {
     const struct spec_tensor *s = &b->spec->targets[index];
     struct type t;
@@ -235,58 +235,11 @@ static void build_dumps(struct builder *b, const struct build_options *o)
     }
 }
 
-/* A map of another size than the prediction: masks come in the size that the target's shape says. */
-static void note_size(struct diag *g, const struct spec_tensor *t, const struct type *x)
-{
-    if (t->type->unsaid != RNC_UNSAID_IMAGE || x->rank != 4) return;
-    diag_note(g, "`%s: {type: %s, shape: [%lld, %lld]}` brings its masks to the prediction's size", t->name,
-              t->type->name, (long long)x->dim[2], (long long)x->dim[3]);
-}
-
-static struct value *build_loss(struct builder *b, const struct flat_loss *l, int index)
-{
-    struct value *x = builder_value(b, l->from), *t = x ? build_target(b, l->target) : NULL;
-    if (!x || !t) return NULL;
-    struct node *n = graph_node(b->graph, NULL, l->op, (struct value *[]){x, t}, 2, l->op->nouts);
-    memcpy(n->attr, l->attr, (size_t)l->op->nattr * sizeof *n->attr);
-    n->span = l->span;
-    n->layer = arena_printf(b->arena, b->ast->nlosses > 1 ? "loss.%s.%d" : "loss.%s", l->op->name, index);
-    struct op_error e = {.arena = b->arena};
-    if (op_infer(n, &e)) {
-        n->out[0]->layer = n->layer;
-        n->out[0]->span = l->span;
-        value_rename(b->graph, n->out[0], graph_fresh_name(b->graph, n->layer));
-        return n->out[0];
-    }
-    struct diag *g = diag_error(b->diags, l->span, "%s: %s", l->op->name, e.message);
-    if (e.note) diag_note(g, "%s", e.note);
-    diag_note(g, "the target '%s' is %s", t->name, type_sample_text(b->arena, &t->type));
-    note_size(g, &b->spec->targets[l->target], &x->type);
-    trail_note(b, g, "from", l->from, REF_NONE, l->span.src);
-    return NULL;
-}
-
-static void build_losses(struct builder *b)
-{
-    struct value *sum = NULL;
-    b->targets = ARENA_ARRAY(b->arena, struct value *, b->spec->ntargets + 1);
-    for (int i = 0; i < b->ast->nlosses; i++) {
-        struct value *v = build_loss(b, &b->ast->losses[i], i);
-        if (!v) continue;
-        sum = sum ? op_build(b->graph, NULL, OPNAME_ADD, (struct value *[]){sum, v}, 2)->out[0] : v;
-    }
-    if (sum) graph_output(b->graph, "loss", sum);
-    if (b->ast->nlosses) return;
-    struct diag *g =
-        diag_error(b->diags, (struct span){.src = b->spec->source}, "the spec has no loss and can't be trained");
-    diag_note(g,
-              "`loss: [softmax_cross_entropy: {from: logits, target: label}]`, and `targets: {label: {type: class}}`");
-}
-
 void builder_run(struct builder *b, const struct build_options *o)
 {
     b->graph = graph_new(b->arena, b->spec->name, o->batch > 0 ? o->batch : 1);
     b->values = ARENA_ARRAY(b->arena, struct value *, b->ast->nlayers + 1);
+    b->targets = ARENA_ARRAY(b->arena, struct value *, b->spec->ntargets + 1);
     strmap_init(&b->params, b->arena);
     build_inputs(b);
     for (int i = 0; i < b->ast->nlayers && diags_errors(b->diags) < AST_MAX_ERRORS; i++)
@@ -295,7 +248,7 @@ void builder_run(struct builder *b, const struct build_options *o)
         check_shape(b, &b->ast->checks[i]);
     build_outputs(b);
     build_dumps(b, o);
-    if (o->losses) build_losses(b);
+    if (o->losses) losses_build(b, o->measured);
 }
 
 struct graph *build_graph(struct arena *a, struct diags *d, const struct spec *s, const struct build_options *o)

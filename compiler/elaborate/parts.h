@@ -46,6 +46,11 @@ int mend_start(const struct builder *b, int x, int y);
 
 /* " (line 7)", or with the file where that is not HERE. */
 const char *trail_place(struct arena *a, struct span at, const struct source *here);
+/* The losses, their sum and, where they are measured, each of them, as outputs (losses.c). */
+void losses_build(struct builder *b, bool measured);
+/* The I-th target as an argument of the graph, made where there is none yet; NULL after an error. */
+struct value *builder_target(struct builder *b, int i);
+
 /* The error E of layer L, with what led there. */
 void trail_error(struct builder *b, const struct flat_layer *l, const struct op_error *e);
 /* Notes about REF's shape: the layers that made it, from STOP (REF_NONE: as far back as is told) on. WHAT: "left",

@@ -338,6 +338,19 @@ static bool check_arity(const struct op_def *op, int nin, struct value *const *i
     return true;
 }
 
+enum op_squash op_loss_squash(const struct op_def *op, const struct attr *attr)
+{
+    int k = op_attr_index(op, "from_logits");
+    return k >= 0 && !attr[k].b ? SQUASH_NONE : op->squash;
+}
+
+const char *op_squash_name(enum op_squash squash)
+{
+    const struct op_def *const *o = op_all();
+    while (*o && ((*o)->class_ != OP_LAYER || (*o)->squash != squash)) o++;
+    return *o ? (*o)->name : "nothing";
+}
+
 enum op_work op_work_of(const struct op_def *op) { return op->work ? op->work : op->family->work; }
 bool op_bf16(const struct op_def *op) { return op->bf16 || op->family->elementwise; }
 

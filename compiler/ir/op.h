@@ -26,6 +26,9 @@ enum op_phase {
 };
 const char *op_phase_name(enum op_phase p);
 
+/* What makes probabilities of a value: of its channels together, or of each element by itself. */
+enum op_squash { SQUASH_NONE, SQUASH_SOFTMAX, SQUASH_SIGMOID };
+
 /* Which of a convolution's three computations an operator is, whatever its part in the network: conv_transpose2d
    computes what the gradient of a convolution by its input does. Dense layers are convolutions of features. */
 enum conv_direction {
@@ -35,7 +38,8 @@ enum conv_direction {
     CONV_WGRAD,   /* x, dy → dw */
 };
 
-/* What the target of a loss holds. */
+/* What the target of a loss holds. Its mean is over the classes that count (COMPARES_CLASSES: not ignored, and below
+   the number of classes), or over all elements of the samples. */
 enum op_compares {
     COMPARES_NOTHING, /* no loss */
     COMPARES_CLASSES, /* numbers of classes, i64 */
@@ -156,10 +160,12 @@ struct op_def {
     enum conv_direction direction;
     enum op_border border;
     enum op_compares compares;
-    int variant;  /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
-                     (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
-    bool view;    /* the result is the operand's bytes in another shape: it may share the storage */
-    bool repacks; /* the result is the operand, in another layout or element type */
+    int variant;           /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
+                              (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
+    bool view;             /* the result is the operand's bytes in another shape: it may share the storage */
+    bool repacks;          /* the result is the operand, in another layout or element type */
+    enum op_squash squash; /* of a layer: what it computes; of a loss: what it applies to its first operand itself, but
+                              where its attribute from_logits is false (op_loss_squash) */
     struct op_clamp clamp;
     bool maximum; /* result 0 is made of maxima of operand 0's elements: they may be rounded before or after */
     int gate;     /* the operand at whose bounds result 0 jumps to zero: what a ReLU's gradient reads; 0: none */
@@ -227,6 +233,10 @@ static inline enum remake op_remake(const struct op_def *op)
 {
     return op->sums_samples ? REMAKE_NEVER : op->family->remake;
 }
+/* What the loss OP applies to its first operand: SQUASH_NONE where that are probabilities already, or numbers. */
+enum op_squash op_loss_squash(const struct op_def *op, const struct attr *attr);
+/* The name of the layer that computes it. */
+const char *op_squash_name(enum op_squash squash);
 enum op_work op_work_of(const struct op_def *op); /* of a report: the row's, else its family's */
 /* A body's sums, which stand last in it; and how many of its results are not theirs. */
 int body_sums(const struct body *b);

@@ -396,6 +396,7 @@ const struct op_def op_pointwise_rows[] = {
     {.name = "sigmoid",
      .help = "1 / (1 + exp(-x))",
      .class_ = OP_LAYER,
+     .squash = SQUASH_SIGMOID,
      UNARY(tests_x),
      .expr = EXPR_SIGMOID,
      .grad = grad_sigmoid,

@@ -82,6 +82,7 @@ const struct op_def op_softmax_rows[] = {
     {.name = "softmax",
      .help = "exp(x) divided by its sum over the channels",
      .variant = SOFTMAX,
+     .squash = SQUASH_SOFTMAX,
      SOFTMAX(OP_LAYER, softmax),
      .operands = operand_x,
      .noperands = 1,

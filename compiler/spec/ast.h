@@ -75,8 +75,9 @@ struct flat_loss {
     const struct op_def *op;
     struct attr *attr;
     struct span span;
-    int from;   /* ref */
-    int target; /* index in spec->targets */
+    int from;          /* ref */
+    const char *label; /* what the spec calls it */
+    int target;        /* index in spec->targets */
 };
 
 struct flat_output {

@@ -227,7 +227,7 @@ static void parse_loss(struct spec_file *f, struct scope *s, struct spec *spec, 
     const struct tree *from = tree_get(args, "from"), *target = tree_get(args, "target");
     struct ast_value v;
     if (!from || !target) file_error(f, key->span, "%s needs '%s'", op->name, from ? "target" : "from");
-    if (from && value_eval(s, from, AST_LABEL, &v)) l.from = v.ref;
+    if (from && value_eval(s, from, AST_LABEL, &v)) l.from = v.ref, l.label = v.s;
     l.target = target ? target_find(f, s, spec, target) : -1;
     for (int i = 0; i < op->nattr; i++) {
         l.attr[i] = op->attrs[i].def;

@@ -38,7 +38,6 @@ struct spec_tensor { /* an input or a target */
     bool faulty;                           /* an error was reported: no loss is checked with it */
     bool ignores;                          /* the spec says so */
     const char *positive; /* the class that is 1; NULL: the data's names of classes say which (rnc_target_positive) */
-    const char *output;   /* the output that a loss compares with it; NULL: none */
     struct rnc_image_rules image; /* inputs [C, H, W]: what the spec says of its images */
 };
 
@@ -73,6 +72,7 @@ struct spec {
     struct span classes_span;
     int nclasses; /* optional `classes:` list of names at the top level; NULL */
     const struct rnc_metric *const *metrics;
+    const struct span *metric_spans; /* where each stands */
     int nmetrics;
     double accuracy;  /* `accuracy:`, the largest rms error relative to double of a layer's algorithm
                          (kernel/accuracy.h); 0:       exact */

@@ -221,8 +221,6 @@ void targets_pair(struct spec_file *f, struct spec *s)
         struct spec_tensor *to = &t[l->target];
         compared[l->target] = true;
         to->binary |= l->op->compares == COMPARES_BINARY;
-        for (int k = 0; k < f->ast->noutputs && !to->output; k++)
-            if (f->ast->outputs[k].ref == l->from) to->output = f->ast->outputs[k].label;
     }
     for (int i = 0; i < s->ntargets; i++) {
         t[i].binary |= t[i].type->binary;

@@ -14,7 +14,7 @@ bool target_suits(struct spec_file *f, const struct op_def *op, const struct spe
 /* The label that the loss leaves out: the target's. GIVEN: the loss's own `ignore`, or NULL; it becomes the target's
    where that has none, and an error where they differ. */
 int64_t target_ignore(struct spec_file *f, struct spec_tensor *t, const struct tree *given, int64_t value);
-/* Of each target the output that a loss compares with it, and as what a picture gives it; an error for one that no loss
+/* Of each target as what a picture gives it; an error for one that no loss
    compares, where there are losses. */
 void targets_pair(struct spec_file *f, struct spec *s);
 

@@ -326,14 +326,16 @@ void train_metrics(struct spec_file *f, const struct tree *t, struct spec *s)
         return;
     }
     const struct rnc_metric **list = ARENA_ARRAY(f->arena, const struct rnc_metric *, t->count + 1);
+    struct span *spans = ARENA_ARRAY(f->arena, struct span, t->count + 1);
     for (int i = 0; i < t->count; i++) {
         struct ast_value v;
         if (!value_eval(&scope, t->items[i], AST_TEXT, &v)) continue;
         const struct rnc_metric *m = rnc_metric_named(v.s);
-        if (m) list[s->nmetrics++] = m;
+        if (m) spans[s->nmetrics] = t->items[i]->span, list[s->nmetrics++] = m;
         else no_metric(f, t->items[i]->span, v.s);
     }
     s->metrics = list;
+    s->metric_spans = spans;
 }
 
 /* ---- printing */

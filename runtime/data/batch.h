@@ -19,6 +19,7 @@ struct rnc_port {
     int64_t dim[3];
     int64_t classes, ignore; /* labels: below classes (0: any), or equal to ignore (-1: none) */
     bool binary;             /* fp32 targets: numbers from 0 to 1 */
+    bool exact;              /* and none in between: the target's type says so */
     const struct rnc_target_type
         *picture;         /* targets: as which type a picture's label or mask gives it; NULL: as none */
     const char *positive; /* of a binary label: the class that is 1; NULL: as rnc_target_positive finds it */

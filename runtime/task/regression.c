@@ -1,90 +1,48 @@
 /* regression.c: any tensors. How good a network is, is what its own losses say; errors are known besides. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "runtime/rt/pack.h"
 #include "runtime/task/tasks.h"
 
-/* Of each pair of fp32 tensors. */
-struct own {
-    struct {
-        double squared, absolute; /* sums over the elements */
-        int64_t elements;
-    } side[1]; /* one for each of the tally's */
-};
+enum { ELEMENTS, COUNTS };
+enum { SQUARED, ABSOLUTE, SUMS }; /* over the elements */
 
-static bool fits(const struct rnc_port *ports, int nports)
+static bool fits(enum rnc_value_kind kind, const struct rnc_port *target)
 {
-    (void)ports, (void)nports;
+    (void)kind, (void)target;
     return true;
 }
 
-static size_t own_bytes(const struct rnc_tally *t)
+static void room(const struct rnc_side *s, size_t *counts, size_t *sums)
 {
-    return sizeof(struct own) + (size_t)t->nsides * sizeof((struct own *)0)->side[0];
+    (void)s;
+    *counts = COUNTS;
+    *sums = SUMS;
 }
 
-static bool begin(struct rnc_tally *t, struct rnc_status *s)
+static void add(struct rnc_side *s, const float *value, const void *target, int64_t n, bool quick)
 {
-    t->own = calloc(1, own_bytes(t));
-    return t->own || rnc_fail(s, RNC_ENV, "no memory to measure a regression");
-}
-
-static void reset(struct rnc_tally *t) { memset(t->own, 0, own_bytes(t)); }
-
-static void add(struct rnc_tally *t, const float *const *out, const void *const *target, int64_t n)
-{
-    struct own *own = t->own;
-    for (int k = 0; k < t->nsides && !t->quick; k++) {
-        const struct rnc_side *side = &t->sides[k];
-        const float *x = out[k], *y = target[k];
-        int64_t count = n * rnc_port_elements(side->target);
-        if (side->target->dtype != RNC_F32 || rnc_elements(&side->type) / side->type.dim[0] * n != count) continue;
-        for (int64_t i = 0; i < count; i++) {
-            double error = (double)x[i] - (double)y[i];
-            own->side[k].squared += error * error;
-            own->side[k].absolute += fabs(error);
-        }
-        own->side[k].elements += count;
+    const float *truth = target;
+    int64_t count = n * rnc_port_elements(s->target);
+    if (s->target->dtype != RNC_F32 || quick) return;
+    for (int64_t i = 0; i < count; i++) {
+        double error = (double)value[i] - (double)truth[i];
+        s->sum[SQUARED] += error * error;
+        s->sum[ABSOLUTE] += fabs(error);
     }
+    s->count[ELEMENTS] += count;
 }
 
-/* Each pair counts the same, whatever its size: as in the sum of their losses. */
-static double error(const struct rnc_tally *t, bool squared)
+static double mean(const struct rnc_side *s, int which)
 {
-    const struct own *own = t->own;
-    double sum = 0.0, count = 0.0;
-    for (int k = 0; k < t->nsides; k++) {
-        if (own->side[k].elements == 0) continue;
-        sum += (squared ? own->side[k].squared : own->side[k].absolute) / (double)own->side[k].elements;
-        count += 1.0;
-    }
-    return count > 0.0 ? sum / count : NAN;
+    return s->count[ELEMENTS] ? s->sum[which] / (double)s->count[ELEMENTS] : NAN;
 }
-
-static double squared_error(const struct rnc_tally *t) { return error(t, true); }
-static double absolute_error(const struct rnc_tally *t) { return error(t, false); }
-
-/* The elements of each output, in their order. */
-static int64_t predict(const struct rnc_tally *t, void *const *out, struct rnc_finding *f, int64_t room)
-{
-    int64_t n = 0;
-    for (int k = 0; k < t->nsides; k++) {
-        const struct rnc_side *side = &t->sides[k];
-        const float *x = out[side->output];
-        int64_t elements = rnc_elements(&side->type) / side->type.dim[0];
-        for (int64_t i = 0; i < elements && n < room; i++)
-            f[n++] = (struct rnc_finding){side->pair->output, i, (double)x[i]};
-    }
-    return n;
-}
+static double squared_error(const struct rnc_side *s) { return mean(s, SQUARED); }
+static double absolute_error(const struct rnc_side *s) { return mean(s, ABSOLUTE); }
 
 static const struct rnc_metric metrics[] = {
-    {"loss", "the spec's losses, weighted and summed", .lower = true, .loss = true, .compute = rnc_tally_loss},
-    {"mean_squared_error", "mean over the outputs of the mean squared difference", .lower = true, .on_request = true,
+    {"mean_squared_error", "mean of the squared differences", .lower = true, .on_request = true,
      .compute = squared_error},
-    {"mean_absolute_error", "mean over the outputs of the mean absolute difference", .lower = true, .on_request = true,
+    {"mean_absolute_error", "mean of the absolute differences", .lower = true, .on_request = true,
      .compute = absolute_error},
 };
 
@@ -92,11 +50,7 @@ const struct rnc_task rnc_task_regression = {
     .name = "regression",
     .metrics = metrics,
     .nmetrics = sizeof metrics / sizeof *metrics,
-    .losses = true,
-    .finding = "value",
     .fits = fits,
-    .begin = begin,
+    .room = room,
     .add = add,
-    .reset = reset,
-    .predict = predict,
 };

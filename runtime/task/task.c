@@ -1,25 +1,39 @@
-/* task.c: the list of tasks, and what they share: tallies over a model's outputs, found by name. */
+/* task.c: the list of tasks, their metrics, and the columns that a network's losses and pairs make. */
 #include "runtime/task/task.h"
 
-#include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "runtime/rt/pack.h"
+#include "runtime/task/labels.h"
 #include "runtime/task/tasks.h"
 
-const struct rnc_task *const rnc_tasks[] = {&rnc_task_classification, &rnc_task_segmentation, &rnc_task_regression,
-                                            NULL};
+const struct rnc_task *const rnc_tasks[] = {&rnc_task_classification, &rnc_task_segmentation, &rnc_task_binary,
+                                            &rnc_task_binary_map,     &rnc_task_regression,   NULL};
 
-const struct rnc_task *rnc_task_of(const struct rnc_port *ports, int nports)
+const struct rnc_task *rnc_task_of(enum rnc_value_kind kind, const struct rnc_port *target)
 {
     int k = 0;
-    while (rnc_tasks[k + 1] && !rnc_tasks[k]->fits(ports, nports)) k++;
+    while (rnc_tasks[k + 1] && !rnc_tasks[k]->fits(kind, target)) k++;
     return rnc_tasks[k];
 }
 
-const struct rnc_metric *rnc_metric_at(int k)
+int rnc_task_metric(const struct rnc_task *t, const char *name)
 {
+    for (int m = 0; m < t->nmetrics; m++)
+        if (!strcmp(t->metrics[m].name, name)) return m;
+    return -1;
+}
+
+/* ---- metrics by name */
+
+static const struct rnc_metric loss_metric = {
+    .name = "loss", .help = "the spec's losses, weighted and summed", .lower = true, .loss = true};
+
+/* The K-th of all rows, repeated names and all. */
+static const struct rnc_metric *row_at(int k)
+{
+    if (k == 0) return &loss_metric;
+    k--;
     for (int i = 0; rnc_tasks[i]; k -= rnc_tasks[i++]->nmetrics)
         if (k < rnc_tasks[i]->nmetrics) return &rnc_tasks[i]->metrics[k];
     return NULL;
@@ -27,160 +41,139 @@ const struct rnc_metric *rnc_metric_at(int k)
 
 const struct rnc_metric *rnc_metric_named(const char *name)
 {
-    const struct rnc_metric *m = rnc_metric_at(0);
-    for (int k = 0; m && strcmp(m->name, name) != 0;) m = rnc_metric_at(++k);
+    const struct rnc_metric *m = row_at(0);
+    for (int k = 0; m && strcmp(m->name, name) != 0;) m = row_at(++k);
     return m;
 }
 
-unsigned rnc_task_metric(const struct rnc_task *t, const char *name)
+const struct rnc_metric *rnc_metric_at(int k)
 {
-    for (int m = 0; m < t->nmetrics; m++)
-        if (!strcmp(t->metrics[m].name, name)) return 1u << m;
-    return 0;
-}
-
-int rnc_task_primary(const struct rnc_task *t, unsigned asked)
-{
-    for (int m = 0; m < t->nmetrics; m++)
-        if (t->metrics[m].leads && (asked >> m & 1)) return m;
-    return 0;
+    const struct rnc_metric *m = NULL;
+    for (int i = 0; (m = row_at(i)); i++)
+        if (rnc_metric_named(m->name) == m && k-- == 0) return m;
+    return NULL;
 }
 
 bool rnc_metric_better(const struct rnc_metric *m, double a, double b) { return m->lower ? a < b : a > b; }
 
-int64_t rnc_finding_insert(struct rnc_finding *f, int64_t n, int64_t room, struct rnc_finding more)
+/* ---- columns */
+
+static bool join(struct rnc_column *c, struct rnc_status *s, const char *first, const char *second, const char *third)
 {
-    int64_t at = n;
-    while (at > 0 && f[at - 1].value < more.value) at--;
-    if (at >= room) return n;
-    if (n < room) n++;
-    memmove(f + at + 1, f + at, (size_t)(n - at - 1) * sizeof *f);
-    f[at] = more;
-    return n;
+    int n = snprintf(c->name, sizeof c->name, "%s%s%s%s%s", first, second ? "." : "", second ? second : "",
+                     third ? "." : "", third ? third : "");
+    return n < RNC_COLUMN_NAME || rnc_fail(s, RNC_USER, "the name '%.40s…' is too long for a log's column", first);
 }
 
-/* ---- tallies */
-
-static const struct rnc_tensor *find_output(const struct rnc_model *m, const char *name)
+/* "accuracy"; of several pairs with the value's name before it; where that stands in several pairs the target's, too.
+ */
+static bool name_metric(struct rnc_column *c, const struct rnc_problem *p, struct rnc_status *s)
 {
-    for (uint32_t k = 0; k < m->ntensors; k++)
-        if (m->tensors[k].role == RNC_ROLE_OUTPUT && !strcmp(m->tensors[k].name, name)) return &m->tensors[k];
-    return NULL;
+    const struct rnc_pair *pair = &p->pairs[c->pair];
+    int same = 0;
+    for (int k = 0; k < p->npairs; k++) same += !strcmp(p->pairs[k].value, pair->value);
+    if (p->npairs == 1) return join(c, s, c->metric->name, NULL, NULL);
+    if (same == 1) return join(c, s, pair->value, c->metric->name, NULL);
+    return join(c, s, pair->value, pair->target, c->metric->name);
 }
 
-static const struct rnc_port *find_target(const struct rnc_problem *p, const char *name)
+static bool is_asked(const struct rnc_metric *m, const struct rnc_metric *const *asked, int nasked)
+{
+    for (int k = 0; k < nasked; k++)
+        if (!strcmp(asked[k]->name, m->name)) return true;
+    return false;
+}
+
+/* Of true and false only what is declared so is surely made: other numbers may lie anywhere between. */
+static bool unsure(const struct rnc_problem *p, int pair)
+{
+    const struct rnc_port *target = rnc_problem_target(p, p->pairs[pair].target);
+    return p->pairs[pair].task->labels && target && !target->exact;
+}
+
+static bool add_pair(struct rnc_problem *p, struct rnc_column *column, int pair, const struct rnc_metric *const *asked,
+                     int nasked, struct rnc_status *s)
+{
+    const struct rnc_task *task = p->pairs[pair].task;
+    bool ok = true;
+    for (int m = 0; ok && m < task->nmetrics; m++) {
+        struct rnc_column *c = &column[p->ncolumns++];
+        *c = (struct rnc_column){.metric = &task->metrics[m], .pair = pair, .term = -1};
+        c->asked = is_asked(c->metric, asked, nasked);
+        c->shown = c->asked || (!c->metric->on_request && !unsure(p, pair));
+        ok = name_metric(c, p, s);
+    }
+    return ok;
+}
+
+/* The column of the pair's first metric, where that decides; else -1. */
+static int deciding(const struct rnc_problem *p, int pair)
+{
+    const struct rnc_task *task = p->pairs[pair].task;
+    for (int k = 0; k < p->ncolumns && task->decides; k++)
+        if (p->column[k].pair == pair && p->column[k].metric == task->metrics)
+            return p->column[k].asked || !unsure(p, pair) ? k : -1;
+    return -1;
+}
+
+static int choose_primary(const struct rnc_problem *p)
+{
+    for (int k = 0; k < p->ncolumns; k++)
+        if (p->column[k].asked && p->column[k].metric->leads) return k;
+    for (int pair = 0; pair < p->npairs; pair++) {
+        int k = deciding(p, pair);
+        if (k >= 0 && (p->npairs == 1 || p->column[k].asked)) return k;
+    }
+    return 0;
+}
+
+int rnc_problem_room(const struct rnc_problem *p)
+{
+    int room = 1 + p->nterms;
+    for (int k = 0; k < p->npairs; k++) room += p->pairs[k].task->nmetrics;
+    return room;
+}
+
+bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const struct rnc_metric *const *asked,
+                         int nasked, struct rnc_status *s)
+{
+    p->column = column;
+    p->ncolumns = 1;
+    column[0] = (struct rnc_column){.metric = &loss_metric, .pair = -1, .term = -1};
+    bool ok = join(&column[0], s, loss_metric.name, NULL, NULL);
+    for (int k = 0; ok && p->nterms > 1 && k < p->nterms; k++) {
+        struct rnc_column *c = &column[p->ncolumns++];
+        *c = (struct rnc_column){.metric = &loss_metric, .pair = -1, .term = k, .asked = true};
+        ok = join(c, s, loss_metric.name, p->terms[k].name, NULL);
+    }
+    for (int k = 0; ok && k < p->npairs; k++) ok = add_pair(p, column, k, asked, nasked, s);
+    if (ok) p->primary = choose_primary(p);
+    return ok;
+}
+
+/* ---- what counts */
+
+const struct rnc_port *rnc_problem_target(const struct rnc_problem *p, const char *name)
 {
     for (int k = 0; k < p->nports; k++)
         if (p->ports[k].target && !strcmp(p->ports[k].name, name)) return &p->ports[k];
     return NULL;
 }
 
-static void find_sides(struct rnc_tally *t, const struct rnc_problem *p, const struct rnc_model *m)
+int64_t rnc_term_counts(const struct rnc_problem *p, int k, const struct rnc_batch *b)
 {
-    for (int k = 0; k < p->npairs; k++) {
-        const struct rnc_tensor *output = find_output(m, p->pairs[k].output);
-        const struct rnc_port *target = find_target(p, p->pairs[k].target);
-        if (!output || !target) continue;
-        t->sides[t->nsides++] = (struct rnc_side){&p->pairs[k], target, output->type, (uint32_t)output->offset};
-    }
+    const struct rnc_term *term = &p->terms[k];
+    const struct rnc_port *target = rnc_problem_target(p, term->target);
+    const int64_t *label = rnc_batch_find(b, term->target);
+    if (!term->labels || !target || !label) return b->n;
+    int64_t count = 0, all = b->n * rnc_port_elements(target);
+    for (int64_t i = 0; i < all; i++) count += rnc_label_counts(label[i], term->classes, term->ignore);
+    return count;
 }
 
-bool rnc_tally_begin(struct rnc_tally *t, const struct rnc_problem *p, const struct rnc_model *m, struct rnc_status *s)
+bool rnc_batch_counts(const struct rnc_problem *p, const struct rnc_batch *b)
 {
-    size_t room = (size_t)p->npairs + 1;
-    *t = (struct rnc_tally){.task = p->task, .loss = find_output(m, "loss")};
-    if (t->loss && t->loss->type.rank != 0) t->loss = NULL;
-    t->sides = calloc(room, sizeof *t->sides);
-    t->in = calloc(room, sizeof *t->in);
-    t->out = calloc(room, sizeof *t->out);
-    if (!t->sides || !t->in || !t->out) return rnc_fail(s, RNC_ENV, "no memory to measure %s", m->name);
-    if (!rnc_ports_fit(m, p->ports, p->nports, s)) return false;
-    find_sides(t, p, m);
-    return p->task->begin(t, s);
-}
-
-void rnc_tally_reset(struct rnc_tally *t)
-{
-    t->samples = t->right = t->counted = 0;
-    t->loss_sum = 0.0;
-    t->task->reset(t);
-}
-
-int64_t *rnc_tally_counts(const struct rnc_tally *t, size_t *n)
-{
-    *n = 0;
-    return t->task->counts ? t->task->counts(t, n) : NULL;
-}
-
-void rnc_tally_free(struct rnc_tally *t)
-{
-    free(t->sides);
-    free(t->in);
-    free(t->out);
-    free(t->own);
-    *t = (struct rnc_tally){0};
-}
-
-void rnc_tally_add(struct rnc_tally *t, void *const *out, const struct rnc_batch *b)
-{
-    t->samples += b->n;
-    if (t->loss) t->loss_sum += (double)*(const float *)out[t->loss->offset] * (double)b->n;
-    for (int k = 0; k < t->nsides; k++) {
-        t->out[k] = out[t->sides[k].output];
-        t->in[k] = rnc_batch_find(b, t->sides[k].pair->target);
-    }
-    t->task->add(t, t->out, t->in, b->n);
-}
-
-double rnc_tally_metric(const struct rnc_tally *t, int metric) { return t->task->metrics[metric].compute(t); }
-
-double rnc_tally_loss(const struct rnc_tally *t)
-{
-    if (t->task->loss) return t->task->loss(t);
-    return t->loss && t->samples ? t->loss_sum / (double)t->samples : NAN;
-}
-
-/* ---- running */
-
-bool rnc_outputs_new(const struct rnc_model *m, struct rnc_outputs *o, struct rnc_status *s)
-{
-    o->count = m->noutputs;
-    o->buffer = calloc((size_t)m->noutputs + 1, sizeof *o->buffer);
-    if (!o->buffer) return rnc_fail(s, RNC_ENV, "no memory for the outputs of %s", m->name);
-    for (uint32_t k = 0; k < m->ntensors; k++) {
-        const struct rnc_tensor *t = &m->tensors[k];
-        if (t->role != RNC_ROLE_OUTPUT || t->offset >= m->noutputs || o->buffer[t->offset]) continue;
-        o->buffer[t->offset] = calloc(1, rnc_plain_bytes(&t->type) + 1);
-        if (!o->buffer[t->offset]) return rnc_fail(s, RNC_ENV, "no memory for output %s of %s", t->name, m->name);
-    }
-    return true;
-}
-
-void rnc_outputs_free(struct rnc_outputs *o)
-{
-    for (uint32_t k = 0; o->buffer && k < o->count; k++) free(o->buffer[k]);
-    free(o->buffer);
-    *o = (struct rnc_outputs){0};
-}
-
-bool rnc_evaluate(struct rnc_instance *i, struct rnc_loader *loader, struct rnc_tally *t, const volatile int *stop,
-                  void (*progress)(void *ctx, int64_t done, int64_t batches), void *ctx, struct rnc_status *s)
-{
-    const struct rnc_model *m = rnc_instance_model(i);
-    struct rnc_outputs out = {0};
-    const void **in = calloc((size_t)m->ninputs + 1, sizeof *in);
-    bool ok = in ? rnc_outputs_new(m, &out, s) : rnc_fail(s, RNC_ENV, "no memory to run %s", m->name);
-    int64_t done = 0;
-    rnc_loader_start(loader, 0, 0);
-    while (ok && !(stop && *stop)) {
-        struct rnc_batch b;
-        if (!(ok = rnc_loader_next(loader, &b, s)) || b.n == 0) break;
-        ok = rnc_batch_bind(m, &b, in, s) && rnc_execute(i, &(struct rnc_run){.n = b.n}, in, out.buffer, NULL, s);
-        if (!ok) break;
-        rnc_tally_add(t, out.buffer, &b);
-        if (progress) progress(ctx, ++done, rnc_loader_batches(loader));
-    }
-    rnc_outputs_free(&out);
-    free(in);
-    return ok;
+    for (int k = 0; k < p->nterms; k++)
+        if (rnc_term_counts(p, k, b)) return true;
+    return p->nterms == 0;
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/task/task.h"
 
-extern const struct rnc_task rnc_task_classification, rnc_task_segmentation, rnc_task_regression;
+extern const struct rnc_task rnc_task_classification, rnc_task_segmentation, rnc_task_binary, rnc_task_binary_map,
+    rnc_task_regression;
 
 #endif

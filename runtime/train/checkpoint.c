@@ -13,7 +13,7 @@
 
 enum { OWN_ENTRIES = 32 /* at most */, TEXT = 4096 /* of the numbers among them */ };
 
-static const char counts_key[] = "rnc.epoch_counts", drift_key[] = "rnc.drift";
+static const char counts_key[] = "rnc.epoch_counts", sums_key[] = "rnc.epoch_sums", drift_key[] = "rnc.drift";
 
 /* Metadata in the making. */
 struct entries {
@@ -48,16 +48,19 @@ __attribute__((format(printf, 3, 4))) static void put_text(struct entries *e, co
     e->used += (size_t)n + 1;
 }
 
-/* "3 0 17": what the task counted in an epoch that is not over; NULL: nothing. */
-static bool counts_of(const struct rnc_checkpoint *c, char **text)
+/* "3 0 17": what the tally counted in an epoch that is not over, or "0x1.8p+3 …", what it summed; NULL: nothing. */
+static bool tallied(const struct rnc_checkpoint *c, bool sums, char **text)
 {
-    enum { DIGITS = 21 };
+    enum { DIGITS = 26 };
+    size_t n = sums ? c->nsums : c->ncounts, size = n * DIGITS + 1, used = 0;
     *text = NULL;
-    if (c->samples == 0 || c->ncounts == 0) return true;
-    size_t size = c->ncounts * DIGITS + 1, used = 0;
+    if (c->samples == 0 || n == 0) return true;
     *text = calloc(1, size);
-    for (size_t k = 0; *text && k < c->ncounts; k++)
-        used += (size_t)snprintf(*text + used, size - used, "%s%" PRId64, k ? " " : "", c->counts[k]);
+    for (size_t k = 0; *text && k < n; k++) {
+        const char *gap = k ? " " : "";
+        used += (size_t)(sums ? snprintf(*text + used, size - used, "%s%a", gap, c->sums[k])
+                              : snprintf(*text + used, size - used, "%s%" PRId64, gap, c->counts[k]));
+    }
     return *text != NULL;
 }
 
@@ -70,10 +73,7 @@ static void describe_run(struct entries *e, const struct rnc_checkpoint *c, cons
     put_text(e, "rnc.epoch", "%" PRId64, c->epoch);
     put_text(e, "rnc.batch", "%" PRId64, c->batch);
     put_text(e, "rnc.step", "%" PRId64, c->step);
-    put_text(e, "rnc.epoch_loss_sum", "%a", c->loss_sum);
     put_text(e, "rnc.epoch_samples", "%" PRId64, c->samples);
-    put_text(e, "rnc.epoch_counted", "%" PRId64, c->counted);
-    put_text(e, "rnc.epoch_right", "%" PRId64, c->right);
     put_text(e, "rnc.best", "%a", c->best);
     put_text(e, "rnc.best_epoch", "%" PRId64, c->best_epoch);
     put_text(e, "rnc.epochs", "%" PRId64, c->epochs);
@@ -88,16 +88,18 @@ static void describe_run(struct entries *e, const struct rnc_checkpoint *c, cons
 bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim,
                          const struct rnc_fact *facts, size_t nfacts, const char *path, struct rnc_status *s)
 {
-    char *counts;
+    char *counts, *sums = NULL;
     struct entries *e = entries_new(OWN_ENTRIES + nfacts);
-    bool ok = counts_of(c, &counts) && e;
+    bool ok = tallied(c, false, &counts) && tallied(c, true, &sums) && e;
     if (ok) {
         describe_run(e, c, rnc_instance_model(i));
         if (counts) put(e, counts_key, counts);
+        if (sums) put(e, sums_key, sums);
         for (size_t k = 0; k < nfacts; k++) put(e, facts[k].key, facts[k].value);
         ok = rnc_weights_save(i, path, optim ? RNC_WEIGHTS_OPTIM : 0, e->meta, e->n, s);
     } else rnc_fail(s, RNC_ENV, "no memory to write %s", path);
     free(counts);
+    free(sums);
     free(e);
     return ok;
 }
@@ -141,20 +143,22 @@ static double need_real(const struct rnc_safetensors *f, const char *key, struct
     return x;
 }
 
-/* A checkpoint of an older rnc has none: that epoch's metric is then of its rest. */
-static void read_counts(const struct rnc_safetensors *f, struct rnc_checkpoint *c, struct rnc_status *s)
+/* A checkpoint of an older rnc has none: that epoch's figures are then of its rest. */
+static void read_tallied(const struct rnc_safetensors *f, struct rnc_checkpoint *c, bool sums, struct rnc_status *s)
 {
-    const char *text = rnc_st_meta(f, counts_key);
-    for (size_t k = 0; text && k < c->ncounts; k++) {
+    const char *key = sums ? sums_key : counts_key, *text = rnc_st_meta(f, key);
+    size_t n = sums ? c->nsums : c->ncounts;
+    for (size_t k = 0; text && k < n; k++) {
         char *end;
-        c->counts[k] = strtoll(text, &end, 10);
-        if (end == text || c->counts[k] < 0) {
-            rnc_fail(s, RNC_USER, "%s is no sound checkpoint: its %s are not %zu numbers", f->path, counts_key,
-                     c->ncounts);
+        if (sums) c->sums[k] = strtod(text, &end);
+        else c->counts[k] = strtoll(text, &end, 10);
+        if (end == text || (!sums && c->counts[k] < 0)) {
+            rnc_fail(s, RNC_USER, "%s is no sound checkpoint: its %s are not %zu numbers", f->path, key, n);
             return;
         }
         text = end;
     }
+    if (!text) c->samples = 0;
 }
 
 /* C's epochs and steps_per_epoch bound the rest. */
@@ -165,11 +169,9 @@ static void read_position(const struct rnc_safetensors *f, struct rnc_checkpoint
     c->epoch = need_int(f, "rnc.epoch", c->started_epochs, s);
     c->batch = need_int(f, "rnc.batch", c->steps_per_epoch ? c->steps_per_epoch : most, s);
     c->step = need_int(f, "rnc.step", most, s);
-    c->loss_sum = need_real(f, "rnc.epoch_loss_sum", s);
     c->samples = need_int(f, "rnc.epoch_samples", most, s);
-    c->counted = need_int(f, "rnc.epoch_counted", most, s);
-    c->right = need_int(f, "rnc.epoch_right", c->counted, s);
-    read_counts(f, c, s);
+    if (c->samples) read_tallied(f, c, false, s);
+    if (c->samples) read_tallied(f, c, true, s);
     c->best = need_real(f, "rnc.best", s);
     c->best_epoch = need_int(f, "rnc.best_epoch", c->epoch, s);
 }

@@ -19,10 +19,10 @@ struct rnc_fact {
 struct rnc_checkpoint {
     int64_t epoch, batch; /* finished epochs; batches done of the next one */
     int64_t step;         /* finished steps */
-    double loss_sum;
-    int64_t samples, counted, right; /* of the epoch begun */
-    int64_t *counts;                 /* of it, what else the task counts: NCOUNTS numbers that belong to the caller */
-    size_t ncounts;
+    int64_t samples;      /* of the epoch begun */
+    int64_t *counts; /* of it, what the tally counted and summed: NCOUNTS and NSUMS numbers that belong to the caller */
+    double *sums;
+    size_t ncounts, nsums;
     double best;
     int64_t best_epoch; /* best_epoch 0: none yet */
     int64_t epochs, batch_size;
@@ -43,9 +43,9 @@ struct rnc_checkpoint {
 /* Writes PATH. OPTIM: with the optimizer's state (a checkpoint to resume from), or weights only. */
 bool rnc_checkpoint_save(const struct rnc_instance *i, const struct rnc_checkpoint *c, bool optim,
                          const struct rnc_fact *facts, size_t nfacts, const char *path, struct rnc_status *s);
-/* Sets I, and of *C where the run is, from PATH; fills WANT's counts. WANT and FACTS: how this run was started; when
-   the file's run was another, or the code adds in another order, that is an error with the first difference, and
-   *DETAILS (if not NULL) becomes a malloc'ed text with a line for each further one, and a mend. */
+/* Sets I, and of *C where the run is, from PATH; fills WANT's counts and sums. WANT and FACTS: how this run was
+   started; when the file's run was another, or the code adds in another order, that is an error with the first
+   difference, and *DETAILS (if not NULL) becomes a malloc'ed text with a line for each further one, and a mend. */
 bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *want, const struct rnc_fact *facts,
                          size_t nfacts, const char *path, struct rnc_checkpoint *c, char **details,
                          struct rnc_status *s);

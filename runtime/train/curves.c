@@ -191,7 +191,7 @@ static void collect(struct lines *l, const struct rnc_history *h)
         const struct rnc_epoch_row *r = &h->epoch[k];
         add(&l->val, (double)r->epoch, r->val_loss);
         add(&l->train_metric, (double)r->epoch, r->train_metric);
-        add(&l->val_metric, (double)r->epoch, r->val[h->primary]);
+        add(&l->val_metric, (double)r->epoch, r->val[h->problem->primary]);
     }
 }
 
@@ -293,11 +293,12 @@ static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l,
     cairo_paint(c);
     set(c, ink);
     text_at(c, 64, 38, 0.0, 18, true, title);
-    const struct rnc_metric *metric = &h->task->metrics[h->primary];
-    struct panel left = {.c = c, .x = 64, .y = 98, .w = metric->loss ? 1096 : 500, .h = HEIGHT - 160, .x1 = end};
+    const struct rnc_column *primary = &h->problem->column[h->problem->primary];
+    struct panel left = {
+        .c = c, .x = 64, .y = 98, .w = primary->metric->loss ? 1096 : 500, .h = HEIGHT - 160, .x1 = end};
     struct panel right = {.c = c, .x = 660, .y = 98, .w = 500, .h = HEIGHT - 160, .x1 = end};
     loss_panel(&left, l);
-    if (!metric->loss) metric_panel(&right, l, metric->name);
+    if (!primary->metric->loss) metric_panel(&right, l, primary->name);
 }
 
 /* ---- the files */

@@ -29,7 +29,11 @@ bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r,
     struct rnc_epoch_row *list = with_room(h->epoch, &h->cap_epochs, h->nepochs, sizeof *list, s);
     if (!list) return false;
     h->epoch = list;
-    h->epoch[h->nepochs++] = *r;
+    size_t bytes = (size_t)h->problem->ncolumns * sizeof *r->val;
+    double *val = malloc(bytes);
+    if (!val) return rnc_fail(s, RNC_ENV, "no memory for the log");
+    h->epoch[h->nepochs] = *r;
+    h->epoch[h->nepochs++].val = memcpy(val, r->val, bytes);
     return true;
 }
 
@@ -44,6 +48,7 @@ bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, s
 
 void rnc_history_free(struct rnc_history *h)
 {
+    for (size_t k = 0; k < h->nepochs; k++) free(h->epoch[k].val);
     free(h->epoch);
     free(h->step);
     h->epoch = NULL;
@@ -64,18 +69,25 @@ static bool print(struct rnc_file *f, struct rnc_status *s, const char *fmt, ...
     return rnc_file_write(f, line, n < LINE ? (size_t)n : LINE - 1, s);
 }
 
-static const struct rnc_metric *primary_of(const struct rnc_history *h) { return &h->task->metrics[h->primary]; }
+static const struct rnc_column *primary_of(const struct rnc_history *h)
+{
+    return &h->problem->column[h->problem->primary];
+}
 
-/* The loss has its columns already. */
-static bool is_column(const struct rnc_history *h, int m) { return (h->metrics >> m & 1) && !h->task->metrics[m].loss; }
+/* What the spec asks for, and what decides; the loss has its columns already. */
+static const struct rnc_column *column_at(const struct rnc_history *h, int k)
+{
+    const struct rnc_column *c = &h->problem->column[k];
+    return k > 0 && (c->asked || k == h->problem->primary) ? c : NULL;
+}
 
 static bool write_epoch_names(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
 {
     bool ok = print(f, s, "epoch,step,lr,train_loss");
-    if (ok && !primary_of(h)->loss) ok = print(f, s, ",train_%s", primary_of(h)->name);
+    if (ok && !primary_of(h)->metric->loss) ok = print(f, s, ",train_%s", primary_of(h)->name);
     ok = ok && print(f, s, ",val_loss");
-    for (int m = 0; ok && m < h->task->nmetrics; m++)
-        if (is_column(h, m)) ok = print(f, s, ",val_%s", h->task->metrics[m].name);
+    for (int k = 0; ok && k < h->problem->ncolumns; k++)
+        if (column_at(h, k)) ok = print(f, s, ",val_%s", column_at(h, k)->name);
     return ok && print(f, s, ",%s_per_s,seconds\n", h->unit);
 }
 
@@ -85,10 +97,10 @@ static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct
     for (size_t k = 0; ok && k < h->nepochs; k++) {
         const struct rnc_epoch_row *r = &h->epoch[k];
         ok = print(f, s, "%lld,%lld,%.9g,%.9g", (long long)r->epoch, (long long)r->step, r->lr, r->train_loss);
-        if (ok && !primary_of(h)->loss) ok = print(f, s, ",%.6f", r->train_metric);
+        if (ok && !primary_of(h)->metric->loss) ok = print(f, s, ",%.6f", r->train_metric);
         ok = ok && print(f, s, ",%.9g", r->val_loss);
-        for (int m = 0; ok && m < h->task->nmetrics; m++)
-            if (is_column(h, m)) ok = print(f, s, h->task->metrics[m].fraction ? ",%.6f" : ",%.9g", r->val[m]);
+        for (int m = 0; ok && m < h->problem->ncolumns; m++)
+            if (column_at(h, m)) ok = print(f, s, column_at(h, m)->metric->fraction ? ",%.6f" : ",%.9g", r->val[m]);
         ok = ok && print(f, s, ",%.1f,%.2f\n", r->images_per_s, r->seconds);
     }
     return ok;
@@ -96,7 +108,7 @@ static bool write_epochs(const struct rnc_history *h, struct rnc_file *f, struct
 
 static bool write_steps(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)
 {
-    bool metric = !primary_of(h)->loss, ok = print(f, s, "step,lr,loss");
+    bool metric = !primary_of(h)->metric->loss, ok = print(f, s, "step,lr,loss");
     if (ok && metric) ok = print(f, s, ",%s", primary_of(h)->name);
     ok = ok && print(f, s, "\n");
     for (size_t k = 0; ok && k < h->nsteps; k++) {
@@ -140,16 +152,16 @@ static bool number(char **p, double *out)
 static bool parse_epoch(const struct rnc_history *h, char *line, struct rnc_epoch_row *r)
 {
     double epoch, step;
-    *r = (struct rnc_epoch_row){.train_metric = NAN};
+    *r = (struct rnc_epoch_row){.train_metric = NAN, .val = r->val};
     if (!number(&line, &epoch) || !number(&line, &step) || !number(&line, &r->lr) || !number(&line, &r->train_loss))
         return false;
-    if (!primary_of(h)->loss && !number(&line, &r->train_metric)) return false;
+    if (!primary_of(h)->metric->loss && !number(&line, &r->train_metric)) return false;
     if (!number(&line, &r->val_loss)) return false;
     r->epoch = (int64_t)epoch;
     r->step = (int64_t)step;
-    for (int m = 0; m < h->task->nmetrics; m++) {
-        r->val[m] = h->task->metrics[m].loss ? r->val_loss : NAN;
-        if (is_column(h, m) && !number(&line, &r->val[m])) return false;
+    for (int k = 0; k < h->problem->ncolumns; k++) {
+        r->val[k] = k ? NAN : r->val_loss;
+        if (column_at(h, k) && !number(&line, &r->val[k])) return false;
     }
     return number(&line, &r->images_per_s) && number(&line, &r->seconds);
 }
@@ -168,13 +180,14 @@ static void load_epochs(struct rnc_history *h, char *text, int64_t epochs)
     struct rnc_status ignored = {0};
     char *rest = text;
     int64_t last = 0;
+    struct rnc_epoch_row r = {.val = calloc((size_t)h->problem->ncolumns, sizeof *r.val)};
     strsep(&rest, "\n");
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        struct rnc_epoch_row r;
-        if (!parse_epoch(h, line, &r) || r.epoch > epochs || r.epoch <= last) return;
+    for (char *line = strsep(&rest, "\n"); line && r.val; line = strsep(&rest, "\n")) {
+        if (!parse_epoch(h, line, &r) || r.epoch > epochs || r.epoch <= last) break;
         last = r.epoch;
-        if (!rnc_history_add_epoch(h, &r, &ignored)) return;
+        if (!rnc_history_add_epoch(h, &r, &ignored)) break;
     }
+    free(r.val);
 }
 
 static void load_steps(struct rnc_history *h, char *text, int64_t steps)
@@ -185,7 +198,7 @@ static void load_steps(struct rnc_history *h, char *text, int64_t steps)
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         double step, lr, loss, metric = NAN;
         if (!number(&line, &step) || !number(&line, &lr) || !number(&line, &loss) || step > (double)steps) return;
-        if (!primary_of(h)->loss && !number(&line, &metric)) return;
+        if (!primary_of(h)->metric->loss && !number(&line, &metric)) return;
         if (!rnc_history_add_step(h, &(struct rnc_step_row){(int64_t)step, lr, (float)loss, (float)metric}, &ignored))
             return;
     }

@@ -12,7 +12,7 @@
 struct rnc_epoch_row {
     int64_t epoch, step;                           /* from 1; step: the last of the epoch */
     double lr, train_loss, train_metric, val_loss; /* NaN: does not apply */
-    double val[RNC_MAX_METRICS];                   /* by the task's table */
+    double *val;                                   /* by the problem's columns */
     double images_per_s, seconds; /* of this process: NaN where it only validated an epoch that it resumed */
 };
 struct rnc_step_row {
@@ -26,12 +26,11 @@ struct rnc_history {
     size_t nepochs, cap_epochs;
     struct rnc_step_row *step;
     size_t nsteps, cap_steps;
-    const struct rnc_task *task;
-    const char *unit; /* what a sample is: "images" */
-    unsigned metrics; /* bit m: the task's metric m is a column */
-    int primary;      /* what train_metric is, and what the picture shows */
+    const struct rnc_problem *problem; /* its primary column is what train_metric is, and what the picture shows */
+    const char *unit;                  /* what a sample is: "images" */
     int64_t steps_per_epoch;
 };
+/* Copies what the row's val points to. */
 bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s);
 bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, struct rnc_status *s);
 void rnc_history_free(struct rnc_history *h);

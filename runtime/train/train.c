@@ -1,7 +1,6 @@
 /* train.c: epochs of steps, a validation after each, checkpoints. */
 #include "runtime/train/train.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -115,7 +114,7 @@ static bool open_models(struct trainer *t, char **details, struct rnc_status *s)
         !rnc_tally_begin(&t->val_tally, c->problem, c->infer, s))
         return false;
     t->tally.quick = true;
-    if (!t->tally.loss) return rnc_fail(s, RNC_USER, "model %s has no loss to train on", c->train->name);
+    if (!t->tally.total) return rnc_fail(s, RNC_USER, "model %s has no loss to train on", c->train->name);
     t->in = calloc((size_t)c->train->ninputs + 1, sizeof *t->in);
     if (!t->in) return rnc_fail(s, RNC_ENV, "no memory to train %s", c->train->name);
     t->train = rnc_open(c->train, c->par, c->exec_flags, s);
@@ -126,15 +125,20 @@ static bool open_models(struct trainer *t, char **details, struct rnc_status *s)
 
 static void choose_metrics(struct trainer *t)
 {
-    const struct rnc_task *task = t->c->problem->task;
-    struct rnc_history *h = &t->history;
-    h->task = task;
-    h->unit = t->c->data->unit;
-    assert(task->nmetrics <= RNC_MAX_METRICS);
-    h->primary = rnc_task_primary(task, t->c->metrics);
-    h->metrics = t->c->metrics | 1u;
-    h->steps_per_epoch = rnc_loader_batches(t->loader);
-    t->r->primary = &task->metrics[h->primary];
+    const struct rnc_problem *p = t->c->problem;
+    t->history.problem = p;
+    t->history.unit = t->c->data->unit;
+    t->history.steps_per_epoch = rnc_loader_batches(t->loader);
+    t->r->primary = &p->column[p->primary];
+}
+
+/* For the result, which outlives the history. */
+static void keep_last(struct trainer *t, const struct rnc_epoch_row *row)
+{
+    double *values = t->c->values;
+    for (int k = 0; k < t->c->problem->ncolumns; k++) values[k] = row->val[k];
+    t->r->last = *row;
+    t->r->last.val = values;
 }
 
 /* The learning rate of a step, from 0. */
@@ -177,22 +181,22 @@ static bool open_position(struct trainer *t, char **details, struct rnc_status *
                                     .steps_per_epoch = t->history.steps_per_epoch,
                                     .allow_drift = c->allow_drift,
                                     .extends = c->extends};
-    t->at.counts = rnc_tally_counts(&t->tally, &t->at.ncounts);
+    t->at.counts = t->tally.count;
+    t->at.ncounts = t->tally.ncount;
+    t->at.sums = t->tally.sum;
+    t->at.nsums = t->tally.nsum;
     if (!c->resume) return rnc_folder_set_aside(c->out, s) && write_files(c, s);
     struct rnc_checkpoint want = t->at;
     if (!rnc_checkpoint_load(t->train, &want, c->facts, c->nfacts, t->last, &t->at, details, s)) return false;
     if (c->extends && !may_extend(t, s)) return false;
     t->r->drifted = t->at.drift && c->allow_drift;
     t->r->finished_before = t->at.epoch == c->epochs;
-    t->tally.counted = t->at.counted;
-    t->tally.right = t->at.right;
     t->tally.samples = t->at.samples;
-    t->tally.loss_sum = t->at.loss_sum;
     t->r->resumed_epoch = t->at.epoch;
     t->r->resumed_step = t->at.step;
     rnc_history_load(&t->history, c->out, t->at.epoch, t->at.step);
     t->r->log_missing = t->at.epoch - (int64_t)t->history.nepochs;
-    if (t->history.nepochs) t->r->last = t->history.epoch[t->history.nepochs - 1];
+    if (t->history.nepochs) keep_last(t, &t->history.epoch[t->history.nepochs - 1]);
     return true;
 }
 
@@ -230,10 +234,7 @@ static void close_trainer(struct trainer *t)
 
 static bool save_last(struct trainer *t, struct rnc_status *s)
 {
-    t->at.counted = t->tally.counted;
-    t->at.right = t->tally.right;
     t->at.samples = t->tally.samples;
-    t->at.loss_sum = t->tally.loss_sum;
     return rnc_checkpoint_save(t->train, &t->at, true, t->c->facts, t->c->nfacts, t->last, s);
 }
 
@@ -274,8 +275,8 @@ static void tell(struct trainer *t, enum rnc_event event, int64_t batch, int64_t
                              .batches = batches,
                              .step = t->at.step,
                              .lr = t->lr,
-                             .loss = t->tally.samples ? t->tally.loss_sum / (double)t->tally.samples : NAN,
-                             .metric = rnc_tally_metric(&t->tally, t->history.primary),
+                             .loss = rnc_tally_loss(&t->tally),
+                             .metric = rnc_tally_column(&t->tally, t->c->problem->primary),
                              .primary = t->r->primary,
                              .images_per_s = rate,
                              .row = row,
@@ -294,22 +295,45 @@ static bool diverged(struct trainer *t, double loss, struct rnc_status *s)
                     saved ? "The last good checkpoint is " : "There is no checkpoint yet", saved ? t->last : "", ".");
 }
 
+/* How many of its labels the primary metric met, of how many; 0 of 0 where it is no such share. */
+struct share {
+    int64_t right, counted;
+};
+static struct share share_of(const struct trainer *t)
+{
+    const struct rnc_column *c = t->r->primary;
+    if (c->pair < 0 || !c->metric->share) return (struct share){0, 0};
+    const int64_t *count = t->tally.sides[c->pair].count;
+    return (struct share){count[0], count[1]};
+}
+
+/* Nothing of it counts: there is nothing to learn. */
+static bool pass_over(struct trainer *t, const struct rnc_batch *b)
+{
+    t->at.batch++;
+    t->epoch_images += b->n;
+    t->tally.samples += b->n;
+    return true;
+}
+
 static bool train_batch(struct trainer *t, const struct rnc_batch *b, struct rnc_status *s)
 {
     const struct rnc_train_config *c = t->c;
+    if (!rnc_batch_counts(c->problem, b)) return pass_over(t, b);
     t->lr = rate_of(t, t->at.step);
     struct rnc_run run = {.n = b->n, .step = t->at.step + 1, .seed = c->seed, .lr = t->lr};
     if (!rnc_batch_bind(c->train, b, t->in, s) || !rnc_execute(t->train, &run, t->in, t->outputs.buffer, NULL, s))
         return false;
-    float loss = *(const float *)t->outputs.buffer[t->tally.loss->offset];
+    float loss = *(const float *)t->outputs.buffer[t->tally.total->offset];
     if (!isfinite(loss)) return diverged(t, (double)loss, s);
     t->at.step++;
     t->at.batch++;
     t->epoch_images += b->n;
-    int64_t right = t->tally.right, counted = t->tally.counted;
+    struct share before = share_of(t);
     rnc_tally_add(&t->tally, t->outputs.buffer, b);
-    bool has = t->history.primary == 0 && t->tally.counted > counted;
-    float metric = has ? (float)(t->tally.right - right) / (float)(t->tally.counted - counted) : NAN;
+    struct share now = share_of(t);
+    float metric =
+        now.counted > before.counted ? (float)(now.right - before.right) / (float)(now.counted - before.counted) : NAN;
     return rnc_history_add_step(&t->history, &(struct rnc_step_row){t->at.step, t->lr, loss, metric}, s);
 }
 
@@ -346,23 +370,33 @@ static bool validate(struct trainer *t, struct rnc_status *s)
     return ok;
 }
 
+static bool learned(const struct trainer *t, struct rnc_status *s)
+{
+    return !isnan(rnc_tally_loss(&t->tally)) ||
+           rnc_fail(s, RNC_USER,
+                    "epoch %lld: no label of the training data counts: all of them are ignored, or no class",
+                    (long long)t->at.epoch + 1);
+}
+
 static bool finish_epoch(struct trainer *t, struct rnc_status *s)
 {
-    struct rnc_epoch_row row = {.epoch = t->at.epoch + 1,
+    const struct rnc_problem *p = t->c->problem;
+    struct rnc_epoch_row row = {.val = t->c->values,
+                                .epoch = t->at.epoch + 1,
                                 .step = t->at.step,
                                 .lr = rate_of(t, t->at.step - 1),
-                                .train_loss = t->tally.loss_sum / (double)t->tally.samples,
-                                .train_metric = rnc_tally_metric(&t->tally, t->history.primary),
+                                .train_loss = rnc_tally_loss(&t->tally),
+                                .train_metric = rnc_tally_column(&t->tally, p->primary),
                                 .val_loss = rnc_tally_loss(&t->val_tally),
                                 .images_per_s = t->epoch_images && t->epoch_seconds > 0.0
                                                     ? (double)t->epoch_images / t->epoch_seconds
                                                     : NAN,
                                 .seconds = t->epoch_seconds + t->val_seconds};
-    for (int m = 0; m < t->history.task->nmetrics; m++) row.val[m] = rnc_tally_metric(&t->val_tally, m);
+    for (int k = 0; k < p->ncolumns; k++) row.val[k] = rnc_tally_column(&t->val_tally, k);
     if (!rnc_history_add_epoch(&t->history, &row, s)) return false;
     t->r->last = row;
-    double reached = row.val[t->history.primary];
-    bool best = t->at.best_epoch == 0 || rnc_metric_better(t->r->primary, reached, t->at.best);
+    double reached = row.val[p->primary];
+    bool best = t->at.best_epoch == 0 || rnc_metric_better(t->r->primary->metric, reached, t->at.best);
     if (best) t->at.best = reached, t->at.best_epoch = row.epoch;
     tell(t, RNC_EVENT_EPOCH, 0, 0, &row, best);
     t->at.epoch++;
@@ -382,7 +416,7 @@ static bool run_epochs(struct trainer *t, struct rnc_status *s)
     while (t->at.epoch < t->c->epochs) {
         if (!train_epoch(t, s)) return false;
         if (stopping(t) && t->at.batch < t->history.steps_per_epoch) return stop_here(t, s);
-        if (!validate(t, s)) return false;
+        if (!learned(t, s) || !validate(t, s)) return false;
         if (stopping(t) && t->val_tally.samples < t->c->data->val.count) return stop_here(t, s);
         if (!finish_epoch(t, s)) return false;
         if (stopping(t) && t->at.epoch < t->c->epochs) {

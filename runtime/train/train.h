@@ -18,7 +18,7 @@ struct rnc_progress {
     int64_t batch, batches; /* done, of this epoch or of the validation */
     int64_t step;
     double lr, loss, metric;          /* means over this epoch so far */
-    const struct rnc_metric *primary; /* what metric is */
+    const struct rnc_column *primary; /* what metric is */
     double images_per_s, eta_s;       /* eta: to the end of the run, validation included once it was measured */
     const struct rnc_epoch_row *row;  /* RNC_EVENT_EPOCH */
     bool best;
@@ -30,9 +30,9 @@ struct rnc_run_file {
 };
 
 struct rnc_train_config {
-    const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch, with the losses where the
-                                              task needs them */
-    const struct rnc_problem *problem;
+    const struct rnc_model *train, *infer; /* of one spec; the inference model of any batch, with the losses */
+    const struct rnc_problem *problem;     /* with its columns */
+    double *values; /* room for a number of each column: the last epoch's will be there, as the result's last.val */
     const struct rnc_parallel *par;
     unsigned exec_flags;
     const struct rnc_data *data;
@@ -46,7 +46,6 @@ struct rnc_train_config {
     bool overwrite;    /* a run that is in OUT is set aside (runtime/train/folder.h); without it, it is an error */
     const char *init;  /* weights to start from, or NULL */
     const char *title; /* of the picture */
-    unsigned metrics;  /* that the spec asks for, bits as of rnc_task_metric */
     const struct rnc_fact *facts;
     size_t nfacts;           /* of every checkpoint; compared when a run goes on */
     bool allow_drift;        /* a run goes on although last bits may differ, and its checkpoints say so */
@@ -66,7 +65,7 @@ struct rnc_train_result {
     bool stopped;         /* by *stop */
     bool finished_before; /* a run that was to go on had nothing left to do */
     bool drifted;         /* it goes on with other last bits, this time */
-    const struct rnc_metric *primary;
+    const struct rnc_column *primary;
     double best;
     int64_t best_epoch;
     struct rnc_epoch_row last;
@@ -74,7 +73,9 @@ struct rnc_train_result {
     int64_t log_missing;        /* epochs before the one resumed that log.csv has no row of */
     struct rnc_status pictures; /* why they could not be drawn, the last time; not a failure of the run */
 };
-/* Leaves in OUT, which no other process trains in meanwhile: FILES, and the files of runtime/train/folder.h. *DETAILS
+/* A batch of which nothing counts for the losses (all its labels ignored) is no step: weights, optimizer, statistics,
+   step number and schedule stay as they are. Means over an epoch are over what counts.
+   Leaves in OUT, which no other process trains in meanwhile: FILES, and the files of runtime/train/folder.h. *DETAILS
    as of rnc_weights_load. After a failure the last good checkpoint stays. */
 bool rnc_train(const struct rnc_train_config *c, struct rnc_train_result *r, char **details, struct rnc_status *s);
 

@@ -1,5 +1,6 @@
 /* hand.c: the model, its kernels in plain C. */
 #include "hand.h"
+#include "runtime/recipe/target.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@ static void forward(const float *x, const float *w, const float *b, float *y)
     }
 }
 
-static void infer_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
+static void forward_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
 {
     (void)run, (void)scratch;
     for (int64_t n = begin; n < end; n++)
@@ -23,7 +24,7 @@ static void infer_kernel(void *const *args, const struct rnc_run *run, void *scr
 static void train_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end)
 {
     float *gradient = args[5], *losses = args[6];
-    infer_kernel(args, run, scratch, begin, end);
+    forward_kernel(args, run, scratch, begin, end);
     for (int64_t n = begin; n < end; n++) {
         const float *y = (const float *)args[3] + n * CLASSES;
         int64_t label = ((const int64_t *)args[4])[n];
@@ -69,16 +70,12 @@ enum {
     GRADIENT = 0,
     LOSSES = N * CLASSES * 4
 };
-static const struct rnc_arg infer_args[] = {
-    {RNC_INPUT, 0, 0}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_OUTPUT, 0, 0}};
 static const struct rnc_arg train_args[] = {{RNC_INPUT, 0, 0},     {RNC_STATE, 0, W}, {RNC_STATE, 0, B},
                                             {RNC_OUTPUT, 0, 0},    {RNC_INPUT, 1, 0}, {RNC_ARENA, 0, GRADIENT},
                                             {RNC_ARENA, 0, LOSSES}};
 static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 1, 0}};
 static const struct rnc_arg update_args[] = {
     {RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
-static const struct rnc_step infer_steps[] = {
-    {.kernel = infer_kernel, .args = infer_args, .nargs = 4, .per_sample = 1, .pieces = 1}};
 static const struct rnc_step train_steps[] = {
     {.kernel = train_kernel, .args = train_args, .nargs = 7, .per_sample = 1, .pieces = 1},
     {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .pieces = 1},
@@ -93,6 +90,13 @@ static const struct rnc_tensor tensors[] = {
     {"batches", RNC_ROLE_COUNTER, RNC_INIT_ZEROS, {0}, 0, {.dtype = RNC_I64}, COUNT_AT, 0},
     {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1, 0},
     {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1, 0}};
+static const struct rnc_tensor infer_tensors[] = {
+    {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W, 0},
+    {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B, 0},
+    {"image", RNC_ROLE_INPUT, 0, {0}, 0, {.rank = 4, .dim = {N, 1, 20, 20}}, 0, 0},
+    {"label", RNC_ROLE_TARGET, 0, {0}, 0, {.dtype = RNC_I64, .rank = 1, .dim = {N}}, 1, 0},
+    {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0, 0},
+    {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1, 0}};
 struct rnc_node nodes[1] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
 const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
                                       .sizes = RNC_SIZES,
@@ -100,16 +104,16 @@ const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
                                       .cpu = "any",
                                       .lanes = 1,
                                       .batch = N,
-                                      .steps = infer_steps,
-                                      .nsteps = 1,
-                                      .tensors = tensors,
-                                      .ntensors = 4,
+                                      .steps = train_steps, /* but the update */
+                                      .nsteps = 2,
+                                      .tensors = infer_tensors,
+                                      .ntensors = 6,
                                       .nodes = nodes,
                                       .nnodes = 1,
-                                      .ninputs = 1,
-                                      .noutputs = 1,
+                                      .ninputs = 2,
+                                      .noutputs = 2,
                                       .state_bytes = STATE,
-                                      .arena_bytes = 64};
+                                      .arena_bytes = N * CLASSES * 4 + N * 4};
 struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
                                 .sizes = RNC_SIZES,
                                 .train = 1,
@@ -128,8 +132,21 @@ struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
                                 .state_bytes = STATE,
                                 .arena_bytes = N * CLASSES * 4 + N * 4};
 
-struct rnc_port ports[2] = {
-    {.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
-    {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
-static const struct rnc_pair pairs[] = {{"logits", "label"}};
-const struct rnc_problem problem = {.ports = ports, .nports = 2, .pairs = pairs, .npairs = 1};
+struct rnc_port ports[2] = {{.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
+                            {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
+static struct rnc_pair pairs[] = {{"logits", "label", RNC_LOGITS, NULL}};
+static const struct rnc_term terms[] = {
+    {.name = "logits", .output = "loss", .target = "label", .labels = true, .classes = CLASSES, .ignore = -1}};
+
+double hand_values[16];
+static struct rnc_column column[16];
+
+void hand_problem(struct rnc_problem *p)
+{
+    const struct rnc_metric *asked[] = {rnc_metric_named("top5")};
+    struct rnc_status s = {0};
+    *p = (struct rnc_problem){.ports = ports, .nports = 2, .pairs = pairs, .npairs = 1, .terms = terms, .nterms = 1};
+    ports[1].picture = rnc_target_named("class");
+    pairs[0].task = rnc_task_of(RNC_LOGITS, &ports[1]);
+    rnc_problem_columns(p, column, asked, 1, &s);
+}

@@ -99,12 +99,11 @@ static void make_data(void)
 
 static struct rnc_train_config config(const char *out)
 {
-    ports[1].picture = rnc_target_named("class");
-    found = problem;
-    found.task = rnc_task_of(ports, 2);
+    hand_problem(&found);
     struct rnc_train_config c = {.train = &train_model,
                                  .infer = &infer_model,
                                  .problem = &found,
+                                 .values = hand_values,
                                  .data = &data,
                                  .epochs = EPOCHS,
                                  .seed = 3,

@@ -33,22 +33,27 @@ static struct rnc_parallel par;
 static volatile int stop;
 static struct rnc_choice augment[1];
 
-static struct rnc_problem found; /* with its task */
+static struct rnc_problem found; /* with its columns */
 
-/* A metric's place in the task's table. */
-static int at(const char *metric) { return __builtin_ctz(rnc_task_metric(found.task, metric)); }
+/* The column of that name. */
+static int at(const char *name)
+{
+    int k = 0;
+    while (k < found.ncolumns && strcmp(found.column[k].name, name) != 0) k++;
+    assert_true(k < found.ncolumns);
+    return k;
+}
 
 static const struct rnc_fact by_hand = {"test.sums", "fc: dense\nfc: by hand", "the order of a sum", true};
 
 static struct rnc_train_config config(const char *out, int64_t epochs)
 {
-    ports[1].picture = rnc_target_named("class");
-    found = problem;
-    found.task = rnc_task_of(ports, 2);
+    hand_problem(&found);
     struct rnc_train_config c = {
         .train = &train_model,
         .infer = &infer_model,
         .problem = &found,
+        .values = hand_values,
         .par = &par,
         .data = &data,
         .epochs = epochs,
@@ -60,7 +65,6 @@ static struct rnc_train_config config(const char *out, int64_t epochs)
         .schedule = choice_of(&rnc_schedules, "cosine", "warmup_epochs=0.25"),
         .lr = 0.05,
         .title = "by hand",
-        .metrics = rnc_task_metric(found.task, "top5"),
         .stop = &stop,
         .loader = {.ports = ports, .nports = 2, .shuffle = true, .augment = augment, .naugment = 1}};
     struct rnc_preprocess *p = &c.loader.preprocess;
@@ -293,11 +297,22 @@ static void checkpoints_keep_counts(void **state)
     int64_t counts[4] = {7, 0, 123456789012, 3}, back[4] = {0};
     struct rnc_instance *i = rnc_open(&train_model, NULL, 0, &s);
     assert_true(i && rnc_initialize(i, 1, &s));
-    struct rnc_checkpoint c = {.epochs = 1, .samples = 5, .counts = counts, .ncounts = 4, .data = "d", .order = "o"}, got;
+    double sums[2] = {1.0 / 3, -0.0}, sums_back[2] = {0};
+    struct rnc_checkpoint c = {.epochs = 1,
+                               .samples = 5,
+                               .counts = counts,
+                               .ncounts = 4,
+                               .sums = sums,
+                               .nsums = 2,
+                               .data = "d",
+                               .order = "o"},
+                          got;
     assert_true(rnc_checkpoint_save(i, &c, true, NULL, 0, path, &s));
     c.counts = back;
+    c.sums = sums_back;
     assert_true(rnc_checkpoint_load(i, &c, NULL, 0, path, &got, NULL, &s) && got.samples == 5);
     assert_memory_equal(back, counts, sizeof counts);
+    assert_memory_equal(sums_back, sums, sizeof sums);
     int64_t more[5] = {0};
     c.counts = more;
     c.ncounts = 5;
@@ -307,22 +322,25 @@ static void checkpoints_keep_counts(void **state)
 
 /* ---- the parts */
 
-/* The metric NAME of the model with the output OUT of TYPE beside LABELS of N samples. */
-static double measure(const char *name, struct rnc_type type, const float *out, struct rnc_port target,
-                      const void *truth, int64_t n)
+static struct rnc_column column[16];
+
+/* The metric NAME of a value of KIND and TYPE beside the truth of N samples. */
+static double measure(const char *name, enum rnc_value_kind kind, struct rnc_type type, const float *out,
+                      struct rnc_port target, const void *truth, int64_t n)
 {
     const struct rnc_tensor output = {.name = "out", .role = RNC_ROLE_OUTPUT, .type = type};
     const struct rnc_model m = {.name = "measured", .tensors = &output, .ntensors = 1, .noutputs = 1};
-    const struct rnc_pair pair = {"out", target.name};
-    const struct rnc_problem p = {rnc_task_of(&target, 1), &target, 1, &pair, 1};
+    const struct rnc_pair pair = {"out", target.name, kind, rnc_task_of(kind, &target)};
+    struct rnc_problem p = {.ports = &target, .nports = 1, .pairs = &pair, .npairs = 1};
     const struct rnc_named named = {target.name, truth};
     struct rnc_tally t;
     void *buffers[] = {(void *)(uintptr_t)out};
-    assert_true(rnc_tally_begin(&t, &p, &m, &s));
+    assert_true(rnc_problem_columns(&p, column, NULL, 0, &s) && rnc_tally_begin(&t, &p, &m, &s));
     rnc_tally_add(&t, buffers, &(struct rnc_batch){.n = n, .tensors = &named, .ntensors = 1});
     int k = 0;
-    while (k < p.task->nmetrics && strcmp(p.task->metrics[k].name, name) != 0) k++;
-    double v = k < p.task->nmetrics ? rnc_tally_metric(&t, k) : rnc_tally_loss(&t);
+    while (k < p.ncolumns && strcmp(p.column[k].name, name) != 0) k++;
+    assert_true(k < p.ncolumns);
+    double v = rnc_tally_column(&t, k);
     rnc_tally_free(&t);
     return v;
 }
@@ -334,33 +352,98 @@ static void metrics(void **state)
     struct rnc_port mask = {.name = "mask", .target = true, .dtype = RNC_I64, .rank = 2, .dim = {1, 4}, .ignore = 255};
     const float scores[8] = {1, 1, 0, 0, 0, 0, 1, 1}; /* predicted: 0 0 1 1 */
     const int64_t truth[4] = {0, 1, 1, 255}, labels[2] = {0, 5};
-    assert_true(fabs(measure("pixel_accuracy", map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
-    assert_true(fabs(measure("miou", map, scores, mask, truth, 1) - 0.5) < 1e-12);
-    assert_true(fabs(measure("dice", map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
+    assert_true(fabs(measure("pixel_accuracy", RNC_LOGITS, map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
+    assert_true(fabs(measure("miou", RNC_LOGITS, map, scores, mask, truth, 1) - 0.5) < 1e-12);
+    assert_true(fabs(measure("dice", RNC_LOGITS, map, scores, mask, truth, 1) - 2.0 / 3) < 1e-12);
     const float logits[12] = {6, 5, 4, 3, 2, 1, 6, 5, 4, 3, 2, 1};
-    assert_true(measure("accuracy", flat, logits, ports[1], labels, 2) == 0.5);
+    assert_true(measure("accuracy", RNC_LOGITS, flat, logits, ports[1], labels, 2) == 0.5);
     const int64_t third[2] = {2, 3}; /* of six that fall: among three, and just not */
-    assert_true(measure("top3", flat, logits, ports[1], third, 2) == 0.5);
-    assert_true(measure("top5", flat, logits, ports[1], labels, 2) == 0.5);
-    assert_true(fabs(measure("loss", flat, logits, ports[1], labels, 2) - (0.4561933 + 5.4561933) / 2) < 1e-6);
+    assert_true(measure("top3", RNC_PROBABILITIES, flat, logits, ports[1], third, 2) == 0.5);
+    assert_true(measure("top5", RNC_LOGITS, flat, logits, ports[1], labels, 2) == 0.5);
     struct rnc_port tensor = {.name = "y", .target = true, .rank = 1, .dim = {6}, .ignore = -1};
     const float y[12] = {6, 5, 4, 3, 2, 3, 6, 5, 4, 3, 2, 4}; /* off by 2 and by 3 */
-    assert_true(fabs(measure("mean_squared_error", flat, logits, tensor, y, 2) - 13.0 / 12) < 1e-12);
-    assert_true(fabs(measure("mean_absolute_error", flat, logits, tensor, y, 2) - 5.0 / 12) < 1e-12);
+    assert_true(fabs(measure("mean_squared_error", RNC_NUMBERS, flat, logits, tensor, y, 2) - 13.0 / 12) < 1e-12);
+    assert_true(fabs(measure("mean_absolute_error", RNC_NUMBERS, flat, logits, tensor, y, 2) - 5.0 / 12) < 1e-12);
 }
 
-/* Each has a name of its own, and a task has no more than a log has room for. */
+/* True and false: a logit of 0, a probability of a half and beyond are true. */
+static void binary_metrics(void **state)
+{
+    (void)state;
+    struct rnc_type flat = {.rank = 2, .dim = {4, 1}}, map = {.rank = 4, .dim = {1, 1, 2, 2}};
+    struct rnc_port
+        answer = {.name = "y", .target = true, .rank = 1, .dim = {1}, .ignore = -1, .binary = true, .exact = true},
+        mask = {.name = "m", .target = true, .rank = 3, .dim = {1, 2, 2}, .ignore = -1, .binary = true, .exact = true};
+    const float logits[4] = {3, 0, -1, -0.1f}, probabilities[4] = {0.9f, 0.5f, 0.4f, 0.1f}, truth[4] = {1, 0, 1, 0};
+    assert_true(measure("accuracy", RNC_BINARY_LOGITS, flat, logits, answer, truth, 4) == 0.5);
+    assert_true(measure("f1", RNC_BINARY_PROBABILITIES, flat, probabilities, answer, truth, 4) == 0.5);
+    assert_true(measure("precision", RNC_BINARY_LOGITS, flat, logits, answer, truth, 4) == 0.5);
+    assert_true(measure("recall", RNC_BINARY_LOGITS, flat, logits, answer, truth, 4) == 0.5);
+    assert_true(measure("pixel_accuracy", RNC_BINARY_LOGITS, map, logits, mask, truth, 1) == 0.5);
+    assert_true(fabs(measure("iou", RNC_BINARY_LOGITS, map, logits, mask, truth, 1) - 1.0 / 3) < 1e-12);
+    assert_true(fabs(measure("miou", RNC_BINARY_PROBABILITIES, map, probabilities, mask, truth, 1) - 1.0 / 3) < 1e-12);
+    assert_true(measure("dice", RNC_BINARY_LOGITS, map, logits, mask, truth, 1) == 0.5);
+}
+
+/* Two losses: each a mean over what counts of its own target, and together their sum. */
+static void losses_count_labels(void **state)
+{
+    (void)state;
+    static const struct rnc_tensor outputs[] = {{.name = "loss", .role = RNC_ROLE_OUTPUT, .offset = 0},
+                                                {.name = "loss.a", .role = RNC_ROLE_OUTPUT, .offset = 1},
+                                                {.name = "loss.b", .role = RNC_ROLE_OUTPUT, .offset = 2}};
+    static const struct rnc_model m = {.name = "two", .tensors = outputs, .ntensors = 3, .noutputs = 3};
+    static const struct rnc_port both[] = {
+        {.name = "label", .target = true, .dtype = RNC_I64, .classes = 3, .ignore = 1},
+        {.name = "number", .target = true, .rank = 1, .dim = {1}, .ignore = -1}};
+    static const struct rnc_term two[] = {
+        {.name = "a", .output = "loss.a", .target = "label", .labels = true, .classes = 3, .ignore = 1},
+        {.name = "b", .output = "loss.b", .target = "number"}};
+    struct rnc_problem p = {.ports = both, .nports = 2, .terms = two, .nterms = 2};
+    struct rnc_tally t;
+    float total = 3, a = 1, b = 2, number[4] = {0};
+    void *out[] = {&total, &a, &b};
+    int64_t first[4] = {0, 2, 0, 2}, second[4] = {1, 1, 3, 0}, none[4] = {1, 1, 3, -2};
+    struct rnc_named named[] = {{"label", first}, {"number", number}};
+    struct rnc_batch batch = {.n = 4, .tensors = named, .ntensors = 2};
+    assert_true(rnc_problem_columns(&p, column, NULL, 0, &s) && rnc_tally_begin(&t, &p, &m, &s));
+    rnc_tally_add(&t, out, &batch); /* 4 labels count, 4 samples */
+    named[0].data = second;         /* 1 label */
+    a = 6, b = 4;
+    rnc_tally_add(&t, out, &batch);
+    named[0].data = none;
+    a = NAN, b = 3;
+    rnc_tally_add(&t, out, &batch);
+    assert_true(fabs(rnc_tally_loss(&t) - ((1.0 * 4 + 6.0) / 5 + (2.0 + 4.0 + 3.0) / 3)) < 1e-12);
+    assert_true(rnc_batch_counts(&p, &batch)); /* the numbers do */
+    p.nterms = 1;
+    assert_false(rnc_batch_counts(&p, &batch));
+    rnc_tally_free(&t);
+}
+
+/* Each has a name of its own, and what decides is what was asked for, else a single pair's first metric. */
 static void tasks(void **state)
 {
     (void)state;
     for (int k = 0; rnc_metric_at(k); k++) assert_ptr_equal(rnc_metric_named(rnc_metric_at(k)->name), rnc_metric_at(k));
-    for (int k = 0; rnc_tasks[k]; k++) {
-        assert_in_range(rnc_tasks[k]->nmetrics, 1, RNC_MAX_METRICS);
-        assert_int_equal(rnc_task_primary(rnc_tasks[k], 0), 0);
-    }
     assert_null(rnc_metric_named("no_such_metric"));
-    const struct rnc_task *map = rnc_metric_named("miou") ? rnc_tasks[1] : NULL;
-    assert_string_equal(map->metrics[rnc_task_primary(map, rnc_task_metric(map, "miou"))].name, "miou");
+    struct rnc_port targets[] = {{.name = "mask", .target = true, .dtype = RNC_I64, .rank = 2, .dim = {2, 2}},
+                                 {.name = "box", .target = true, .rank = 1, .dim = {4}}};
+    struct rnc_pair both[] = {{"boxes", "box", RNC_NUMBERS, rnc_task_of(RNC_NUMBERS, &targets[1])},
+                              {"map", "mask", RNC_LOGITS, rnc_task_of(RNC_LOGITS, &targets[0])}};
+    struct rnc_problem p = {.ports = targets, .nports = 2, .pairs = both, .npairs = 2};
+    const struct rnc_metric *asked[] = {rnc_metric_named("miou")};
+    assert_true(rnc_problem_columns(&p, column, NULL, 0, &s));
+    assert_string_equal(p.column[p.primary].name, "loss");
+    assert_true(rnc_problem_columns(&p, column, asked, 1, &s));
+    assert_string_equal(p.column[p.primary].name, "map.miou");
+    asked[0] = rnc_metric_named("pixel_accuracy");
+    assert_true(rnc_problem_columns(&p, column, asked, 1, &s));
+    assert_string_equal(p.column[p.primary].name, "map.pixel_accuracy");
+    p.pairs = &both[1];
+    p.npairs = 1;
+    assert_true(rnc_problem_columns(&p, column, NULL, 0, &s));
+    assert_string_equal(p.column[p.primary].name, "pixel_accuracy");
     assert_true(rnc_metric_better(rnc_metric_named("loss"), 1.0, 2.0));
     assert_true(rnc_metric_better(rnc_metric_named("accuracy"), 2.0, 1.0));
 }
@@ -485,6 +568,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics),
+        cmocka_unit_test(binary_metrics),
+        cmocka_unit_test(losses_count_labels),
         cmocka_unit_test(tasks),
         cmocka_unit_test(loader_orders),
         cmocka_unit_test(learns),

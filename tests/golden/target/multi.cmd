@@ -14,6 +14,6 @@ for kind in f4 u1 i8; do
     $rnc train $here/multi.yaml --data $tmp/$kind --out $tmp/out-$kind 2>&1 | awk '/^epoch 3/ { print ($4 < 1.2) ? "learnt" : $0 } /error/'
 done
 cmp $tmp/out-f4/last.safetensors $tmp/out-u1/last.safetensors
-$rnc eval $here/multi.yaml --data $tmp/f4 --weights $tmp/out-f4/last.safetensors | grep -c loss
+$rnc eval $here/multi.yaml --data $tmp/f4 --weights $tmp/out-f4/last.safetensors | grep -c '^loss '
 python3 $tmp/arrays.py $tmp/wrong f4 2
 $rnc train $here/multi.yaml --data $tmp/wrong --out $tmp/x
