@@ -347,11 +347,14 @@ const struct command command_compile = {
     .group = GROUP_MEASURE,
     .place = 1,
     .summary = "native code, every stage shown; .o and .so files with a C header",
-    .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [--target TRIPLE] [--cpu NAME] [-o FILE.o|FILE.so]",
+    .usage = "SPEC [--train] [--emit ir|ir-raw|llvm|asm|report] [--target TRIPLE] [--cpu NAME] [-o FILE.o|FILE.so "
+             "[--weights FILE|--no-weights] [--name NAME]]",
     .details = "A file is compiled for x86-64-v3 (AVX2) unless --cpu says otherwise; it checks the CPU before it runs, "
                "and needs\n"
-               "nothing but librnc_rt.a: no LLVM, no BLAS.\n\n"
+               "nothing but librnc_rt.a: no LLVM, no BLAS. Of a run's folder it holds the weights, the names of the "
+               "classes and what images go\nthrough; the header says how it is called.\n\n"
                "  rnc compile resnet50\n  rnc compile resnet20 -p channels=1 -p size=28 --train --emit ir\n"
+               "  rnc compile out/ -o model.o\n"
                "  rnc compile resnet18 --batch 8 --cpu x86-64-v4 -o resnet18.o\n"
                "  rnc compile resnet20 --target aarch64-linux-gnu -o resnet20.o\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY,
