@@ -1,6 +1,7 @@
 /* header.c: the C header of an object: what a program that links it must know. */
 #include <ctype.h>
 #include <string.h>
+#include "base/strmap.h"
 #include "driver/driver.h"
 #include "runtime/rt/hash.h"
 
@@ -66,18 +67,42 @@ static void header_shape(struct buf *b, const struct type *t)
     if (t->rank <= MAX_RANK && names[t->rank]) buf_printf(b, " = %s", names[t->rank]);
 }
 
-/* "#define RNC_NET_INPUT_IMAGE 0  …": a buffer's position and how many elements it has. */
-static void header_buffer(struct buf *b, const char *prefix, const char *what, const char *name, const struct type *t,
-                          int index, const char *about)
+/* A header on its way, and the macros that it has defined. */
+struct header {
+    struct buf *b;
+    const char *prefix;
+    struct strmap macros;
+};
+
+/* PREFIX_WHAT_NAME, or where two names are one in capitals, with a number. */
+static const char *buffer_macro(struct header *h, const char *what, const char *name)
 {
-    buf_printf(b, "#define %s_%s_", prefix, what);
-    upper(b, name);
-    buf_printf(b, " %d /* %s ", index, dtype_c(t->dtype));
-    header_shape(b, t);
-    buf_printf(b, "%s%s */\n", *about ? "; " : "", about);
-    buf_printf(b, "#define %s_%s_", prefix, what);
-    upper(b, name);
-    buf_printf(b, "_ELEMENTS %lld\n", (long long)type_elements(t));
+    struct buf m;
+    buf_init(&m, h->b->arena);
+    buf_printf(&m, "%s_%s_", h->prefix, what);
+    upper(&m, name);
+    size_t len = m.len;
+    for (int k = 2;; k++) {
+        const char *elements = arena_printf(h->b->arena, "%s_ELEMENTS", m.data);
+        if (!strmap_get(&h->macros, m.data) && !strmap_get(&h->macros, elements)) {
+            strmap_set(&h->macros, m.data, h);
+            strmap_set(&h->macros, elements, h);
+            return m.data;
+        }
+        m.len = len;
+        buf_printf(&m, "_%d", k);
+    }
+}
+
+/* "#define RNC_NET_INPUT_IMAGE 0  …": a buffer's position and how many elements it has. */
+static void header_buffer(struct header *h, const char *what, const char *name, const struct type *t, int index,
+                          const char *about)
+{
+    const char *macro = buffer_macro(h, what, name);
+    buf_printf(h->b, "#define %s %d /* %s ", macro, index, dtype_c(t->dtype));
+    header_shape(h->b, t);
+    buf_printf(h->b, "%s%s */\n#define %s_ELEMENTS %lld\n", *about ? "; " : "", about, macro,
+               (long long)type_elements(t));
 }
 
 /* What the numbers of an input or a target are. */
@@ -91,22 +116,28 @@ static const char *about_input(struct arena *a, const struct built *m, const str
     return ignore >= 0 ? arena_printf(a, "%s, or %lld: not counted", labels, (long long)ignore) : labels;
 }
 
+static int header_inputs(struct header *h, const struct built *m, const struct gen_contents *c, enum value_kind kind,
+                         const char *what, int index)
+{
+    const struct graph *g = m->graph;
+    for (int i = 0; i < g->nvalues; i++)
+        if (g->values[i]->kind == kind)
+            header_buffer(h, what, g->values[i]->name, &g->values[i]->type, index++,
+                          about_input(h->b->arena, m, c, g->values[i]));
+    return index;
+}
+
 static void header_buffers(struct buf *b, const char *prefix, const struct built *m, const struct gen_contents *c)
 {
     const struct graph *g = m->graph;
-    int n = 0;
+    struct header h = {.b = b, .prefix = prefix};
+    strmap_init(&h.macros, b->arena);
     buf_puts(b, "\n/* Input buffers of rnc_execute: plain, row-major, the samples one after the other. */\n");
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_INPUT)
-            header_buffer(b, prefix, "INPUT", g->values[i]->name, &g->values[i]->type, n++,
-                          about_input(b->arena, m, c, g->values[i]));
-    for (int i = 0; i < g->nvalues; i++)
-        if (g->values[i]->kind == VALUE_TARGET)
-            header_buffer(b, prefix, "TARGET", g->values[i]->name, &g->values[i]->type, n++,
-                          about_input(b->arena, m, c, g->values[i]));
+    int n = header_inputs(&h, m, c, VALUE_INPUT, "INPUT", 0);
+    n = header_inputs(&h, m, c, VALUE_TARGET, "TARGET", n);
     buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", prefix, n);
     for (int i = 0; i < g->noutputs; i++)
-        header_buffer(b, prefix, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i, "");
+        header_buffer(&h, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i, "");
     buf_printf(b, "#define %s_NOUTPUTS %d\n", prefix, g->noutputs);
 }
 
