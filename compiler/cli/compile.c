@@ -13,6 +13,7 @@
 #include "cli/memory.h"
 #include "cli/format.h"
 #include "ir/text.h"
+#include "runtime/io/file.h"
 
 extern char **environ;
 
@@ -94,7 +95,9 @@ static bool may_write_header(struct cli *c)
 {
     const char *path = header_path(c);
     char text[4096];
-    FILE *f = fopen(path, "rb");
+    struct rnc_status none = {0};
+    int fd = rnc_file_open(path, &none);
+    FILE *f = fd >= 0 ? fdopen(fd, "rb") : NULL;
     if (!f) return true;
     size_t len = fread(text, 1, sizeof text, f);
     fclose(f);

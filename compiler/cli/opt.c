@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "runtime/io/file.h"
 #include "runtime/rt/clock.h"
 
 static const char *opt_passes = "", *opt_cpu, *opt_update = "none", *opt_dtype = "f32";
@@ -22,9 +23,11 @@ static void list_passes(void)
 static const struct source *read_source(struct cli *c, const char *path)
 {
     bool standard = !strcmp(path, "-");
-    FILE *f = standard ? stdin : fopen(path, "rb");
+    struct rnc_status status = {0};
+    int fd = standard ? -1 : rnc_file_open(path, &status);
+    FILE *f = standard ? stdin : fd >= 0 ? fdopen(fd, "rb") : NULL;
     if (!f) {
-        diag_env(c->diags, "cannot read %s: %s", path, strerror(errno));
+        driver_fail(c->driver, &status);
         return NULL;
     }
     struct buf text;

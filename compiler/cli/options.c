@@ -34,6 +34,10 @@ static int spec_options(struct cli *c, struct shared *s, struct option *out)
                                .arg = "PATH=VALUE",
                                .help = "set anything else in the spec: train.batch=32",
                                .dest = &s->sets};
+    out[n++] = (struct option){.name = "allow-outside",
+                               .kind = OPT_FLAG,
+                               .help = "let the spec's `use` read specs outside its folder",
+                               .dest = &c->spec.allow_outside};
     out[n++] = (struct option){.name = "batch",
                                .kind = OPT_INT,
                                .arg = "N",

@@ -103,6 +103,7 @@ struct ast {
     struct strmap counters; /* "layer1.0.relu" -> int *: how many layers without a name have it */
     int steps;              /* of expansion, capped */
     bool full;              /* a cap was hit: nothing more is made */
+    bool allow_outside;     /* struct spec_options */
 };
 
 /* ---- values */

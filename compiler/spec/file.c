@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/buf.h"
+#include "runtime/io/file.h"
 #include "spec/layers.h"
 #include "spec/train.h"
 #include "spec/use.h"
@@ -46,6 +49,12 @@ static const struct source *read_stream(struct arena *a, struct diags *d, FILE *
     return file_text(a, path, b.data, b.len);
 }
 
+static bool exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 || errno != ENOENT;
+}
+
 static const struct source *read_path(struct arena *a, struct diags *d, const char *path)
 {
     struct stat st;
@@ -53,20 +62,18 @@ static const struct source *read_path(struct arena *a, struct diags *d, const ch
         diag_error(d, (struct span){0}, "%s is a folder, not a spec", path);
         return NULL;
     }
-    FILE *f = fopen(path, "rb");
+    struct rnc_status status = {0};
+    int fd = rnc_file_open(path, &status);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
     if (!f) {
-        diag_env(d, "can't open %s: %s", path, strerror(errno));
+        if (status.code == RNC_USER && exists(path)) diag_error(d, (struct span){0}, "%s", status.message);
+        else diag_env(d, "can't open %s: %s", path, strerror(errno));
+        if (fd >= 0) close(fd);
         return NULL;
     }
     const struct source *s = read_stream(a, d, f, arena_strdup(a, path));
     fclose(f);
     return s;
-}
-
-static bool exists(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 || errno != ENOENT;
 }
 
 static void not_found(struct diags *d, struct arena *a, const char *name, struct span place)
@@ -82,8 +89,28 @@ static void not_found(struct diags *d, struct arena *a, const char *name, struct
               near ? "'?  " : "", b.data);
 }
 
+/* Does PATH lie in FOLDER or below, links followed? */
+static bool is_below(const char *path, const char *folder)
+{
+    char *real = realpath(path, NULL), *root = realpath(*folder ? folder : ".", NULL);
+    size_t n = root ? strlen(root) : 0;
+    bool below = real && root && strncmp(real, root, n) == 0 && (real[n] == '/' || n == 1);
+    free(real);
+    free(root);
+    return below;
+}
+
+static const struct source *read_inside(struct arena *a, struct diags *d, const char *path, const char *below,
+                                        struct span place)
+{
+    if (!below || is_below(path, below)) return read_path(a, d, path);
+    struct diag *g = diag_error(d, place, "%s lies outside the spec's folder, and is not read", path);
+    diag_note(g, "`--allow-outside` lets `use` read specs anywhere");
+    return NULL;
+}
+
 const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder,
-                               struct span place)
+                               const char *below, struct span place)
 {
     if (!folder && strcmp(name, "-") == 0) return read_stream(a, d, stdin, "<stdin>");
     const char *in = folder && name[0] != '/' ? folder : "";
@@ -91,9 +118,9 @@ const struct source *file_find(struct arena *a, struct diags *d, const char *nam
     if (!folder || strchr(name, '.')) {
         struct stat st;
         if (exists(plain) && (strchr(name, '/') || strchr(name, '.') || stat(plain, &st) != 0 || S_ISREG(st.st_mode)))
-            return read_path(a, d, plain);
+            return read_inside(a, d, plain, below, place);
     }
-    if (folder && exists(yaml)) return read_path(a, d, yaml);
+    if (folder && exists(yaml)) return read_inside(a, d, yaml, below, place);
     const struct source *s = spec_shipped_source(a, name);
     if (!s) not_found(d, a, name, place);
     return s;

@@ -5,9 +5,10 @@
 
 #include "spec/value.h"
 
-/* Finds NAME beside FOLDER (NULL: as a path), then among the shipped specs. NULL after an error at PLACE. */
+/* Finds NAME beside FOLDER (NULL: as a path), then among the shipped specs. A file that does not lie below BELOW (NULL:
+   anywhere) is not read, so that nothing of it is shown. NULL after an error at PLACE. */
 const struct source *file_find(struct arena *a, struct diags *d, const char *name, const char *folder,
-                               struct span place);
+                               const char *below, struct span place);
 /* A text as the source called PATH: without the byte order mark that it may begin with. */
 const struct source *file_text(struct arena *a, const char *path, const char *text, size_t len);
 /* The folder part of a path, with the slash; "" when there is none. */

@@ -393,6 +393,7 @@ static struct spec *load_source(struct arena *a, struct diags *d, const struct s
     int before = diags_errors(d);
     for (int i = 0; o && root->kind == TREE_MAP && i < o->nsets; i++) apply_set(a, d, root, &o->sets[i]);
     struct ast *ast = new_ast(a);
+    ast->allow_outside = o && o->allow_outside;
     struct spec_file *f = file_open(a, d, src, root, ast, NULL, param_overrides(a, o), NULL);
     if (!f) return NULL;
     struct spec *s = ARENA_NEW(a, struct spec);
@@ -422,7 +423,7 @@ static struct spec *load_source(struct arena *a, struct diags *d, const struct s
 
 struct spec *spec_load_partial(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)
 {
-    return load_source(a, d, file_find(a, d, path, NULL, (struct span){0}), o);
+    return load_source(a, d, file_find(a, d, path, NULL, NULL, (struct span){0}), o);
 }
 
 struct spec *spec_load(struct arena *a, struct diags *d, const char *path, const struct spec_options *o)

@@ -23,6 +23,7 @@ struct spec_options {
     int nparams;
     const struct override *sets;
     int nsets;
+    bool allow_outside; /* `use` may read specs that do not lie below the spec's folder */
 };
 
 struct spec_tensor { /* an input or a target */

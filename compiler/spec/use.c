@@ -51,12 +51,19 @@ static const char *use_text(struct scope *s, const struct tree *t, const struct 
     return value_eval(s, item, AST_TEXT, &v) && v.known ? v.s : NULL;
 }
 
+/* Below which folder a used spec must lie: that of the spec that was named; NULL: anywhere. */
+static const char *confined_to(const struct spec_file *f)
+{
+    while (f->user) f = f->user;
+    return f->ast->allow_outside ? NULL : f->folder;
+}
+
 static struct spec_file *open_used(struct spec_file *f, struct scope *s, const struct tree *key, const struct tree *t)
 {
     const char *name = use_text(s, t, key, "spec");
     if (!name) return NULL;
     struct span at = tree_get(t, "spec")->span;
-    const struct source *src = file_find(f->arena, f->diags, name, f->folder, at);
+    const struct source *src = file_find(f->arena, f->diags, name, f->folder, confined_to(f), at);
     if (!src || is_cycle(f, src, at)) return NULL;
     const struct tree *root = yaml_parse(f->arena, f->diags, src, 0);
     const struct tree *params = tree_get(t, "params");

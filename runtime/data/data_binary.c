@@ -8,7 +8,7 @@
 #include "runtime/io/file.h"
 
 enum { IDX_U8 = 8, CIFAR_SIDE = 32, CIFAR_RECORD = 1 + 3 * CIFAR_SIDE * CIFAR_SIDE };
-static const size_t max_file = (size_t)1 << 36;
+static const size_t max_file = (size_t)1 << 36, max_cifar = (size_t)1 << 30;
 
 /* ---- IDX */
 
@@ -16,6 +16,7 @@ struct idx {
     int rank;
     int64_t dim[4];
     const unsigned char *data;
+    bool packed; /* the file is gzip */
 };
 
 static uint32_t big_endian(const unsigned char *p)
@@ -23,10 +24,19 @@ static uint32_t big_endian(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* FIRST, LAST: the ranks that are allowed; WHAT: "images" or "labels". */
-static bool parse_idx(const char *name, const unsigned char *file, size_t bytes, int first, int last, const char *what,
-                      struct idx *x, struct rnc_status *s)
+/* What is looked for: "images" or "labels", and the ranks that are allowed. */
+struct idx_kind {
+    const char *what;
+    int first, last;
+};
+static const struct idx_kind idx_images = {"images", 3, 4}, idx_labels = {"labels", 1, 1};
+
+/* *WANT: the bytes of the elements. */
+static bool idx_header(const char *name, const unsigned char *file, size_t bytes, const struct idx_kind *k,
+                       struct idx *x, size_t *want, struct rnc_status *s)
 {
+    const char *what = k->what;
+    int first = k->first, last = k->last;
     if (bytes < 4)
         return rnc_fail(s, RNC_USER, "%s is truncated: an IDX file of %s has at least %d bytes", name, what,
                         4 + 4 * first);
@@ -35,13 +45,24 @@ static bool parse_idx(const char *name, const unsigned char *file, size_t bytes,
     if (magic >> 8 != IDX_U8 || x->rank < first || x->rank > last)
         return rnc_fail(s, RNC_USER, "%s is not an IDX file of %s: it begins with 0x%08x, 0x%08x was expected", name,
                         what, magic, (unsigned)(IDX_U8 << 8 | first));
-    size_t header = 4 + 4 * (size_t)x->rank, want = 1;
+    size_t header = 4 + 4 * (size_t)x->rank;
     if (bytes < header) return rnc_fail(s, RNC_USER, "%s is truncated within its header", name);
-    for (int k = 0; k < x->rank; k++) {
-        x->dim[k] = big_endian(file + 4 + 4 * k);
-        if (__builtin_mul_overflow(want, (size_t)x->dim[k], &want)) want = SIZE_MAX;
+    *want = 1;
+    for (int i = 0; i < x->rank; i++) {
+        x->dim[i] = big_endian(file + 4 + 4 * i);
+        if (__builtin_mul_overflow(*want, (size_t)x->dim[i], want)) *want = SIZE_MAX;
     }
     x->data = file + header;
+    return true;
+}
+
+static bool parse_idx(const char *name, const unsigned char *file, size_t bytes, const struct idx_kind *k,
+                      struct idx *x, struct rnc_status *s)
+{
+    size_t want;
+    const char *what = k->what;
+    if (!idx_header(name, file, bytes, k, x, &want, s)) return false;
+    size_t header = (size_t)(x->data - file);
     if (want == bytes - header && want > 0) return true;
     if (want == 0) return rnc_fail(s, RNC_USER, "%s is empty: its header promises no %s", name, what);
     return rnc_fail(s, RNC_USER, "%s is %s: its header promises %" PRId64 " %s, %zu bytes in all, and the file has %zu",
@@ -68,6 +89,47 @@ static bool take_labels(struct rnc_data *d, struct rnc_dataset *part, const unsi
     return true;
 }
 
+static bool same_count(const char *image_name, const struct idx *images, const char *label_name,
+                       const struct idx *labels, struct rnc_status *s)
+{
+    return images->dim[0] == labels->dim[0] ||
+           rnc_fail(s, RNC_USER, "%s has %" PRId64 " images, %s has %" PRId64 " labels", image_name, images->dim[0],
+                    label_name, labels->dim[0]);
+}
+
+/* The header alone; X->rank 0: of a pipe. *WHOLE: the bytes that it promises, and at most max_file. */
+static bool idx_look(const char *path, const struct idx_kind *k, struct idx *x, size_t *whole, struct rnc_status *s)
+{
+    unsigned char head[20];
+    size_t bytes, want = 0;
+    bool packed;
+    *x = (struct idx){0};
+    *whole = max_file;
+    if (!rnc_file_head(path, head, sizeof head, &bytes, &packed, s)) return false;
+    x->packed = packed;
+    if (bytes == 0 || (packed && bytes < 8)) return true; /* unpacking says what is wrong */
+    if (!idx_header(path, head, bytes, k, x, &want, s)) return false;
+    if (packed && want < max_file)
+        *whole = want + (size_t)(x->data - head) + 1; /* one more, which says that it is damaged */
+    return true;
+}
+
+/* Before anything is unpacked: are the images as many as the labels? */
+static bool idx_agree(const char *images, const char *labels, struct rnc_status *s)
+{
+    struct idx i, l;
+    size_t whole;
+    return idx_look(images, &idx_images, &i, &whole, s) && idx_look(labels, &idx_labels, &l, &whole, s) &&
+           (!i.packed || !i.rank || !l.rank || same_count(images, &i, labels, &l, s));
+}
+
+static unsigned char *idx_read(const char *path, const struct idx_kind *k, size_t *bytes, struct rnc_status *s)
+{
+    struct idx x;
+    size_t whole;
+    return idx_look(path, k, &x, &whole, s) ? rnc_file_read(path, whole, bytes, s) : NULL;
+}
+
 /* Takes over IMAGE_FILE (PART owns it) but not LABEL_FILE. */
 static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *image_name, unsigned char *image_file,
                      size_t image_bytes, const char *label_name, const unsigned char *label_file, size_t label_bytes,
@@ -77,12 +139,10 @@ static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *i
     part->owned = image_file;
     part->name = strdup(image_name);
     if (!part->name) return rnc_data_no_memory(image_name, s);
-    if (!parse_idx(image_name, image_file, image_bytes, 3, 4, "images", &images, s) ||
-        !parse_idx(label_name, label_file, label_bytes, 1, 1, "labels", &labels, s))
+    if (!parse_idx(image_name, image_file, image_bytes, &idx_images, &images, s) ||
+        !parse_idx(label_name, label_file, label_bytes, &idx_labels, &labels, s))
         return false;
-    if (images.dim[0] != labels.dim[0])
-        return rnc_fail(s, RNC_USER, "%s has %" PRId64 " images, %s has %" PRId64 " labels", image_name, images.dim[0],
-                        label_name, labels.dim[0]);
+    if (!same_count(image_name, &images, label_name, &labels, s)) return false;
     part->count = images.dim[0];
     part->channels = images.rank == 4 ? images.dim[1] : 1;
     part->height = images.dim[images.rank - 2];
@@ -95,8 +155,9 @@ bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *part, const char *ima
                    struct rnc_status *s)
 {
     size_t image_bytes, label_bytes;
-    unsigned char *image_file = rnc_file_read(images, max_file, &image_bytes, s);
-    unsigned char *label_file = image_file ? rnc_file_read(labels, max_file, &label_bytes, s) : NULL;
+    if (!idx_agree(images, labels, s)) return false;
+    unsigned char *image_file = idx_read(images, &idx_images, &image_bytes, s);
+    unsigned char *label_file = image_file ? idx_read(labels, &idx_labels, &label_bytes, s) : NULL;
     bool ok = false;
     if (label_file) ok = idx_part(d, part, images, image_file, image_bytes, labels, label_file, label_bytes, s);
     else free(image_file);
@@ -123,11 +184,11 @@ bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *part, bool val, st
 bool rnc_is_idx(const char *path)
 {
     struct rnc_status ignored = {0};
+    unsigned char head[4];
     size_t bytes = 0;
-    unsigned char *file = rnc_file_read(path, max_file, &bytes, &ignored);
-    bool yes = file && bytes >= 4 && big_endian(file) >> 8 == IDX_U8;
-    free(file);
-    return yes;
+    bool packed;
+    return rnc_file_head(path, head, sizeof head, &bytes, &packed, &ignored) && bytes == sizeof head &&
+           big_endian(head) >> 8 == IDX_U8;
 }
 
 /* ---- CIFAR-10 */
@@ -145,7 +206,7 @@ static bool append(unsigned char **all, size_t *used, const unsigned char *more,
 static bool cifar_append(const char *path, unsigned char **all, size_t *used, struct rnc_status *s)
 {
     size_t bytes;
-    unsigned char *file = rnc_file_read(path, max_file, &bytes, s);
+    unsigned char *file = rnc_file_read(path, max_cifar, &bytes, s);
     if (!file) return false;
     bool ok;
     if (bytes == 0 || bytes % CIFAR_RECORD != 0)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { BUFFER = 1 << 18 };
+enum { BUFFER = 1 << 18, GZIP_MORE = 1 << 20 /* bytes by which what is packed may be longer than what it holds */ };
 
 struct rnc_file {
     int fd;
@@ -168,6 +168,63 @@ static void *cannot_read(const char *path, int error, struct rnc_status *s)
     return NULL;
 }
 
+/* What the shell opened already: <(…), /dev/stdin. */
+static bool is_given(const char *path)
+{
+    return !strncmp(path, "/dev/fd/", 8) || !strncmp(path, "/proc/self/fd/", 14) || !strcmp(path, "/dev/stdin");
+}
+
+int rnc_file_open(const char *path, struct rnc_status *s)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (is_given(path) ? 0 : O_NONBLOCK));
+    if (fd < 0 || fstat(fd, &st) != 0) cannot_read(path, errno, s);
+    else if (S_ISREG(st.st_mode) || (is_given(path) && S_ISFIFO(st.st_mode))) return fd;
+    else
+        rnc_fail(s, RNC_USER, "can't read %s: it is a %s, not a file", path,
+                 S_ISDIR(st.st_mode)    ? "folder"
+                 : S_ISFIFO(st.st_mode) ? "pipe"
+                 : S_ISSOCK(st.st_mode) ? "socket"
+                                        : "device");
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static bool is_gzip(const unsigned char *data, size_t bytes)
+{
+    return bytes >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+}
+
+/* The first bytes of gzip data that are cut off somewhere; as many as come of them. */
+static size_t unpack_head(const unsigned char *packed, size_t size, unsigned char *head, size_t room)
+{
+    z_stream z = {
+        .next_in = (Bytef *)(uintptr_t)packed, .avail_in = (uInt)size, .next_out = head, .avail_out = (uInt)room};
+    if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return 0;
+    inflate(&z, Z_SYNC_FLUSH);
+    inflateEnd(&z);
+    return room - z.avail_out;
+}
+
+bool rnc_file_head(const char *path, unsigned char *head, size_t room, size_t *bytes, bool *packed_file,
+                   struct rnc_status *s)
+{
+    enum { PACKED = 1 << 16 };
+    struct stat st;
+    int fd = rnc_file_open(path, s);
+    *bytes = 0;
+    *packed_file = false;
+    if (fd < 0) return false;
+    unsigned char *packed = malloc(PACKED);
+    ssize_t n = packed && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? pread(fd, packed, PACKED, 0) : 0;
+    close(fd);
+    *packed_file = n > 0 && is_gzip(packed, (size_t)n);
+    if (*packed_file) *bytes = unpack_head(packed, (size_t)n, head, room);
+    else if (n > 0) memcpy(head, packed, *bytes = (size_t)n < room ? (size_t)n : room);
+    free(packed);
+    return packed || rnc_fail(s, RNC_ENV, "no memory to read %s", path);
+}
+
 /* Reads up to LIMIT + 1 bytes, so that the caller can tell a file that is too long. Works on pipes. */
 static char *read_fd(int fd, size_t limit, size_t *bytes)
 {
@@ -196,22 +253,29 @@ static char *read_fd(int fd, size_t limit, size_t *bytes)
     return NULL;
 }
 
+static void too_large(const char *path, const char *when, size_t limit, struct rnc_status *s)
+{
+    bool small = limit < 10000000;
+    rnc_fail(s, RNC_USER, "%s is too large%s: at most %zu %s were expected", path, when,
+             small ? limit : limit / 1000000, small ? "bytes" : "MB");
+}
+
 void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return cannot_read(path, errno, s);
-    unsigned char *data = (unsigned char *)read_fd(fd, limit, bytes);
+    int fd = rnc_file_open(path, s);
+    if (fd < 0) return NULL;
+    unsigned char *data = (unsigned char *)read_fd(fd, limit + GZIP_MORE, bytes);
     int error = errno;
     close(fd);
     if (!data) return cannot_read(path, error, s);
-    if (*bytes >= 2 && data[0] == 0x1f && data[1] == 0x8b) {
+    if (is_gzip(data, *bytes)) {
         void *plain = rnc_gunzip(data, *bytes, path, limit, bytes, s);
         free(data);
         return plain;
     }
     if (*bytes <= limit) return data;
     free(data);
-    rnc_fail(s, RNC_USER, "%s is too large: at most %zu MB were expected", path, limit / 1000000);
+    too_large(path, "", limit, s);
     return NULL;
 }
 
@@ -263,8 +327,7 @@ void *rnc_gunzip(const void *data, size_t size, const char *name, size_t limit, 
     }
     free(out);
     if (r == Z_BUF_ERROR) rnc_fail(s, RNC_USER, "%s is truncated: its gzip data end early", name);
-    else if (r == Z_MEM_ERROR)
-        rnc_fail(s, RNC_USER, "%s is too large when unpacked: at most %zu MB were expected", name, limit / 1000000);
+    else if (r == Z_MEM_ERROR) too_large(name, " when unpacked", limit, s);
     else
         rnc_fail(s, RNC_USER, "%s is damaged: its gzip data can't be unpacked (%s)", name,
                  z.msg ? z.msg : "wrong checksum");

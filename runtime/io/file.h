@@ -22,6 +22,14 @@ bool rnc_file_rename(const char *from, const char *to, struct rnc_status *s);
 /* NAME, of a directory, is what rnc_file_create makes for OF there: left by a process that was killed. */
 bool rnc_file_is_temporary(const char *name, const char *of);
 
+/* PATH open for reading, a descriptor that the caller closes; -1 with S where it is missing, or no file: opening a pipe
+   that nobody writes to would wait for ever, and a device has no end. What the shell gives a command (<(…), /dev/stdin)
+   may be a pipe. Everything that is read is opened by this. */
+int rnc_file_open(const char *path, struct rnc_status *s);
+/* The first bytes of PATH (unpacked, where it is gzip), at most ROOM; so that a header can be looked at before the rest
+   is unpacked. *BYTES 0: a pipe, which can be read but once. *PACKED: it is gzip. */
+bool rnc_file_head(const char *path, unsigned char *head, size_t room, size_t *bytes, bool *packed,
+                   struct rnc_status *s);
 /* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked).
  */
 void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s);

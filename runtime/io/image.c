@@ -138,17 +138,31 @@ static bool read_jpeg(const char *path, const void *file, size_t bytes, int64_t 
     return ok;
 }
 
-bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s)
+static bool is_png(const unsigned char *file, size_t bytes)
 {
     static const unsigned char png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    return bytes >= 8 && !memcmp(file, png, 8);
+}
+
+static bool is_jpeg(const unsigned char *file, size_t bytes)
+{
+    return bytes >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff;
+}
+
+bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s)
+{
+    unsigned char head[8];
     size_t bytes;
+    bool packed;
     *image = (struct rnc_image){0};
+    if (!rnc_file_head(path, head, sizeof head, &bytes, &packed, s)) return false;
+    if (bytes && !is_png(head, bytes) && !is_jpeg(head, bytes))
+        return rnc_fail(s, RNC_USER, "%s is neither a PNG nor a JPEG image", path);
     unsigned char *file = rnc_file_read(path, max_file, &bytes, s);
     if (!file) return false;
     bool ok;
-    if (bytes >= 8 && !memcmp(file, png, 8)) ok = read_png(path, file, bytes, channels, image, s);
-    else if (bytes >= 3 && file[0] == 0xff && file[1] == 0xd8 && file[2] == 0xff)
-        ok = read_jpeg(path, file, bytes, channels, image, s);
+    if (is_png(file, bytes)) ok = read_png(path, file, bytes, channels, image, s);
+    else if (is_jpeg(file, bytes)) ok = read_jpeg(path, file, bytes, channels, image, s);
     else ok = rnc_fail(s, RNC_USER, "%s is neither a PNG nor a JPEG image", path);
     free(file);
     if (!ok) rnc_image_free(image);

@@ -112,9 +112,10 @@ static void convert(struct rnc_npy *a, const unsigned char *from, int kind, bool
 
 static size_t size_of(enum rnc_npy_dtype t) { return t == RNC_NPY_F32 ? 4 : t == RNC_NPY_I64 ? 8 : 1; }
 
-/* The header: A's type and shape, how the elements lie (*KIND, *SWAP), and *AT, where they begin. */
-static bool parse_header(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, int *kind,
-                         bool *swap, size_t *at, struct rnc_status *s)
+/* The header: A's type and shape, how the elements lie (*KIND, *SWAP), and *AT, where they begin. *WANT: their bytes.
+ */
+static bool read_header(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, int *kind,
+                        bool *swap, size_t *at, size_t *want, struct rnc_status *s)
 {
     if (bytes < MAGIC + 4 || memcmp(file, "\x93NUMPY", MAGIC) != 0)
         return damaged(path, "it does not begin with NumPy's magic bytes", s);
@@ -131,8 +132,17 @@ static bool parse_header(const char *path, const unsigned char *file, size_t byt
     free(header);
     if (!ok) return false;
     *at += length;
-    size_t want = (size_t)rnc_npy_elements(a) * kinds[*kind].bytes, have = bytes - *at;
+    *want = (size_t)rnc_npy_elements(a) * kinds[*kind].bytes;
     a->dtype = kinds[*kind].as;
+    return true;
+}
+
+static bool parse_header(const char *path, const unsigned char *file, size_t bytes, struct rnc_npy *a, int *kind,
+                         bool *swap, size_t *at, struct rnc_status *s)
+{
+    size_t want;
+    if (!read_header(path, file, bytes, a, kind, swap, at, &want, s)) return false;
+    size_t have = bytes - *at;
     return want == have || rnc_fail(s, RNC_USER, "%s is %s: its shape needs %zu bytes of data, it has %zu", path,
                                     have < want ? "truncated" : "damaged", want, have);
 }
@@ -149,11 +159,32 @@ static bool parse(const char *path, const unsigned char *file, size_t bytes, str
     return true;
 }
 
+/* How large the file can be, by its header: what is packed may come to anything. */
+static bool most_bytes(const char *path, size_t *most, struct rnc_status *s)
+{
+    enum { HEADER = 1 << 16 };
+    unsigned char *head = malloc(HEADER);
+    struct rnc_npy a = {0};
+    size_t bytes = 0, at = 0, want = 0;
+    int kind;
+    bool swap, packed = false,
+               ok = head ? rnc_file_head(path, head, HEADER, &bytes, &packed, s)
+                         : rnc_fail(s, RNC_ENV, "no memory to read %s", path);
+    *most = limit;
+    if (ok && packed && bytes) {
+        ok = read_header(path, head, bytes, &a, &kind, &swap, &at, &want, s);
+        if (want < limit - at) *most = at + want + 1; /* one more, which says that it is damaged */
+    }
+    free(head);
+    return ok;
+}
+
 bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s)
 {
-    size_t bytes;
+    size_t bytes, most = 0;
     *a = (struct rnc_npy){0};
-    unsigned char *file = rnc_file_read(path, limit, &bytes, s);
+    if (!most_bytes(path, &most, s)) return false;
+    unsigned char *file = rnc_file_read(path, most, &bytes, s);
     bool ok = file && parse(path, file, bytes, a, s);
     free(file);
     return ok;
@@ -162,7 +193,8 @@ bool rnc_npy_read(const char *path, struct rnc_npy *a, struct rnc_status *s)
 static void *map_file(const char *path, size_t *bytes)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct rnc_status ignored = {0};
+    int fd = rnc_file_open(path, &ignored);
     bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
     *bytes = ok ? (size_t)st.st_size : 0;
     void *map = ok ? mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;

@@ -214,10 +214,7 @@ struct rnc_safetensors *rnc_st_open(const char *path, struct rnc_status *s)
         return NULL;
     }
     r->pub.path = r->path;
-    r->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (r->fd < 0)
-        rnc_fail(s, errno == ENOENT || errno == ENOTDIR ? RNC_USER : RNC_ENV, "can't read %s: %s", path,
-                 strerror(errno));
+    r->fd = rnc_file_open(path, s);
     if (r->fd >= 0 && read_header(r, s) && parse_header(r, s)) return &r->pub;
     rnc_st_close(&r->pub);
     return NULL;
