@@ -107,21 +107,29 @@ static bool timed_run(struct job *j)
     return true;
 }
 
+/* After COUNT runs: a time that was given is a bound, kept by all but the first run; the usual one is for a few at
+ * least.
+ */
+static bool may_go_on(const struct job *j, double end, int count)
+{
+    return count == 0 || rnc_clock_ms() < end || (!j->o->bounded && count < MIN_RUNS);
+}
+
 /* Peak and runs alternate, so that both see the same machine. */
 static bool measure(struct job *j, const struct gen_peak *peak)
 {
     double end = rnc_clock_ms() + j->o->seconds * 1e3;
     j->runs.ms = ARENA_ARRAY(j->d->arena, double, MAX_RUNS);
     j->runs.calm = ARENA_ARRAY(j->d->arena, bool, MAX_RUNS);
-    if (!execute(j, NULL) || !execute(j, NULL)) return false;
+    if (!execute(j, NULL) || (may_go_on(j, end, 1) && !execute(j, NULL))) return false;
     j->b->rss.whole = rss_peak();
     rss_peak_reset();
-    while (j->runs.count < MIN_RUNS || rnc_clock_ms() < end) {
+    while (may_go_on(j, end, j->runs.count)) {
         measure_peak(j, peak);
         double until = rnc_clock_ms() + 50;
         do {
             if (!timed_run(j)) return false;
-        } while (rnc_clock_ms() < until && j->runs.count < MAX_RUNS);
+        } while (rnc_clock_ms() < until && j->runs.count < MAX_RUNS && may_go_on(j, end, j->runs.count));
         if (j->runs.count == MAX_RUNS) break;
     }
     return true;
@@ -134,8 +142,8 @@ static void evaluate(struct job *j)
         if (j->runs.calm[i]) ms[j->b->counted++] = j->runs.ms[i];
     if (j->b->counted < 5) { /* a machine that is never calm: better noisy figures than none */
         memcpy(ms, j->runs.ms, (size_t)j->runs.count * sizeof *ms);
+        j->b->disturbed = j->b->counted < j->runs.count;
         j->b->counted = j->runs.count;
-        j->b->disturbed = true;
     }
     j->b->dropped = j->runs.count - j->b->counted;
     qsort(ms, (size_t)j->b->counted, sizeof *ms, by_value);
@@ -169,14 +177,15 @@ static bool measure_layers(struct job *j)
     struct layer_times t = {.nodes = j->b->built.model->nnodes};
     t.ms = ARENA_ARRAY(j->d->arena, double, (size_t)t.nodes *LAYER_RUNS + 1);
     struct rnc_observer o = {after_node, &t};
-    for (t.run = 0; t.run < LAYER_RUNS; t.run++)
+    double end = rnc_clock_ms() + j->o->seconds * 1e3;
+    for (; t.run < LAYER_RUNS && (t.run == 0 || !j->o->bounded || rnc_clock_ms() < end); t.run++)
         if (!execute(j, &o)) return false;
     j->b->layers.row = ARENA_ARRAY(j->d->arena, struct layer, t.nodes + 1);
     j->b->layers.count = t.nodes;
     for (uint32_t i = 0; i < t.nodes; i++) {
         double *ms = t.ms + (size_t)i * LAYER_RUNS;
-        qsort(ms, LAYER_RUNS, sizeof *ms, by_value);
-        j->b->layers.row[i] = (struct layer){.ms = quantile(ms, LAYER_RUNS, 0.5), .min = ms[0]};
+        qsort(ms, (size_t)t.run, sizeof *ms, by_value);
+        j->b->layers.row[i] = (struct layer){.ms = quantile(ms, t.run, 0.5), .min = ms[0]};
     }
     return true;
 }

@@ -8,7 +8,8 @@
 struct bench_options {
     enum model_mode mode;
     const char *weights; /* a safetensors file; NULL: fresh and perturbed parameters (struct open_options) */
-    double seconds;      /* how long to measure, at least a few runs */
+    double seconds;      /* how long to measure: the runs, and again the layers */
+    bool bounded;        /* no run begins after that, but the first; else a few runs are made in any case */
     bool layers;         /* each node, too, and what bounds it */
     bool baseline;       /* and each convolution by im2col and OpenBLAS, on one thread (implies layers) */
     bool whole;          /* struct check_options */
