@@ -20,11 +20,14 @@ struct arena {
 };
 
 /* The one place where the compiler ends the process: see arena.h. */
-static void out_of_memory(size_t size)
+void arena_out_of_memory(const char *where, size_t size)
 {
-    fprintf(stderr, "rnc: out of memory (asked for %zu bytes)\n", size);
+    if (size) fprintf(stderr, "rnc: error: out of memory%s (asked for %zu bytes)\n", where, size);
+    else fprintf(stderr, "rnc: error: out of memory%s\n", where);
     _exit(2);
 }
+
+static void out_of_memory(size_t size) { arena_out_of_memory("", size); }
 
 static struct block *block_new(size_t size)
 {

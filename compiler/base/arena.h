@@ -30,4 +30,7 @@ size_t arena_used(const struct arena *a);
 #define ARENA_NEW(a, T) ((T *)arena_alloc((a), sizeof(T)))
 #define ARENA_ARRAY(a, T, n) ((T *)arena_array((a), (size_t)(n), sizeof(T)))
 
+/* Says so, and ends the process with status 2. WHERE: " in …", or ""; SIZE 0: not known. */
+_Noreturn void arena_out_of_memory(const char *where, size_t size);
+
 #endif

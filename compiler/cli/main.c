@@ -1,10 +1,13 @@
 /* main.c: finds the command, reads its options, runs it. The commands themselves are the files beside this one. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <stdlib.h>
 #include "cli/cli.h"
 #include "cli/options.h"
+
+enum { STACK_BYTES = 64 << 20 };
 
 /* commands.def is made by the Makefile from the files that define a command_<name>. */
 #define COMMAND(n) extern const struct command command_##n;
@@ -147,8 +150,14 @@ static int flush_output(int status)
     return 2;
 }
 
-int main(int argc, char **argv)
+struct call {
+    int argc, status;
+    char **argv;
+};
+
+static void *run_all(void *ctx)
 {
+    struct call *call = ctx;
     struct driver *d = driver_new();
     const char *no_color = getenv("NO_COLOR");
     struct cli c = {
@@ -157,7 +166,25 @@ int main(int argc, char **argv)
         .diags = d->diags,
         .color = isatty(STDERR_FILENO) && !(no_color && *no_color),
     };
-    int status = flush_output(dispatch(&c, argc, argv));
+    call->status = flush_output(dispatch(&c, call->argc, call->argv));
     driver_free(d);
-    return status;
+    return NULL;
+}
+
+/* How deep anything may nest is bounded; how much stack the shell gives is not known. So all of it runs on a thread
+   with a stack that is enough for those bounds. */
+int main(int argc, char **argv)
+{
+    struct call call = {.argc = argc, .argv = argv};
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    int error = pthread_attr_setstacksize(&attr, STACK_BYTES);
+    if (!error) error = pthread_create(&thread, &attr, run_all, &call);
+    if (error) {
+        fprintf(stderr, "rnc: error: no memory for a stack of %d MiB: %s\n", STACK_BYTES >> 20, strerror(error));
+        return 2;
+    }
+    pthread_join(thread, NULL);
+    return call.status;
 }

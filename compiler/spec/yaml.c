@@ -113,6 +113,10 @@ static void syntax_error(struct reader *r)
     const char *problem = p->problem ? p->problem : "unreadable YAML";
     struct span at = span_between(r, p->problem_mark, p->problem_mark);
     r->failed = true;
+    if (p->error == YAML_MEMORY_ERROR) {
+        diag_env(r->diags, "%s: no memory to read it", r->src->path);
+        return;
+    }
     if (r->skip && at.line > 1) at = (struct span){r->src, 1, (uint32_t)r->src->len + 1, 1}; /* the end of an option */
     struct diag *g = diag_error(r->diags, at, "YAML: %s", problem);
     if (p->context)

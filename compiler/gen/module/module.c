@@ -21,6 +21,7 @@
 #include "gen/emit/emit.h"
 #include "gen/gen.h"
 #include "gen/module/lowering.h"
+#include "gen/module/memory.h"
 #include "ir/text.h"
 #include "runtime/rt/clock.h"
 
@@ -40,6 +41,7 @@ struct program {
    accumulators where everything else takes 0.05 s. */
 static void init_llvm_once(void)
 {
+    memory_end_with_message();
     LLVMInitializeNativeTarget();
     LLVMInitializeNativeAsmPrinter();
     static const char *const flags[] = {"rnc", "-disable-lsr"};
@@ -530,6 +532,10 @@ const struct rnc_model *program_load(struct program *p, struct diags *d)
         LLVMMemoryBufferRef copy =
             LLVMCreateMemoryBufferWithMemoryRangeCopy(LLVMGetBufferStart(p->objects[i]),
                                                       LLVMGetBufferSize(p->objects[i]), p->symbol);
+        if (!copy) {
+            diag_env(d, "no memory to link the generated code, %zu bytes", LLVMGetBufferSize(p->objects[i]));
+            return NULL;
+        }
         if (!orc_ok(LLVMOrcLLJITAddObjectFile(p->jit, lib, copy), d, "link the generated code")) return NULL;
     }
     LLVMOrcExecutorAddress address = 0;
