@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/strmap.h"
 #include "driver/driver.h"
+#include "elaborate/measured.h"
 #include "runtime/rt/hash.h"
 
 static void upper(struct buf *b, const char *s)
@@ -116,6 +117,18 @@ static const char *about_input(struct arena *a, const struct built *m, const str
     return ignore >= 0 ? arena_printf(a, "%s, or %lld: not counted", labels, (long long)ignore) : labels;
 }
 
+static const char *about_output(const struct built *m, const char *label)
+{
+    static const char *const words[] = {
+        [RNC_NUMBERS] = "",
+        [RNC_LOGITS] = "logits of the classes: their softmax is the probabilities",
+        [RNC_PROBABILITIES] = "probabilities of the classes, 0 to 1",
+        [RNC_BINARY_LOGITS] = "logits, each by itself: its sigmoid is the probability",
+        [RNC_BINARY_PROBABILITIES] = "probabilities, each by itself, 0 to 1",
+    };
+    return words[build_kind(m->spec, m->raw, label)];
+}
+
 static int header_inputs(struct header *h, const struct built *m, const struct gen_contents *c, enum value_kind kind,
                          const char *what, int index)
 {
@@ -137,7 +150,8 @@ static void header_buffers(struct buf *b, const char *prefix, const struct built
     n = header_inputs(&h, m, c, VALUE_TARGET, "TARGET", n);
     buf_printf(b, "#define %s_NINPUTS %d\n\n/* Output buffers. */\n", prefix, n);
     for (int i = 0; i < g->noutputs; i++)
-        header_buffer(&h, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i, "");
+        header_buffer(&h, "OUTPUT", g->outputs[i].label, &g->outputs[i].value->type, i,
+                      about_output(m, g->outputs[i].label));
     buf_printf(b, "#define %s_NOUTPUTS %d\n", prefix, g->noutputs);
 }
 
