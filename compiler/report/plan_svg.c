@@ -9,12 +9,22 @@
 
 enum { WIDTH = 1400, HEIGHT = 860, LEFT = 92, RIGHT = 28, TOP = 108, BOTTOM = 64 };
 
-enum kind { KIND_FORWARD, KIND_KEPT, KIND_GRADIENT, KIND_WEIGHT_GRADIENT, KIND_WEIGHT, KIND_WORKSPACE, NKINDS };
+enum kind {
+    KIND_FORWARD,
+    KIND_KEPT,
+    KIND_AGAIN,
+    KIND_GRADIENT,
+    KIND_WEIGHT_GRADIENT,
+    KIND_WEIGHT,
+    KIND_WORKSPACE,
+    NKINDS
+};
 static const struct {
     const char *label, *fill;
 } kinds[NKINDS] = {
     [KIND_FORWARD] = {"forward, short-lived", "#9ecae9"},
     [KIND_KEPT] = {"forward, kept for the backward pass", "#4c78a8"},
+    [KIND_AGAIN] = {"forward, computed again", "#72b7b2"},
     [KIND_GRADIENT] = {"gradient", "#f58518"},
     [KIND_WEIGHT_GRADIENT] = {"gradient of a parameter", "#e45756"},
     [KIND_WEIGHT] = {"repacked weight", "#54a24b"},
@@ -68,6 +78,12 @@ static bool is_drawn(const struct value *v)
     return v->kind == VALUE_NODE && v->def && !v->def->prepare && v->space == SPACE_ARENA && !is_view(v);
 }
 
+/* The words of a kind's colour in the legend and in titles. */
+static const char *kind_label(const struct graph *g, enum kind k)
+{
+    return k == KIND_FORWARD && !g->train ? "activation" : kinds[k].label;
+}
+
 static bool is_gradient(const struct value *v) { return !strncmp(v->name, "grad.", 5); }
 
 static enum kind kind_of(const struct drawing *d, const struct value *v)
@@ -75,6 +91,7 @@ static enum kind kind_of(const struct drawing *d, const struct value *v)
     enum layout l = v->type.layout;
     bool packed = l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE || layout_is_winograd(l);
     if (node_workspace(v->def) == v) return KIND_WORKSPACE;
+    if (v->def->again && !v->def->op->repacks) return KIND_AGAIN;
     if (packed && v->def->op->repacks) return KIND_WEIGHT;
     if (packed || (is_gradient(v) && v->type.rank == 1)) return KIND_WEIGHT_GRADIENT;
     if (is_gradient(v) || d->column[v->def->index] >= d->backward) return KIND_GRADIENT;
@@ -207,7 +224,7 @@ static void draw_value(struct drawing *d, const struct value *v)
     if (w <= 0) return;
     buf_printf(d->out, "<g><rect class=\"k%d\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"/>", (int)k, x, y, w,
                h < 0.3 ? 0.3 : h);
-    draw_title(d, v, kinds[k].label);
+    draw_title(d, v, kind_label(d->g, k));
     double room = w - 8;
     size_t n = strlen(v->name), fits = room > 0 ? (size_t)(room / 5.6) : 0;
     if (h >= 11 && fits >= 6) {
@@ -257,19 +274,29 @@ static void draw_live(struct drawing *d, struct arena *a)
     buf_puts(d->out, "\"/>\n");
 }
 
+static void draw_line_key(struct drawing *d, int *x, const char *class_, const char *label)
+{
+    buf_printf(d->out,
+               "<line class=\"%s\" x1=\"%d\" x2=\"%d\" y1=\"92\" y2=\"92\"/><text class=\"axis\" x=\"%d\" "
+               "y=\"96\">%s</text>\n",
+               class_, *x, *x + 22, *x + 28, label);
+    *x += 28 + 18 + (int)strlen(label) * 32 / 5;
+}
+
 static void draw_legend(struct drawing *d, const bool *used)
 {
     int x = LEFT;
     for (int k = 0; k < NKINDS; k++) {
-        const char *label = k == KIND_FORWARD && !d->g->train ? "activation" : kinds[k].label;
+        const char *label = kind_label(d->g, (enum kind)k);
         if (!used[k]) continue;
-        buf_printf(d->out, "<rect class=\"k%d\" x=\"%d\" y=\"74\" width=\"13\" height=\"13\" rx=\"2\"/>", k, x);
-        buf_printf(d->out, "<text class=\"axis\" x=\"%d\" y=\"85\">%s</text>\n", x + 19, label);
+        buf_printf(d->out, "<rect class=\"k%d\" x=\"%d\" y=\"64\" width=\"13\" height=\"13\" rx=\"2\"/>", k, x);
+        buf_printf(d->out, "<text class=\"axis\" x=\"%d\" y=\"75\">%s</text>\n", x + 19, label);
         x += 19 + 22 + (int)strlen(label) * 32 / 5;
     }
-    buf_printf(d->out,
-               "<path class=\"live\" d=\"M%d 81H%d\"/><text class=\"axis\" x=\"%d\" y=\"85\">bytes live</text>\n", x,
-               x + 22, x + 28);
+    x = LEFT;
+    draw_line_key(d, &x, "live", "bytes live");
+    draw_line_key(d, &x, "peak", "peak");
+    draw_line_key(d, &x, "bound", "lower bound");
 }
 
 static void draw_head(struct drawing *d)

@@ -240,6 +240,46 @@ static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
     return h;
 }
 
+/* The sizes of pictures in files: the first and the last by area, and how many there are. */
+struct sizes {
+    int64_t side[2][2]; /* smallest, largest: height, width */
+    int count;
+};
+
+static int by_area(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    int64_t p = x[0] * x[1], q = y[0] * y[1];
+    return p != q ? (p > q) - (p < q) : (x[0] > y[0]) - (x[0] < y[0]);
+}
+
+/* Of at most SIZED of the files, evenly spread. */
+static struct sizes sizes_of(const struct rnc_dataset *p)
+{
+    enum { SIZED = 500 };
+    int64_t(*side)[2] = malloc(SIZED * sizeof *side);
+    int64_t looked = p->count < SIZED ? p->count : SIZED, found = 0;
+    struct sizes s = {.count = 0};
+    for (int64_t k = 0; side && k < looked; k++)
+        found += rnc_image_size(p->files[k * p->count / looked], &side[found][1], &side[found][0]);
+    if (found) qsort(side, (size_t)found, sizeof *side, by_area);
+    for (int64_t k = 0; k < found; k++) s.count += k == 0 || by_area(side[k], side[k - 1]) != 0;
+    if (found) memcpy(s.side[0], side[0], sizeof side[0]), memcpy(s.side[1], side[found - 1], sizeof side[0]);
+    free(side);
+    return s;
+}
+
+/* "16 × 16", "27 sizes from 12 × 16 to 480 × 640" (of the files that were looked at: at least so many). */
+static void sizes_text(const struct rnc_dataset *p, char *out, size_t size)
+{
+    struct sizes s = p->files ? sizes_of(p) : (struct sizes){.count = 0};
+    if (s.count == 0) snprintf(out, size, "of several sizes");
+    else if (s.count == 1) snprintf(out, size, "%lld × %lld", (long long)s.side[0][0], (long long)s.side[0][1]);
+    else
+        snprintf(out, size, "%d sizes from %lld × %lld to %lld × %lld", s.count, (long long)s.side[0][0],
+                 (long long)s.side[0][1], (long long)s.side[1][0], (long long)s.side[1][1]);
+}
+
 /* What each sample is: "1 × 28 × 28, 10 classes", "3 tensors". */
 static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *p, char *out, size_t size)
 {
@@ -249,14 +289,18 @@ static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *
     else if (p->height)
         snprintf(out, size, "%lld × %lld × %lld, %lld classes", (long long)p->channels, (long long)p->height,
                  (long long)p->width, (long long)d->nclasses);
-    else snprintf(out, size, "of several sizes, %lld classes", (long long)d->nclasses);
+    else {
+        char sizes[128];
+        sizes_text(p, sizes, sizeof sizes);
+        snprintf(out, size, "%s, %lld classes", sizes, (long long)d->nclasses);
+    }
 }
 
 static void describe(struct rnc_data *d, const struct rnc_data_source *o)
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
     const struct rnc_data_settings *set = o->format.settings;
-    char sample[128], train[96] = "", name[128], n[32];
+    char sample[192], train[96] = "", name[128], n[32];
     base_name(o->path ? o->path : set && set->train ? set->train : t->name, name, sizeof name);
     describe_sample(d, t, sample, sizeof sample);
     if (d->train.count) snprintf(train, sizeof train, "%s %s to train on, ", grouped(d->train.count, n), d->unit);

@@ -168,3 +168,44 @@ bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image,
     if (!ok) rnc_image_free(image);
     return ok;
 }
+
+/* ---- sizes */
+
+static int64_t big_endian(const unsigned char *p, int bytes)
+{
+    int64_t x = 0;
+    for (int k = 0; k < bytes; k++) x = x << 8 | p[k];
+    return x;
+}
+
+/* JPEG: the frame header, SOF, is among the first segments. */
+static bool jpeg_size(const unsigned char *file, size_t bytes, int64_t *width, int64_t *height)
+{
+    for (size_t at = 2; at + 9 < bytes && file[at] == 0xff;) {
+        unsigned marker = file[at + 1];
+        bool frame = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+        if (frame) {
+            *height = big_endian(file + at + 5, 2);
+            *width = big_endian(file + at + 7, 2);
+            return true;
+        }
+        at += marker == 0xff ? 1 : 2 + (size_t)big_endian(file + at + 2, 2);
+    }
+    return false;
+}
+
+bool rnc_image_size(const char *path, int64_t *width, int64_t *height)
+{
+    enum { HEAD = 1 << 16 };
+    struct rnc_status ignored = {0};
+    size_t bytes = 0;
+    bool packed;
+    unsigned char *head = malloc(HEAD);
+    bool ok = head && rnc_file_head(path, head, HEAD, &bytes, &packed, &ignored);
+    if (ok && is_png(head, bytes) && bytes >= 24) {
+        *width = big_endian(head + 16, 4);
+        *height = big_endian(head + 20, 4);
+    } else ok = ok && is_jpeg(head, bytes) && jpeg_size(head, bytes, width, height);
+    free(head);
+    return ok;
+}

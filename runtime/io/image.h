@@ -15,6 +15,8 @@ struct rnc_image {
 /* The type is told from the file's first bytes. CHANNELS: 1 or 3 converts, 0 keeps what the file has. Transparent parts
    are put on white. */
 bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s);
+/* Width and height alone, from the file's header; false, and nothing said, where they are not found in it. */
+bool rnc_image_size(const char *path, int64_t *width, int64_t *height);
 void rnc_image_free(struct rnc_image *image);
 /* Its pixels, which stay the image's. */
 struct rnc_pixels rnc_image_pixels(const struct rnc_image *image);

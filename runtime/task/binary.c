@@ -71,8 +71,8 @@ static const struct rnc_metric map_metrics[] = {
      .compute = rnc_label_share},
     {"iou", "of a one-channel mask: intersection over union of what is true", .fraction = true, .leads = true,
      .compute = iou},
-    {"miou", "mean over true and false of intersection over union", .fraction = true, .leads = true, .on_request = true,
-     .compute = miou},
+    {"miou", "mean over true and false of intersection over union", .title = "mIoU", .fraction = true, .leads = true,
+     .on_request = true, .compute = miou},
     {"dice", "2·intersection over the sum of both, of what is true", .fraction = true, .compute = f1},
 };
 

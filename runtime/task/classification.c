@@ -47,10 +47,10 @@ static double top5(const struct rnc_side *s) { return among(s, 5); }
 static const struct rnc_metric metrics[] = {
     {"accuracy", "share of the labels that have the highest score; of true and false, that are on their side of 0.5",
      .fraction = true, .share = true, .compute = rnc_label_share},
-    {"top3", "share of the labels among the three highest scores", .fraction = true, .on_request = true,
-     .compute = top3},
-    {"top5", "share of the labels among the five highest scores", .fraction = true, .on_request = true,
-     .compute = top5},
+    {"top3", "share of the labels among the three highest scores", .title = "Top-3 accuracy", .fraction = true,
+     .on_request = true, .compute = top3},
+    {"top5", "share of the labels among the five highest scores", .title = "Top-5 accuracy", .fraction = true,
+     .on_request = true, .compute = top5},
 };
 
 const struct rnc_task rnc_task_classification = {

@@ -23,6 +23,7 @@ static inline bool rnc_kind_binary(enum rnc_value_kind k)
 struct rnc_side;
 struct rnc_metric {
     const char *name, *help; /* name: the spec's word, and the log's column */
+    const char *title;       /* as people write it: mIoU; NULL: the name's own words, Pixel accuracy */
     bool lower;              /* less is better */
     bool fraction;           /* between 0 and 1, shown in percent */
     bool leads;      /* where the spec asks for it, it decides which epoch is better, not the task's first metric */

@@ -64,7 +64,8 @@ static double dice(const struct rnc_side *s) { return overlap(s, true); }
 static const struct rnc_metric metrics[] = {
     {"pixel_accuracy", "share of the pixels whose class, or side of 0.5, is right", .fraction = true, .share = true,
      .compute = rnc_label_share},
-    {"miou", "mean over the classes of intersection over union", .fraction = true, .leads = true, .compute = miou},
+    {"miou", "mean over the classes of intersection over union", .title = "mIoU", .fraction = true, .leads = true,
+     .compute = miou},
     {"dice", "mean over the classes of 2·intersection over the sum of both; of a one-channel mask, of what is true",
      .fraction = true, .compute = dice},
 };

@@ -24,6 +24,7 @@ struct panel {
     double x, y, w, h;     /* the plotting area, in points */
     double x0, x1, y0, y1; /* the data's ranges */
     bool percent;
+    double above; /* the largest value, where that is cut off; else 0 */
 };
 
 struct point {
@@ -209,24 +210,75 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* A few wild steps at the start must not flatten the rest: the 99th percentile is the top. */
-static double top_of_steps(const struct series *s)
+static double quantile(const double *sorted, size_t n, double q)
 {
-    double *y = malloc((s->n + 1) * sizeof *y), top = 0.0;
-    if (!y) return top;
-    for (size_t k = 0; k < s->n; k++) y[k] = s->p[k].y;
-    qsort(y, s->n, sizeof *y, by_value);
-    if (s->n > 0) top = y[(s->n - 1) * 99 / 100];
-    free(y);
-    return top;
+    return n ? sorted[(size_t)(q * (double)(n - 1))] : 0.0;
+}
+
+/* The loss that a run begins with: the middle of its first steps, of which single ones may be wild. */
+static double first_level(const struct series *s)
+{
+    enum { FEW = 7, MOST = 64 };
+    double y[MOST];
+    size_t n = s->n / 10 < FEW ? FEW : s->n / 10 < MOST ? s->n / 10 : MOST;
+    if (n > s->n) n = s->n;
+    for (size_t k = 0; k < n; k++) y[k] = s->p[k].y;
+    qsort(y, n, sizeof *y, by_value);
+    return quantile(y, n, 0.5);
+}
+
+/* A few wild values, at the start mostly, must not flatten the rest: the axis ends at the 99th percentile of the steps
+   and the highest validation, but at twice the usual loss of the start or of the worst tenth. */
+static void loss_limits(struct panel *p, const struct lines *l)
+{
+    const struct series *each[] = {&l->steps, &l->val};
+    double top = 0.0, most = 0.0, usual = first_level(l->steps.n ? &l->steps : &l->val), low = 0.0;
+    for (int k = 0; k < 2; k++) {
+        double *y = malloc((each[k]->n + 1) * sizeof *y);
+        for (size_t i = 0; y && i < each[k]->n; i++) y[i] = each[k]->p[i].y;
+        if (y) qsort(y, each[k]->n, sizeof *y, by_value);
+        if (y) top = fmax(top, quantile(y, each[k]->n, k == 0 ? 0.99 : 1.0));
+        if (y) usual = fmax(usual, quantile(y, each[k]->n, k == 0 ? 0.9 : 0.5));
+        free(y);
+        widen(each[k], &low, &most);
+    }
+    if (usual > 0.0) top = fmin(top, 2.0 * usual);
+    p->y0 = 0.0;
+    p->y1 = top > 0.0 ? top * 1.05 : 1.0;
+    p->above = most > p->y1 ? most : 0.0;
+}
+
+/* A ring round the point that BEST is about. */
+static void draw_best(const struct panel *p, const struct series *s, int64_t epoch)
+{
+    for (size_t k = 0; k < s->n; k++) {
+        if ((int64_t)s->p[k].x != epoch || s->p[k].y > p->y1) continue;
+        set(p->c, orange);
+        cairo_set_line_width(p->c, 2.0);
+        cairo_new_path(p->c);
+        cairo_arc(p->c, to_x(p, s->p[k].x), to_y(p, s->p[k].y), 7.5, 0.0, 6.2832);
+        cairo_stroke(p->c);
+    }
+}
+
+/* "best 97.87 % in epoch 7", below the panel at the left, where no line runs. */
+static void note_best(const struct panel *p, const struct rnc_metric *m, const struct series *s, int64_t epoch)
+{
+    char text[96];
+    for (size_t k = 0; k < s->n; k++) {
+        if ((int64_t)s->p[k].x != epoch) continue;
+        if (m->fraction) snprintf(text, sizeof text, "best %.2f %% in epoch %lld", s->p[k].y * 100.0, (long long)epoch);
+        else snprintf(text, sizeof text, "best %.4g in epoch %lld", s->p[k].y, (long long)epoch);
+        set(p->c, orange);
+        text_at(p->c, p->x, p->y + p->h + 38, 0.0, 13, true, text);
+    }
+    draw_best(p, s, epoch);
 }
 
 static void loss_panel(struct panel *p, const struct lines *l)
 {
-    double low = 0.0, high = top_of_steps(&l->steps);
-    widen(&l->val, &low, &high);
-    p->y0 = 0.0;
-    p->y1 = high > 0.0 ? high * 1.05 : 1.0;
+    char cut[96];
+    loss_limits(p, l);
     draw_axes(p, "Loss", "epoch");
     draw_line(p, &l->steps, pale, 0.8, false);
     draw_line(p, &l->smooth, blue, 2.0, false);
@@ -235,6 +287,10 @@ static void loss_panel(struct panel *p, const struct lines *l)
     if (l->val.n) right = draw_key(p, right, orange, "validation");
     if (l->steps.n) right = draw_key(p, right, blue, "training, smoothed");
     if (l->steps.n) draw_key(p, right, pale, "each step");
+    if (p->above == 0.0) return;
+    snprintf(cut, sizeof cut, "some are above, up to %.4g", p->above);
+    set(p->c, faint);
+    text_at(p->c, p->x + p->w, p->y + 12, 1.0, 12, false, cut);
 }
 
 /* Where the metric's axis begins: below a twentieth part of the steps, which are its slow start, nothing is lost. */
@@ -246,15 +302,19 @@ static double bottom_of_steps(const struct series *s)
     return low;
 }
 
-/* "pixel_accuracy" -> "Pixel accuracy" */
-static void title_of(const char *name, char *out, size_t size)
+/* "pixel_accuracy" -> "Pixel accuracy"; of several pairs "logits.miou" -> "mIoU of logits" */
+static void title_of(const struct rnc_column *column, char *out, size_t size)
 {
-    snprintf(out, size, "%c%s", name[0] - 'a' + 'A', name + 1);
-    for (char *u = strchr(out, '_'); u; u = strchr(out, '_')) *u = ' ';
+    const struct rnc_metric *m = column->metric;
+    const char *dot = strrchr(column->name, '.'), *of = dot ? " of " : "";
+    int pair = dot ? (int)(dot - column->name) : 0;
+    if (m->title) snprintf(out, size, "%s%s%.*s", m->title, of, pair, column->name);
+    else snprintf(out, size, "%c%s%s%.*s", m->name[0] - 'a' + 'A', m->name + 1, of, pair, column->name);
+    for (char *u = strchr(out, '_'); u && !m->title; u = strchr(out, '_')) *u = ' ';
 }
 
 /* Of a metric between 0 and 1. */
-static void metric_panel(struct panel *p, const struct lines *l, const char *name)
+static void metric_panel(struct panel *p, const struct lines *l, const struct rnc_column *column)
 {
     char title[64];
     bool steps = l->smooth_metric.n > 0;
@@ -268,7 +328,7 @@ static void metric_panel(struct panel *p, const struct lines *l, const char *nam
     p->y1 = low > high || high + margin > 1.0 ? 1.0 : high + margin;
     if (p->y1 - p->y0 < 0.02) p->y0 = p->y1 - 0.02;
     p->percent = true;
-    title_of(name, title, sizeof title);
+    title_of(column, title, sizeof title);
     draw_axes(p, title, "epoch");
     draw_line(p, &l->metrics, pale, 0.8, false);
     draw_line(p, training, blue, 2.0, !steps);
@@ -276,11 +336,21 @@ static void metric_panel(struct panel *p, const struct lines *l, const char *nam
     double right = draw_key(p, p->x + p->w, orange, "validation");
     right = draw_key(p, right, blue, steps ? "training, smoothed" : "training");
     if (steps) draw_key(p, right, pale, "each step");
-    if (!l->val_metric.n) return;
-    const struct point *last = &l->val_metric.p[l->val_metric.n - 1];
-    snprintf(title, sizeof title, "%.2f %%", last->y * 100.0);
-    set(p->c, orange);
-    text_at(p->c, to_x(p, last->x) - 8, to_y(p, last->y) - 9, 1.0, 13, true, title);
+}
+
+/* The epoch with the best value of the metric that decides; 0: none. */
+static int64_t best_epoch(const struct rnc_history *h)
+{
+    const struct rnc_metric *m = h->problem->column[h->problem->primary].metric;
+    int64_t best = 0;
+    double value = NAN;
+    for (size_t k = 0; k < h->nepochs; k++) {
+        double v = m->loss ? h->epoch[k].val_loss : h->epoch[k].val[h->problem->primary];
+        if (isnan(v) || (best && !rnc_metric_better(m, v, value))) continue;
+        best = h->epoch[k].epoch;
+        value = v;
+    }
+    return best;
 }
 
 static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l, const char *title)
@@ -298,7 +368,9 @@ static void draw(cairo_t *c, const struct rnc_history *h, const struct lines *l,
         .c = c, .x = 64, .y = 98, .w = primary->metric->loss ? 1096 : 500, .h = HEIGHT - 160, .x1 = end};
     struct panel right = {.c = c, .x = 660, .y = 98, .w = 500, .h = HEIGHT - 160, .x1 = end};
     loss_panel(&left, l);
-    if (!primary->metric->loss) metric_panel(&right, l, primary->name);
+    bool is_loss = primary->metric->loss;
+    if (!is_loss) metric_panel(&right, l, primary);
+    note_best(is_loss ? &left : &right, primary->metric, is_loss ? &l->val : &l->val_metric, best_epoch(h));
 }
 
 /* ---- the files */
