@@ -112,8 +112,8 @@ static void print_report(struct cli *c, const struct bench *b)
     printf("speed     %s images/s\n", speed < 100 ? arena_printf(a, "%.1f", speed) : format_count(a, (int64_t)speed));
     printf("          %.1f GFLOP/s", rate(b->flops, b->median));
     if (fabs(b->executed - b->flops) > 1e-6 * b->flops) printf(" nominal; %.1f executed", rate(b->executed, b->median));
-    printf(", %.0f%% of the FMA peak measured beside it (%.1f)\n", 100 * rate(b->executed, b->median) / b->peak,
-           b->peak);
+    printf(", %.0f%% of the %s peak measured beside it (%.1f)\n", 100 * rate(b->executed, b->median) / b->peak,
+           dtype_fast_group(b->built.spec->dtype, &b->built.target) > 1 ? precision_name(b) : "FMA", b->peak);
     if (opt_per_layer) layers_print_bound(&b->layers);
     print_memory(c, b);
     printf("compile   %s ms%s\n", format_ms(a, compile_ms(&b->built)),
@@ -217,9 +217,12 @@ const struct command command_bench = {
         "the layers as written;\n"
         "the share of the peak counts what was executed. No figure is printed unless every kernel's result matches its "
         "reference.\n"
-        "--per-layer marks the nodes that memory bounds: whose bytes take longer at the bandwidth measured beside them "
+        "--per-layer marks the nodes that wait for memory: whose bytes take longer at the bandwidth measured beside "
+        "them "
         "than their FLOPs at the\n"
-        "peak, and how much of their time that accounts for. With --mode train a second table adds up forward "
+        "peak, and how much of their time that accounts for. That is an estimate: what a node reads may still lie in a "
+        "nearer cache. Rows are shares\n"
+        "of the median run, and add up to it. With --mode train a second table adds up forward "
         "convolutions, dgrad, wgrad, batch\n"
         "norm, pointwise operators, what is computed twice to save memory (recompute) and the update. Memory is what "
         "is resident in the runs,\n"

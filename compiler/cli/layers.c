@@ -24,13 +24,16 @@ static void print_layer(struct arena *a, struct format_table *t, const struct la
 
 void layers_print(struct arena *a, const struct layers *l)
 {
-    const char *const columns[] = {"layer",    "operator", "algorithm", ">ms",   ">share",
-                                   ">GFLOP/s", ">of peak", ">GB/s",     "bound", l->im2col ? ">im2col ms" : NULL,
+    const char *const columns[] = {"layer",    "operator", "algorithm", ">ms",      ">share",
+                                   ">GFLOP/s", ">of peak", ">GB/s",     "estimate", l->im2col ? ">im2col ms" : NULL,
                                    NULL};
     struct format_table *t = format_table_new(a, columns);
     double total = layers_sum(l, NULL).ms;
     for (uint32_t i = 0; i < l->count; i++)
         if (l->row[i].ms > 0) print_layer(a, t, &l->row[i], total);
+    format_table_row(t, (const char *[]){LAYERS_BETWEEN, NULL, NULL, format_ms(a, l->between),
+                                         arena_printf(a, "%.1f%%", percent(l->between, total)), NULL, NULL, NULL, NULL,
+                                         NULL});
     format_table_print(t, stdout);
     putchar('\n');
 }
@@ -58,6 +61,8 @@ void layers_print_kinds(struct arena *a, const struct layers *l)
         struct layer_sum s = layers_sum(l, layers_kind(k));
         if (s.nodes) print_kind(a, l, t, layers_kind(k), &s, all.ms);
     }
+    struct layer_sum between = layers_sum(l, LAYERS_BETWEEN);
+    print_kind(a, l, t, LAYERS_BETWEEN, &between, all.ms);
     format_table_rule(t);
     print_kind(a, l, t, "all", &all, all.ms);
     format_table_print(t, stdout);
@@ -66,7 +71,7 @@ void layers_print_kinds(struct arena *a, const struct layers *l)
 
 void layers_print_bound(const struct layers *l)
 {
-    printf("bound     %.0f%% of the time in memory-bound layers", layers_memory_percent(l));
+    printf("estimate  %.0f%% of the time in layers that wait for memory", layers_memory_percent(l));
     for (int k = 0; k < ROOFLINE_LEVELS; k++) {
         const struct roofline_level *v = &l->roofline.level[k];
         if (v->read > 0)
@@ -89,10 +94,11 @@ json_t *layers_json(const struct layers *l)
                       r->ms, "min_ms", r->min, "gflops", rate((double)n->flops, r->ms), "executed_gflops",
                       rate((double)n->executed_flops, r->ms), "percent_of_peak", percent(r->flops_ms, r->ms),
                       "gbytes_per_s", rate((double)n->bytes, r->ms));
-        json_object_update_new(row, json_pack("{s:I, s:f, s:f, s:s, s:f}", "bytes", (json_int_t)n->bytes, "flops_ms",
-                                              r->flops_ms, "memory_ms", r->memory_ms, "bound",
-                                              layer_memory_bound(r) ? "memory" : "compute", "percent_explained",
-                                              layer_explained(r)));
+        json_object_update_new(row, json_pack("{s:I, s:I, s:I, s:f, s:f, s:s, s:f}", "nominal_flops",
+                                              (json_int_t)n->flops, "executed_flops", (json_int_t)n->executed_flops,
+                                              "bytes", (json_int_t)n->bytes, "flops_ms", r->flops_ms, "memory_ms",
+                                              r->memory_ms, "bound", layer_memory_bound(r) ? "memory" : "compute",
+                                              "percent_explained", layer_explained(r)));
         if (r->im2col_ms > 0) json_object_set_new(row, "im2col_ms", json_real(r->im2col_ms));
         json_array_append_new(rows, row);
     }
@@ -113,6 +119,8 @@ json_t *layers_kinds_json(const struct layers *l)
                             percent(rate(s.executed, s.ms), l->peak), "bytes", (json_int_t)s.bytes, "gbytes_per_s",
                             rate(s.bytes, s.ms), "memory_bound_percent", percent(s.memory_bound_ms, s.ms)));
     }
+    json_array_append_new(rows, json_pack("{s:s, s:i, s:f, s:f}", "kind", LAYERS_BETWEEN, "nodes", 0, "ms", l->between,
+                                          "percent", percent(l->between, total)));
     return rows;
 }
 

@@ -9,7 +9,7 @@
 #include "measure/rss.h"
 #include "runtime/rt/clock.h"
 
-enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYER_RUNS = 15 };
+enum { MIN_RUNS = 7, MAX_RUNS = 20000, MAX_PEAKS = 2000, PEAKS_A_ROUND = 6, LAYER_RUNS = 512 };
 
 struct samples {
     double *ms;
@@ -25,6 +25,8 @@ struct job {
     void **in, **out;
     int64_t step;
     struct samples runs;
+    int most;                           /* runs that there is room for */
+    float *node_ms;                     /* [run][node], where layers are asked for */
     double peaks[MAX_PEAKS], best_peak; /* the calm ones; the best of all */
     int npeaks;
 };
@@ -96,12 +98,19 @@ static void measure_peak(struct job *j, const struct gen_peak *peak)
     }
 }
 
+static void after_node(void *ctx, uint32_t node, double seconds)
+{
+    struct job *j = ctx;
+    j->node_ms[(size_t)j->runs.count * j->b->layers.count + node] += (float)(seconds * 1e3);
+}
+
 static bool timed_run(struct job *j)
 {
+    struct rnc_observer o = {after_node, j};
     double waited = waited_ms(), start = rnc_clock_ms();
-    bool ok = execute(j, NULL);
+    bool ok = execute(j, j->node_ms ? &o : NULL);
     double ms = rnc_clock_ms() - start;
-    if (!ok || j->runs.count == MAX_RUNS) return ok;
+    if (!ok) return false;
     j->runs.ms[j->runs.count] = ms;
     j->runs.calm[j->runs.count++] = was_calm(j, waited, ms);
     return true;
@@ -115,12 +124,23 @@ static bool may_go_on(const struct job *j, double end, int count)
     return count == 0 || rnc_clock_ms() < end || (!j->o->bounded && count < MIN_RUNS);
 }
 
+/* Room for the times of all runs; of each node, too, where layers are asked for. */
+static void make_room(struct job *j)
+{
+    bool layers = j->o->layers || j->o->baseline;
+    j->most = layers ? LAYER_RUNS : MAX_RUNS;
+    j->runs.ms = ARENA_ARRAY(j->d->arena, double, j->most);
+    j->runs.calm = ARENA_ARRAY(j->d->arena, bool, j->most);
+    if (!layers) return;
+    j->b->layers.count = j->b->built.model->nnodes;
+    j->node_ms = ARENA_ARRAY(j->d->arena, float, (size_t)j->most * j->b->layers.count + 1);
+}
+
 /* Peak and runs alternate, so that both see the same machine. */
 static bool measure(struct job *j, const struct gen_peak *peak)
 {
     double end = rnc_clock_ms() + j->o->seconds * 1e3;
-    j->runs.ms = ARENA_ARRAY(j->d->arena, double, MAX_RUNS);
-    j->runs.calm = ARENA_ARRAY(j->d->arena, bool, MAX_RUNS);
+    make_room(j);
     if (!execute(j, NULL) || (may_go_on(j, end, 1) && !execute(j, NULL))) return false;
     j->b->rss.whole = rss_peak();
     rss_peak_reset();
@@ -129,8 +149,8 @@ static bool measure(struct job *j, const struct gen_peak *peak)
         double until = rnc_clock_ms() + 50;
         do {
             if (!timed_run(j)) return false;
-        } while (rnc_clock_ms() < until && j->runs.count < MAX_RUNS && may_go_on(j, end, j->runs.count));
-        if (j->runs.count == MAX_RUNS) break;
+        } while (rnc_clock_ms() < until && j->runs.count < j->most && may_go_on(j, end, j->runs.count));
+        if (j->runs.count == j->most) break;
     }
     return true;
 }
@@ -160,43 +180,59 @@ static void evaluate(struct job *j)
 
 /* ---- layer by layer */
 
-struct layer_times {
-    double *ms;
-    int run;
-    uint32_t nodes;
-};
-
-static void after_node(void *ctx, uint32_t node, double seconds)
+/* The sum of node I's times (-1: of the whole runs) in runs [FROM, TO) of those in ORDER. */
+static double sum_of(const struct job *j, const int *order, int from, int to, int64_t i)
 {
-    struct layer_times *t = ctx;
-    t->ms[(size_t)node * LAYER_RUNS + (size_t)t->run] += seconds * 1e3;
+    double sum = 0;
+    for (int k = from; k < to; k++)
+        sum += i < 0 ? j->runs.ms[order[k]] : (double)j->node_ms[(size_t)order[k] * j->b->layers.count + (size_t)i];
+    return sum;
 }
 
-static bool measure_layers(struct job *j)
+/* The runs that count, into ORDER, the fastest first. */
+static void in_order(const struct job *j, int *order)
 {
-    struct layer_times t = {.nodes = j->b->built.model->nnodes};
-    t.ms = ARENA_ARRAY(j->d->arena, double, (size_t)t.nodes *LAYER_RUNS + 1);
-    struct rnc_observer o = {after_node, &t};
-    double end = rnc_clock_ms() + j->o->seconds * 1e3;
-    for (; t.run < LAYER_RUNS && (t.run == 0 || !j->o->bounded || rnc_clock_ms() < end); t.run++)
-        if (!execute(j, &o)) return false;
-    j->b->layers.row = ARENA_ARRAY(j->d->arena, struct layer, t.nodes + 1);
-    j->b->layers.count = t.nodes;
-    for (uint32_t i = 0; i < t.nodes; i++) {
-        double *ms = t.ms + (size_t)i * LAYER_RUNS;
-        qsort(ms, (size_t)t.run, sizeof *ms, by_value);
-        j->b->layers.row[i] = (struct layer){.ms = quantile(ms, t.run, 0.5), .min = ms[0]};
+    int count = 0;
+    for (int i = 0; i < j->runs.count; i++) {
+        if (!j->runs.calm[i] && !j->b->disturbed) continue;
+        int at = count++;
+        for (; at > 0 && j->runs.ms[order[at - 1]] > j->runs.ms[i]; at--) order[at] = order[at - 1];
+        order[at] = i;
     }
-    return true;
 }
 
-/* Which part of the machine each layer is bound by. After evaluate, for the peak. */
+/* Each node's share of the middle half of the runs is its share of the median: so the rows, and what lies between them,
+   add up to it. */
+static void share_out(struct job *j)
+{
+    struct layers *l = &j->b->layers;
+    if (!l->count) return;
+    int *order = ARENA_ARRAY(j->d->arena, int, j->runs.count + 1), from = j->b->counted / 4, to = j->b->counted - from;
+    in_order(j, order);
+    double per_ms = j->b->median / sum_of(j, order, from, to, -1);
+    l->row = ARENA_ARRAY(j->d->arena, struct layer, l->count);
+    l->between = j->b->median;
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct layer *r = &l->row[i];
+        r->ms = sum_of(j, order, from, to, i) * per_ms;
+        r->min = sum_of(j, order, 0, 1, i);
+        for (int k = 1; k < j->b->counted; k++) r->min = fmin(r->min, sum_of(j, order, k, k + 1, i));
+        l->between -= r->ms;
+    }
+    l->between = fmax(l->between, 0);
+}
+
+/* Which part of the machine bounds each layer. After evaluate, for the peak, which is at least what the runs and each
+   of the nodes reached: a processor's clock differs from one moment to the next. */
 static void explain_layers(struct job *j, const struct gen_peak *peak)
 {
-    j->b->layers.peak = j->b->peak;
-    if (!j->b->layers.count) return;
-    roofline_measure(&j->b->layers.roofline, peak, &j->b->built.target, &j->session.par);
-    layers_explain(&j->b->layers, j->b->built.graph, j->b->built.model);
+    struct layers *l = &j->b->layers;
+    l->peak = j->b->peak = fmax(j->b->peak, j->b->executed / j->b->median * 1e-6);
+    if (!l->count) return;
+    share_out(j);
+    roofline_measure(&l->roofline, peak, &j->b->built.target, &j->session.par);
+    layers_explain(l, j->b->built.graph, j->b->built.model);
+    j->b->peak = l->peak;
 }
 
 static bool measure_baseline(struct job *j)
@@ -233,7 +269,7 @@ static bool open_all(struct job *j, const struct spec *s, struct gen_peak **peak
 {
     struct model_options o = {.mode = j->o->mode};
     if (!driver_compile(j->d, s, &o, &j->b->built)) return false;
-    *peak = gen_peak_new(&j->b->built.target, j->d->diags);
+    *peak = gen_peak_new(&j->b->built.target, j->b->built.spec->dtype, j->d->diags);
     return *peak && open_instance(j, 0);
 }
 
@@ -244,7 +280,7 @@ static bool measure_all(struct job *j, const struct gen_peak *peak)
     j->out = driver_outputs(j->d, &b->built);
     b->threads = j->session.par.workers;
     driver_progress(j->d, DRIVER_MEASURING, 0, 1);
-    bool ok = measure(j, peak) && ((!j->o->layers && !j->o->baseline) || measure_layers(j));
+    bool ok = measure(j, peak);
     driver_progress(j->d, DRIVER_MEASURING, 1, 1);
     /* Before the check, and before anything calls LLVM again: the reference's memory is not the model's. */
     b->rss.run = rss_peak();

@@ -22,8 +22,9 @@ struct bench {
     int threads;
     double median, min, p95; /* ms */
     int counted, dropped;
-    bool disturbed;         /* too few runs were calm: all count */
-    double peak;            /* GFLOP/s of fused multiply-adds on registers, measured between the runs */
+    bool disturbed; /* too few runs were calm: all count */
+    double peak;    /* GFLOP/s of fused multiply-adds on registers (of bf16 pairs where the CPU is fast with these),
+                       measured between the runs; at least what the runs reached */
     double flops, executed; /* of one run */
     struct layers layers;   /* by node; none: not measured */
     const char *blas_core;  /* OpenBLAS's kernels; NULL: no baseline */

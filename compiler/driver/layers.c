@@ -1,5 +1,6 @@
 /* layers.c: see layers.h. */
 #include "driver/layers.h"
+#include <math.h>
 #include <string.h>
 #include "ir/op.h"
 
@@ -46,9 +47,10 @@ void layers_explain(struct layers *l, const struct graph *g, const struct rnc_mo
         struct roofline_bytes b = roofline_node(n);
         r->node = &m->nodes[k++];
         r->kind = layer_kind(n, r->node->phase);
-        r->flops_ms = (double)r->node->executed_flops / l->peak * 1e-6;
-        r->memory_ms = roofline_ms(&l->roofline, &b, footprint);
+        r->memory_ms = fmin(roofline_ms(&l->roofline, &b, footprint), r->ms);
+        if (r->ms > 0) l->peak = fmax(l->peak, (double)r->node->executed_flops / r->ms * 1e-6);
     }
+    for (uint32_t i = 0; i < k; i++) l->row[i].flops_ms = (double)l->row[i].node->executed_flops / l->peak * 1e-6;
 }
 
 /* ---- sums */
@@ -57,7 +59,7 @@ bool layer_memory_bound(const struct layer *r) { return r->memory_ms > r->flops_
 
 struct layer_sum layers_sum(const struct layers *l, const char *kind)
 {
-    struct layer_sum s = {0};
+    struct layer_sum s = {.ms = kind && strcmp(kind, LAYERS_BETWEEN) != 0 ? 0 : l->between};
     for (uint32_t i = 0; i < l->count; i++) {
         const struct layer *r = &l->row[i];
         if (kind && strcmp(r->kind, kind) != 0) continue;

@@ -57,7 +57,8 @@ void program_free(struct program *p);
 /* peak.c: what the machine's fused multiply-add units give, measured: a compiled loop of independent FMAs on registers.
  */
 struct gen_peak;
-struct gen_peak *gen_peak_new(const struct target *t, struct diags *d); /* NULL with diag_env */
+/* Of products of DT, two of which one instruction takes where dtype_fast_group says so. NULL with diag_env. */
+struct gen_peak *gen_peak_new(const struct target *t, enum dtype dt, struct diags *d);
 /* GFLOP/s of all of PAR's workers together, over about so many seconds. */
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds);
 /* GB/s of all workers together in reading BUFFER (64-byte aligned) or, COPY, its first half and writing its second

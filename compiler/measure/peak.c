@@ -13,6 +13,7 @@ enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24, STREAMS = 8,
 
 struct peak_params {
     int32_t accumulators;
+    int32_t dtype, group; /* of the products; how many of them one instruction takes */
 };
 
 struct gen_peak {
@@ -22,19 +23,22 @@ struct gen_peak {
     size_t lanes;
 };
 
-/* x = x·a + b with a and b from memory, so that nothing folds; a = 0.5 keeps x finite and normal. */
+/* x = x·a + b with a and b from memory, so that nothing folds; a = 0.5 keeps x finite and normal. Of pairs, x += a·b.
+ */
 static void emit_peak(struct emit *e, const void *params)
 {
     const struct peak_params *p = params;
     V a = e_load_v(e, e->scratch), b = e_load_v(e, e_ati(e, e->scratch, e->v));
-    V acc[MAX_ACCUMULATORS];
+    V acc[MAX_ACCUMULATORS],
+        pairs[2] = {LLVMBuildBitCast(e->b, a, e->vi32, ""), LLVMBuildBitCast(e->b, b, e->vi32, "")};
     struct loop pieces, trips;
     for (int i = 0; i < p->accumulators; i++) acc[i] = e_fmul(e, b, e_splatc(e, 1.0 + i));
     loop_begin(e, &pieces, e->begin, e->end, 1, p->accumulators, acc);
     loop_begin_once(e, &trips, e_int(e, 0), e_int(e, TRIPS), 1, p->accumulators, pieces.phi);
     memcpy(acc, trips.phi, sizeof acc);
     for (int u = 0; u < UNROLL; u++)
-        for (int i = 0; i < p->accumulators; i++) acc[i] = e_fma(e, acc[i], a, b);
+        for (int i = 0; i < p->accumulators; i++)
+            acc[i] = p->group > 1 ? e_dot(e, (enum dtype)p->dtype, acc[i], pairs[0], pairs[1]) : e_fma(e, acc[i], a, b);
     loop_end(e, &trips, acc);
     loop_end(e, &pieces, trips.out);
     V sum = pieces.out[0];
@@ -70,11 +74,11 @@ static void emit_copy(struct emit *e, const void *params)
     loop_end(e, &trips, NULL);
 }
 
-struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
+struct gen_peak *gen_peak_new(const struct target *t, enum dtype dt, struct diags *d)
 {
     struct arena *a = arena_new();
     struct lower lo = {.arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak"};
-    struct peak_params params = {t->registers >= 32 ? 24 : 12};
+    struct peak_params params = {t->registers >= 32 ? 24 : 12, (int32_t)dt, (int32_t)dtype_fast_group(dt, t)};
     struct lower_step_row steps[] = {
         {.kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1},
         {.kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .pieces = 1},
@@ -95,7 +99,7 @@ struct gen_peak *gen_peak_new(const struct target *t, struct diags *d)
     p->read = m->steps[1].kernel;
     p->copy = m->steps[2].kernel;
     p->lanes = (size_t)t->lanes;
-    p->flops = 2.0 * t->lanes * params.accumulators * (double)UNROLL * (double)TRIPS;
+    p->flops = 2.0 * params.group * t->lanes * params.accumulators * (double)UNROLL * (double)TRIPS;
     return p;
 }
 

@@ -27,8 +27,9 @@ struct roofline_bytes {
 };
 /* What node N reads of the state, reads besides, and writes. */
 struct roofline_bytes roofline_node(const struct node *n);
-/* Milliseconds that takes at least. FOOTPRINT: bytes of all that a run touches, for the parameters come round once a
-   run. 0 where nothing was measured. */
+/* Milliseconds that takes, as an estimate and no bound: what a node reads may lie in a nearer cache than all its bytes
+   would fit, if the node before it has just made it. FOOTPRINT: bytes of all that a run touches, for the parameters
+   come round once a run. 0 where nothing was measured. */
 double roofline_ms(const struct roofline *r, const struct roofline_bytes *b, size_t footprint);
 
 #endif

@@ -263,7 +263,7 @@ void lower_grouped(struct lower *lo, const struct node *n)
     lower_scratch(lo, (size_t)p.v * 4);
     int64_t chunks = div_up(out->dim[2], p.chunk), blocks = div_up(out->dim[1], p.v);
     lower_step(lo, lower_kernel(lo, "grouped", grouped_emit, &p, sizeof p), chunks * blocks, true, args, count);
-    lower_algorithm(lo, "any shape");
+    lower_algorithm(lo, p.groups > 1 ? "grouped, scalar" : "any shape, scalar");
     lower_sums(lo, n, &(struct sums_part){0, chunks, 1}, 1);
 }
 
@@ -310,5 +310,5 @@ void lower_grouped_wgrad(struct lower *lo, const struct node *n)
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(n->out[0])};
     lower_step(lo, lower_kernel(lo, "grouped_wgrad", grouped_wgrad_emit, &p, sizeof p), p.oc * (p.ic / p.groups), false,
                args, 3);
-    lower_algorithm(lo, "any shape");
+    lower_algorithm(lo, p.groups > 1 ? "grouped, scalar" : "any shape, scalar");
 }

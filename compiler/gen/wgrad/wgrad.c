@@ -472,6 +472,25 @@ static struct wgrad_plan plan_of(const struct wgrad_params *p, const struct node
     return wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], (int)v);
 }
 
+/* How often a tap of an axis (0: down, 1: across) meets a pixel that exists, over all taps and pixels of dy. */
+static int64_t taps_inside(const struct wgrad_params *p, int axis)
+{
+    int64_t out = axis ? p->cols : p->rows, in = axis ? p->iw : p->ih, count = 0;
+    for (int64_t k = 0; k < p->kernel[axis]; k++)
+        for (int64_t o = 0; o < out; o++) {
+            int64_t at = o * p->stride[axis] + k * p->dilation[axis] - p->pad[axis];
+            count += at >= 0 && at < in;
+        }
+    return count;
+}
+
+/* Multiply-adds that are executed, for the whole batch: of N's, those whose tap lies in the image. */
+static int64_t executed_macs(const struct node *n, const struct wgrad_params *p)
+{
+    int64_t all = p->rows * p->kernel[0] * p->cols * p->kernel[1];
+    return op_macs(n) / all * taps_inside(p, 0) * taps_inside(p, 1);
+}
+
 static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_params *p, const struct wgrad_plan *plan,
                          struct lower_arg *args)
 {
@@ -516,5 +535,6 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     } else {
         lower_direct(lo, n, &p, &plan, args);
     }
+    lower_executed(lo, 2 * executed_macs(n, &p));
     if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
 }

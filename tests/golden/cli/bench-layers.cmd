@@ -5,7 +5,7 @@ echo "# inference"
 $run --per-layer >"$tmp/text" || exit
 tidy <"$tmp/text" | grep '^layer '
 tidy <"$tmp/text" | grep -Ec '^layer[123]\.0\.conv[12] conv2d.* direct '
-grep -o '^bound .*memory-bound layers' "$tmp/text" | tidy | sed 's/[0-9.]*%/N%/'
+grep -o '^estimate .*wait for memory' "$tmp/text" | tidy | sed 's/[0-9.]*%/N%/'
 grep -c '^kind' "$tmp/text"
 echo "# training"
 $run --mode train --per-layer >"$tmp/text" || exit
