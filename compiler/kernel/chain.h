@@ -4,8 +4,8 @@
    direction, and they grow like the length itself. So
 
    - sums of products (convolutions, dense layers) are cut into chains of SUM_CHAIN terms at most, at whole rows of taps
-     or blocks of channels, and the chains' sums are added up: 0.8e-6 to 16 M terms, below the budget of a layer
-     (ACCURACY_DEFAULT) to 250 M. A single row of taps is never cut: 16 channels times 256 taps are one chain.
+     or blocks of channels, and the chains' sums are added up: 0.6e-6 to 4 M terms, below the budget of a layer
+     (ACCURACY_DEFAULT) to 120 M. A single row of taps is never cut: 16 channels times 256 taps are one chain.
    - sums of what there is (poolings, their gradients) of more than SUM_WIDE terms are taken in double precision, which
      costs them nothing: they wait for memory. So are the any-shape kernel's sums of more than SUM_CHAIN products.
 

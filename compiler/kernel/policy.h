@@ -9,7 +9,7 @@ enum { REDUCE_MAX_SLOTS = 8 };
 
 /* Sums in one chain of single precision (kernel/chain.h). */
 enum {
-    SUM_CHAIN = 4096,     /* products */
+    SUM_CHAIN = 2048,     /* products */
     SUM_WIDE = 256,       /* terms of a pooling's lane; tiles of a statistic's piece */
     SUM_PIXELS = 1 << 16, /* of a piece of a convolution that takes statistics, 14 or so to a tile */
 };
