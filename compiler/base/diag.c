@@ -219,19 +219,53 @@ static void print_one(const struct diag *g, FILE *out, bool color)
     for (const struct note *n = g->notes; n; n = n->next) fprintf(out, "      = %s\n", n->text);
 }
 
-void diags_print(const struct diags *d, FILE *out, bool color)
+/* In order of position, equal ones once; returns how many. */
+static int sorted(const struct diags *d, struct diag ***out)
 {
-    if (d->count == 0) return;
-    struct diag **all = ARENA_ARRAY(d->arena, struct diag *, d->count);
-    int n = 0, errors = 0;
+    struct diag **all = ARENA_ARRAY(d->arena, struct diag *, d->count + 1);
+    int n = 0, kept = 0;
     for (struct diag *g = d->first; g; g = g->next) all[n++] = g;
     qsort(all, (size_t)n, sizeof *all, compare);
     for (int i = 0; i < n; i++) {
         bool again = false;
-        for (int k = 0; k < i && !again; k++) again = same(all[k], all[i]);
-        if (again) continue;
+        for (int k = 0; k < kept && !again; k++) again = same(all[k], all[i]);
+        if (!again) all[kept++] = all[i];
+    }
+    *out = all;
+    return kept;
+}
+
+void diags_print(const struct diags *d, FILE *out, bool color)
+{
+    struct diag **all;
+    int n = sorted(d, &all), errors = 0;
+    for (int i = 0; i < n; i++) {
         print_one(all[i], out, color);
         errors += all[i]->severity < SEVERITY_WARNING;
     }
     if (errors) fprintf(out, "%d error%s\n", errors, errors == 1 ? "" : "s");
+}
+
+static struct diag_view view_of(const struct diags *d, const struct diag *g)
+{
+    struct diag_view v = {.severity = g->severity == SEVERITY_WARNING ? "warning" : "error",
+                          .environment = g->severity == SEVERITY_ENV,
+                          .message = g->message,
+                          .place = g->span};
+    for (const struct note *n = g->notes; n; n = n->next) v.nnotes++;
+    const char **notes = ARENA_ARRAY(d->arena, const char *, v.nnotes + 1);
+    int k = 0;
+    for (const struct note *n = g->notes; n; n = n->next) notes[k++] = n->text;
+    v.notes = notes;
+    return v;
+}
+
+int diags_view(const struct diags *d, const struct diag_view **out)
+{
+    struct diag **all;
+    int n = sorted(d, &all);
+    struct diag_view *list = ARENA_ARRAY(d->arena, struct diag_view, n + 1);
+    for (int i = 0; i < n; i++) list[i] = view_of(d, all[i]);
+    *out = list;
+    return n;
 }

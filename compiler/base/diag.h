@@ -52,6 +52,17 @@ int diags_exit_status(const struct diags *d); /* 0 none, 1 the user's, 2 any of 
 /* Prints all, sorted by source and position, equal ones once, then "N errors". COLOR: ANSI colours. */
 void diags_print(const struct diags *d, FILE *out, bool color);
 
+/* One of them, as data. */
+struct diag_view {
+    const char *severity, *message; /* "error", "warning" */
+    bool environment;               /* exit status 2 */
+    struct span place;
+    const char *const *notes;
+    int nnotes;
+};
+/* Those that diags_print prints, in its order; returns how many. In the arena. */
+int diags_view(const struct diags *d, const struct diag_view **out);
+
 /* A bug of the compiler's own: says what on standard error, and aborts. */
 _Noreturn void diag_bug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,4 +1,5 @@
 /* main.c: finds the command, reads its options, runs it. The commands themselves are the files beside this one. */
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,10 +100,31 @@ static void unknown_command(struct cli *c, const char *name)
     diag_note(d, "`rnc help` lists the commands");
 }
 
+/* With --json, a line for each on standard error. */
+static void print_diag(const struct diag_view *v)
+{
+    json_t *notes = json_array();
+    for (int i = 0; i < v->nnotes; i++) json_array_append_new(notes, json_string(v->notes[i]));
+    json_t *j = json_pack("{s:s, s:s, s:s*, s:o}", "severity", v->severity, "message", v->message, "file",
+                          v->place.src ? v->place.src->path : NULL, "notes", notes);
+    if (v->place.line) {
+        json_object_set_new(j, "line", json_integer(v->place.line));
+        json_object_set_new(j, "column", json_integer(v->place.col));
+    }
+    if (v->environment) json_object_set_new(j, "environment", json_true());
+    char *text = json_dumps(j, JSON_COMPACT);
+    fprintf(stderr, "%s\n", text ? text : "{\"severity\":\"error\",\"message\":\"not UTF-8\"}");
+    free(text);
+    json_decref(j);
+}
+
 int cli_finish(struct cli *c)
 {
+    const struct diag_view *list;
     fflush(stdout);
-    diags_print(c->diags, stderr, c->color);
+    if (!c->json) diags_print(c->diags, stderr, c->color);
+    else
+        for (int i = 0, n = diags_view(c->diags, &list); i < n; i++) print_diag(&list[i]);
     return diags_exit_status(c->diags);
 }
 

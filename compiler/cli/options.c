@@ -123,7 +123,10 @@ static int shared_options(struct cli *c, struct shared *s, unsigned which, struc
                                            "twice to fit. none: nothing twice",
                                    .dest = &c->memory_budget};
     if (which & CLI_JSON)
-        out[n++] = (struct option){.name = "json", .kind = OPT_FLAG, .help = "print JSON", .dest = &c->json};
+        out[n++] = (struct option){.name = "json",
+                                   .kind = OPT_FLAG,
+                                   .help = "print JSON; errors too, a line each, on standard error",
+                                   .dest = &c->json};
     return n;
 }
 

@@ -408,17 +408,27 @@ const struct command command_train = {
     .place = 1,
     .summary = "train a network",
     .usage = "SPEC [--data PATH] [--epochs N] [--out DIR] [--resume]",
-    .details = "Compiles the spec's training step and runs it over the data; after each epoch validates and writes "
-               "DIR/last.safetensors, best.safetensors,\n"
-               "log.csv, steps.csv and curves.png. Without data, the handwritten digits that are built in serve (1 × "
-               "20 × 20, 10 classes):\n\n"
-               "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
-               "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
-               "A folder of arrays serves any inputs and targets: DIR/NAME.npy, [count, …], for each of them, or "
-               "DIR/train/ and DIR/val/ with those.\n\n"
-               "Ctrl-C finishes the step and writes a checkpoint; --resume goes on with the same bits as if it had not "
-               "been interrupted: with the\n"
-               "algorithms and the dtype that the checkpoint names, so --tune is not needed again, and does nothing.",
+    .details =
+        "Compiles the spec's training step and runs it over the data; after each epoch validates and writes "
+        "DIR/last.safetensors, best.safetensors,\n"
+        "log.csv, steps.csv and curves.png. Without data, the handwritten digits that are built in serve (1 × "
+        "20 × 20, 10 classes):\n\n"
+        "  rnc train resnet20 -p channels=1 -p size=20 --epochs 5\n"
+        "  rnc train resnet20 -p channels=1 -p size=28 --data /usr/share/datasets/fashion-mnist --epochs 1\n\n"
+        "A folder of arrays serves any inputs and targets: DIR/NAME.npy, [count, …], for each of them, or "
+        "DIR/train/ and DIR/val/ with those.\n\n"
+        "DIR is the folder of the run. It holds the spec with everything written out (spec.yaml) and the command "
+        "(run.json), too, and stands for\n"
+        "the spec in every command: rnc eval DIR. A folder that holds a run is left alone; one process at a time "
+        "trains in it.\n\n"
+        "Ctrl-C, SIGTERM and SIGHUP finish the step and write a checkpoint; the status is then 128 and the "
+        "signal's number. --resume goes on with the\n"
+        "same bits as if nothing had happened, also after a kill: what is not given is as the run had it, what "
+        "is given and differs is refused by\n"
+        "name. --extend N goes on with a finished run; its schedule stays as long as it was, and --lr is the "
+        "rate of the epochs behind it.\n\n"
+        "  rnc train out/ --resume\n\n"
+        "--json prints a line for each epoch (\"event\": \"epoch\"), and one for the run (\"event\": \"end\").",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN | CLI_MEMORY,
     .options = options,
     .noptions = sizeof options / sizeof options[0],
