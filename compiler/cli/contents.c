@@ -23,12 +23,13 @@ static bool take_preprocess(struct cli *c, const struct dataset_model *m, const 
     return true;
 }
 
-static void take_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
+static bool take_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
                          struct contents *to)
 {
-    if (m->classes == 0 || (!f && !m->spec->nclasses)) return;
+    if (m->classes == 0 || (!f && !m->spec->nclasses)) return true;
     to->gen.classes = dataset_classes(c, m, f, NULL);
-    to->gen.nclasses = (int)m->classes;
+    to->gen.nclasses = to->gen.classes ? (int)m->classes : 0;
+    return to->gen.classes != NULL;
 }
 
 bool contents_open(struct cli *c, const struct dataset_model *m, const struct built *b, const char *weights,
@@ -39,8 +40,7 @@ bool contents_open(struct cli *c, const struct dataset_model *m, const struct bu
     if (!folder_weights(c, m->spec, &weights)) return false;
     struct rnc_safetensors *f = weights ? rnc_st_open(weights, &s) : NULL;
     if (weights && !f) return driver_fail(c->driver, &s);
-    bool ok = take_preprocess(c, m, f, to);
-    if (ok) take_classes(c, m, f, to);
+    bool ok = take_preprocess(c, m, f, to) && take_classes(c, m, f, to);
     rnc_st_close(f);
     return ok && (!weights || no_weights || driver_pack(c->driver, b, weights, &to->weights, &to->gen.state));
 }

@@ -97,18 +97,19 @@ static bool check_binary(struct cli *c, const struct dataset_model *m, const str
     return true;
 }
 
-/* Has a target of labels another number of classes? Masks need not show all of them. */
-static bool other_classes(const struct dataset_model *m, const struct rnc_data *d, bool masks)
+/* Has a target of labels another number of classes? FEWER: masks, and data to evaluate on, need not show all of them.
+ */
+static bool other_classes(const struct dataset_model *m, const struct rnc_data *d, bool fewer)
 {
     bool other = false;
     for (int i = 0; i < m->problem.nports; i++) {
         const struct rnc_port *p = &m->problem.ports[i];
-        if (p->target && p->dtype == RNC_I64) other |= masks ? d->nclasses > p->classes : d->nclasses != p->classes;
+        if (p->target && p->dtype == RNC_I64) other |= fewer ? d->nclasses > p->classes : d->nclasses != p->classes;
     }
     return other;
 }
 
-static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool named)
+static bool check_fit(struct cli *c, const struct dataset_model *m, const struct rnc_data *d, bool evaluate, bool named)
 {
     const struct rnc_dataset *p = d->train.count ? &d->train : &d->val;
     if (p->tensors) return true; /* they were read for the model */
@@ -116,7 +117,7 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
     if (!check_ports(c, m, d, masks) || !check_binary(c, m, d)) return false;
     const int64_t *in = m->image->dim;
     bool sizes = p->pixels && (p->height != in[1] || p->width != in[2]), channels = p->pixels && p->channels != in[0],
-         classes = other_classes(m, d, masks);
+         classes = other_classes(m, d, masks || evaluate);
     if (!sizes && !channels && !classes) return true;
     struct diag *e = diag_error(c->diags, nowhere, "%s does not fit %s", m->spec->name, d->description);
     if (m->classes)
@@ -136,24 +137,151 @@ static bool check_fit(struct cli *c, const struct dataset_model *m, const struct
     return false;
 }
 
-bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d)
+/* ---- classes */
+
+static const char classes_key[] = "rnc.classes";
+
+struct names {
+    const char *const *name;
+    int64_t n;
+    const char *of; /* "the weights" */
+};
+
+/* Of a checkpoint; none where it has none. */
+static struct names recorded_classes(struct cli *c, const struct rnc_safetensors *f)
 {
-    const struct spec_train *t = &m->spec->train;
-    if (!data) data = folder_data(c, c->run);
-    bool named = data || (t->data.row && !rnc_data_format(&t->data)->built_in);
-    struct rnc_status s = {0};
-    struct rnc_data_source o = {
-        .path = data, .format = t->data, .ports = m->problem.ports, .nports = m->problem.nports, .whole = whole};
-    if (!rnc_data_open(d, &o, &s)) {
-        struct span at = data || !named ? nowhere : t->data_span;
-        struct diag *e =
-            s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
-        if (!data && named)
-            diag_note(e, "--data PATH names other data; relative paths count from the working directory");
-        rnc_data_close(d);
+    const char *text = f ? rnc_st_meta(f, classes_key) : NULL;
+    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+    size_t n = json_array_size(list);
+    const char **names = ARENA_ARRAY(c->arena, const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        names[i] = name ? arena_strdup(c->arena, name) : arena_printf(c->arena, "%zu", i);
+    }
+    json_decref(list);
+    return (struct names){names, (int64_t)n, "the weights"};
+}
+
+/* Those of A that B lacks, as a list; NULL: none. */
+static const char *lacking(struct cli *c, struct names a, struct names b)
+{
+    struct buf out;
+    buf_init(&out, c->arena);
+    for (int64_t i = 0; i < a.n; i++) {
+        int64_t k = 0;
+        while (k < b.n && strcmp(a.name[i], b.name[k]) != 0) k++;
+        if (k == b.n) buf_printf(&out, "%s%s", out.len ? ", " : "", a.name[i]);
+    }
+    return out.len ? out.data : NULL;
+}
+
+/* Whose names the model's classes have, in their order: those of the weights, which the spec's must be, or else the
+   spec's. n 0: nobody's. */
+static bool wanted_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
+                           struct names *out)
+{
+    const struct names spec = {m->spec->classes, m->spec->nclasses, "the spec"}, own = recorded_classes(c, f);
+    *out = own.n ? own : spec;
+    const char *more = own.n && spec.n ? lacking(c, spec, own) : NULL,
+               *fewer = own.n && spec.n ? lacking(c, own, spec) : NULL;
+    if (!more && !fewer) return true;
+    struct diag *d =
+        diag_error(c->diags, nowhere, "the classes of %s are not those of the spec %s", f->path, m->spec->name);
+    if (more) diag_note(d, "only the spec has %s", more);
+    if (fewer) diag_note(d, "only the weights have %s", fewer);
+    diag_note(d, "they are matched by name, in any order");
+    return false;
+}
+
+/* ---- opening */
+
+static bool renames(struct cli *c, const struct text_list *list, struct rnc_data_source *o)
+{
+    struct rnc_rename *r = ARENA_ARRAY(c->arena, struct rnc_rename, list ? list->count + 1 : 1);
+    if (list && list->count > RNC_RENAMES) {
+        diag_error(c->diags, nowhere, "--rename: %d of them, at most %d are taken", list->count, RNC_RENAMES);
         return false;
     }
-    if (check_fit(c, m, d, named)) return true;
+    for (int i = 0; list && i < list->count; i++) {
+        const char *equals = strchr(list->items[i], '=');
+        if (!equals || equals == list->items[i] || !equals[1]) {
+            diag_error(c->diags, nowhere, "--rename wants FOLDER=CLASS, not '%s'", list->items[i]);
+            return false;
+        }
+        size_t length = (size_t)(equals - list->items[i]);
+        r[o->nrename++] = (struct rnc_rename){arena_strndup(c->arena, list->items[i], length), equals + 1};
+    }
+    o->rename = r;
+    return true;
+}
+
+static const char data_key[] = "rnc.data", split_key[] = "rnc.split";
+const char dataset_words_key[] = "rnc.data_words";
+
+const char *dataset_words(const struct rnc_data *d)
+{
+    const char *colon = strstr(d->description, ": ");
+    return colon ? colon + 2 : d->description;
+}
+
+/* Nobody named data: weights of other data than the digits are not scored on these. */
+static bool are_digits_meant(struct cli *c, const struct dataset_request *r)
+{
+    const char *run = r->weights ? rnc_st_meta(r->weights, data_key) : NULL,
+               *words = run ? rnc_st_meta(r->weights, dataset_words_key) : NULL;
+    struct rnc_data digits;
+    struct rnc_status s = {0};
+    bool same = !run || !rnc_data_open(&digits, &(struct rnc_data_source){.path = NULL}, &s) ||
+                strcmp(run, digits.identity) == 0;
+    if (run) rnc_data_close(&digits);
+    if (same) return true;
+    struct diag *e =
+        diag_error(c->diags, nowhere, "%s was not trained on the built-in digits: --data PATH says on what",
+                   r->weights->path);
+    diag_note(e, "it was trained on %s", words ? words : run);
+    return false;
+}
+
+static bool check_parts(struct cli *c, const struct dataset_request *r, const struct rnc_data *d)
+{
+    if (!r->all || !d->train.count) return true;
+    struct diag *e = diag_error(c->diags, nowhere, "--all is for data of one part: %s", d->description);
+    diag_note(e, "--data PATH/train evaluates the training part");
+    return false;
+}
+
+static bool open_source(struct cli *c, const struct rnc_data_source *o, struct span at, bool spec, struct rnc_data *d)
+{
+    struct rnc_status s = {0};
+    if (rnc_data_open(d, o, &s)) return true;
+    struct diag *e =
+        s.code == RNC_ENV ? diag_env(c->diags, "%s", s.message) : diag_error(c->diags, at, "%s", s.message);
+    if (spec) diag_note(e, "--data PATH names other data; relative paths count from the working directory");
+    return false;
+}
+
+bool dataset_open(struct cli *c, const struct dataset_model *m, const struct dataset_request *r, struct rnc_data *d)
+{
+    const struct spec_train *t = &m->spec->train;
+    const char *path = r->path ? r->path : folder_data(c, c->run),
+               *run = r->weights ? rnc_st_meta(r->weights, data_key) : NULL;
+    bool spec = !path && t->data.row && !rnc_data_format(&t->data)->built_in;
+    struct names classes;
+    *d = (struct rnc_data){0};
+    if (!wanted_classes(c, m, r->weights, &classes)) return false;
+    struct rnc_data_source o = {.path = path,
+                                .format = t->data,
+                                .ports = m->problem.ports,
+                                .nports = m->problem.nports,
+                                .whole = r->evaluate,
+                                .run = r->all ? NULL : run,
+                                .classes = classes.n ? classes.name : NULL,
+                                .nclasses = classes.n,
+                                .namer = classes.of};
+    if (renames(c, r->rename, &o) && (path || spec || are_digits_meant(c, r)) &&
+        open_source(c, &o, spec ? t->data_span : nowhere, spec, d) && check_fit(c, m, d, r->evaluate, path || spec) &&
+        check_parts(c, r, d))
+        return true;
     rnc_data_close(d);
     return false;
 }
@@ -354,19 +482,27 @@ bool dataset_preprocess(struct cli *c, const struct dataset_model *m, const char
 
 /* ---- metadata */
 
+static const char *names_text(struct cli *c, struct names names)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; i < names.n; i++) json_array_append_new(list, json_string(names.name[i]));
+    char *text = json_dumps(list, JSON_COMPACT);
+    const char *kept = text ? arena_strdup(c->arena, text) : NULL;
+    json_decref(list);
+    free(text);
+    return kept;
+}
+
 size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
                     struct rnc_st_meta meta[DATASET_META])
 {
     size_t n = 0;
-    if (d->train.tensors || !l->preprocess.channels) return 0;
+    meta[n++] = (struct rnc_st_meta){split_key, d->held_out ? "every tenth sample held out" : "parts of the data"};
+    if (d->train.tensors || !l->preprocess.channels) return n;
     meta[n++] = (struct rnc_st_meta){preprocess_key, dataset_preprocess_text(c, &l->preprocess)};
-    if (!d->classes) return n;
-    json_t *list = json_array();
-    for (int64_t i = 0; i < d->nclasses; i++) json_array_append_new(list, json_string(d->classes[i]));
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    if (text) meta[n++] = (struct rnc_st_meta){"rnc.classes", arena_strdup(c->arena, text)};
-    free(text);
+    const struct names names = {(const char *const *)d->classes, d->classes ? d->nclasses : 0, NULL};
+    const char *text = names.n ? names_text(c, names) : NULL;
+    if (text) meta[n++] = (struct rnc_st_meta){classes_key, text};
     return n;
 }
 
@@ -374,14 +510,15 @@ const char *const *dataset_classes(struct cli *c, const struct dataset_model *m,
                                    const struct rnc_data *d)
 {
     const char **names = ARENA_ARRAY(c->arena, const char *, m->classes + 1);
-    const char *text = f ? rnc_st_meta(f, "rnc.classes") : NULL;
-    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
-    for (int64_t i = 0; i < m->classes; i++) {
-        const char *known = json_string_value(json_array_get(list, (size_t)i));
-        if (!known && i < m->spec->nclasses) known = m->spec->classes[i];
-        if (!known && d && d->classes && i < d->nclasses) known = d->classes[i];
-        names[i] = known ? arena_strdup(c->arena, known) : arena_printf(c->arena, "%lld", (long long)i);
+    struct names known;
+    if (!wanted_classes(c, m, f, &known)) return NULL;
+    if (!known.n && d && d->classes) known = (struct names){(const char *const *)d->classes, d->nclasses, "the data"};
+    if (known.n && m->classes && known.n != m->classes) {
+        diag_warn(c->diags, nowhere, "%s name %lld classes, the model has %lld: their numbers are shown", known.of,
+                  (long long)known.n, (long long)m->classes);
+        known.n = 0;
     }
-    json_decref(list);
+    for (int64_t i = 0; i < m->classes; i++)
+        names[i] = i < known.n ? known.name[i] : arena_printf(c->arena, "%lld", (long long)i);
     return names;
 }

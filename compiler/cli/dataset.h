@@ -22,10 +22,17 @@ struct dataset_model {
 };
 bool dataset_model(struct cli *c, const char *spec, struct dataset_model *m);
 
-/* Opens --data DATA (NULL: what the spec's train section names, or the built-in digits) and checks that it fits M.
-   WHOLE: for evaluation, see struct rnc_data_source. False with diagnostics, which name the parameters that would make
-   it fit; *D is closed then. */
-bool dataset_open(struct cli *c, const struct dataset_model *m, const char *data, bool whole, struct rnc_data *d);
+/* Which data a command works on. */
+struct dataset_request {
+    const char *path;                      /* --data; NULL: what the spec's train section names, or the digits */
+    bool evaluate;                         /* validation data, or what the run of WEIGHTS held out, or all there is */
+    bool all;                              /* all there is in any case */
+    const struct rnc_safetensors *weights; /* whose classes these are, and whose run; NULL: none yet */
+    const struct text_list *rename;        /* FOLDER=CLASS */
+};
+/* Opens them and checks that they fit M: classes by name, sizes, channels. False with diagnostics, which name the
+   parameters that would make it fit; *D is closed then. */
+bool dataset_open(struct cli *c, const struct dataset_model *m, const struct dataset_request *r, struct rnc_data *d);
 
 /* The loader's configuration, without what images go through: ports, and with TRAIN the spec's augmentation. */
 struct rnc_loader_config dataset_loader(const struct dataset_model *m, bool train);
@@ -39,12 +46,18 @@ bool dataset_preprocess(struct cli *c, const struct dataset_model *m, const char
 /* The text of it, without a reason: runtime/recipe/preprocess.h. In the arena. */
 const char *dataset_preprocess_text(struct cli *c, const struct rnc_preprocess *p);
 
-/* What checkpoints keep for eval and predict: what images go through, class names. In the arena. */
+/* The key under which a checkpoint has its data in words, and the words: the description without the name, for data are
+   the same wherever they lie. */
+extern const char dataset_words_key[];
+const char *dataset_words(const struct rnc_data *d);
+/* What checkpoints keep for eval and predict, and a run that goes on has again: what images go through, the data's
+   parts, class names. In the arena. */
 enum { DATASET_META = 4 };
 size_t dataset_meta(struct cli *c, const struct rnc_loader_config *l, const struct rnc_data *d,
                     struct rnc_st_meta meta[DATASET_META]);
-/* The names of N classes from the metadata, the spec, or D (each may be NULL or have none); numbers where there are
-   none. */
+/* The names of the model's classes from the weights' metadata, the spec, or D (F and D may be NULL, each may have
+   none); numbers where there are none. The weights' and the spec's are the same, in any order: NULL with diagnostics.
+ */
 const char *const *dataset_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
                                    const struct rnc_data *d);
 

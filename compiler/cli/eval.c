@@ -8,10 +8,13 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "cli/folder.h"
+#include "cli/format.h"
 #include "runtime/rt/clock.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/task/task.h"
 
+static struct text_list opt_rename;
+static bool opt_all;
 static const char *opt_data, *opt_weights, *opt_normalize;
 enum { DEFAULT_BATCH = 64 };
 
@@ -59,7 +62,7 @@ static void print_json(const struct evaluation *e)
 {
     double loss = rnc_tally_loss(&e->tally);
     json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:s}", "model", e->built.model->name, "data", e->data.description,
-                          "weights", opt_weights, e->data.unit, (json_int_t)e->tally.samples,
+                          "weights", format_name(e->c->arena, opt_weights), e->data.unit, (json_int_t)e->tally.samples,
                           arena_printf(e->c->arena, "%s_per_s", e->data.unit), (double)e->tally.samples / e->seconds,
                           "preprocess", e->images);
     json_object_set_new(j, "loss", isfinite(loss) ? json_real(loss) : json_null());
@@ -134,7 +137,9 @@ static bool eval(struct evaluation *e, const char *spec)
     struct rnc_safetensors *f = rnc_st_open(opt_weights, &s);
     if (!f) return driver_fail(e->c->driver, &s);
     e->loader = dataset_loader(&e->model, false);
-    bool ok = dataset_open(e->c, &e->model, opt_data, true, &e->data) &&
+    const struct dataset_request r = {
+        .path = opt_data, .evaluate = true, .all = opt_all, .weights = f, .rename = &opt_rename};
+    bool ok = dataset_open(e->c, &e->model, &r, &e->data) &&
               dataset_preprocess(e->c, &e->model, opt_normalize, f, &e->data, false, &e->loader, &e->images);
     rnc_st_close(f);
     struct model_options o = driver_measured(e->model.spec, MODEL_INFER);
@@ -164,8 +169,15 @@ static const struct option options[] = {
     {.name = "data",
      .kind = OPT_TEXT,
      .arg = "PATH",
-     .help = "as for `rnc train`; its validation part is used, or all where it has no parts",
+     .help = "as for `rnc train`; its validation part is used or, where it has none, what the weights' run held out of "
+             "it, or all of other data",
      .dest = &opt_data},
+    {.name = "all", .kind = OPT_FLAG, .help = "all of the data, what was trained on too", .dest = &opt_all},
+    {.name = "rename",
+     .kind = OPT_LIST,
+     .arg = "FOLDER=CLASS",
+     .help = "a folder of images that is a class of another name",
+     .dest = &opt_rename},
     {.name = "normalize",
      .kind = OPT_TEXT,
      .arg = "NAME",

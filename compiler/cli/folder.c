@@ -131,11 +131,20 @@ static bool params_differ(struct cli *c, const struct spec *s, const char *then,
     return d->given.len || d->forgotten.len;
 }
 
-/* The next line of *TEXT that says what the network computes; training, precision and names are nobody's business here.
- */
+/* Of an input's line its shape alone: what images go through is the checkpoint's to say, and said where it is used. */
+static size_t without_images(const char *line, size_t len)
+{
+    static const char shape[] = ": {shape: [";
+    const char *at = memmem(line, len, shape, sizeof shape - 1),
+               *end = at ? memchr(at, ']', len - (size_t)(at - line)) : NULL;
+    return end && line[2] != '-' ? (size_t)(end - line) : len;
+}
+
+/* The next line of *TEXT that says what the network computes; training, precision and names are nobody's business here
+   (classes are matched by name where they are used). */
 static const char *next_line(const char **text, size_t *len)
 {
-    static const char *const others[] = {"model:", "accuracy:", "dtype:", "metrics:"};
+    static const char *const others[] = {"model:", "accuracy:", "dtype:", "metrics:", "classes:", "  - \""};
     while (**text && strncmp(*text, "train:", 6) != 0) {
         const char *line = *text;
         *len = strcspn(line, "\n");
@@ -143,7 +152,9 @@ static const char *next_line(const char **text, size_t *len)
         bool other = false;
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
             other = other || strncmp(line, others[i], strlen(others[i])) == 0;
-        if (!other) return line;
+        if (other) continue;
+        *len = without_images(line, *len);
+        return line;
     }
     return NULL;
 }

@@ -1,9 +1,11 @@
 /* format.c: figures as people read them, and tables of them. */
 #include "cli/format.h"
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
 #include "ir/op.h"
+#include "runtime/io/text.h"
 
 enum { MAX_COLUMNS = 12 };
 
@@ -86,6 +88,14 @@ struct format_row {
     struct format_row *next;
     bool rule;
 };
+const char *format_name(struct arena *a, const char *name)
+{
+    char *text = rnc_text_of_name(name);
+    const char *kept = arena_strdup(a, text ? text : "");
+    free(text);
+    return kept;
+}
+
 struct format_table {
     struct arena *arena;
     int columns;

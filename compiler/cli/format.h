@@ -16,6 +16,9 @@ const char *format_dims(struct arena *a, const struct type *t,
 /* "conv2d 3×3 /2 ×32": the operator with its kernel, stride and groups where it has them. */
 const char *format_operator(struct arena *a, const struct node *n);
 
+/* A name of the file system as UTF-8, for JSON: other bytes become \xNN. */
+const char *format_name(struct arena *a, const char *name);
+
 struct format_table;
 /* COLUMNS: one title each, NULL-terminated; a title that begins with '>' is of a right-aligned column. */
 struct format_table *format_table_new(struct arena *a, const char *const *columns);

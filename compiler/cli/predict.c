@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/dataset.h"
 #include "cli/folder.h"
+#include "cli/format.h"
 #include "runtime/io/image.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/recipe/target.h"
@@ -85,8 +86,8 @@ static void show(struct prediction *p, const char *path, const struct rnc_readin
     if (p->list) {
         json_t *tops = json_array();
         for (int64_t k = 0; k < n; k++) json_array_append_new(tops, finding_json(p, r, &f[k]));
-        json_array_append_new(p->list, json_pack("{s:s, s:s, s:s, s:o}", "image", path, "output", r->output, "kind",
-                                                 tell.name, "top", tops));
+        json_array_append_new(p->list, json_pack("{s:s, s:s, s:s, s:o}", "image", format_name(p->c->arena, path),
+                                                 "output", r->output, "kind", tell.name, "top", tops));
         return;
     }
     if (p->model.nreadings > 1) printf("  %s: %s\n", r->output, tell.name);
@@ -158,7 +159,7 @@ static bool prepare(struct prediction *p, const char *spec)
     p->model.classes = named_classes(&p->model, f);
     p->classes = dataset_classes(p->c, &p->model, f, NULL);
     read_scores(p);
-    bool ok = dataset_preprocess(p->c, &p->model, opt_normalize, f, NULL, false, &p->loader, &images);
+    bool ok = p->classes && dataset_preprocess(p->c, &p->model, opt_normalize, f, NULL, false, &p->loader, &images);
     rnc_st_close(f);
     struct model_options o = {.mode = MODEL_INFER, .batch = 1};
     if (!ok || !cli_compile(p->c, p->model.spec, &o, &p->built) ||

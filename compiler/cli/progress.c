@@ -1,5 +1,6 @@
 /* progress.c: what `rnc train` shows while it runs. */
 #include "cli/progress.h"
+#include "cli/format.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
@@ -190,10 +191,10 @@ void progress_show(void *ctx, const struct rnc_progress *p)
 static void end_json(const struct progress *d, const struct rnc_train_config *k, const struct rnc_train_result *r,
                      const char *data)
 {
-    json_t *j =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "event", "end", "model", k->train->name, "data",
-                  data, "out", k->out, "epochs", (json_int_t)r->epochs, "steps", (json_int_t)r->step, "stopped",
-                  (int)r->stopped, "metric", r->primary->name, "best_epoch", (json_int_t)r->best_epoch);
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:I}", "event", "end", "model", k->train->name,
+                          "data", data, "out", format_name(d->c->arena, k->out), "epochs", (json_int_t)r->epochs,
+                          "steps", (json_int_t)r->step, "stopped", (int)r->stopped, "metric", r->primary->name,
+                          "best_epoch", (json_int_t)r->best_epoch);
     put_real(j, "best", r->best_epoch ? r->best : NAN);
     put_real(j, "seconds", r->seconds);
     if (r->last.epoch) put_row(j, d, &r->last);

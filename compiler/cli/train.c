@@ -23,6 +23,7 @@
 #include "runtime/train/train.h"
 
 static struct recipe_options opt;
+static struct text_list opt_rename;
 
 static const char default_out[] = "out";
 enum { SIGNALLED = 128 }; /* as a shell counts it */
@@ -56,7 +57,7 @@ struct training {
     struct rnc_parallel par;
     struct progress progress;
     struct rnc_safetensors *from; /* the checkpoint that it goes on from; NULL */
-    struct rnc_fact facts[DATASET_META + RESUME_FACTS + 6];
+    struct rnc_fact facts[DATASET_META + RESUME_FACTS + 7];
     const char
         *spec_text; /* everything written out: two runs with equal texts train the same network in the same way */
     struct rnc_run_file files[2];
@@ -152,6 +153,7 @@ static void describe_facts(struct training *t, struct rnc_train_config *k)
     k->facts = t->facts;
     size_t n = dataset_meta(c, &k->loader, &t->data, meta);
     for (size_t i = 0; i < n; i++) add_fact(t, k, (struct rnc_fact){meta[i].key, meta[i].value, meta[i].key, false});
+    add_fact(t, k, (struct rnc_fact){.key = dataset_words_key, .value = dataset_words(&t->data)});
     k->nfacts += resume_facts(c, &opt, t->facts + k->nfacts);
     add_fact(t, k, (struct rnc_fact){RNC_FACT_SPEC, t->spec_text, "the spec", false});
     const char *params = t->from ? rnc_st_meta(t->from, folder_params_key) : NULL; /* spec.yaml has none any more */
@@ -318,7 +320,8 @@ static bool train(struct training *t, const char *spec)
         diag_note(d, "add `targets: {label: {type: class}}` and a loss");
         return false;
     }
-    if (!dataset_open(t->c, &t->model, opt.data, false, &t->data)) return false;
+    if (!dataset_open(t->c, &t->model, &(struct dataset_request){.path = opt.data, .rename = &opt_rename}, &t->data))
+        return false;
     struct rnc_loader_config loader = dataset_loader(&t->model, true);
     if (opt.no_augment) loader.naugment = 0;
     loader.shuffle = !opt.no_shuffle;
@@ -348,6 +351,11 @@ static const struct option options[] = {
      .arg = "PATH",
      .help = "a folder or a file, in any of the formats of a spec's data, recognised by what lies there",
      .dest = &opt.data},
+    {.name = "rename",
+     .kind = OPT_LIST,
+     .arg = "FOLDER=CLASS",
+     .help = "a folder of images that is a class of another name",
+     .dest = &opt_rename},
     {.name = "epochs",
      .kind = OPT_INT,
      .arg = "N",

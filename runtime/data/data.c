@@ -10,7 +10,7 @@
 
 #include "runtime/data/data_parts.h"
 #include "runtime/io/image.h"
-#include "runtime/rt/hash.h"
+#include "runtime/io/text.h"
 
 enum { HOLD_OUT = 10, MEASURED_FILES = 500 };
 
@@ -121,10 +121,11 @@ static bool obeys(const struct rnc_data_format *f, const char *path, struct rnc_
 static bool open_validation(struct rnc_data *d, const struct rnc_data_format *f, const char *path,
                             const struct rnc_data_source *o, struct rnc_status *s)
 {
-    struct rnc_data v = {.classes = d->classes, .nclasses = d->nclasses};
+    struct rnc_data v = {.classes = d->classes, .nclasses = d->nclasses, .unit = d->unit};
     bool ok = obeys(f, path, s) && f->open(&v, path, o->format.settings, o, s);
     bool two = v.val.count > 0;
     dataset_close(&d->val);
+    d->renamed |= v.renamed;
     d->val = two ? v.val : v.train;
     d->classes = v.classes;
     d->nclasses = v.nclasses;
@@ -206,40 +207,6 @@ static void base_name(const char *path, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)(end - start), path + start);
 }
 
-/* Eight bytes at a time, for the sake of gigabytes; each step's high bits come down, where the next one multiplies. */
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-    uint64_t word;
-    for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
-        memcpy(&word, p, sizeof word);
-        h = rnc_hash_step(h, word);
-        h ^= h >> 29;
-    }
-    return rnc_hash_bytes(h, p, bytes);
-}
-
-static uint64_t hash_tensors(uint64_t h, const struct rnc_dataset *p)
-{
-    h = hash_bytes(h, p->rows, p->rows ? (size_t)p->count * sizeof *p->rows : 0);
-    for (int k = 0; k < p->ntensors && !p->borrowed; k++)
-        h = hash_bytes(h, p->tensors[k].npy.data,
-                       (size_t)p->tensors[k].npy.dim[0] * rnc_port_bytes(p->tensors[k].port));
-    return h;
-}
-
-static uint64_t hash_part(uint64_t h, const struct rnc_dataset *p)
-{
-    if (p->tensors) return hash_tensors(h, p);
-    h = hash_bytes(h, p->labels, (size_t)p->count * sizeof *p->labels);
-    if (p->pixels) h = hash_bytes(h, p->pixels, (size_t)(p->count * p->channels * p->height * p->width));
-    for (int64_t k = 0; p->files && k < p->count; k++) {
-        const char *slash = strrchr(p->files[k], '/');
-        h = hash_bytes(h, slash ? slash + 1 : p->files[k], strlen(slash ? slash + 1 : p->files[k]));
-    }
-    return h;
-}
-
 /* The sizes of pictures in files: the first and the last by area, and how many there are. */
 struct sizes {
     int64_t side[2][2]; /* smallest, largest: height, width */
@@ -296,19 +263,35 @@ static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *
     }
 }
 
-static void describe(struct rnc_data *d, const struct rnc_data_source *o)
+/* "4,000 images to train on, 1,000 to validate on", or "all 1,000 images" */
+static void describe_parts(const struct rnc_data *d, char *out, size_t size)
+{
+    char train[32], val[32];
+    grouped(d->train.count, train);
+    grouped(d->val.count, val);
+    if (d->train.count)
+        snprintf(out, size, "%s %s to train on, %s to validate on%s", train, d->unit, val,
+                 d->held_out ? " (every tenth, held out)" : "");
+    else snprintf(out, size, "all %s %s", val, d->unit);
+}
+
+static bool describe(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
     const struct rnc_data_settings *set = o->format.settings;
-    char sample[192], train[96] = "", name[128], n[32];
-    base_name(o->path ? o->path : set && set->train ? set->train : t->name, name, sizeof name);
+    char sample[192], parts[128], without[256], base[128];
+    uint64_t hash;
+    base_name(o->path ? o->path : set && set->train ? set->train : t->name, base, sizeof base);
     describe_sample(d, t, sample, sizeof sample);
-    if (d->train.count) snprintf(train, sizeof train, "%s %s to train on, ", grouped(d->train.count, n), d->unit);
-    snprintf(d->description, sizeof d->description, "%s: %s%s to validate on%s, %s", name, train,
-             grouped(d->val.count, n), d->held_out ? " (every tenth, held out)" : "", sample);
-    uint64_t h = hash_part(hash_part(RNC_HASH_START, &d->train), &d->val);
+    describe_parts(d, parts, sizeof parts);
+    rnc_classes_not_validated(d, without, sizeof without);
+    char *name = rnc_text_of_name(base);
+    snprintf(d->description, sizeof d->description, "%s: %s, %s%s", name ? name : "data", parts, sample, without);
+    free(name);
+    if (!rnc_data_hash(d, &hash, s)) return false;
     snprintf(d->identity, sizeof d->identity, "%lld + %lld %s, %s, hash %016llx", (long long)d->train.count,
-             (long long)d->val.count, d->unit, sample, (unsigned long long)h);
+             (long long)d->val.count, d->unit, sample, (unsigned long long)hash);
+    return true;
 }
 
 static bool same_sizes(const struct rnc_data *d, struct rnc_status *s)
@@ -338,16 +321,40 @@ static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, stru
     return f->open(d, set->train, set, o, s) && (!set->val || open_validation(d, f, set->val, o, s));
 }
 
-bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s)
+static bool all_renamed(const struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
+{
+    int k = 0;
+    while (k < o->nrename && d->renamed >> k & 1) k++;
+    return k == o->nrename ||
+           rnc_fail(s, RNC_USER, "there is no class folder '%s' that could be renamed", o->rename[k].folder);
+}
+
+/* WHOLE: data without a validation part become one. */
+static bool open_data(struct rnc_data *d, const struct rnc_data_source *o, bool whole, struct rnc_status *s)
 {
     *d = (struct rnc_data){.unit = "images"};
-    if (!open_parts(d, source, s) || !same_sizes(d, s)) return false;
-    if (d->val.count == 0 && source->whole) {
+    if (!open_parts(d, o, s) || !all_renamed(d, o, s) || !same_sizes(d, s) || !rnc_classes_from_numbers(d, o, s))
+        return false;
+    if (d->val.count == 0 && whole) {
         d->val = d->train;
         d->train = (struct rnc_dataset){0};
     } else if (d->val.count == 0 && !hold_out(d, s)) return false;
-    describe(d, source);
-    return true;
+    return describe(d, o, s);
+}
+
+bool rnc_data_open(struct rnc_data *d, const struct rnc_data_source *source, struct rnc_status *s)
+{
+    if (!open_data(d, source, source->whole, s)) return false;
+    if (!source->whole || !source->run || d->train.count || d->val.count < HOLD_OUT) return true;
+    /* What would have been held out is known by the counts; whether it was, by the contents. */
+    int64_t out = d->val.count / HOLD_OUT;
+    char counts[64];
+    snprintf(counts, sizeof counts, "%lld + %lld ", (long long)(d->val.count - out), (long long)out);
+    if (strncmp(source->run, counts, strlen(counts)) != 0) return true;
+    rnc_data_close(d);
+    if (!open_data(d, source, false, s) || strcmp(d->identity, source->run) == 0) return s->code == RNC_OK;
+    rnc_data_close(d);
+    return open_data(d, source, true, s);
 }
 
 const char *rnc_data_class(const struct rnc_data *d, int64_t k, char *number, size_t size)

@@ -13,6 +13,12 @@
 #include "runtime/recipe/format.h"
 #include "runtime/rt/status.h"
 
+/* A folder that is a class of another name. */
+enum { RNC_RENAMES = 64 };
+struct rnc_rename {
+    const char *folder, *class;
+};
+
 /* Where the data are: a path whose format is recognised by what lies there, or what a spec says. Neither: the built-in
    digits. */
 struct rnc_data_source {
@@ -20,7 +26,13 @@ struct rnc_data_source {
     struct rnc_choice format;     /* of rnc_data_formats, whose paths must hold that format */
     const struct rnc_port *ports; /* for tensors: which, and their shapes */
     int nports;
-    bool whole; /* for evaluation: where there is only one part, it is the validation part, all of it */
+    bool whole;      /* for evaluation: where there is only one part, it is the validation part, all of it … */
+    const char *run; /* … but where these are the data that a run had, as its identity tells: what that run held out */
+    const char *const *classes; /* the model's, by label; NULL: they come from the data. Folders are found by name */
+    int64_t nclasses;
+    const char *namer;               /* who names them, for messages: "the weights" */
+    const struct rnc_rename *rename; /* folders of images, at most RNC_RENAMES; each must be met */
+    int nrename;
 };
 
 /* [rows, …] of one port, in its type. */
@@ -47,11 +59,14 @@ struct rnc_dataset {
 struct rnc_data {
     struct rnc_dataset train, val;
     int64_t nclasses;
-    char **classes;        /* names, nclasses of them, or NULL */
-    const char *unit;      /* what a sample is: "images" */
-    char description[512]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
-    char identity[256]; /* the same data have the same, wherever they lie: counts, sizes, and a hash of pixels (or names
-                           of files) and labels */
+    char **classes;         /* names, nclasses of them, or NULL */
+    const char *unit;       /* what a sample is: "images" */
+    uint64_t renamed;       /* bit k: the source's rename k has been met */
+    bool by_name;           /* the names are those of folders; else labels are numbers that the files hold */
+    char description[1024]; /* "mnist: 60,000 images to train on, 10,000 to validate on, 1 × 28 × 28, 10 classes" */
+    char identity[256]; /* the same data have the same, wherever they lie and whatever their files are called: counts,
+                           sizes, and a hash of labels and pixels, or of the bytes of files and masks. More than 4 GiB
+                           of files: of each its size, its first and its last 4 KiB */
     bool held_out;      /* there was no validation part: every tenth sample was set aside */
 };
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "runtime/io/image.h"
+#include "runtime/io/text.h"
 
 static const char *const image_endings[] = {".png", ".jpg", ".jpeg", NULL};
 
@@ -117,27 +118,50 @@ static bool add_class(struct rnc_dataset *part, const char *path, const char *cl
 
 static int32_t class_index(const struct rnc_data *d, const char *name)
 {
-    for (int64_t k = 0; k < d->nclasses; k++)
-        if (!strcmp(d->classes[k], name)) return (int32_t)k;
-    return -1;
+    int32_t k = 0;
+    while (strcmp(d->classes[k], name) != 0) k++;
+    return k;
 }
 
-bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
+/* The class that the folder NAME is, as text, malloc'ed. */
+static char *class_text(struct rnc_data *d, const char *name, const struct rnc_data_source *o)
 {
-    char **names;
+    char *text = rnc_text_of_name(name);
+    for (int k = 0; text && k < o->nrename; k++) {
+        if (strcmp(o->rename[k].folder, text) != 0 && strcmp(o->rename[k].folder, name) != 0) continue;
+        free(text);
+        d->renamed |= UINT64_C(1) << k;
+        return rnc_text_of_name(o->rename[k].class);
+    }
+    return text;
+}
+
+/* The folders' classes, in their order. */
+static char **texts_of(struct rnc_data *d, char *const *names, size_t count, const struct rnc_data_source *o)
+{
+    char **texts = calloc(count + 1, sizeof *texts);
+    bool ok = texts != NULL;
+    for (size_t k = 0; ok && k < count; k++) ok = (texts[k] = class_text(d, names[k], o)) != NULL;
+    if (ok) return texts;
+    rnc_free_names(texts, texts ? count : 0);
+    return NULL;
+}
+
+bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, const struct rnc_data_source *o,
+                       struct rnc_status *s)
+{
+    char **names, **texts;
     size_t count;
     if (!rnc_list_names(path, 'd', NULL, &names, &count, s)) return false;
     bool ok = count > 0 || rnc_fail(s, RNC_USER, "%s has no folders of classes in it", path);
-    if (ok && !d->classes) ok = rnc_data_set_classes(d, (const char *const *)names, (int64_t)count, s);
     part->name = strdup(path);
-    for (size_t k = 0; ok && k < count; k++) {
-        int32_t label = class_index(d, names[k]);
-        if (label < 0)
-            ok = rnc_fail(s, RNC_USER, "%s has a class folder '%s' that the training data do not have", path, names[k]);
-        else ok = add_class(part, path, names[k], label, s);
-    }
+    texts = texts_of(d, names, count, o);
+    if (!part->name || !texts) ok = rnc_data_no_memory(path, s);
+    ok = ok && rnc_classes_from_folders(d, path, (const char *const *)texts, (int64_t)count, o, s);
+    for (size_t k = 0; ok && k < count; k++) ok = add_class(part, path, names[k], class_index(d, texts[k]), s);
     rnc_free_names(names, count);
-    return ok && (part->name || rnc_data_no_memory(path, s));
+    rnc_free_names(texts, texts ? count : 0);
+    return ok;
 }
 
 /* ---- masks */
@@ -154,6 +178,30 @@ static const char *same_stem(char *const *names, size_t count, const char *name)
     for (size_t k = 0; k < count; k++)
         if (stem_length(names[k]) == length && !strncmp(names[k], name, length)) return names[k];
     return NULL;
+}
+
+static bool all_have_masks(const char *images, const char *masks)
+{
+    static const char *const png[] = {".png", NULL};
+    char **image_names = NULL, **mask_names = NULL;
+    size_t nimages = 0, nmasks = 0;
+    struct rnc_status ignored = {0};
+    bool yes = rnc_list_names(images, 'f', image_endings, &image_names, &nimages, &ignored) &&
+               rnc_list_names(masks, 'f', png, &mask_names, &nmasks, &ignored) && nimages > 0;
+    for (size_t k = 0; yes && k < nimages; k++) yes = same_stem(mask_names, nmasks, image_names[k]) != NULL;
+    rnc_free_names(image_names, nimages);
+    rnc_free_names(mask_names, nmasks);
+    return yes;
+}
+
+bool rnc_are_masks(const char *path, const char *images, const char *masks)
+{
+    struct rnc_status ignored = {0};
+    char **names;
+    size_t count;
+    if (!rnc_list_names(path, 'd', NULL, &names, &count, &ignored)) return false;
+    rnc_free_names(names, count);
+    return count == 2 && all_have_masks(images, masks);
 }
 
 /* Which values the masks hold: their number of classes, or that they are black and white. */

@@ -21,7 +21,19 @@ bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *part, char *const *
 bool rnc_is_idx(const char *path);
 
 /* Folders of images (data_folder.c). */
-bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s);
+bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, const struct rnc_data_source *o,
+                       struct rnc_status *s);
+/* Is there nothing in PATH but the folders IMAGES and MASKS, and a mask for each image? */
+bool rnc_are_masks(const char *path, const char *images, const char *masks);
+/* Who is whom (data_classes.c). FOLDERS, which hold samples, become D's classes or are found among them. */
+bool rnc_classes_from_folders(struct rnc_data *d, const char *path, const char *const *folders, int64_t n,
+                              const struct rnc_data_source *o, struct rnc_status *s);
+/* Of labels that are numbers: the names that O gives them. */
+bool rnc_classes_from_numbers(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s);
+/* ", none of a, b": the named classes without a sample in D's validation part; "" where there are all, or no names. */
+void rnc_classes_not_validated(const struct rnc_data *d, char *out, size_t size);
+/* The identity's hash (data_identity.c). */
+bool rnc_data_hash(const struct rnc_data *d, uint64_t *hash, struct rnc_status *s);
 bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
                       struct rnc_status *s);
 /* Tensors (data_tensors.c). Is PATH a folder of .npy files, or has it such folders for its parts? */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "runtime/data/data_parts.h"
+#include "runtime/recipe/target.h"
 
 /* ---- paths */
 
@@ -266,23 +267,46 @@ static bool open_npy(struct rnc_data *d, const char *path, const void *settings,
 
 /* ---- image_folder */
 
+/* Folders called images and masks may be classes. */
+static bool wants_masks(const struct rnc_data_source *o, const char *path, const char *images, const char *masks)
+{
+    bool label = false;
+    for (int k = 0; k < o->nports; k++) {
+        const struct rnc_target_type *t = o->ports[k].picture;
+        if (o->ports[k].target && t && t->beside == RNC_BESIDE_MASK) return true;
+        label |= o->ports[k].target && t && t->beside == RNC_BESIDE_LABEL;
+    }
+    return !label || rnc_are_masks(path, images, masks);
+}
+
 /* Class folders, or images and masks. */
-static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, struct rnc_status *s)
+static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, const struct rnc_data_source *o,
+                       struct rnc_status *s)
 {
     static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label",
                                                                                      NULL};
     char *i = first_in(path, images, true), *m = first_in(path, masks, true);
-    bool ok = i && m ? rnc_mask_folders(d, part, i, m, s) : rnc_class_folders(d, part, path, s);
+    bool ok = i && m && wants_masks(o, path, i, m) ? rnc_mask_folders(d, part, i, m, s)
+                                                   : rnc_class_folders(d, part, path, o, s);
     free(i);
     free(m);
     return ok;
 }
 
-static bool image_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
+/* PATH's folder of one of those names, where that is a part of the data: it holds folders. Else it is a class. */
+static char *part_in(const char *path, const char *const *names)
+{
+    char *p = first_in(path, names, true);
+    if (!p || has_folders(p)) return p;
+    free(p);
+    return NULL;
+}
+
+static bool image_folder(struct rnc_data *d, const char *path, const struct rnc_data_source *o, struct rnc_status *s)
 {
     static const char *const train[] = {"train", NULL}, *const val[] = {"val", "test", "valid", "validation", NULL};
-    char *t = first_in(path, train, true), *v = t ? first_in(path, val, true) : NULL;
-    bool ok = image_tree(d, &d->train, t ? t : path, s) && (!v || image_tree(d, &d->val, v, s));
+    char *t = part_in(path, train), *v = t ? part_in(path, val) : NULL;
+    bool ok = image_tree(d, &d->train, t ? t : path, o, s) && (!v || image_tree(d, &d->val, v, o, s));
     free(t);
     free(v);
     return ok;
@@ -291,8 +315,8 @@ static bool image_folder(struct rnc_data *d, const char *path, struct rnc_status
 static bool open_image_folder(struct rnc_data *d, const char *path, const void *settings,
                               const struct rnc_data_source *o, struct rnc_status *s)
 {
-    (void)settings, (void)o;
-    return image_folder(d, path, s);
+    (void)settings;
+    return image_folder(d, path, o, s);
 }
 
 /* ---- the rows */

@@ -546,7 +546,7 @@ static void image_folders(void **state)
     assert_string_equal(d.classes[1], "dog");
     rnc_data_close(&d);
     mkdir(in_scratch("tree/val/wolf"), 0777);
-    refuses_data(in_scratch("tree"), "class folder 'wolf' that the training data do not have");
+    refuses_data(in_scratch("tree"), "folders that are no class of the training data: wolf");
 }
 
 /* ---- writing where it can't be done */

@@ -15,7 +15,7 @@ train_only = {("run", "grads"): {"train": None, "target": label}, ("run", "targe
 # By what stands for the value in the help. A path is bad where a file is taken for a folder.
 below = os.path.join(image, "x")
 texts = {"FILE": [below], "PATH": [below], "DIR": [below], "FILE.svg": [below + ".svg"], "NAME=VALUE": ["nosuch=1", "size"],
-         "PATH=VALUE": ["nosuch.key=1", "train.batch"], "NAME": ["nosuch"], "TYPE": ["f31"], "SIZE": ["lots", "-1MiB", "0MiB"],
+         "FOLDER=CLASS": ["nosuch", "nosuch=x"], "PATH=VALUE": ["nosuch.key=1", "train.batch"], "NAME": ["nosuch"], "TYPE": ["f31"], "SIZE": ["lots", "-1MiB", "0MiB"],
          "RULE": ["nosuch"], "TRIPLE": ["vax-dec-ultrix"], "A,B": ["nosuch"], "[NAME=]FILE.npy": [below, "nosuch=" + array],
          "NAME=FILE.npy": ["nosuch=" + os.path.join(folder, "y.npy"), "y.npy"]}
 
