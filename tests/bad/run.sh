@@ -111,9 +111,9 @@ npy() {
 
 begin weights-missing && expect 1 'none.safetensors' "$rnc" eval "$tiny" --weights none.safetensors
 begin weights-missing && expect 1 'none.safetensors: No such file' "$rnc" eval "$tiny" --weights none.safetensors
-begin weights-folder && expect 1 'is not a file' "$rnc" eval "$tiny" --weights "$work"
+begin weights-folder && expect 1 'is a folder, not a file' "$rnc" eval "$tiny" --weights "$work"
 begin weights-shape && expect 1 'does not fit model tiny: 0 missing, 8 of another shape' "$rnc" eval "$tiny" -p width=16 --weights "$weights"
-begin weights-of-another && expect 1 'does not fit model resnet20: [1-9][0-9]* missing' "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 --weights "$weights"
+begin weights-of-another && expect 1 'does not fit model resnet20: [1-9][0-9]* missing' "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 -p width=16 --weights "$weights"
 begin weights-text && expect 1 'tiny.yaml is not a usable safetensors file' "$rnc" eval "$tiny" --weights "$tiny"
 size=$(stat -c %s "$weights")
 for length in 0 1 7 8 9 100 $((size / 2)) $((size - 1)); do
@@ -138,7 +138,7 @@ for image in truncated.jpg text huge.png; do
     begin "image-$image" && expect 1 "$image (is not a sound|is neither)" "$rnc" predict "$tiny" --weights "$weights" "$images/$image"
 done
 begin image-missing && expect 1 'none.png: No such file' "$rnc" predict "$tiny" --weights "$weights" none.png
-begin image-folder && expect 1 'Is a directory' "$rnc" predict "$tiny" --weights "$weights" "$work"
+begin image-folder && expect 1 'is a folder, not a file' "$rnc" predict "$tiny" --weights "$weights" "$work"
 if begin image-empty; then
     : >"$work/case/empty.png"
     expect 1 'empty.png' "$rnc" predict "$tiny" --weights "$weights" empty.png
