@@ -211,10 +211,12 @@ const struct command command_predict = {
     .name = "predict",
     .group = GROUP_USE,
     .place = 3,
-    .summary = "classify images",
+    .summary = "say what a network sees in images",
     .usage = "SPEC [--weights FILE] IMAGE…",
-    .details = "PNG and JPEG images are brought to the network's size as in evaluation. For networks that classify "
-               "pixels: the share of each class;\nfor those that compute other tensors: their first elements.\n\n"
+    .details = "PNG and JPEG images are brought to the network's size as in evaluation. The spec says what an output "
+               "is: of logits or probabilities\nthe likeliest classes; of a sigmoid how likely each of its elements "
+               "is; of maps the share of the pixels that each class has;\nof all others their first elements. No "
+               "target is needed.\n\n"
                "  rnc predict out/ seven.png\n"
                "  rnc predict resnet20 -p channels=1 -p size=20 --weights out/best.safetensors seven.png\n",
     .shared = CLI_SPEC | CLI_JSON | CLI_RUN,

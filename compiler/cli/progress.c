@@ -197,6 +197,7 @@ static void end_json(const struct progress *d, const struct rnc_train_config *k,
                           "best_epoch", (json_int_t)r->best_epoch);
     put_real(j, "best", r->best_epoch ? r->best : NAN);
     put_real(j, "seconds", r->seconds);
+    if (r->passed_over) json_object_set_new(j, "batches_without_labels", json_integer(r->passed_over));
     if (r->last.epoch) put_row(j, d, &r->last);
     print_json(j);
 }
@@ -215,6 +216,9 @@ void progress_end(const struct progress *d, const struct rnc_train_config *k, co
     if (r->finished_before)
         printf("the run in %s/ is finished: %lld of %lld epochs; --extend N goes on for N more\n", k->out,
                (long long)r->epochs, (long long)k->epochs);
+    if (r->passed_over)
+        printf("%lld batch%s had no label that counts: they were no steps, and changed nothing\n",
+               (long long)r->passed_over, r->passed_over == 1 ? "" : "es");
     if (r->best_epoch) {
         printf("best ");
         print_metric(r->primary, r->best);

@@ -119,6 +119,17 @@ static void output_pairs(struct builder *b)
     }
 }
 
+/* Who asks for the loss asks for it by its name. */
+static void check_names(struct builder *b)
+{
+    for (int i = 0; i < b->ast->noutputs; i++) {
+        if (strcmp(b->ast->outputs[i].label, build_total) != 0) continue;
+        struct diag *g = diag_error(b->diags, b->ast->outputs[i].span,
+                                    "an output can't be called '%s': that is the sum of the losses", build_total);
+        diag_note(g, "`as: logits` gives it another name, which `outputs` and `from` then say");
+    }
+}
+
 static void no_losses(struct builder *b)
 {
     struct diag *g =
@@ -135,6 +146,7 @@ void losses_build(struct builder *b, bool measured)
         if (!term[i]) continue;
         sum = sum ? op_build(b->graph, NULL, OPNAME_ADD, (struct value *[]){sum, term[i]}, 2)->out[0] : term[i];
     }
+    check_names(b);
     if (measured) output_pairs(b);
     if (sum) graph_output(b->graph, build_total, sum);
     for (int i = 0; measured && b->ast->nlosses > 1 && i < b->ast->nlosses; i++)

@@ -285,7 +285,8 @@ bool rnc_checkpoint_load(struct rnc_instance *i, const struct rnc_checkpoint *wa
             c->spec_told || (facts[k].what && !strcmp(facts[k].key, RNC_FACT_SPEC) && rnc_st_meta(f, RNC_FACT_SPEC));
     read_position(f, c, s);
     if (s->code == RNC_OK) check_run(f, rnc_instance_model(i), facts, nfacts, c, details, s);
-    if (s->code == RNC_OK && c->steps_per_epoch && c->step != c->epoch * c->steps_per_epoch + c->batch)
+    /* Batches without a label that counts are no steps. */
+    if (s->code == RNC_OK && c->steps_per_epoch && c->step > c->epoch * c->steps_per_epoch + c->batch)
         unsound(f, "rnc.step", rnc_st_meta(f, "rnc.step"), s);
     bool ok = s->code == RNC_OK && rnc_weights_load_from(i, f, RNC_WEIGHTS_OPTIM, NULL, s);
     rnc_st_close(f);

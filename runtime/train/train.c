@@ -313,6 +313,7 @@ static bool pass_over(struct trainer *t, const struct rnc_batch *b)
     t->at.batch++;
     t->epoch_images += b->n;
     t->tally.samples += b->n;
+    t->r->passed_over++;
     return true;
 }
 

@@ -63,6 +63,7 @@ struct rnc_train_result {
     int64_t epochs, step; /* finished, in all */
     int64_t resumed_epoch, resumed_step;
     bool stopped;         /* by *stop */
+    int64_t passed_over;  /* batches of this process that were no steps */
     bool finished_before; /* a run that was to go on had nothing left to do */
     bool drifted;         /* it goes on with other last bits, this time */
     const struct rnc_column *primary;

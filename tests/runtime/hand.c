@@ -135,7 +135,7 @@ struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
 struct rnc_port ports[2] = {{.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
                             {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};
 static struct rnc_pair pairs[] = {{"logits", "label", RNC_LOGITS, NULL}};
-static const struct rnc_term terms[] = {
+struct rnc_term terms[1] = {
     {.name = "logits", .output = "loss", .target = "label", .labels = true, .classes = CLASSES, .ignore = -1}};
 
 double hand_values[16];

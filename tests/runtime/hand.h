@@ -12,6 +12,7 @@ extern struct rnc_model train_model;
 extern struct rnc_node nodes[1];
 /* What it is fed with, and what is compared. */
 extern struct rnc_port ports[2];
+extern struct rnc_term terms[1];
 void hand_problem(struct rnc_problem *p); /* top5 is asked for; its columns are overwritten by the next call */
 extern double hand_values[16];            /* the last epoch's */
 

@@ -151,6 +151,46 @@ static void resumes_exactly(void **state)
     interrupt_and_resume("validation", (struct stop_at){.validation_of = 1}, 63);
 }
 
+/* A batch of ignored labels is no step, before an interruption or behind it: weights, momentum and counters stay. */
+static void passes_over_batches_without_labels(void **state)
+{
+    (void)state;
+    enum { FIRST = 5 * N, SECOND = 40 * N, IGNORED = 3, OF_IGNORED = 6 /* the digits lie class by class */ };
+    struct rnc_data was = data;
+    int32_t *labels = malloc((size_t)data.train.count * sizeof *labels);
+    assert_non_null(labels);
+    memcpy(labels, data.train.labels, (size_t)data.train.count * sizeof *labels);
+    for (int k = 0; k < N; k++) labels[FIRST + k] = labels[SECOND + k] = IGNORED;
+    data.train.labels = labels;
+    terms[0].ignore = ports[1].ignore = IGNORED;
+    struct rnc_train_result r;
+    static const char *const names[] = {"passes", "passes-resumed"};
+    for (int k = 0; k < 2; k++) {
+        struct stop_at stop_at = {.step = k ? 20 : -1};
+        int64_t before = 0;
+        struct rnc_train_config c = config(in_scratch(names[k]), 2);
+        c.loader.shuffle = false;
+        c.progress = maybe_stop;
+        c.ctx = &stop_at;
+        run(&c, &r);
+        if (k) {
+            assert_true(r.stopped && r.step == 20);
+            before = r.passed_over;
+            stop = 0;
+            c.resume = true;
+            c.progress = NULL;
+            run(&c, &r);
+        }
+        assert_int_equal(before + r.passed_over, 2 * (2 + OF_IGNORED));
+        assert_int_equal(r.step, 2 * 63 - (before + r.passed_over));
+    }
+    same_file("passes/last.safetensors", "passes-resumed/last.safetensors");
+    same_file("passes/steps.csv", "passes-resumed/steps.csv");
+    terms[0].ignore = ports[1].ignore = -1;
+    data = was;
+    free(labels);
+}
+
 static void resuming_refuses_another_run(void **state)
 {
     (void)state;
@@ -574,6 +614,7 @@ int main(void)
         cmocka_unit_test(loader_orders),
         cmocka_unit_test(learns),
         cmocka_unit_test(resumes_exactly),
+        cmocka_unit_test(passes_over_batches_without_labels),
         cmocka_unit_test(resuming_refuses_another_run),
         cmocka_unit_test(starts_from_weights_and_keeps_the_old_run),
         cmocka_unit_test(stops_when_the_loss_diverges),
