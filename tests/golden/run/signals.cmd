@@ -1,8 +1,9 @@
 # Interrupted by a signal, or by a pipe that nobody reads: saved, and the status says so.
 . tests/golden/run/small.sh
+# (What runs the tests may have the signals ignored, as nohup does.)
 for signal in INT TERM HUP; do
     : >"$tmp/$signal.log" # a log of its own: that of the signal before says that an epoch is done
-    $train --epochs 4000 --out "$tmp/$signal" >>"$tmp/$signal.log" 2>&1 &
+    env --default-signal $train --epochs 4000 --out "$tmp/$signal" >>"$tmp/$signal.log" 2>&1 &
     until grep -q '^epoch 1/' "$tmp/$signal.log"; do sleep 0.02; done
     kill -$signal $!
     wait $!
