@@ -7,7 +7,8 @@
    A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first
    evaluated twice by the reference, the second time with every value rounded to single precision; what that changes,
    times a factor, is what the compiled code may differ by. Where it is too much the graph says nothing and is passed
-   over. Then once more, activations stored as bf16. */
+   over. Then once more, activations stored as bf16: there one element that the two round to either side of a kink (of
+   a relu6) makes up to seven times what all roundings make together. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@
 
 enum { FIRST_SEED = 1, COUNT = 90 };
 
-static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 4;
+static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 8;
 
 struct numbers {
     const struct graph *graph;
