@@ -90,7 +90,8 @@ enum { CLI_MEMORY = 8 }; /* --memory-budget */
 /* cli/memory.c: struct pass_context's memory_budget from --memory-budget. False with diagnostics. */
 bool cli_memory(struct cli *c, size_t *out);
 
-/* Prints the diagnostics to stderr, with --json a JSON object a line, and returns the exit status they mean (0 when there are none). */
+/* Prints the diagnostics to stderr, with --json a JSON object a line, and returns the exit status they mean (0 when
+ * there are none). */
 int cli_finish(struct cli *c);
 
 /* cli/model.c: what --winograd takes: auto, off, f2, …, NULL; in A. */

@@ -42,7 +42,7 @@ static const struct op_attr batch_norm_attrs[] = {
      .def = {.type = ATTR_BOOL},
      .help = "the running variance is of the batch's sum of squares over M, its number of values, as in Keras; false: "
              "over M - 1, as in PyTorch. A batch of one value a channel, which has no variance, leaves the running "
-             "statistics alone"},
+             "statistics alone; its result is the bias, and no gradient goes further back"},
 };
 static const struct op_attr eps_attrs[] = {ATTR_EPS(true)};
 static const struct op_attr dx_attrs[] = {ATTR_EPS(true), ATTR_COUNT};

@@ -1,4 +1,5 @@
 /* A handwritten seven: 20 × 20 bytes, 0 black to 255 white, as a camera or a decoder would give them. */
+/* clang-format off */
 static const unsigned char seven[20 * 20] = {
       0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
       0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,

@@ -1,4 +1,5 @@
-/* test_deep.c: networks of thousands of layers: what the passes look at grows with the layers, not with their square. */
+/* test_deep.c: networks of thousands of layers: what the passes look at grows with the layers, not with their square.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
