@@ -7,8 +7,8 @@
    A random graph may be ill-conditioned (a batch norm over two values, a sum whose terms cancel). So each is first
    evaluated twice by the reference, the second time with every value rounded to single precision; what that changes,
    times a factor, is what the compiled code may differ by. Where it is too much the graph says nothing and is passed
-   over. Then once more, activations stored as bf16: there one element that the two round to either side of a kink (of
-   a relu6) makes up to seven times what all roundings make together. */
+   over. Then once more, activations stored as bf16: there the two may round an element to either side of a kink (of a
+   relu6), and its whole gradient is the difference. That happens with some numbers; a fault shows with others, too. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@
 
 enum { FIRST_SEED = 1, COUNT = 90 };
 
-static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 8;
+static const double tolerance = 2e-5, most_ill = 5e-6, factor = 30, bf16_factor = 4;
 
 struct numbers {
     const struct graph *graph;
@@ -123,6 +123,25 @@ static bool has_params(const struct graph *g)
 
 enum outcome { PASSED, FAILED, PASSED_OVER };
 
+/* The same with activations stored as bf16. What differs with the plan's numbers is a fault if it does with one of two
+   other sets. */
+static const char *compare_narrow(struct arena *a, const struct comparison_plan *plan)
+{
+    struct comparison_plan narrow = *plan;
+    narrow.dtype = DT_BF16;
+    narrow.tolerance = bf16_factor;
+    narrow.value_tolerance = 0;
+    if (!compare_compiled(a, &narrow)) return NULL;
+    struct numbers other = *(const struct numbers *)plan->ctx;
+    const char *error = NULL;
+    narrow.ctx = &other;
+    for (int k = 0; k < 2 && !error; k++) {
+        other.seed += 1000;
+        error = compare_compiled(a, &narrow);
+    }
+    return error;
+}
+
 static enum outcome test(struct arena *a, const struct target *target, uint64_t seed, bool ir)
 {
     static const char *const done[] = {"autodiff", NULL};
@@ -158,11 +177,7 @@ static enum outcome test(struct arena *a, const struct target *target, uint64_t 
         .value_tolerance = fmax(tolerance, factor * ill),
     };
     const char *error = compare_compiled(a, &plan);
-    struct comparison_plan narrow = plan;
-    narrow.dtype = DT_BF16;
-    narrow.tolerance = bf16_factor;
-    narrow.value_tolerance = 0;
-    if (!error) error = compare_compiled(a, &narrow);
+    if (!error) error = compare_narrow(a, &plan);
     if (!error) return PASSED;
     printf("%s\n  (rounded to single precision the values change by %.1e)\n%s", error, ill, text.data);
     return FAILED;
