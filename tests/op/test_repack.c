@@ -108,7 +108,7 @@ static const char *run(const struct packing *p, const struct rnc_model *m, int t
     struct rnc_parallel parallel = pool ? rnc_pool_parallel(pool) : (struct rnc_parallel){0};
     struct rnc_instance *instance = pool ? rnc_open(m, &parallel, 0, &s) : NULL;
     size_t size;
-    if (instance) {
+    if (instance && rnc_initialize(instance, 1, &s)) { /* else rnc_execute refuses */
         char *state = rnc_state(instance, &size);
         memset(state, 0xff, bytes); /* NaN */
         memcpy(state, packed, count * sizeof(float));
