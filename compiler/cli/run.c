@@ -5,18 +5,21 @@
 #include "cli/cli.h"
 #include "cli/folder.h"
 #include "cli/options.h"
+#include "cli/picture.h"
 #include "runtime/io/npy.h"
+#include "runtime/recipe/normalize.h"
 #include "runtime/rt/pack.h"
 #include "runtime/task/task.h"
 #include "runtime/io/safetensors.h"
 
-static const char *opt_weights, *opt_grads;
+static const char *opt_weights, *opt_grads, *opt_normalize;
 static struct text_list opt_input, opt_output, opt_target, opt_dump;
-static bool opt_train;
+static bool opt_train, opt_raw;
 
 /* A file of the command line: which tensor, where, and its array. */
 struct array_file {
     struct named_file file;
+    bool picture; /* read once the input is known: then the array is what it became */
     struct rnc_npy array;
     const struct rnc_tensor *tensor;
 };
@@ -27,6 +30,7 @@ struct files {
 
 struct job {
     struct cli *c;
+    struct dataset_model model; /* where there are pictures */
     struct built built;
     struct session session;
     struct files inputs, targets;
@@ -40,14 +44,15 @@ static bool fail_status(struct job *j, const struct rnc_status *s) { return driv
 
 /* ---- arrays in */
 
-static bool read_files(struct job *j, const struct text_list *list, struct files *f)
+static bool read_files(struct job *j, const struct text_list *list, bool pictures, struct files *f)
 {
     f->item = ARENA_ARRAY(j->c->arena, struct array_file, list->count + 1);
     for (int i = 0; i < list->count; i++) {
         struct array_file *a = &f->item[f->count];
         struct rnc_status s = {0};
         a->file = option_named_file(j->c->arena, list->items[i]);
-        if (!rnc_npy_read(a->file.path, &a->array, &s)) {
+        a->picture = pictures && picture_is(a->file.path);
+        if (!a->picture && !rnc_npy_read(a->file.path, &a->array, &s)) {
             fail_status(j, &s);
             continue;
         }
@@ -159,6 +164,32 @@ static bool check_labels(struct job *j, const struct array_file *a)
     return true;
 }
 
+static bool has_picture(const struct job *j)
+{
+    bool has = false;
+    for (int i = 0; i < j->inputs.count; i++) has |= j->inputs.item[i].picture;
+    return has;
+}
+
+/* Of several arrays the last counts; a picture is not passed over. */
+static bool is_taken(struct job *j, const struct array_file *a)
+{
+    if (!j->in[a->tensor->offset] || !has_picture(j)) return false;
+    struct diag *d = diag_error(j->c->diags, nowhere, "%s: '%s' has a file already", a->file.path, a->tensor->name);
+    diag_note(d, "one file for each, as NAME=FILE; several samples are one array [N, C, H, W]");
+    return true;
+}
+
+static bool read_picture(struct job *j, struct array_file *a)
+{
+    const struct picture_request r = {&j->model, a->file.path, opt_weights, opt_normalize, opt_raw};
+    const char *line;
+    if (!a->picture) return true;
+    if (!picture_read(j->c, &r, a->tensor->name, &a->array, &line)) return false;
+    printf("%s\n", line);
+    return true;
+}
+
 /* Gives every array its tensor and every tensor of ROLE an array. */
 static bool bind(struct job *j, struct files *f, enum rnc_role role, const char *what, const char *option)
 {
@@ -167,7 +198,8 @@ static bool bind(struct job *j, struct files *f, enum rnc_role role, const char 
     for (int i = 0; i < f->count; i++) {
         struct array_file *a = &f->item[i];
         a->tensor = tensor_named(j, a->file.name, a->file.path, role, what);
-        if (!a->tensor || !check_array(j, a) || !check_labels(j, a)) ok = false;
+        if (!a->tensor || is_taken(j, a) || !read_picture(j, a) || !check_array(j, a) || !check_labels(j, a))
+            ok = false;
         else j->in[a->tensor->offset] = a->array.data;
     }
     for (uint32_t i = 0; i < m->ntensors && ok; i++) {
@@ -263,6 +295,12 @@ static void print_loss(const struct job *j)
     if (t) printf("loss %.9g\n", (double)*(const float *)j->out[t->offset]);
 }
 
+static const struct spec *load(struct job *j, const char *path)
+{
+    if (!has_picture(j)) return cli_load(j->c, path);
+    return dataset_model(j->c, path, &j->model) ? j->model.spec : NULL;
+}
+
 static bool run_job(struct job *j, const char *spec)
 {
     const char **dumps = ARENA_ARRAY(j->c->arena, const char *, opt_dump.count + 1);
@@ -277,7 +315,7 @@ static bool run_job(struct job *j, const char *spec)
                               .input_grads = opt_grads != NULL,
                               .dump = dumps,
                               .ndump = opt_dump.count};
-    const struct spec *s = cli_load(j->c, spec);
+    const struct spec *s = load(j, spec);
     if (!s || !folder_weights(j->c, s, &opt_weights) || !cli_compile(j->c, s, &o, &j->built)) return false;
     j->in = ARENA_ARRAY(j->c->arena, void *, j->built.model->ninputs + 1);
     j->out = driver_outputs(j->c->driver, &j->built);
@@ -301,26 +339,38 @@ static bool check_options(struct job *j)
     if (!opt_output.count && !opt_dump.count && !opt_grads)
         diag_note(diag_error(d, nowhere, "rnc run: nothing to write"),
                   "--output y.npy, --dump NAME=FILE.npy or --grads FILE.safetensors");
+    if (opt_raw && opt_normalize) diag_error(d, nowhere, "--raw leaves the normalisation out: --normalize cannot be");
     if (!opt_train && opt_target.count) diag_error(d, nowhere, "--target belongs to --train");
     if (!opt_train && opt_grads) diag_error(d, nowhere, "--grads belongs to --train");
     if (opt_train && !opt_target.count) diag_error(d, nowhere, "--train needs --target t.npy");
     return diags_errors(d) == 0;
 }
 
-/* The batch is the first array's. */
+/* Arrays are always taken as they are: what is said of pictures needs one. */
+static bool check_pictures(struct job *j)
+{
+    if (has_picture(j) || (!opt_raw && !opt_normalize)) return true;
+    struct diag *d =
+        diag_error(j->c->diags, nowhere, "--%s is for pictures, and no --input is one", opt_raw ? "raw" : "normalize");
+    diag_note(d, ".npy arrays are always taken as they are");
+    return false;
+}
+
+/* The batch is the first array's; a picture is one sample. */
 static bool take_batch(struct job *j)
 {
     const struct array_file *a = &j->inputs.item[0];
-    if (a->array.rank < 1 || a->array.dim[0] < 1) {
+    if (!a->picture && (a->array.rank < 1 || a->array.dim[0] < 1)) {
         diag_error(j->c->diags, nowhere, "%s: the array is %s; an input is [N, C, H, W]", a->file.path,
                    shape_text(j->c->arena, a->array.rank, a->array.dim));
         return false;
     }
-    j->n = a->array.dim[0];
+    j->n = a->picture ? 1 : a->array.dim[0];
     const int64_t batch = j->c->driver->options.batch;
     if (!batch || batch == j->n) return true;
-    diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld samples", (long long)batch, a->file.path,
-               (long long)j->n);
+    struct diag *d = diag_error(j->c->diags, nowhere, "--batch %lld, but %s holds %lld sample%s", (long long)batch,
+                                a->file.path, (long long)j->n, j->n == 1 ? "" : "s");
+    if (a->picture) diag_note(d, "a picture is a batch of 1; several are one .npy array [N, C, H, W]");
     return false;
 }
 
@@ -329,8 +379,8 @@ static int run(struct cli *c, int argc, char **argv)
     (void)argc;
     static struct job j;
     j.c = c;
-    bool ok = check_options(&j) && read_files(&j, &opt_input, &j.inputs);
-    ok = ok && read_files(&j, &opt_target, &j.targets) && take_batch(&j);
+    bool ok = check_options(&j) && read_files(&j, &opt_input, true, &j.inputs);
+    ok = ok && read_files(&j, &opt_target, false, &j.targets) && check_pictures(&j) && take_batch(&j);
     if (ok) run_job(&j, argv[0]);
     session_close(&j.session);
     driver_release(&j.built);
@@ -347,9 +397,19 @@ static const struct option options[] = {
      .dest = &opt_weights},
     {.name = "input",
      .kind = OPT_LIST,
-     .arg = "[NAME=]FILE.npy",
-     .help = "float32 [N, C, H, W]; NAME where there are several",
+     .arg = "[NAME=]FILE",
+     .help = "float32 [N, C, H, W] in .npy, or a PNG or JPEG picture; NAME where there are several",
      .dest = &opt_input},
+    {.name = "raw",
+     .kind = OPT_FLAG,
+     .help = "a picture's pixels / 255 as they are: no fit (its size must be the input's), no normalisation",
+     .dest = &opt_raw},
+    {.name = "normalize",
+     .kind = OPT_TEXT,
+     .arg = "NAME",
+     .rows = &rnc_normalizations,
+     .help = "or MEAN,…/STD,… (default: as in training, the spec's, or none)",
+     .dest = &opt_normalize},
     {.name = "output", .kind = OPT_LIST, .arg = "[NAME=]FILE.npy", .help = "where an output goes", .dest = &opt_output},
     {.name = "train", .kind = OPT_FLAG, .help = "forward and backward, in training mode", .dest = &opt_train},
     {.name = "target",
@@ -373,13 +433,14 @@ const struct command command_run = {
     .name = "run",
     .group = GROUP_USE,
     .place = 4,
-    .summary = "one forward, or forward and backward, on NumPy arrays",
+    .summary = "one forward, or forward and backward, on NumPy arrays or a picture",
     .usage = "SPEC [--weights W] --input x.npy --output y.npy [--train --target t.npy --grads g.safetensors] [--dump "
              "NAME=FILE.npy]",
-    .details = "Arrays are plain NCHW; the batch is the array's. With --train the loss is printed, and --grads holds "
-               "the gradient of every\n"
-               "parameter under its name, of every input under its name, and the BN statistics as this step leaves "
-               "them. No update is made.\n\n"
+    .details = "Arrays are plain NCHW, always taken as they are; the batch is the array's. A PNG or JPEG picture is a "
+               "batch of 1, and goes through\nwhat it does in predict: as the weights record it, else as the spec "
+               "says. With --train the loss is printed, and --grads holds the\ngradient of every parameter under its "
+               "name, of every input under its name, and the BN statistics as this step leaves them. No\nupdate is "
+               "made.\n\n"
                "  rnc run resnet18 --weights resnet18.safetensors --input x.npy --output y.npy --dump layer1.0=l1.npy\n"
                "  rnc run resnet20 --weights w.safetensors --input x.npy --train --target t.npy --output y.npy --grads "
                "g.safetensors\n",

@@ -17,6 +17,7 @@ below = os.path.join(image, "x")
 texts = {"FILE": [below], "PATH": [below], "DIR": [below], "FILE.svg": [below + ".svg"], "NAME=VALUE": ["nosuch=1", "size"],
          "FOLDER=CLASS": ["nosuch", "nosuch=x"], "PATH=VALUE": ["nosuch.key=1", "train.batch"], "NAME": ["nosuch"], "TYPE": ["f31"], "SIZE": ["lots", "-1MiB", "0MiB"],
          "RULE": ["nosuch"], "TRIPLE": ["vax-dec-ultrix"], "A,B": ["nosuch"], "[NAME=]FILE.npy": [below, "nosuch=" + array],
+         "[NAME=]FILE": [below, "nosuch=" + array],
          "NAME=FILE.npy": ["nosuch=" + os.path.join(folder, "y.npy"), "y.npy"]}
 
 
