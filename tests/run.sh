@@ -11,7 +11,7 @@ export RNC=${RNC:-$BUILD/rnc}
 # Every test compiles what it tests, and none touches the user's cache; tests/cache makes folders of its own.
 export RNC_CACHE=off
 export CMOCKA_MESSAGE_OUTPUT=stdout
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0}
 log=$BUILD/tests/log
 rm -rf "$log" && mkdir -p "$log" || exit 2
 export log
