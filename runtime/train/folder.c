@@ -146,6 +146,7 @@ bool rnc_folder_settle(const char *dir, struct rnc_status *s)
 {
     int64_t epoch, step, best;
     remove_temporaries(dir);
+    if (!exists(dir, RNC_RUN_LAST)) return settle_best(dir, 0, s); /* no epoch was finished */
     if (!number_of(dir, RNC_RUN_LAST, "rnc.epoch", &epoch) || !number_of(dir, RNC_RUN_LAST, "rnc.step", &step) ||
         !number_of(dir, RNC_RUN_LAST, "rnc.best_epoch", &best))
         return true;

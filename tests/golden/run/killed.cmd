@@ -33,4 +33,8 @@ done <<'RUNS' 2>/dev/null
 t data
 seg masks
 RUNS
+# The best weights of a first epoch that was not finished go, too.
+mkdir "$tmp/first" && cp "$tmp/t/best.safetensors" "$tmp/first/best.safetensors.next"
+$rnc train tests/golden/run/t.yaml --data "$tmp/data" --epochs 1 --out "$tmp/first" >/dev/null
+ls -A "$tmp/first" | grep -c 'next'
 exit 0
