@@ -18,7 +18,7 @@ struct layer {
 struct layers {
     struct layer *row;
     uint32_t count;
-    double between; /* ms of the median run that are no node's: handing out pieces, taking the time */
+    double between; /* ms of the median run that are no node's: handing out tasks, taking the time */
     double peak;    /* GFLOP/s: as measured, or as a node showed it to be */
     struct roofline roofline;
     bool im2col; /* a column for it */

@@ -74,8 +74,8 @@ struct kernel_family {
     /* Bytes of arena that the kernels need while they run (partial sums …), or 0, after layouts; not for the sums of a
        body. The pass `workspace` makes it one more result: node_workspace. */
     size_t (*workspace)(const struct node *n, int lanes);
-    /* Into how many slots go the sums at the end of N's body (kernel/sums.h)? NULL: one for each sample. */
-    int64_t (*sum_slots)(const struct node *n, int lanes);
+    /* Into how many partials go the sums at the end of N's body (kernel/sums.h)? NULL: one for each sample. */
+    int64_t (*sum_partials)(const struct node *n, int lanes);
     /* How is operand K read where it has a prologue? False: none there. After layouts. */
     bool (*reads_pre)(const struct node *n, int k, struct pre_reads *r);
     /* Do the operands and results lie as the kernels read and write them? What does not, as a sentence; or NULL. */

@@ -39,8 +39,8 @@ struct algorithm_method {
     double effort;
     /* Bytes of workspace (struct kernel_family); after layouts. NULL: the family's own. */
     size_t (*workspace)(const struct algorithm *a, const struct node *n, int lanes);
-    /* Slots of the sums at the end of N's body (kernel/sums.h). NULL: the family's own. */
-    int64_t (*sum_slots)(const struct algorithm *a, const struct node *n, int lanes);
+    /* Partials of the sums at the end of N's body (kernel/sums.h). NULL: the family's own. */
+    int64_t (*sum_partials)(const struct algorithm *a, const struct node *n, int lanes);
     /* How operand K, which has a prologue, is read (struct pre_reads); false: it takes none. After layouts. NULL: none.
      */
     bool (*reads)(const struct algorithm *a, const struct node *n, int k, struct pre_reads *r);

@@ -5,7 +5,7 @@
 #include "base/checked.h"
 #include "ir/parts.h"
 #include "kernel/algorithm.h"
-#include "kernel/slots.h"
+#include "kernel/partials.h"
 #include "kernel/sums.h"
 
 /* ---- plans */
@@ -27,11 +27,11 @@ size_t wgrad_family_workspace(const struct node *n, int lanes)
     return wgrad_workspace(&p, dw->dim[0], dw->dim[1], pixels(dw), lanes);
 }
 
-/* Each phase of a strided gradient has slots of its own. */
-int64_t conv_sum_slots(const struct node *n, int lanes)
+/* Each phase of a strided gradient has partials of its own. */
+int64_t conv_sum_partials(const struct node *n, int lanes)
 {
     const struct algorithm *a = algorithm_of(n);
-    if (a->method->sum_slots) return a->method->sum_slots(a, n, lanes);
+    if (a->method->sum_partials) return a->method->sum_partials(a, n, lanes);
     const struct type *out = &n->out[0]->type;
     int64_t phases = 1;
     if (n->op->direction == CONV_DGRAD) phases = node_ints(n, "stride")[0] * node_ints(n, "stride")[1];

@@ -3,7 +3,7 @@
 
 #include "kernel/algorithm.h"
 #include "kernel/conv.h"
-#include "kernel/slots.h"
+#include "kernel/partials.h"
 #include "op/pool.h"
 
 static size_t reduce_family_workspace(const struct node *n, int lanes)
@@ -46,7 +46,7 @@ const struct kernel_family family_conv = {
     .operand = {LAID_IMAGE, LAID_WEIGHTS},
     .computes = algorithm_computes,
     .workspace = conv_workspace,
-    .sum_slots = conv_sum_slots,
+    .sum_partials = conv_sum_partials,
     .reads_pre = conv_reads_pre,
     .check_layouts = conv_check_layouts,
 };

@@ -4,21 +4,21 @@
 #ifndef RNC_KERNEL_POLICY_H
 #define RNC_KERNEL_POLICY_H
 
-/* Per-channel sums, losses: a reduction over the batch goes to so many slots at most. */
-enum { REDUCE_MAX_SLOTS = 8 };
+/* Per-channel sums, losses: a reduction over the batch goes to so many partials at most. */
+enum { REDUCE_MAX_PARTIALS = 8 };
 
 /* Sums in one chain of single precision (kernel/chain.h). */
 enum {
     SUM_CHAIN = 2048,     /* products */
-    SUM_WIDE = 256,       /* terms of a pooling's lane; tiles of a statistic's piece */
-    SUM_PIXELS = 1 << 16, /* of a piece of a convolution that takes statistics, 14 or so to a tile */
+    SUM_WIDE = 256,       /* terms of a pooling's lane; tiles of a statistic's task */
+    SUM_PIXELS = 1 << 16, /* of a task of a convolution that takes statistics, 14 or so to a tile */
 };
 
 /* Direct weight gradients. */
 enum {
-    WGRAD_MAX_SLOTS = 8,
-    WGRAD_PIECES = 16,    /* to go round */
-    WGRAD_DW = 512 << 10, /* bytes of a piece's dw, which stays in the second-level cache */
+    WGRAD_MAX_PARTIALS = 8,
+    WGRAD_TASKS = 16,     /* to go round */
+    WGRAD_DW = 512 << 10, /* bytes of a task's dw, which stays in the second-level cache */
 };
 
 /* Winograd's convolutions. */
@@ -27,11 +27,11 @@ enum {
     WINOGRAD_V = 512 << 10,          /* bytes of V, fused */
     WINOGRAD_WEIGHTS = 3 << 20,      /* bytes of transformed weights beyond which they are read once, split */
     WINOGRAD_WORKSPACE = 64 << 20,   /* bytes of V and M for that */
-    WINOGRAD_PIECES = 12,            /* fewer blocks do not go round: split */
+    WINOGRAD_TASKS = 12,             /* fewer blocks do not go round: split */
     WINOGRAD_CHUNK = 8 << 20,        /* bytes of transformed weights that a training step has at a time: a share of a
                                         third-level cache */
-    WINOGRAD_PIECE_VECTORS = 128,    /* of the split transforms: enough work to be worth handing out, … */
-    WINOGRAD_MIN_PIECES = 16,        /* … and pieces enough to go round */
+    WINOGRAD_TASK_VECTORS = 128,     /* of the split transforms: enough work to be worth handing out, … */
+    WINOGRAD_MIN_TASKS = 16,         /* … and tasks enough to go round */
     WINOGRAD_SUM = 256,              /* channels of a sum in sequence; longer ones are sums of such sums */
     WINOGRAD_STRIDED_MOST = 32 << 20 /* bytes of transformed weights of a strided convolution. Larger ones come from
                                         memory for a single product each: 512 to 512 channels at 7×7 gain a tenth of
@@ -40,12 +40,12 @@ enum {
 
 /* Weight gradients by Winograd. */
 enum {
-    WINOGRAD_WGRAD_CHANNELS = 64,     /* of a piece, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
+    WINOGRAD_WGRAD_CHANNELS = 64,     /* of a task, on either side: sums of 64 × 64 are 0.6 MB for m = 4 */
     WINOGRAD_WGRAD_BYTES = 900 << 10, /* of both transformed operands of a block, fused: with the sums 1.5 MB. Beyond
                                          the second-level cache they still come in time */
     WINOGRAD_WGRAD_TILES = 64,        /* of a block, at most: the rounding error of its sums grows with them */
-    WINOGRAD_WGRAD_SLOTS = 8,
-    WINOGRAD_WGRAD_PIECES = 16,
+    WINOGRAD_WGRAD_PARTIALS = 8,
+    WINOGRAD_WGRAD_TASKS = 16,
     WINOGRAD_WGRAD_WORKSPACE = 64 << 20, /* of both transformed operands of all tiles, split */
     WINOGRAD_WGRAD_AGAIN = 3,            /* how often a fused kernel transforms an operand's vector where splitting it
                                             is worth it */

@@ -18,9 +18,9 @@ int64_t sums_chunks(const struct type *images)
     return max_i64(max_i64(2, 128 / images->dim[0]), div_up(pixels, SUM_PIXELS));
 }
 
-int64_t sums_slots(const struct node *n, int lanes)
+int64_t sums_partials(const struct node *n, int lanes)
 {
-    return n->op->family->sum_slots ? n->op->family->sum_slots(n, lanes) : n->out[0]->type.dim[0];
+    return n->op->family->sum_partials ? n->op->family->sum_partials(n, lanes) : n->out[0]->type.dim[0];
 }
 
 static size_t own_workspace(const struct node *n, int lanes)
@@ -34,6 +34,7 @@ size_t sums_workspace(const struct node *n, int lanes)
 {
     int vectors = sums_vectors(n);
     if (!vectors) return own_workspace(n, lanes);
-    size_t slots = (size_t)(sums_slots(n, lanes) * vectors * round_up(n->out[0]->type.dim[1], lanes)) * sizeof(float);
-    return sums_offset(n, lanes) + slots;
+    size_t partials =
+        (size_t)(sums_partials(n, lanes) * vectors * round_up(n->out[0]->type.dim[1], lanes)) * sizeof(float);
+    return sums_offset(n, lanes) + partials;
 }

@@ -55,14 +55,14 @@ static bool affordable(const struct algorithm *a, const struct node *n)
 
 /* ---- error */
 
-/* A weight gradient sums over pixels: a block of tiles, then the blocks of a slot, then the slots. Of numbers of both
-   signs, each of these terms counts for half as much again as one of a forward sum (measured: test_op, F(4) and F(5),
-   5×5 to 112×112). Of gradients that nearly cancel each other all algorithms leave more error than that. */
+/* A weight gradient sums over pixels: a block of tiles, then the blocks of a partial, then the partials. Of numbers of
+   both signs, each of these terms counts for half as much again as one of a forward sum (measured: test_op, F(4) and
+   F(5), 5×5 to 112×112). Of gradients that nearly cancel each other all algorithms leave more error than that. */
 static double wgrad_terms(const struct algorithm *a, const struct node *n)
 {
     struct winograd_wgrad_plan p = wgrad_plan_of(a, n, POLICY_LANES);
     int64_t tiles = n->in[1]->type.dim[0] * p.tiles_y * p.tiles_x;
-    return 1.5 * (double)(p.block + div_up(tiles, p.block * p.slots) + p.slots);
+    return 1.5 * (double)(p.block + div_up(tiles, p.block * p.partials) + p.partials);
 }
 
 static double terms(const struct algorithm *a, const struct node *n)
@@ -123,7 +123,7 @@ static double wgrad_cost(const struct node *n, const struct target *t, int m)
     double effort = m > 4 ? 1.8 : 1; /* seven points a side do not stay in registers */
     double vectors = p.split ? (double)(p.icb + p.ocb) * 8.0 : (double)(p.icb * p.ogroups + p.ocb * p.igroups) * 6.0;
     double transforms = tiles * points * vectors * effort;
-    double back = (double)p.slots * points * channels / t->lanes * 6.0;
+    double back = (double)p.partials * points * channels / t->lanes * 6.0;
     return products + transforms + back;
 }
 
@@ -141,7 +141,7 @@ static int64_t macs(const struct algorithm *a, const struct node *n)
 
 /* ---- memory */
 
-/* The transformed input and the products, where several pieces share them, and the weights that are transformed at a
+/* The transformed input and the products, where several tasks share them, and the weights that are transformed at a
    time. */
 static size_t workspace(const struct algorithm *a, const struct node *n, int lanes)
 {
@@ -154,10 +154,10 @@ static size_t workspace(const struct algorithm *a, const struct node *n, int lan
     return p.split ? (size_t)(winograd_v_floats(&p) + winograd_m_floats(&p) + weights) * sizeof(float) : 0;
 }
 
-static int64_t sum_slots(const struct algorithm *a, const struct node *n, int lanes)
+static int64_t sum_partials(const struct algorithm *a, const struct node *n, int lanes)
 {
     struct winograd_plan p = plan_of(a, n, lanes);
-    return p.split ? div_up(p.block, winograd_piece(&p)) : p.blocks;
+    return p.split ? div_up(p.block, winograd_task(&p)) : p.blocks;
 }
 
 static bool transforms(const struct algorithm *a, const struct node *n, int lanes)
@@ -188,7 +188,7 @@ const struct algorithm_method method_winograd = {
     .macs = macs,
     .effort = 1.3, /* and the transforms */
     .workspace = workspace,
-    .sum_slots = sum_slots,
+    .sum_partials = sum_partials,
     .reads = reads,
     .transformed = winograd_layout,
     .transforms = transforms,

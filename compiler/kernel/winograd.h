@@ -63,10 +63,10 @@ static inline enum layout winograd_layout(const struct node *n)
    and transforms those of some output blocks at a time, which the products then find in the cache. */
 static inline bool winograd_transforms(const struct node *n) { return n->in[1]->type.layout == LAYOUT_WEIGHT; }
 
-/* Tiles of a piece of the split transforms. */
-static inline int64_t winograd_piece(const struct winograd_plan *p)
+/* Tiles of a task of the split transforms. */
+static inline int64_t winograd_task(const struct winograd_plan *p)
 {
-    return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_PIECES), div_up(WINOGRAD_PIECE_VECTORS, p->icb)));
+    return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_TASKS), div_up(WINOGRAD_TASK_VECTORS, p->icb)));
 }
 
 /* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
@@ -105,7 +105,7 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     /* split: where there are too few blocks to go round, or the weights are too large to be read again for every block
      */
     int64_t through = points * (p.icb + p.ocb) * lanes * 4 * tiles;
-    p.split = p.blocks < WINOGRAD_PIECES || (weights > WINOGRAD_WEIGHTS && through <= WINOGRAD_WORKSPACE);
+    p.split = p.blocks < WINOGRAD_TASKS || (weights > WINOGRAD_WEIGHTS && through <= WINOGRAD_WORKSPACE);
     if (p.split) {
         groups = div_up(tiles, most);
         p.block = tiles;

@@ -2,11 +2,11 @@
    (gen/winograd/winograd_wgrad.c has the formula): from shapes alone, as in kernel/winograd.h, and for the same
    reasons.
 
-   A piece owns ig input blocks × og output blocks of dw (or of a slot, where the tiles are shared out too). Fused, it
+   A task owns ig input blocks × og output blocks of dw (or of a partial, where the tiles are shared out too). Fused, it
    walks over its blocks of tiles, transforms both operands into its worker's scratch, and adds (m+2)² products to sums
    in that scratch, which go back to 3×3 weights once, at the end. So nothing but x, dy and dw crosses the second-level
    cache. Transforming an operand again for two groups of the other's channels costs no more than writing it to memory
-   and reading it back; for many of them it does. Split, both are transformed once, into the workspace, and a piece goes
+   and reading it back; for many of them it does. Split, both are transformed once, into the workspace, and a task goes
    point by point over its blocks of tiles. */
 #ifndef RNC_KERNEL_WINOGRAD_WGRAD_H
 #define RNC_KERNEL_WINOGRAD_WGRAD_H
@@ -21,12 +21,12 @@ struct winograd_wgrad_plan {
                              order all tiles are */
     int64_t icb, ocb;     /* channel blocks of x and dy */
     int64_t ci, ov;       /* register blocking: input channels × output vectors */
-    int64_t ig, og;       /* input and output blocks of a piece; og is a multiple of ov */
+    int64_t ig, og;       /* input and output blocks of a task; og is a multiple of ov */
     int64_t igroups, ogroups;
-    int64_t block;  /* tiles of a block */
-    int64_t slots;  /* block b of the tiles belongs to slot b % slots */
-    bool split;     /* transformed operands go through the workspace */
-    int64_t stored; /* blocks of tiles that lie side by side: split all, else 1 */
+    int64_t block;    /* tiles of a block */
+    int64_t partials; /* block b of the tiles belongs to partial b % partials */
+    bool split;       /* transformed operands go through the workspace */
+    int64_t stored;   /* blocks of tiles that lie side by side: split all, else 1 */
 };
 
 /* BLOCKS cut into groups of at most MOST, which is a multiple of UNIT, as is the result. */
@@ -72,8 +72,8 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     int64_t fit =
         p.split ? WINOGRAD_WGRAD_TILES : max_i64(1, WINOGRAD_WGRAD_BYTES / (points * (p.ig + p.og) * lanes * 4));
     int64_t blocks = div_up(tiles, min_i64(fit, WINOGRAD_WGRAD_TILES));
-    p.slots = min_i64(min_i64(WINOGRAD_WGRAD_SLOTS, tiles), div_up(WINOGRAD_WGRAD_PIECES, p.igroups * p.ogroups));
-    p.block = div_up(tiles, round_up(blocks, p.slots));
+    p.partials = min_i64(min_i64(WINOGRAD_WGRAD_PARTIALS, tiles), div_up(WINOGRAD_WGRAD_TASKS, p.igroups * p.ogroups));
+    p.block = div_up(tiles, round_up(blocks, p.partials));
     p.stored = p.split ? div_up(tiles, p.block) : 1;
     return p;
 }
@@ -84,16 +84,16 @@ static inline int64_t winograd_wgrad_products(const struct winograd_wgrad_plan *
     return images * winograd_points(p->m + 2, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
 }
 
-/* Floats of the slots, with which it begins; 0 where there is one: it is dw itself. */
-static inline int64_t winograd_wgrad_slots(const struct winograd_wgrad_plan *p, int64_t lanes)
+/* Floats of the partials, with which it begins; 0 where there is one: it is dw itself. */
+static inline int64_t winograd_wgrad_partials(const struct winograd_wgrad_plan *p, int64_t lanes)
 {
-    return p->slots > 1 ? p->slots * p->icb * p->ocb * lanes * lanes * 9 : 0;
+    return p->partials > 1 ? p->partials * p->icb * p->ocb * lanes * lanes * 9 : 0;
 }
 
-/* Bytes: the slots, then V and D where they are split. */
+/* Bytes: the partials, then V and D where they are split. */
 static inline size_t winograd_wgrad_workspace(const struct winograd_wgrad_plan *p, int lanes)
 {
-    int64_t floats = winograd_wgrad_slots(p, lanes);
+    int64_t floats = winograd_wgrad_partials(p, lanes);
     if (p->split)
         floats += winograd_wgrad_transformed(p, p->igroups, p->ig, lanes) +
                   winograd_wgrad_transformed(p, p->ogroups, p->og, lanes);

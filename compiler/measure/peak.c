@@ -9,7 +9,7 @@
 #include "gen/module/lowering.h"
 #include "runtime/rt/clock.h"
 
-enum { UNROLL = 4, TRIPS = 4096, PIECES = 8, MAX_ACCUMULATORS = 24, STREAMS = 8, CHUNK = 4096 /* floats */ };
+enum { UNROLL = 4, TRIPS = 4096, TASKS = 8, MAX_ACCUMULATORS = 24, STREAMS = 8, CHUNK = 4096 /* floats */ };
 
 struct peak_params {
     int32_t accumulators;
@@ -19,7 +19,7 @@ struct peak_params {
 struct gen_peak {
     struct program *program;
     rnc_kernel *kernel, *read, *copy;
-    double flops; /* of one piece */
+    double flops; /* of one task */
     size_t lanes;
 };
 
@@ -31,18 +31,18 @@ static void emit_peak(struct emit *e, const void *params)
     V a = e_load_v(e, e->scratch), b = e_load_v(e, e_ati(e, e->scratch, e->v));
     V acc[MAX_ACCUMULATORS],
         pairs[2] = {LLVMBuildBitCast(e->b, a, e->vi32, ""), LLVMBuildBitCast(e->b, b, e->vi32, "")};
-    struct loop pieces, trips;
+    struct loop tasks, trips;
     for (int i = 0; i < p->accumulators; i++) acc[i] = e_fmul(e, b, e_splatc(e, 1.0 + i));
-    loop_begin(e, &pieces, e->begin, e->end, 1, p->accumulators, acc);
-    loop_begin_once(e, &trips, e_int(e, 0), e_int(e, TRIPS), 1, p->accumulators, pieces.phi);
+    loop_begin(e, &tasks, e->begin, e->end, 1, p->accumulators, acc);
+    loop_begin_once(e, &trips, e_int(e, 0), e_int(e, TRIPS), 1, p->accumulators, tasks.phi);
     memcpy(acc, trips.phi, sizeof acc);
     for (int u = 0; u < UNROLL; u++)
         for (int i = 0; i < p->accumulators; i++)
             acc[i] = p->group > 1 ? e_dot(e, (enum dtype)p->dtype, acc[i], pairs[0], pairs[1]) : e_fma(e, acc[i], a, b);
     loop_end(e, &trips, acc);
-    loop_end(e, &pieces, trips.out);
-    V sum = pieces.out[0];
-    for (int i = 1; i < p->accumulators; i++) sum = e_fadd(e, sum, pieces.out[i]);
+    loop_end(e, &tasks, trips.out);
+    V sum = tasks.out[0];
+    for (int i = 1; i < p->accumulators; i++) sum = e_fadd(e, sum, tasks.out[i]);
     e_store_v(e, sum, e_ati(e, e->scratch, 2 * e->v));
 }
 
@@ -80,9 +80,9 @@ struct gen_peak *gen_peak_new(const struct target *t, enum dtype dt, struct diag
     struct lower lo = {.arena = a, .graph = graph_new(a, "peak", 1), .target = t, .ident = "peak"};
     struct peak_params params = {t->registers >= 32 ? 24 : 12, (int32_t)dt, (int32_t)dtype_fast_group(dt, t)};
     struct lower_step_row steps[] = {
-        {.kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .pieces = 1},
-        {.kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .pieces = 1},
-        {.kernel = lower_kernel(&lo, "copy", emit_copy, &params, sizeof params), .pieces = 1}};
+        {.kernel = lower_kernel(&lo, "fma", emit_peak, &params, sizeof params), .tasks = 1},
+        {.kernel = lower_kernel(&lo, "read", emit_read, &params, sizeof params), .tasks = 1},
+        {.kernel = lower_kernel(&lo, "copy", emit_copy, &params, sizeof params), .tasks = 1}};
     lo.steps = steps;
     lo.nsteps = sizeof steps / sizeof *steps;
     struct gen_options o = {.target = *t, .threads = 1};
@@ -103,7 +103,7 @@ struct gen_peak *gen_peak_new(const struct target *t, enum dtype dt, struct diag
     return p;
 }
 
-static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
+static void run_tasks(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct gen_peak *p = ctx;
     _Alignas(64) float scratch[3 * 16];
@@ -118,13 +118,13 @@ static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
 
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds)
 {
-    int64_t pieces = (par ? par->workers : 1) * PIECES, done = 0;
+    int64_t tasks = (par ? par->workers : 1) * TASKS, done = 0;
     void *self = (void *)(uintptr_t)p;
     double start = rnc_clock_seconds(), elapsed;
     do {
-        if (par) par->run(par->self, pieces, run_pieces, self);
-        else run_pieces(self, 0, pieces, 0);
-        done += pieces;
+        if (par) par->run(par->self, tasks, run_tasks, self);
+        else run_tasks(self, 0, tasks, 0);
+        done += tasks;
         elapsed = rnc_clock_seconds() - start;
     } while (elapsed < seconds);
     return (double)done * p->flops / elapsed * 1e-9;

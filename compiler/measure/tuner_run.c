@@ -169,11 +169,11 @@ static double run(void *ctx, void *code, double until)
     if (c->whole > 0 && start + 1.25 * c->whole > until) return -1;
     for (uint32_t i = 0; i < c->model->nsteps; i++) {
         const struct rnc_step *s = &c->model->steps[i];
-        int64_t pieces = s->pieces * (s->per_sample ? r.n : 1),
-                chunk = c->whole > 0 ? pieces : div_up(pieces, FIRST_CHUNKS);
-        for (int64_t p = 0; p < pieces; p += chunk) {
+        int64_t tasks = s->tasks * (s->per_sample ? r.n : 1),
+                chunk = c->whole > 0 ? tasks : div_up(tasks, FIRST_CHUNKS);
+        for (int64_t p = 0; p < tasks; p += chunk) {
             if (c->whole == 0 && clock_now(ctx) > until) return -1;
-            s->kernel(c->args[i], &r, c->scratch, p, min_i64(p + chunk, pieces));
+            s->kernel(c->args[i], &r, c->scratch, p, min_i64(p + chunk, tasks));
         }
         double after = worked();
         if (c->counted[i]) counted += after - before;

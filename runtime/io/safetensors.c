@@ -316,20 +316,20 @@ static bool wrong_dtype(const struct rnc_safetensors *f, const struct rnc_st_ten
                     wanted);
 }
 
-/* Reads the tensor in pieces and hands each element's bits over. */
+/* Reads the tensor in chunks and hands each element's bits over. */
 static bool read_elements(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
                           float *floats, int64_t *ints, struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
     size_t size = dtypes[t->dtype].bytes;
     assert(first >= 0 && count >= 0 && count <= rnc_st_elements(t) - first);
-    unsigned char piece[CONVERT * 8];
+    unsigned char chunk[CONVERT * 8];
     for (int64_t at = 0; at < count; at += CONVERT) {
         int64_t n = count - at < CONVERT ? count - at : CONVERT;
-        if (!read_at(r, piece, (size_t)n * size, r->data_at + t->begin + (uint64_t)(first + at) * size, s))
+        if (!read_at(r, chunk, (size_t)n * size, r->data_at + t->begin + (uint64_t)(first + at) * size, s))
             return false;
         for (int64_t k = 0; k < n; k++) {
-            uint64_t u = load_bits(piece + (size_t)k * size, size);
+            uint64_t u = load_bits(chunk + (size_t)k * size, size);
             if (floats && !to_f32(t->dtype, u, &floats[at + k]))
                 return wrong_dtype(f, t, "F32, F64, F16 or BF16 was", s);
             if (ints && !to_i64(t->dtype, u, &ints[at + k])) return wrong_dtype(f, t, "an integer type was", s);
@@ -367,12 +367,12 @@ bool rnc_st_read_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor
 bool rnc_st_crc32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, uint32_t *out, struct rnc_status *s)
 {
     const struct reader *r = (const struct reader *)f;
-    unsigned char piece[CONVERT * 8];
+    unsigned char chunk[CONVERT * 8];
     uLong crc = crc32(0, NULL, 0);
     for (uint64_t at = t->begin; at < t->end;) {
-        size_t n = t->end - at < sizeof piece ? (size_t)(t->end - at) : sizeof piece;
-        if (!read_at(r, piece, n, r->data_at + at, s)) return false;
-        crc = crc32(crc, piece, (uInt)n);
+        size_t n = t->end - at < sizeof chunk ? (size_t)(t->end - at) : sizeof chunk;
+        if (!read_at(r, chunk, n, r->data_at + at, s)) return false;
+        crc = crc32(crc, chunk, (uInt)n);
         at += n;
     }
     *out = (uint32_t)crc;

@@ -33,7 +33,7 @@ struct rnc_run {
                              sample index[k] of the run around it */
 };
 
-/* Computes pieces [begin, end) of a step. ARGS: the step's argument pointers. SCRATCH: this worker's block, 64-byte
+/* Computes tasks [begin, end) of a step. ARGS: the step's argument pointers. SCRATCH: this worker's block, 64-byte
    aligned. */
 typedef void rnc_kernel(void *const *args, const struct rnc_run *run, void *scratch, int64_t begin, int64_t end);
 
@@ -61,10 +61,10 @@ enum { RNC_MAX_NESTING = 8 }; /* regions in regions */
 struct rnc_step {
     rnc_kernel *kernel; /* KERNEL; else NULL */
     const struct rnc_arg *args;
-    int64_t pieces; /* a fixed partition: never a function of the thread count */
-    uint32_t kind;  /* enum rnc_step_kind */
+    int64_t tasks; /* a fixed partition: never a function of the thread count */
+    uint32_t kind; /* enum rnc_step_kind */
     uint32_t nargs;
-    uint32_t per_sample; /* 1: the step has run.n * pieces pieces; 0: pieces */
+    uint32_t per_sample; /* 1: the step has run.n * tasks tasks; 0: tasks */
     uint32_t node;       /* index into model->nodes */
     uint32_t nested;     /* REGION: how many of the steps that follow are inside, those of inner regions too */
     uint32_t reserved[3];
@@ -210,7 +210,7 @@ struct rnc_model {
             sizeof(struct rnc_tensor), sizeof(struct rnc_prepare), sizeof(struct rnc_node), sizeof(struct rnc_value) \
     }
 
-/* Runs fn(ctx, begin, end, worker) over [0, count) in fixed pieces, on any number of threads; returns when all are
+/* Runs fn(ctx, begin, end, worker) over [0, count) in fixed tasks, on any number of threads; returns when all are
    done. */
 struct rnc_parallel {
     void (*run)(void *self, int64_t count, void (*fn)(void *ctx, int64_t begin, int64_t end, int worker), void *ctx);

@@ -260,7 +260,7 @@ struct job {
     void *const *args;
 };
 
-static void run_pieces(void *ctx, int64_t begin, int64_t end, int worker)
+static void run_tasks(void *ctx, int64_t begin, int64_t end, int worker)
 {
     const struct job *j = ctx;
     j->kernel(j->args, j->run, j->i->scratch.data + (size_t)worker * j->i->scratch_stride, begin, end);
@@ -270,10 +270,10 @@ static void run_kernel(const struct rnc_instance *i, uint32_t index, const struc
 {
     const struct rnc_step *step = &i->model->steps[index];
     struct job j = {i, run, step->kernel, i->args[index]};
-    int64_t count = step->per_sample ? step->pieces * run->n : step->pieces;
+    int64_t count = step->per_sample ? step->tasks * run->n : step->tasks;
     if (count <= 0) return;
-    if (count == 1 || !i->par.run) run_pieces(&j, 0, count, 0);
-    else i->par.run(i->par.self, count, run_pieces, &j);
+    if (count == 1 || !i->par.run) run_tasks(&j, 0, count, 0);
+    else i->par.run(i->par.self, count, run_tasks, &j);
 }
 
 /* A run in progress. */

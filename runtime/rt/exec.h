@@ -29,7 +29,7 @@ struct rnc_instance *rnc_open(const struct rnc_model *model, const struct rnc_pa
 void rnc_close(struct rnc_instance *i);
 
 /* Where parameters come from: elements [first, first + count) of T in plain form (row-major fp32, counters i64). A
-   tensor is asked for in pieces, some of them more than once. */
+   tensor is asked for in several ranges, some of them more than once. */
 struct rnc_source {
     bool (*read)(void *ctx, const struct rnc_tensor *t, int64_t first, int64_t count, void *plain,
                  struct rnc_status *s);

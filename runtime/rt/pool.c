@@ -1,9 +1,9 @@
-/* pool.c: a persistent pool of threads for a parallel-for over fixed pieces.
+/* pool.c: a persistent pool of threads for a parallel-for over fixed tasks.
 
    A job is open or closed, and counts the workers inside it, in one atomic word. A worker enters only while the job is
-   open, so the caller, once the pieces are used up and the job is closed, waits for those inside and for nobody who is
-   still asleep. Each worker has a contiguous segment of the pieces and takes halves of what is left of it (so that a
-   core meets the same rows from step to step); who has finished takes from the others. Which worker computes a piece
+   open, so the caller, once the tasks are used up and the job is closed, waits for those inside and for nobody who is
+   still asleep. Each worker has a contiguous segment of the tasks and takes halves of what is left of it (so that a
+   core meets the same rows from step to step); who has finished takes from the others. Which worker computes a task
    never changes a result. */
 #include "runtime/rt/pool.h"
 
@@ -59,7 +59,7 @@ static inline void relax(void)
 #endif
 }
 
-/* Half of what is left of the segment, at least one piece; false when nothing is. */
+/* Half of what is left of the segment, at least one task; false when nothing is. */
 static bool segment_take(struct segment *s, int64_t *begin, int64_t *end)
 {
     int64_t at = atomic_load_explicit(&s->next, memory_order_relaxed);

@@ -117,9 +117,9 @@ static void erase(uint8_t *data, size_t *size, size_t at, size_t n)
 static void insert_from(struct random *r, const struct input *from, uint8_t *data, size_t *size)
 {
     const size_t begin = below(r, from->size), n = below(r, from->size - begin < 400 ? from->size - begin : 400);
-    uint8_t piece[400];
-    memcpy(piece, from->data + begin, n);
-    insert(data, size, below(r, *size + 1), piece, n);
+    uint8_t bytes[400];
+    memcpy(bytes, from->data + begin, n);
+    insert(data, size, below(r, *size + 1), bytes, n);
 }
 
 static void mutate_once(struct random *r, const struct corpus *c, const struct fuzz_target *t, uint8_t *data,
@@ -149,7 +149,7 @@ static void mutate_once(struct random *r, const struct corpus *c, const struct f
         if (*size) erase(data, size, at, 1 + below(r, *size - at < 64 ? *size - at : 64));
         break;
     case 5: insert(data, size, below(r, *size + 1), token, strlen(token)); break;
-    case 6: insert_from(r, &(struct input){data, *size, NULL}, data, size); break; /* a piece again */
+    case 6: insert_from(r, &(struct input){data, *size, NULL}, data, size); break; /* a stretch of it again */
     case 7: insert_from(r, &c->item[below(r, (size_t)c->count)], data, size); break;
     case 8:
         if (below(r, 4) == 0) *size = at;

@@ -284,7 +284,7 @@ static void run_range(struct comparing *c, const struct machine *m, const struct
         next = k + 1 + s->nested;
         for (uint32_t i = 0; i < s->nargs && i < 64; i++) args[i] = place(m, &s->args[i]);
         if (s->kind == RNC_STEP_KERNEL) {
-            s->kernel(args, run, m->scratch, 0, s->per_sample ? s->pieces * run->n : s->pieces);
+            s->kernel(args, run, m->scratch, 0, s->per_sample ? s->tasks * run->n : s->tasks);
             if (next == end || steps[next].node != s->node) check_lanes(c, m, s->node, run->n);
             continue;
         }

@@ -77,9 +77,9 @@ static const struct rnc_arg loss_args[] = {{RNC_ARENA, 0, LOSSES}, {RNC_OUTPUT, 
 static const struct rnc_arg update_args[] = {
     {RNC_INPUT, 0, 0}, {RNC_ARENA, 0, GRADIENT}, {RNC_STATE, 0, W}, {RNC_STATE, 0, B}, {RNC_STATE, 0, M}};
 static const struct rnc_step train_steps[] = {
-    {.kernel = train_kernel, .args = train_args, .nargs = 7, .per_sample = 1, .pieces = 1},
-    {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .pieces = 1},
-    {.kernel = update_kernel, .args = update_args, .nargs = 5, .pieces = CLASSES}};
+    {.kernel = train_kernel, .args = train_args, .nargs = 7, .per_sample = 1, .tasks = 1},
+    {.kernel = loss_kernel, .args = loss_args, .nargs = 2, .tasks = 1},
+    {.kernel = update_kernel, .args = update_args, .nargs = 5, .tasks = CLASSES}};
 static const struct rnc_tensor tensors[] = {
     {"fc.weight", RNC_ROLE_PARAM, RNC_INIT_UNIFORM_FAN_IN, {0}, PIXELS, {.rank = 2, .dim = {CLASSES, PIXELS}}, W, 0},
     {"fc.bias", RNC_ROLE_PARAM, RNC_INIT_ZEROS, {0}, 1, {.rank = 1, .dim = {CLASSES}}, B, 0},

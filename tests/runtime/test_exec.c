@@ -151,9 +151,9 @@ static struct rnc_arg scale_args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, 0}, {RNC
 static struct rnc_arg bias_args[] = {{RNC_ARENA, 0, 0}, {RNC_STATE, 0, 64}, {RNC_OUTPUT, 0, 0}, {RNC_CONST, 0, 0}};
 static const struct rnc_arg update_args[] = {{RNC_STATE, 0, 0}};
 static const struct rnc_step steps[] = {
-    {.kernel = scale_kernel, .args = scale_args, .nargs = 3, .per_sample = 1, .pieces = 1},
-    {.kernel = bias_kernel, .args = bias_args, .nargs = 4, .per_sample = 1, .pieces = 1, .node = 1},
-    {.kernel = update_kernel, .args = update_args, .nargs = 1, .pieces = 1, .node = 2}};
+    {.kernel = scale_kernel, .args = scale_args, .nargs = 3, .per_sample = 1, .tasks = 1},
+    {.kernel = bias_kernel, .args = bias_args, .nargs = 4, .per_sample = 1, .tasks = 1, .node = 1},
+    {.kernel = update_kernel, .args = update_args, .nargs = 1, .tasks = 1, .node = 2}};
 static const struct rnc_tensor tensors[] = {
     {"w", RNC_ROLE_PARAM, RNC_INIT_KAIMING_NORMAL, {0}, 2, {.rank = 1, .dim = {F}}, 0, 0},
     {"b",
@@ -375,12 +375,12 @@ static const struct rnc_arg first_args[] = {{RNC_NULL, 0, 0}, {RNC_INPUT, 2, 0},
 static const struct rnc_arg double_args[] = {{RNC_INPUT, 0, 0}, {RNC_OUTPUT, 0, 0}};
 /* zero; region { double; region { double } }; double */
 static const struct rnc_step region_steps[] = {
-    {.kernel = zero_kernel, .args = zero_args, .nargs = 1, .per_sample = 1, .pieces = 1},
+    {.kernel = zero_kernel, .args = zero_args, .nargs = 1, .per_sample = 1, .tasks = 1},
     {.kind = RNC_STEP_REGION, .args = region_args, .nargs = RNC_REGION_ARGS, .nested = 3, .node = 1},
-    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 2},
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .tasks = 1, .node = 2},
     {.kind = RNC_STEP_REGION, .args = first_args, .nargs = RNC_REGION_ARGS, .nested = 1, .node = 3},
-    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 4},
-    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .pieces = 1, .node = 5}};
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .tasks = 1, .node = 4},
+    {.kernel = gather_double_scatter, .args = double_args, .nargs = 2, .per_sample = 1, .tasks = 1, .node = 5}};
 static const struct rnc_node region_nodes[] = {{.name = "zero"},  {.name = "outer"}, {.name = "a"},
                                                {.name = "inner"}, {.name = "b"},     {.name = "c"}};
 static const struct rnc_model region_model = {.abi = RNC_ABI_VERSION,
@@ -589,7 +589,7 @@ static bool read_spied(void *ctx, const struct rnc_tensor *t, int64_t first, int
     return true;
 }
 
-/* Packed piece by piece is packed whole, and a piece is small. */
+/* Packed task by task is packed whole, and a task is small. */
 static void loads_by_slabs(void **state)
 {
     (void)state;

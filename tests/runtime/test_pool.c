@@ -1,4 +1,4 @@
-/* The pool: every piece exactly once, results independent of the number of threads, the caller's floating-point state
+/* The pool: every task exactly once, results independent of the number of threads, the caller's floating-point state
    kept. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ static void mark(void *ctx, int64_t begin, int64_t end, int worker)
     for (int64_t k = begin; k < end; k++) atomic_fetch_add(&m->count[k], 1);
 }
 
-static void check_every_piece_once(int threads, int64_t count, int jobs)
+static void check_every_task_once(int threads, int64_t count, int jobs)
 {
     struct rnc_status s = {0};
     struct rnc_pool *p = rnc_pool_new(threads, &s);
@@ -38,13 +38,13 @@ static void check_every_piece_once(int threads, int64_t count, int jobs)
     rnc_pool_free(p);
 }
 
-static void every_piece_once(void **state)
+static void every_task_once(void **state)
 {
     (void)state;
     static const int threads[] = {1, 2, 3, 8};
     static const int64_t counts[] = {0, 1, 2, 3, 7, 64, 1001};
     for (size_t t = 0; t < 4; t++)
-        for (size_t c = 0; c < 7; c++) check_every_piece_once(threads[t], counts[c], 50);
+        for (size_t c = 0; c < 7; c++) check_every_task_once(threads[t], counts[c], 50);
 }
 
 static void sleeps_and_wakes(void **state)
@@ -118,7 +118,7 @@ static void refuses_wrong_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_piece_once),     cmocka_unit_test(sleeps_and_wakes),
+        cmocka_unit_test(every_task_once),      cmocka_unit_test(sleeps_and_wakes),
         cmocka_unit_test(results_are_visible),  cmocka_unit_test(flushes_denormals_and_restores),
         cmocka_unit_test(refuses_wrong_counts),
     };

@@ -19,7 +19,7 @@ static void kernel(void *const *args, const struct rnc_run *run, void *scratch, 
 }
 
 static const struct rnc_arg args[] = {{RNC_INPUT, 0, 0}, {RNC_STATE, 0, 0}, {RNC_STATE, 0, 64}, {RNC_OUTPUT, 0, 0}};
-static const struct rnc_step step = {.kernel = kernel, .args = args, .nargs = 4, .per_sample = 1, .pieces = 1};
+static const struct rnc_step step = {.kernel = kernel, .args = args, .nargs = 4, .per_sample = 1, .tasks = 1};
 #define ROW                     \
     {                           \
         .rank = 1, .dim = { F } \

@@ -50,7 +50,7 @@ static struct program *compile(struct arena *a, struct diags *d, const struct fu
     assert_true(gen_target_init(&t, d));
     struct lower lo = {.arena = a, .graph = graph_new(a, "vmath", 1), .target = &t, .ident = "vmath"};
     struct vmath_params p = {(int32_t)(f - functions)};
-    struct lower_step_row step = {.kernel = lower_kernel(&lo, f->name, emit_map, &p, sizeof p), .pieces = 1};
+    struct lower_step_row step = {.kernel = lower_kernel(&lo, f->name, emit_map, &p, sizeof p), .tasks = 1};
     lo.steps = &step;
     lo.nsteps = 1;
     struct gen_options o = {.target = t, .threads = 1};

@@ -1,4 +1,4 @@
-/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into pieces
+/* conv.c: how each convolution is computed: views, taps, register blocking and the partition into tasks
    (gen/conv/conv.h).
  */
 #include "gen/conv/conv.h"
@@ -136,7 +136,7 @@ static void flatten_pixels(const struct target *t, struct conv_params *p)
 
 /* ---- partition */
 
-enum { PIECE_FLOPS = 2000000, MIN_PIECES = 64 };
+enum { TASK_FLOPS = 2000000, MIN_TASKS = 64 };
 
 /* Bytes of the second-level cache that what one group of output blocks reads of an image takes. A stride beyond the
    kernel's height leaves rows out; one beyond its width leaves lines out, but those read lie in half of the sets. */
@@ -146,20 +146,20 @@ static int64_t bytes_read(const struct conv_params *p)
            (int64_t)dtype_bytes(conv_view_dtype(&p->in));
 }
 
-/* Rows of a piece, and whether images or output blocks go outermost: fixed by shapes alone. Pieces are as small as
+/* Rows of a task, and whether images or output blocks go outermost: fixed by shapes alone. Tasks are as small as
    still pays for handing them out, so that many cores find work at batch 1. */
 static void choose_partition(const struct target *t, struct conv_params *p, const struct type *images,
                              int64_t flops_per_sample)
 {
     const int64_t batch = images->dim[0];
     int64_t groups = p->ocb / p->ov;
-    int64_t want = min_i64(max_i64(flops_per_sample / PIECE_FLOPS, 1), 4 * MIN_PIECES);
+    int64_t want = min_i64(max_i64(flops_per_sample / TASK_FLOPS, 1), 4 * MIN_TASKS);
     int64_t chunks = min_i64(p->rows, max_i64(1, div_up(want, groups)));
-    /* what one piece reads of the input should stay in the second-level cache together with its weights */
+    /* what one task reads of the input should stay in the second-level cache together with its weights */
     int64_t image = max_i64(bytes_read(p), 1) /* a phase of a strided dgrad may read nothing */,
             half = (int64_t)t->l2_bytes / 2;
     if (p->in.c == 1) chunks = max_i64(chunks, min_i64(p->rows, div_up(image, half / 2)));
-    if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(images)); /* a slot for each */
+    if (p->body.nsums) chunks = min_i64(chunks, sums_chunks(images)); /* a partial for each */
     p->chunk = round_up(div_up(p->rows, chunks), p->th);
     p->chunks = div_up(p->rows, p->chunk);
     /* weights that do not stay in the second-level cache, or are met only once, pass by as many images as do stay there
@@ -215,7 +215,7 @@ static size_t scratch_bytes(const struct conv_params *p, int64_t v)
     return (size_t)(conv_zero_row_bytes(p) + widened);
 }
 
-/* One kernel of a node, of which PHASE counts; PARTS[phase]: the slots of its sums. */
+/* One kernel of a node, of which PHASE counts; PARTS[phase]: the partials of its sums. */
 static void add_step(struct lower *lo, const struct node *n, struct conv_params *p, const char *name, int64_t flops,
                      struct sums_part *parts, int phase)
 {
@@ -233,8 +233,8 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     if (p->body.nsums) {
         int64_t first = phase * x.dim[0] * sums_chunks(&n->out[0]->type);
         parts[phase] = (struct sums_part){first, p->chunks, 1};
-        size_t slot = (size_t)(sums_vectors(n) * p->ocb * t->lanes) * sizeof(float);
-        args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, t->lanes) + (size_t)first * slot);
+        size_t partial = (size_t)(sums_vectors(n) * p->ocb * t->lanes) * sizeof(float);
+        args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, t->lanes) + (size_t)first * partial);
     }
     lower_step(lo, kernel, p->ocb / p->ov * p->chunks, !p->by_sample, args, nargs);
     int64_t groups = p->ocb / p->group_ocb, channels = p->depthwise ? 1 : x.dim[1] / groups;

@@ -62,8 +62,8 @@ struct conv_params {
     int64_t ov, tw,
         th; /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
     struct chain_cut cut;  /* where the sum goes on in another chain */
-    int64_t chunk, chunks; /* rows of a piece; pieces along the rows */
-    int64_t images; /* pieces: output blocks go outside this many images, whose input stays in cache; 0: inside each
+    int64_t chunk, chunks; /* rows of a task; tasks along the rows */
+    int64_t images; /* tasks: output blocks go outside this many images, whose input stays in cache; 0: inside each
                        chunk */
     struct conv_parts parts; /* of the input */
     int32_t depthwise;
@@ -89,7 +89,7 @@ struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
 int64_t conv_zero_row_bytes(const struct conv_params *p);
 
 /* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further
-   parts of the input, the slots of the sums. */
+   parts of the input, the partials of the sums. */
 void conv_emit(struct emit *e, const void *params);
 
 /* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */
@@ -111,8 +111,8 @@ bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels);
  */
 int conv_runs(const struct conv_params *p, struct conv_run *runs);
 
-/* wgrad.c: out[i] = Σ slots in order, FLOATS elements, slots STRIDE floats apart. */
-void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats,
-                    int64_t stride, int64_t slots);
+/* wgrad.c: out[i] = Σ partials in order, FLOATS elements, partials STRIDE floats apart. */
+void lower_partial_sum(struct lower *lo, const struct value *partials_value, const struct value *out, int64_t floats,
+                       int64_t stride, int64_t partials);
 
 #endif

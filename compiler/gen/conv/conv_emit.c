@@ -78,11 +78,11 @@ int conv_runs(const struct conv_params *p, struct conv_run *runs)
 struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
-    V in, weight, out; /* of the piece: image, group's first input block; weights of the first output block */
-    V part[MAX_PARTS]; /* of the image, where it is read in parts */
+    V in, weight, out;            /* of the task: image, group's first input block; weights of the first output block */
+    V part[MAX_PARTS];            /* of the image, where it is read in parts */
     V operand[MAX_BODY_OPERANDS]; /* body operands' pointers; FULL: of the image */
     V result[MAX_OUTS];           /* outputs' pointers */
-    V ob;                         /* first output block of the piece */
+    V ob;                         /* first output block of the task */
     V lanes[MAX_OV];              /* mask of real channels for each output vector, or NULL */
     struct body_state state[MAX_OV];
     struct sums sums;
@@ -388,9 +388,9 @@ static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in
             pairs = LLVMBuildShuffleVector(e->b, e_load_t(e, half, at, 2u * (unsigned)v), LLVMConstNull(half),
                                            LLVMConstVector(lanes, (unsigned)v), "");
         e_widen_pairs(e, c->in_dtype, pairs, &even, &odd);
-        V slot = e_ati(e, to, (t - s->from) * v);
-        e_store_va(e, even, slot);
-        e_store_va(e, odd, e_ati(e, slot, v));
+        V partial = e_ati(e, to, (t - s->from) * v);
+        e_store_va(e, even, partial);
+        e_store_va(e, odd, e_ati(e, partial, v));
     }
     return to;
 }
@@ -754,7 +754,7 @@ static void begin_bodies(struct conv_emitter *c)
         body_begin_block(e, &c->state[o], &p->body, c->operand, p->oc, e_addi(e, c->ob, o), &c->lanes[o]);
 }
 
-static void open_piece(struct conv_emitter *c, V og, V n)
+static void open_task(struct conv_emitter *c, V og, V n)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
@@ -784,27 +784,27 @@ static void open_piece(struct conv_emitter *c, V og, V n)
     begin_bodies(c);
 }
 
-/* Piece number -> output group, image, row chunk. */
-static void decode_piece(struct conv_emitter *c, V piece, V *og, V *n, V *chunk)
+/* Task number -> output group, image, row chunk. */
+static void decode_task(struct conv_emitter *c, V task, V *og, V *n, V *chunk)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     int64_t groups = p->ocb / p->ov;
     if (p->by_sample) {
         *n = e_int(e, 0);
-        *og = e_divi(e, piece, p->chunks);
-        *chunk = e_remi(e, piece, p->chunks);
+        *og = e_divi(e, task, p->chunks);
+        *chunk = e_remi(e, task, p->chunks);
     } else if (p->images) {
-        V block = e_divi(e, piece, groups * p->chunks * p->images), first = e_muli(e, block, p->images);
+        V block = e_divi(e, task, groups * p->chunks * p->images), first = e_muli(e, block, p->images);
         V images = e_min(e, e_int(e, p->images), e_sub(e, e_run_n(e), first)), each = e_muli(e, images, p->chunks);
-        V within = e_sub(e, piece, e_muli(e, block, groups * p->chunks * p->images)), rest = e_rem(e, within, each);
+        V within = e_sub(e, task, e_muli(e, block, groups * p->chunks * p->images)), rest = e_rem(e, within, each);
         *og = e_div(e, within, each);
         *n = e_add(e, first, e_divi(e, rest, p->chunks));
         *chunk = e_remi(e, rest, p->chunks);
         c->last_image = e_cmp(e, LLVMIntEQ, e_sub(e, *n, first), e_addi(e, images, -1));
     } else {
-        *og = e_remi(e, piece, groups);
-        V rest = e_divi(e, piece, groups);
+        *og = e_remi(e, task, groups);
+        V rest = e_divi(e, task, groups);
         *n = e_divi(e, rest, p->chunks);
         *chunk = e_remi(e, rest, p->chunks);
     }
@@ -849,15 +849,15 @@ void conv_emit(struct emit *e, const void *params)
                : p->ic % 2 == 0 && p->ic > 4 ? 2
                : p->ic <= 4                  ? p->ic
                                              : 1;
-    struct loop pieces;
+    struct loop tasks;
     c.th = 1;
     sums_open(e, &c.sums, &p->body, p->ov);
     if (p->cut.blocks || p->cut.rows) c.total = e_local(e, p->ov * p->th * p->tw);
     if (p->th > 1) zero_row(&c);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
     V og, n, chunk;
-    decode_piece(&c, pieces.iv, &og, &n, &chunk);
-    open_piece(&c, og, n);
+    decode_task(&c, tasks.iv, &og, &n, &chunk);
+    open_task(&c, og, n);
     sums_clear(e, &c.sums, p->ov);
     V first = e_muli(e, chunk, p->chunk);
     if (p->by_sample) tile_samples(&c, first, e_addi(e, first, p->chunk));
@@ -865,10 +865,10 @@ void conv_emit(struct emit *e, const void *params)
         V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->rows));
         tile_rows(&c, first, last);
     }
-    V slot = e_add(e, e_muli(e, n, p->chunks), chunk),
-      slots =
+    V partial = e_add(e, e_muli(e, n, p->chunks), chunk),
+      partials =
           p->body.nsums ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->parts.count - 1, 0))) : NULL;
-    for (int64_t o = 0; slots && o < p->ov; o++)
-        sums_store(e, &c.sums, o, slots, slot, e_addi(e, c.ob, o), e_int(e, p->ocb));
-    loop_end(e, &pieces, NULL);
+    for (int64_t o = 0; partials && o < p->ov; o++)
+        sums_store(e, &c.sums, o, partials, partial, e_addi(e, c.ob, o), e_int(e, p->ocb));
+    loop_end(e, &tasks, NULL);
 }

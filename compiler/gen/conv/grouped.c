@@ -17,7 +17,7 @@ struct grouped_params {
                              by side (gen/conv/conv.h) */
     int64_t transposed, v;
     int64_t wide;  /* sums are long and taken in double precision (kernel/chain.h) */
-    int64_t chunk; /* rows of a piece: one, or as many as leave a slot for each of the body's sums */
+    int64_t chunk; /* rows of a task: one, or as many as leave a partial for each of the body's sums */
     struct gen_body body;
 };
 
@@ -155,9 +155,9 @@ static int64_t out_rows(const struct grouped_params *p) { return p->transposed ?
 static int64_t out_cols(const struct grouped_params *p) { return p->transposed ? p->iw : p->ow; }
 static int64_t out_channels(const struct grouped_params *p) { return p->transposed ? p->ic : p->oc; }
 
-/* What a piece is about: pointers to the sample read, the weights, the body's operands, the results; its first channel;
+/* What a task is about: pointers to the sample read, the weights, the body's operands, the results; its first channel;
    elements from the start of a result to its channel block. */
-struct grouped_piece {
+struct grouped_task {
     const struct grouped_params *p;
     V src, weight, first, at, operand[MAX_BODY_OPERANDS], result[MAX_OUTS], lanes;
     struct body_state state;
@@ -165,7 +165,7 @@ struct grouped_piece {
 };
 
 /* Pixel X of row Y: its sum through the body into the results; TERM: of the body's sums. */
-static void one_pixel(struct emit *e, const struct grouped_piece *c, V y, V x, V (*term)[2])
+static void one_pixel(struct emit *e, const struct grouped_task *c, V y, V x, V (*term)[2])
 {
     const struct grouped_params *p = c->p;
     const struct conv_view *out = p->transposed ? &p->x : &p->y;
@@ -184,7 +184,7 @@ static void one_pixel(struct emit *e, const struct grouped_piece *c, V y, V x, V
 }
 
 /* A row is one tile of the sums (gen/reduce/sums.h): they see what the body computes, before it is rounded. */
-static void one_row(struct emit *e, const struct grouped_piece *c, V y)
+static void one_row(struct emit *e, const struct grouped_task *c, V y)
 {
     struct loop xs;
     struct sums_tile t;
@@ -209,7 +209,7 @@ static void one_row(struct emit *e, const struct grouped_piece *c, V y)
 }
 
 /* Sets C up for channel block CB of sample N. */
-static void open_piece(struct emit *e, struct grouped_piece *c, V n, V cb)
+static void open_task(struct emit *e, struct grouped_task *c, V n, V cb)
 {
     const struct grouped_params *p = c->p;
     const struct conv_view *in = p->transposed ? &p->y : &p->x, *out = p->transposed ? &p->x : &p->y;
@@ -222,19 +222,19 @@ static void open_piece(struct emit *e, struct grouped_piece *c, V n, V cb)
     body_begin_block(e, &c->state, &p->body, c->operand, out_channels(p), cb, &c->lanes);
 }
 
-/* Arguments: input, weights, output, the body's operands, further outputs, the slots of the sums. Pieces of a sample:
+/* Arguments: input, weights, output, the body's operands, further outputs, the partials of the sums. Tasks of a sample:
    (channel block, rows). */
 static void grouped_emit(struct emit *e, const void *params)
 {
-    struct grouped_piece c = {.p = params};
+    struct grouped_task c = {.p = params};
     const struct grouped_params *p = c.p;
     int64_t rows = out_rows(p), chunks = div_up(rows, p->chunk), blocks = div_up(out_channels(p), p->v);
-    struct loop pieces, ys;
+    struct loop tasks, ys;
     sums_open(e, &c.sums, &p->body, 1);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V chunk = e_remi(e, pieces.iv, chunks), rest = e_divi(e, pieces.iv, chunks), cb = e_remi(e, rest, blocks),
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    V chunk = e_remi(e, tasks.iv, chunks), rest = e_divi(e, tasks.iv, chunks), cb = e_remi(e, rest, blocks),
       n = e_divi(e, rest, blocks), y = e_muli(e, chunk, p->chunk);
-    open_piece(e, &c, n, cb);
+    open_task(e, &c, n, cb);
     sums_clear(e, &c.sums, 1);
     loop_begin_once(e, &ys, y, e_min(e, e_addi(e, y, p->chunk), e_int(e, rows)), 1, 0, NULL);
     one_row(e, &c, ys.iv);
@@ -242,7 +242,7 @@ static void grouped_emit(struct emit *e, const void *params)
     if (p->body.nsums)
         sums_store(e, &c.sums, 0, e_arg(e, 2 + p->body.noperands + p->body.nout), e_add(e, e_muli(e, n, chunks), chunk),
                    cb, e_int(e, blocks));
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }
 
 void lower_grouped(struct lower *lo, const struct node *n)
@@ -267,16 +267,16 @@ void lower_grouped(struct lower *lo, const struct node *n)
     lower_sums(lo, n, &(struct sums_part){0, chunks, 1}, 1);
 }
 
-/* Arguments: x, dy, dw. Pieces: (o, i within the group). */
+/* Arguments: x, dy, dw. Tasks: (o, i within the group). */
 static void grouped_wgrad_emit(struct emit *e, const void *params)
 {
     const struct grouped_params *p = params;
     int64_t ig = p->ic / p->groups, og = p->oc / p->groups;
     const enum dtype xt = conv_view_dtype(&p->x), yt = conv_view_dtype(&p->y);
     V x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2), n = e_run_n(e);
-    struct loop pieces, kh, kw, ns, ys, xs;
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V i = e_remi(e, pieces.iv, ig), o = e_divi(e, pieces.iv, ig), c = e_add(e, e_muli(e, e_divi(e, o, og), ig), i);
+    struct loop tasks, kh, kw, ns, ys, xs;
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    V i = e_remi(e, tasks.iv, ig), o = e_divi(e, tasks.iv, ig), c = e_add(e, e_muli(e, e_divi(e, o, og), ig), i);
     loop_begin_once(e, &kh, e_int(e, 0), e_int(e, p->kernel[0]), 1, 0, NULL);
     loop_begin_once(e, &kw, e_int(e, 0), e_int(e, p->kernel[1]), 1, 0, NULL);
     V zero = sum_start(e, p);
@@ -296,7 +296,7 @@ static void grouped_wgrad_emit(struct emit *e, const void *params)
     e_store(e, sum_end(e, p, ns.out[0]), e_at(e, dw, weight_at(e, p, o, i, kh.iv, kw.iv)));
     loop_end(e, &kw, NULL);
     loop_end(e, &kh, NULL);
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }
 
 void lower_grouped_wgrad(struct lower *lo, const struct node *n)

@@ -1,7 +1,8 @@
 /* vmath.c: exp, log, tanh and erf on vectors of f32.
    exp, log, tanh: range reductions and polynomials of the Cephes library (S. Moshier, single/expf.c, logf.c, tanhf.c),
-   with fused multiply-adds; erf: the two-piece minimax approximation by N. Juffa (about 1 ulp). Nothing here depends on
-   the rounding mode or raises poison: integers are made by the 1.5·2^23 trick instead of conversions. */
+   with fused multiply-adds; erf: N. Juffa's minimax polynomials, one for each of two intervals (about 1 ulp). Nothing
+   here depends on the rounding mode or raises poison: integers are made by the 1.5·2^23 trick instead of conversions.
+ */
 #include "gen/emit/expr.h"
 
 #include <math.h>

@@ -82,12 +82,12 @@ static struct lower_step_row *add_step(struct lower *lo, const struct lower_arg 
     return row;
 }
 
-void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs)
+void lower_step(struct lower *lo, int kernel, int64_t tasks, bool per_sample, const struct lower_arg *args, int nargs)
 {
-    assert(pieces > 0 && nargs >= 0 && nargs <= LOWER_ARGS);
+    assert(tasks > 0 && nargs >= 0 && nargs <= LOWER_ARGS);
     struct lower_step_row *row = add_step(lo, args, nargs);
     row->kernel = kernel;
-    row->pieces = pieces;
+    row->tasks = tasks;
     row->per_sample = per_sample;
 }
 

@@ -33,8 +33,8 @@ struct lower_arg arg_data(struct lower *lo, const void *data,
                           size_t size); /* constant table, copied; 64-byte aligned */
 struct lower_arg arg_none(void);        /* NULL */
 
-/* A step of the node being lowered. per_sample: pieces is for one sample and the kernel sees n * pieces of them. */
-void lower_step(struct lower *lo, int kernel, int64_t pieces, bool per_sample, const struct lower_arg *args, int nargs);
+/* A step of the node being lowered. per_sample: tasks is for one sample and the kernel sees n * tasks of them. */
+void lower_step(struct lower *lo, int kernel, int64_t tasks, bool per_sample, const struct lower_arg *args, int nargs);
 void lower_scratch(struct lower *lo, size_t bytes); /* this node's kernels need so much per worker */
 void lower_algorithm(struct lower *lo, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void lower_executed(struct lower *lo, int64_t flops); /* of one step, for the whole batch; a node's steps add up */
@@ -59,7 +59,7 @@ struct gen_operand {
     uint8_t dtype;
 };
 /* The most arguments of a step whose number the node decides: two of the kernel's own, results, the body's operands,
-   parts of the input but the first, the workspace, a sum's slots. */
+   parts of the input but the first, the workspace, a sum's partials. */
 enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_PARTS - 1) + 2 };
 /* A per-channel sum at the end of a body. */
 struct gen_sum {

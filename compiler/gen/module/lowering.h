@@ -26,7 +26,7 @@ struct lower_place {
 struct lower_step_row {
     int kernel; /* -1: a region, with the NESTED steps behind it */
     int nested;
-    int64_t pieces;
+    int64_t tasks;
     bool per_sample;
     const struct lower_place *places;
     int nargs, node;

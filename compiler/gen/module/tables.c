@@ -104,7 +104,7 @@ static C steps_table(struct tables *t, LLVMTypeRef kernel_type)
         rows[i] = structure(t,
                             (C[]){region ? LLVMConstNull(t->ptr)
                                          : kernel_symbol(t, lo->kernels[s->kernel].symbol, kernel_type),
-                                  array(t, places, s->nargs, sizeof(struct rnc_arg)), c64(t, (uint64_t)s->pieces),
+                                  array(t, places, s->nargs, sizeof(struct rnc_arg)), c64(t, (uint64_t)s->tasks),
                                   c32(t, region ? RNC_STEP_REGION : RNC_STEP_KERNEL), c32(t, s->nargs),
                                   c32(t, s->per_sample), c32(t, s->node), c32(t, s->nested), zeros(t->i32, 3)},
                             9);

@@ -1,5 +1,5 @@
 /* move.c: operators that only move (or weigh) pixels: concat, pad, slice, subsample, resize and their gradients, on
-   blocked values. A piece is one row of the result in one block of v channels. */
+   blocked values. A task is one row of the result in one block of v channels. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -154,12 +154,12 @@ static void emit_window(struct emit *e, const void *params)
     struct window c = {.p = params, .src = e_arg(e, 1), .dst = e_arg(e, 2)};
     V table = e_arg(e, 0);
     for (int i = 0; i < W_ENTRIES; i++) c.t[i] = table_i64(e, table, i);
-    struct loop piece;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V line = e_div(e, piece.iv, c.t[W_ROWS]), h = e_rem(e, piece.iv, c.t[W_ROWS]);
+    struct loop task;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V line = e_div(e, task.iv, c.t[W_ROWS]), h = e_rem(e, task.iv, c.t[W_ROWS]);
     V block = e_add(e, c.t[W_FIRST_BLOCK], e_rem(e, line, c.t[W_BLOCKS]));
     window_row(e, &c, e_div(e, line, c.t[W_BLOCKS]), block, h);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* What goes where, in channels and pixels. */
@@ -294,15 +294,15 @@ static void emit_subsample(struct emit *e, const void *params)
     const struct subsample_params *p = params;
     V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), t[S_ENTRIES];
     for (int i = 0; i < S_ENTRIES; i++) t[i] = table_i64(e, table, i);
-    struct loop piece;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V plane = e_div(e, piece.iv, t[S_ROWS]), h = e_rem(e, piece.iv, t[S_ROWS]);
+    struct loop task;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V plane = e_div(e, task.iv, t[S_ROWS]), h = e_rem(e, task.iv, t[S_ROWS]);
     V sh = p->grad ? e_div(e, h, t[S_STRIDE_H]) : e_mul(e, h, t[S_STRIDE_H]);
     V from = vector_at(e, p->from, src, e_mul(e, e_add(e, e_mul(e, plane, t[S_SRC_ROWS]), sh), t[S_SRC_WIDTH]));
-    V to = vector_at(e, p->to, dst, e_mul(e, piece.iv, t[S_WIDTH]));
+    V to = vector_at(e, p->to, dst, e_mul(e, task.iv, t[S_WIDTH]));
     if (p->grad) subsample_grad_row(e, p, t, from, to, e_cmp(e, LLVMIntEQ, e_rem(e, h, t[S_STRIDE_H]), e_int(e, 0)));
     else subsample_row(e, p, t, from, to);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void lower_subsample(struct lower *lo, const struct node *n, bool grad)
@@ -364,12 +364,12 @@ static void emit_resize(struct emit *e, const void *params)
     const struct resize_params *p = params;
     V sizes = e_arg(e, 0), row_taps = e_arg(e, 1), col_taps = e_arg(e, 2), x = e_arg(e, 3), y = e_arg(e, 4);
     V rows = table_i64(e, sizes, Z_ROWS), width = table_i64(e, sizes, Z_WIDTH), plane = table_i64(e, sizes, Z_PLANE);
-    struct loop piece, l;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    struct loop task, l;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
     enum dtype dt = (enum dtype)p->from;
-    V base = e_at_d(e, dt, x, e_mul(e, e_div(e, piece.iv, rows), plane)),
-      to = vector_at(e, p->to, y, e_mul(e, piece.iv, width));
-    struct tap_values v = load_tap(e, row_taps, e_rem(e, piece.iv, rows));
+    V base = e_at_d(e, dt, x, e_mul(e, e_div(e, task.iv, rows), plane)),
+      to = vector_at(e, p->to, y, e_mul(e, task.iv, width));
+    struct tap_values v = load_tap(e, row_taps, e_rem(e, task.iv, rows));
     V low = e_at_d(e, dt, base, v.low), high = e_at_d(e, dt, base, v.high);
     loop_begin_once(e, &l, e_int(e, 0), width, 1, 0, NULL);
     struct tap_values u = load_tap(e, col_taps, l.iv);
@@ -377,7 +377,7 @@ static void emit_resize(struct emit *e, const void *params)
                       : e_load_vd(e, dt, e_at_d(e, dt, low, u.low));
     store_at(e, p->to, r, to, l.iv);
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void lower_resize(struct lower *lo, const struct node *n)
@@ -451,11 +451,11 @@ static void emit_resize_grad(struct emit *e, const void *params)
     V dy = e_arg(e, 5), dx = e_arg(e, 6), rows = table_i64(e, sizes, 0), width = table_i64(e, sizes, 1),
       plane = table_i64(e, sizes, 2);
     V source_width = table_i64(e, sizes, 3), zero = e_zero(e);
-    struct loop piece, l, h, w;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V base = e_at_d(e, dt, dy, e_mul(e, e_div(e, piece.iv, rows), plane)),
-      to = vector_at(e, p->to, dx, e_mul(e, piece.iv, width));
-    struct gather v = load_range(e, row_ranges, row_weights, e_rem(e, piece.iv, rows));
+    struct loop task, l, h, w;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V base = e_at_d(e, dt, dy, e_mul(e, e_div(e, task.iv, rows), plane)),
+      to = vector_at(e, p->to, dx, e_mul(e, task.iv, width));
+    struct gather v = load_range(e, row_ranges, row_weights, e_rem(e, task.iv, rows));
     loop_begin_once(e, &l, e_int(e, 0), width, 1, 0, NULL);
     struct gather u = load_range(e, col_ranges, col_weights, l.iv);
     loop_begin(e, &h, v.from, v.to, 1, 1, &zero);
@@ -468,7 +468,7 @@ static void emit_resize_grad(struct emit *e, const void *params)
     loop_end(e, &h, &all);
     store_at(e, p->to, h.out[0], to, l.iv);
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void lower_resize_grad(struct lower *lo, const struct node *n)

@@ -3,7 +3,7 @@
        outer o (the sample; of weights the block of v outputs), block b0 of v second-dimension channels, and inside
        a1 (output in the block; weights only), b1 (channel in the block), r (pixel or tap)
 
-   so a repack is a strided copy. A piece is one (o, b0). Where source and result are contiguous along the same index,
+   so a repack is a strided copy. A task is one (o, b0). Where source and result are contiguous along the same index,
    vectors are copied; else v × v tiles over the two contiguous indices are transposed in registers. */
 #include "gen/move/repack.h"
 
@@ -43,9 +43,9 @@ enum {
 
 struct repack {
     const struct repack_params *p;
-    V src, dst;                /* of this piece */
+    V src, dst;                /* of this task */
     V ss[AXES], ds[AXES];      /* strides */
-    V real[AXES], whole[AXES]; /* of this piece */
+    V real[AXES], whole[AXES]; /* of this task */
 };
 
 static V limit(struct emit *e, V size, V first) { return e_sub(e, size, first); }
@@ -126,7 +126,7 @@ static void copy_byte(struct emit *e, const struct repack *r, const V *index)
     e_store_align(e, x, e_at_bytes(e, r->dst, offset(e, r->ds, index)), 1);
 }
 
-static void emit_piece(struct emit *e, const struct repack *r)
+static void emit_task(struct emit *e, const struct repack *r)
 {
     struct loop l[AXES];
     V index[AXES];
@@ -150,9 +150,9 @@ static void emit_repack(struct emit *e, const void *params)
     V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), blocks = table_i64(e, table, T_BLOCKS),
       entry[T_ENTRIES];
     for (int i = 0; i < T_ENTRIES; i++) entry[i] = table_i64(e, table, i);
-    struct loop piece;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V o = e_div(e, piece.iv, blocks), b = e_rem(e, piece.iv, blocks);
+    struct loop task;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V o = e_div(e, task.iv, blocks), b = e_rem(e, task.iv, blocks);
     V a_first = e_mul(e, o, entry[T_A_STEP]), b_first = e_mul(e, b, entry[T_B_STEP]), lanes = e_int(e, e->v);
     V (*at)(struct emit *, V, V) = r.p->bytes ? e_at_bytes : e_at;
     r.src = at(e, src, e_add(e, e_mul(e, o, entry[T_SRC]), e_mul(e, b, entry[T_SRC + 1])));
@@ -166,11 +166,11 @@ static void emit_repack(struct emit *e, const void *params)
     r.whole[A1] = e_min(e, lanes, limit(e, entry[T_A_WHOLE], a_first));
     r.whole[B1] = e_min(e, lanes, limit(e, entry[T_B_WHOLE], b_first));
     r.real[R] = r.whole[R] = entry[T_R];
-    emit_piece(e, &r);
-    loop_end(e, &piece, NULL);
+    emit_task(e, &r);
+    loop_end(e, &task, NULL);
 }
 
-/* ---- copies. args: table {bytes in a piece, bytes in all}, source, result */
+/* ---- copies. args: table {bytes in a task, bytes in all}, source, result */
 
 struct copy_params {
     int32_t unused;
@@ -301,25 +301,25 @@ static void pair_block(struct emit *e, const struct pairs_params *p, V src, V ds
     for (int i = 0; i < e->v; i += 2) store_pair(e, dt, rows[i], rows[i + 1], e_ati_d(e, dt, dst, (int64_t)i * e->v));
 }
 
-/* args: table, source, result. Pieces: blocks of the result. */
+/* args: table, source, result. Tasks: blocks of the result. */
 static void emit_pairs(struct emit *e, const void *params)
 {
     const struct pairs_params *p = params;
     const int64_t block = (int64_t)e->v * e->v;
     V table = e_arg(e, 0), src = e_arg(e, 1), dst = e_arg(e, 2), entry[P_ENTRIES];
     for (int i = 0; i < P_ENTRIES; i++) entry[i] = table_i64(e, table, i);
-    struct loop piece, tap;
-    loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V row = e_div(e, piece.iv, entry[P_INNER]), in = e_rem(e, piece.iv, entry[P_INNER]);
+    struct loop task, tap;
+    loop_begin(e, &task, e->begin, e->end, 1, 0, NULL);
+    V row = e_div(e, task.iv, entry[P_INNER]), in = e_rem(e, task.iv, entry[P_INNER]);
     V first = e_mul(e, e_add(e, e_mul(e, row, entry[P_ROW]), e_mul(e, in, entry[P_BLOCK])), entry[P_TAPS]);
     loop_begin_once(e, &tap, e_int(e, 0), entry[P_TAPS], 1, 0, NULL);
-    V from = e_add(e, first, tap.iv), to = e_add(e, e_mul(e, piece.iv, entry[P_TAPS]), tap.iv);
+    V from = e_add(e, first, tap.iv), to = e_add(e, e_mul(e, task.iv, entry[P_TAPS]), tap.iv);
     pair_block(e, p, e_at(e, src, e_muli(e, from, block)), e_at_d(e, (enum dtype)p->dtype, dst, e_muli(e, to, block)));
     loop_end(e, &tap, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
-/* A stem's weights, whose pairs run along rows of taps (ir/graph.h). Pieces: rows, of NUMBERS each. */
+/* A stem's weights, whose pairs run along rows of taps (ir/graph.h). Tasks: rows, of NUMBERS each. */
 struct row_params {
     int64_t numbers, dtype; /* enum dtype */
 };
@@ -329,18 +329,18 @@ static void emit_row_pairs(struct emit *e, const void *params)
     const struct row_params *p = params;
     const enum dtype dt = (enum dtype)p->dtype;
     int64_t even = p->numbers / 2 * 2, v = e->v;
-    struct loop piece, pair;
+    struct loop task, pair;
     V src = e_arg(e, 0), dst = e_arg(e, 1);
-    loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V from = e_at(e, src, e_muli(e, piece.iv, p->numbers * v)),
-      to = e_at_d(e, dt, dst, e_muli(e, piece.iv, round_up(p->numbers, 2) * v));
+    loop_begin(e, &task, e->begin, e->end, 1, 0, NULL);
+    V from = e_at(e, src, e_muli(e, task.iv, p->numbers * v)),
+      to = e_at_d(e, dt, dst, e_muli(e, task.iv, round_up(p->numbers, 2) * v));
     loop_begin(e, &pair, e_int(e, 0), e_int(e, even), 2, 0, NULL);
     V first = e_at(e, from, e_muli(e, pair.iv, v));
     store_pair(e, dt, e_load_va(e, first), e_load_va(e, e_ati(e, first, v)), e_at_d(e, dt, to, e_muli(e, pair.iv, v)));
     loop_end(e, &pair, NULL);
     if (p->numbers > even)
         store_pair(e, dt, e_zero(e), e_load_va(e, e_ati(e, from, even * v)), e_ati_d(e, dt, to, even * v));
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void lower_row_pairs(struct lower *lo, const struct node *n)
@@ -377,7 +377,7 @@ static void lower_pairs(struct lower *lo, const struct node *n)
 
 /* ---- the caller's image as rounded pixels, whose few channels lie side by side */
 
-/* Pieces of a sample: CHUNK of its PIXELS each, a multiple of the lanes. */
+/* Tasks of a sample: CHUNK of its PIXELS each, a multiple of the lanes. */
 struct pixels_params {
     int64_t channels, pixels, chunk, dtype; /* enum dtype */
 };
@@ -417,11 +417,11 @@ static void emit_pixels(struct emit *e, const void *params)
     const enum dtype dt = (enum dtype)p->dtype;
     int64_t chunks = div_up(p->pixels, p->chunk), bytes = (int64_t)dtype_bytes(dt);
     V src = e_arg(e, 0), dst = e_arg(e, 1), whole_lanes = e_local(e, p->channels);
-    struct loop piece, blocks;
+    struct loop task, blocks;
     struct branch rest;
-    loop_begin(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V image = e_muli(e, e_divi(e, piece.iv, chunks), p->channels * p->pixels),
-      first = e_muli(e, e_remi(e, piece.iv, chunks), p->chunk);
+    loop_begin(e, &task, e->begin, e->end, 1, 0, NULL);
+    V image = e_muli(e, e_divi(e, task.iv, chunks), p->channels * p->pixels),
+      first = e_muli(e, e_remi(e, task.iv, chunks), p->chunk);
     V last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->pixels)), whole = e_muli(e, e_divi(e, last, e->v), e->v);
     V from = e_at(e, src, image), to = e_at_d(e, dt, dst, image);
     loop_begin(e, &blocks, first, whole, e->v, 0, NULL);
@@ -433,7 +433,7 @@ static void emit_pixels(struct emit *e, const void *params)
     LLVMBuildMemCpy(e->b, e_at_d(e, dt, to, e_muli(e, whole, p->channels)), (unsigned)bytes, whole_lanes,
                     (unsigned)bytes, e_muli(e, count, bytes * p->channels));
     if_end(e, &rest);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void lower_pixels(struct lower *lo, const struct node *n)
@@ -445,9 +445,9 @@ static void lower_pixels(struct lower *lo, const struct node *n)
            to->rank == 4 && to->v == to->dim[1]);
     struct pixels_params p = {to->v, to->dim[2] * to->dim[3], 0, to->dtype};
     p.chunk = round_up(div_up(p.pixels, div_up(p.pixels, CHUNK)), lower_target(lo)->lanes);
-    int64_t pieces = div_up(p.pixels, p.chunk);
+    int64_t tasks = div_up(p.pixels, p.chunk);
     struct lower_arg args[] = {arg_value(n->in[0]), arg_value(n->out[0])};
-    lower_step(lo, lower_kernel(lo, "repack_pixels", emit_pixels, &p, sizeof p), samples ? pieces : pieces * to->dim[0],
+    lower_step(lo, lower_kernel(lo, "repack_pixels", emit_pixels, &p, sizeof p), samples ? tasks : tasks * to->dim[0],
                samples, args, 2);
 }
 

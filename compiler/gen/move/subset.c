@@ -1,4 +1,4 @@
-/* subset.c: samples into a region and out of it: whole rows of bytes, whatever their layout. A piece is a sample. */
+/* subset.c: samples into a region and out of it: whole rows of bytes, whatever their layout. A task is a sample. */
 #include "gen/move/subset.h"
 
 #include <string.h>
@@ -105,7 +105,7 @@ void lower_scatter_samples(struct lower *lo, const struct node *n)
     lower_step(lo, lower_kernel(lo, "scatter", emit_scatter, &p, sizeof p), 1, true, args, 7);
 }
 
-/* ---- which samples: one piece, in order */
+/* ---- which samples: one task, in order */
 
 struct select_params {
     int32_t below, stride; /* stride: floats from a score to the next */

@@ -1,4 +1,4 @@
-/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/dropout.h says which). A piece is one block of v
+/* dropout.c: dropout with Philox4x32-10, each lane its own counter (op/dropout.h says which). A task is one block of v
    channels of one sample. */
 #include "gen/pointwise/dropout.h"
 
@@ -8,7 +8,7 @@
 #include "gen/emit/lanes.h"
 #include "op/dropout.h"
 
-/* args: table {channel blocks, vectors in a piece, C}, x, y */
+/* args: table {channel blocks, vectors in a task, C}, x, y */
 struct dropout_params {
     uint64_t hash, threshold;
     double scale;
@@ -96,11 +96,11 @@ static void emit_dropout(struct emit *e, const void *params)
     V table = e_arg(e, 0), x = e_arg(e, 1), y = e_arg(e, 2), keys[2 * RNC_PHILOX_ROUNDS], step = e_run_step(e);
     V blocks = table_i64(e, table, 0), hw = table_i64(e, table, 1), c = table_i64(e, table, 2),
       offsets = lane_offsets(e, hw);
-    struct loop piece, l;
+    struct loop task, l;
     round_keys(e, p->hash, keys);
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V channel = e_add(e, e_mul(e, e_div(e, piece.iv, blocks), c), e_muli(e, e_rem(e, piece.iv, blocks), e->v));
-    V first = e_mul(e, channel, hw), from = e_muli(e, e_mul(e, piece.iv, hw), e->v);
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V channel = e_add(e, e_mul(e, e_div(e, task.iv, blocks), c), e_muli(e, e_rem(e, task.iv, blocks), e->v));
+    V first = e_mul(e, channel, hw), from = e_muli(e, e_mul(e, task.iv, hw), e->v);
     V first_lanes = LLVMBuildAdd(e->b, broadcast(e, first, wide_type(e)), offsets, "");
     loop_begin_once(e, &l, e_int(e, 0), hw, 1, 0, NULL);
     V at = e_add(e, from, e_muli(e, l.iv, e->v)),
@@ -114,7 +114,7 @@ static void emit_dropout(struct emit *e, const void *params)
     }
     e_store_vd(e, to_dt, value, e_at_d(e, to_dt, y, at));
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 void lower_dropout(struct lower *lo, const struct node *n)

@@ -12,8 +12,8 @@
 #include "kernel/sums.h"
 
 enum pointwise_kind {
-    FLAT,    /* a run of floats, nothing depends on the channel. table: {floats in a piece, floats in all} */
-    CHANNEL, /* a piece is one block of v channels of one sample. table: {channel blocks, vectors in a piece, C} */
+    FLAT,    /* a run of floats, nothing depends on the channel. table: {floats in a task, floats in all} */
+    CHANNEL, /* a task is one block of v channels of one sample. table: {channel blocks, vectors in a task, C} */
 };
 enum { FLAT_CHUNK = 16384 }; /* floats: 64 KiB of each operand */
 
@@ -22,7 +22,7 @@ struct pointwise_params {
     int32_t kind, unroll;
     int32_t mask;            /* CHANNEL: lanes past C must be cleared */
     int32_t tail;            /* FLAT: the length may be no multiple of v */
-    int32_t single;          /* CHANNEL: one vector in a piece; FLAT: fewer than v floats in all */
+    int32_t single;          /* CHANNEL: one vector in a task; FLAT: fewer than v floats in all */
     uint8_t dtype[MAX_OUTS]; /* of each result */
 };
 
@@ -211,7 +211,7 @@ static int unroll_of(const struct gen_body *b, const struct target *t)
 }
 
 static void add_step(struct lower *lo, const struct node *n, const struct pointwise_params *p, const int64_t *table,
-                     int64_t pieces, bool samples)
+                     int64_t tasks, bool samples)
 {
     struct lower_arg args[LOWER_ARGS];
     int nargs = 0;
@@ -221,27 +221,27 @@ static void add_step(struct lower *lo, const struct node *n, const struct pointw
     if (p->body.nsums) args[nargs++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int kernel =
         lower_kernel(lo, p->kind == FLAT ? "pointwise_flat" : "pointwise_channel", emit_pointwise, p, sizeof *p);
-    lower_step(lo, kernel, pieces, samples, args, nargs);
+    lower_step(lo, kernel, tasks, samples, args, nargs);
 }
 
 static void lower_flat(struct lower *lo, const struct node *n, struct pointwise_params *p)
 {
     const struct type *t = &n->out[0]->type;
     bool samples = t->batched;
-    int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), pieces, chunk;
+    int64_t total = (int64_t)(type_bytes(t) / dtype_bytes(t->dtype)), tasks, chunk;
     if (samples) {
-        pieces = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;
-        chunk = total / t->dim[0] / pieces;
+        tasks = t->layout == LAYOUT_BLOCKED ? div_up(t->dim[1], t->v) : 1;
+        chunk = total / t->dim[0] / tasks;
     } else {
         chunk = FLAT_CHUNK;
-        pieces = div_up(total, chunk);
+        tasks = div_up(total, chunk);
     }
     p->kind = FLAT;
     p->tail = total % lower_target(lo)->lanes != 0 || chunk % lower_target(lo)->lanes != 0;
     p->single = !samples && total < lower_target(lo)->lanes;
     for (int k = 0; k < p->body.nout; k++) assert(!p->tail || !dtype_rounded((enum dtype)p->dtype[k]));
     if (p->single) p->unroll = 1;
-    add_step(lo, n, p, (int64_t[3]){chunk, total, 0}, pieces, samples);
+    add_step(lo, n, p, (int64_t[3]){chunk, total, 0}, tasks, samples);
 }
 
 static void lower_channel(struct lower *lo, const struct node *n, struct pointwise_params *p)

@@ -1,4 +1,4 @@
-/* pool.c: maximum and mean of windows, and their gradients. A piece is one row of the result in one block of v
+/* pool.c: maximum and mean of windows, and their gradients. A task is one row of the result in one block of v
    channels. The columns whose windows lie inside the image are computed in tiles with the window's columns unrolled;
    the few at the edges, and windows too wide to unroll, one by one with run-time bounds. The gradients gather: each
    element of dx visits the windows over it, in order. What a window reads may go through a prologue first (struct node
@@ -259,17 +259,17 @@ static void emit_forward(struct emit *e, const void *params)
     struct pool c = {.p = p, .in = e_arg(e, 0), .out = e_arg(e, 1), .extra = p->kind == POOL_MAX ? NULL : e_arg(e, 2)};
     struct columns cols = forward_columns(p);
     struct body_state state;
-    struct loop piece, col;
+    struct loop task, col;
     for (int k = 0; k < p->pre.noperands; k++) c.operand[k] = e_arg(e, 3 + k);
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V image = e_divi(e, piece.iv, p->out[0]), oh = e_remi(e, piece.iv, p->out[0]),
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V image = e_divi(e, task.iv, p->out[0]), oh = e_remi(e, task.iv, p->out[0]),
       plane = e_muli(e, image, (int64_t)p->size[0] * p->size[1]);
     if (p->channels) {
         c.state = &state;
         body_begin_block(e, &state, &p->pre, c.operand, p->channels, e_remi(e, image, div_up(p->channels, e->v)),
                          &c.lanes);
     }
-    c.row = e_muli(e, piece.iv, p->out[1]);
+    c.row = e_muli(e, task.iv, p->out[1]);
     struct clip rows = window_span(e, p, 0, oh);
     if (cols.from < cols.to) {
         loop_begin(e, &col, e_int(e, cols.from), e_int(e, cols.to), cols.tile, 0, NULL);
@@ -282,7 +282,7 @@ static void emit_forward(struct emit *e, const void *params)
         window_any(e, &c, plane, &rows, oh, edge_column(e, &cols, col.iv));
         loop_end(e, &col, NULL);
     }
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- gradients */
@@ -396,12 +396,12 @@ static void emit_gradient(struct emit *e, const void *params)
     struct pool c = {.p = p, .in = e_arg(e, 0), .out = e_arg(e, 1), .extra = e_arg(e, 2)};
     struct groups g = gradient_groups(p);
     struct columns cols = {0, 0, 0};
-    struct loop piece, col;
+    struct loop task, col;
     V row_from, row_to;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V ih = e_remi(e, piece.iv, p->size[0]),
-      plane = e_muli(e, e_divi(e, piece.iv, p->size[0]), (int64_t)p->out[0] * p->out[1]);
-    c.row = e_muli(e, piece.iv, p->size[1]);
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V ih = e_remi(e, task.iv, p->size[0]),
+      plane = e_muli(e, e_divi(e, task.iv, p->size[0]), (int64_t)p->out[0] * p->out[1]);
+    c.row = e_muli(e, task.iv, p->size[1]);
     windows_over(e, p, 0, ih, &row_from, &row_to);
     if (g.count > 0) {
         int64_t q_to = g.q_from + g.count * g.groups;
@@ -417,7 +417,7 @@ static void emit_gradient(struct emit *e, const void *params)
         gather_any(e, &c, plane, ih, row_from, row_to, edge_column(e, &cols, col.iv));
         loop_end(e, &col, NULL);
     }
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- global average. args: table {vectors in a plane}, in, out */
@@ -456,12 +456,12 @@ static V plane_sum(struct emit *e, const struct global_params *p, V base, V coun
 static void emit_global(struct emit *e, const void *params)
 {
     const struct global_params *p = params;
-    struct loop piece, l;
+    struct loop task, l;
     V table = e_arg(e, 0), in = e_arg(e, 1), out = e_arg(e, 2), hw = e_load_t(e, e->i64, table, 8);
     V scale = e_splat(e, e_fdiv(e, e_f32(e, 1), LLVMBuildSIToFP(e->b, hw, e->f32, "")));
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
     enum dtype dt = (enum dtype)p->dtype;
-    V one = vector_index(e, piece.iv), all = e_mul(e, piece.iv, hw);
+    V one = vector_index(e, task.iv), all = e_mul(e, task.iv, hw);
     if (!p->grad) {
         e_store_v(e, e_fmul(e, plane_sum(e, p, e_at_d(e, dt, in, vector_index(e, all)), hw), scale), e_at(e, out, one));
     } else {
@@ -470,7 +470,7 @@ static void emit_global(struct emit *e, const void *params)
         image_store(e, p->dtype, dx, out, e_add(e, all, l.iv));
         loop_end(e, &l, NULL);
     }
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- lowering */

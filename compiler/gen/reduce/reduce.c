@@ -1,13 +1,13 @@
 /* reduce.c: sums for each channel over samples and pixels: channel_sum, bn_stats, bn_grad.
-   Step one: piece (slot, channel block) reduces the samples slot, slot + slots, … below n and leaves up to three
-   vectors in the workspace (kernel/slots.h). Step two: piece (channel block) combines the slots in order. Which sums
-   are added to which depends on shapes and n alone. */
+   Step one: task (partial, channel block) reduces the samples partial, partial + partials, … below n and leaves up to
+   three vectors in the workspace (kernel/partials.h). Step two: task (channel block) combines the partials in order.
+   Which sums are added to which depends on shapes and n alone. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
-#include "kernel/slots.h"
+#include "kernel/partials.h"
 #include "kernel/sums.h"
 
 enum { ACCUMULATORS = 4, CHUNK = 256 /* vectors, 16 KiB: the second pass of bn_stats reads it from L1 */ };
@@ -21,11 +21,11 @@ struct reduce_params {
 };
 
 /* The constant table, all i64. */
-enum { T_BLOCKS, T_HW, T_SLOTS, T_ENTRIES };
+enum { T_BLOCKS, T_HW, T_PARTIALS, T_ENTRIES };
 
 struct reduce {
     const struct reduce_params *p;
-    V ws, table, blocks, hw, slots, n, x, dy, mean;
+    V ws, table, blocks, hw, partials, n, x, dy, mean;
 };
 
 static void load_table(struct emit *e, struct reduce *r, int arg)
@@ -33,14 +33,14 @@ static void load_table(struct emit *e, struct reduce *r, int arg)
     r->table = e_arg(e, arg);
     r->blocks = table_i64(e, r->table, T_BLOCKS);
     r->hw = table_i64(e, r->table, T_HW);
-    r->slots = table_i64(e, r->table, T_SLOTS);
+    r->partials = table_i64(e, r->table, T_PARTIALS);
     r->n = e_run_n(e);
 }
 
-/* The partial result K of (slot, block): ws[slot][REDUCE_SUMS][blocks][v]. */
-static V partial(struct emit *e, const struct reduce *r, V slot, V block, int k)
+/* The partial result K of (partial, block): ws[partial][REDUCE_SUMS][blocks][v]. */
+static V partial_vector(struct emit *e, const struct reduce *r, V partial, V block, int k)
 {
-    V row = e_mul(e, e_addi(e, e_muli(e, slot, REDUCE_SUMS), k), r->blocks);
+    V row = e_mul(e, e_addi(e, e_muli(e, partial, REDUCE_SUMS), k), r->blocks);
     return e_at(e, r->ws, e_muli(e, e_add(e, row, block), e->v));
 }
 
@@ -170,7 +170,7 @@ static void emit_partial(struct emit *e, const void *params)
 {
     const struct reduce_params *p = params;
     struct reduce r = {.p = p};
-    struct loop piece, sample;
+    struct loop task, sample;
     load_table(e, &r, 0);
     r.ws = e_arg(e, 1);
     r.x = e_arg(e, 2);
@@ -179,17 +179,17 @@ static void emit_partial(struct emit *e, const void *params)
         r.mean = e_arg(e, 4);
     }
     V plane_size = e_muli(e, r.hw, e->v);
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V slot = e_div(e, piece.iv, r.blocks), block = e_rem(e, piece.iv, r.blocks);
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V partial = e_div(e, task.iv, r.blocks), block = e_rem(e, task.iv, r.blocks);
     V mean = p->kind == SUM_GRAD ? e_load_v(e, e_at(e, r.mean, e_muli(e, block, e->v))) : NULL;
     int nstate = p->kind == SUM_STATS ? 3 : p->kind == SUM_GRAD ? 2 : 1;
     V state[3] = {e_zero(e), e_zero(e), e_zero(e)};
     for (int k = 0; k < nstate && p->wide; k++) state[k] = e_double(e, state[k]);
     if (p->kind == SUM_STATS) state[0] = e_int(e, 0);
     /* The induction variable counts rounds, since the step between samples is known at run time only. */
-    V rounds = e_div(e, e_sub(e, e_add(e, r.n, e_sub(e, r.slots, e_int(e, 1))), slot), r.slots);
+    V rounds = e_div(e, e_sub(e, e_add(e, r.n, e_sub(e, r.partials, e_int(e, 1))), partial), r.partials);
     loop_begin(e, &sample, e_int(e, 0), rounds, 1, nstate, state);
-    V number = e_add(e, slot, e_mul(e, sample.iv, r.slots));
+    V number = e_add(e, partial, e_mul(e, sample.iv, r.partials));
     V plane = e_mul(e, e_add(e, e_mul(e, number, r.blocks), block), plane_size);
     memcpy(state, sample.phi, (size_t)nstate * sizeof *state);
     sample_partial(e, p, &r, plane, mean, state);
@@ -197,19 +197,19 @@ static void emit_partial(struct emit *e, const void *params)
     int first = p->kind == SUM_STATS ? 1 : 0;
     for (int k = first; k < nstate; k++) {
         V sum = p->wide ? e_single(e, sample.out[k]) : sample.out[k];
-        e_store_v(e, sum, partial(e, &r, slot, block, k - first));
+        e_store_v(e, sum, partial_vector(e, &r, partial, block, k - first));
     }
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 static void combine_stats(struct emit *e, const struct reduce *r, V block, V used, V *result)
 {
     struct loop l;
     loop_begin(e, &l, e_int(e, 0), used, 1, 3, (V[]){e_int(e, 0), e_zero(e), e_zero(e)});
-    V samples = e_div(e, e_sub(e, e_add(e, r->n, e_sub(e, r->slots, e_int(e, 1))), l.iv), r->slots);
+    V samples = e_div(e, e_sub(e, e_add(e, r->n, e_sub(e, r->partials, e_int(e, 1))), l.iv), r->partials);
     V count = e_mul(e, samples, r->hw), mean = l.phi[1], m2 = l.phi[2];
-    merge(e, l.phi[0], &mean, &m2, count, e_load_v(e, partial(e, r, l.iv, block, 0)),
-          e_load_v(e, partial(e, r, l.iv, block, 1)));
+    merge(e, l.phi[0], &mean, &m2, count, e_load_v(e, partial_vector(e, r, l.iv, block, 0)),
+          e_load_v(e, partial_vector(e, r, l.iv, block, 1)));
     loop_end(e, &l, (V[]){e_add(e, l.phi[0], count), mean, m2});
     result[0] = l.out[1];
     result[1] = e_fmul(e, l.out[2], e_splat(e, e_fdiv(e, e_f32(e, 1), as_f32(e, l.out[0]))));
@@ -220,7 +220,7 @@ static void combine_sums(struct emit *e, const struct reduce *r, V block, V used
     struct loop l;
     V sum[2] = {e_zero(e), e_zero(e)};
     loop_begin(e, &l, e_int(e, 0), used, 1, nsums, sum);
-    for (int k = 0; k < nsums; k++) sum[k] = e_fadd(e, l.phi[k], e_load_v(e, partial(e, r, l.iv, block, k)));
+    for (int k = 0; k < nsums; k++) sum[k] = e_fadd(e, l.phi[k], e_load_v(e, partial_vector(e, r, l.iv, block, k)));
     loop_end(e, &l, sum);
     memcpy(result, l.out, (size_t)nsums * sizeof *result);
 }
@@ -235,7 +235,7 @@ static void emit_combine(struct emit *e, const void *params)
     r.ws = e_arg(e, 1);
     int nouts = p->kind == SUM_PLAIN ? 1 : 2;
     V out[2] = {e_arg(e, 2), nouts > 1 ? e_arg(e, 3) : NULL}, var = p->kind == SUM_GRAD ? e_arg(e, 4) : NULL, result[2];
-    V used = e_min(e, r.n, r.slots);
+    V used = e_min(e, r.n, r.partials);
     loop_begin_once(e, &l, e->begin, e->end, 1, 0, NULL);
     V at = e_muli(e, l.iv, e->v);
     if (p->kind == SUM_STATS) combine_stats(e, &r, l.iv, used, result);
@@ -267,16 +267,16 @@ static void add_steps(struct lower *lo, const struct reduce_call *c)
     const struct type *t = &c->x->type;
     assert(t->layout == LAYOUT_BLOCKED && (t->rank == 4 || t->rank == 2));
     int64_t blocks = div_up(t->dim[1], t->v), hw = t->rank == 4 ? t->dim[2] * t->dim[3] : 1,
-            slots = reduce_slots(t->dim[0]);
+            partials = reduce_partials(t->dim[0]);
     p->single = hw == 1;
-    p->wide = p->kind != SUM_STATS && !p->single && hw / CHUNK * div_up(t->dim[0], slots) > SUM_WIDE;
+    p->wide = p->kind != SUM_STATS && !p->single && hw / CHUNK * div_up(t->dim[0], partials) > SUM_WIDE;
     p->x = (uint8_t)t->dtype;
     p->dy = (uint8_t)(c->dy ? c->dy->type.dtype : DT_F32);
-    int64_t table[T_ENTRIES] = {blocks, hw, slots};
+    int64_t table[T_ENTRIES] = {blocks, hw, partials};
     struct lower_arg tab = arg_data(lo, table, sizeof table);
     struct lower_arg first[] = {tab, c->ws, arg_value(c->x), c->dy ? arg_value(c->dy) : arg_none(),
                                 c->mean ? arg_value(c->mean) : arg_none()};
-    lower_step(lo, lower_kernel(lo, "reduce", emit_partial, p, sizeof *p), blocks * slots, false, first, 5);
+    lower_step(lo, lower_kernel(lo, "reduce", emit_partial, p, sizeof *p), blocks * partials, false, first, 5);
     struct lower_arg second[] = {tab, c->ws, arg_value(c->out[0]), c->out[1] ? arg_value(c->out[1]) : arg_none(),
                                  c->var ? arg_value(c->var) : arg_none()};
     p->single = p->wide = 0;

@@ -106,19 +106,19 @@ void sums_count(struct emit *e, const struct sums *s, V count)
     if (s->body->nsums) e_store(e, e_fadd(e, e_load(e, s->count), as_f32(e, count)), s->count);
 }
 
-void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V slot, V block, V blocks)
+void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V partial, V block, V blocks)
 {
     int vectors = vectors_of(s->body), at = 0;
     for (int k = 0; k < s->body->nsums; k++)
         for (int i = 0; i < sum_width(s->body->sum[k].kind); i++, at++) {
             bool count = s->body->sum[k].kind == SUM_STATS && i == 0;
-            V row = e_addi(e, e_muli(e, slot, vectors), at);
+            V row = e_addi(e, e_muli(e, partial, vectors), at);
             V x = count ? e_splat(e, e_load(e, s->count)) : e_load_va(e, state_at(e, s, o, k, i));
             e_store_va(e, x, e_at(e, ws, e_muli(e, e_add(e, e_mul(e, row, blocks), block), e->v)));
         }
 }
 
-/* ---- the step that merges the slots */
+/* ---- the step that merges the partials */
 
 struct merge_params {
     int32_t nsums, nparts;
@@ -134,25 +134,25 @@ struct merger {
     int vectors;
 };
 
-static V slot_vector(struct emit *e, const struct merger *m, V slot, int i)
+static V partial_vector(struct emit *e, const struct merger *m, V partial, int i)
 {
-    V row = e_addi(e, e_muli(e, slot, m->vectors), i);
+    V row = e_addi(e, e_muli(e, partial, m->vectors), i);
     return e_load_va(e, e_at(e, m->ws, e_muli(e, e_add(e, e_mul(e, row, m->blocks), m->block), e->v)));
 }
 
-static void merge_slot(struct emit *e, const struct merger *m, enum sum_kind kind, int at, V slot, V *state)
+static void merge_partial(struct emit *e, const struct merger *m, enum sum_kind kind, int at, V partial, V *state)
 {
     if (kind != SUM_STATS) {
-        for (int i = 0; i < sum_width(kind); i++) state[i] = e_fadd(e, state[i], slot_vector(e, m, slot, at + i));
+        for (int i = 0; i < sum_width(kind); i++) state[i] = e_fadd(e, state[i], partial_vector(e, m, partial, at + i));
         return;
     }
-    V nb = slot_vector(e, m, slot, at), all = e_fadd(e, state[0], nb), weight = e_fdiv(e, nb, all);
-    merge(e, &state[1], &state[2], slot_vector(e, m, slot, at + 1), slot_vector(e, m, slot, at + 2), weight,
+    V nb = partial_vector(e, m, partial, at), all = e_fadd(e, state[0], nb), weight = e_fdiv(e, nb, all);
+    merge(e, &state[1], &state[2], partial_vector(e, m, partial, at + 1), partial_vector(e, m, partial, at + 2), weight,
           e_fmul(e, state[0], weight));
     state[0] = all;
 }
 
-/* Sum number K, whose vectors in a slot begin at AT; STATE: three vectors. */
+/* Sum number K, whose vectors in a partial begin at AT; STATE: three vectors. */
 static void merge_parts(struct emit *e, const struct merge_params *p, const struct merger *m, int k, int at, V *state)
 {
     for (int i = 0; i < 3; i++) state[i] = e_zero(e);
@@ -163,7 +163,7 @@ static void merge_parts(struct emit *e, const struct merge_params *p, const stru
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), used, 1, 3, state);
         memcpy(state, l.phi, 3 * sizeof *state);
-        merge_slot(e, m, p->sum[k].kind, at, e_add(e, first, l.iv), state);
+        merge_partial(e, m, p->sum[k].kind, at, e_add(e, first, l.iv), state);
         loop_end(e, &l, state);
         memcpy(state, l.out, 3 * sizeof *state);
     }
@@ -183,7 +183,7 @@ static int finish(struct emit *e, enum sum_kind kind, float eps, const V *state,
     return kind == SUM_PLAIN ? 1 : 2;
 }
 
-/* Arguments: table, ws, then for each sum its results and (GRAD) the variance. A piece is a channel block. */
+/* Arguments: table, ws, then for each sum its results and (GRAD) the variance. A task is a channel block. */
 static void emit_merge(struct emit *e, const void *params)
 {
     const struct merge_params *p = params;

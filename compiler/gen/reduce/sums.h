@@ -1,17 +1,17 @@
 /* sums.h: per-channel sums of what a kernel has in registers: the sums at the end of a body (struct gen_sum). While a
-   tile of pixels goes through the body, its terms are added up in registers; at the tile's end they join the piece's
-   sums, on the stack; at the piece's end those go to a slot of the workspace, and a last step merges the slots in order
-   (kernel/sums.h). So neither a pass over the values nor its traffic is left of batch normalisation's statistics and
-   gradients.
+   tile of pixels goes through the body, its terms are added up in registers; at the tile's end they join the task's
+   sums, on the stack; at the task's end those go to a partial of the workspace, and a last step merges the partials in
+   order (kernel/sums.h). So neither a pass over the values nor its traffic is left of batch normalisation's statistics
+   and gradients.
 
    Variances are never E[x²] − E[x]²: a tile's values are taken from its first pixel's, which is within a few deviations
-   of the mean, and (count, mean, M2) of tiles, pieces and slots are merged (Chan, Golub and LeVeque 1983). */
+   of the mean, and (count, mean, M2) of tiles, tasks and partials are merged (Chan, Golub and LeVeque 1983). */
 #ifndef RNC_GEN_REDUCE_SUMS_H
 #define RNC_GEN_REDUCE_SUMS_H
 
 #include "gen/emit/expr.h"
 
-/* The sums of the piece at hand, for OV output vectors. */
+/* The sums of the task at hand, for OV output vectors. */
 struct sums {
     const struct gen_body *body;
     V state, count;
@@ -30,13 +30,13 @@ void sums_tile_begin(struct emit *e, const struct sums *s, struct sums_tile *t);
 /* The first pixel of a tile decides the shifts: to be called with its terms before any sums_add. */
 void sums_tile_shift(const struct sums *s, struct sums_tile *t, V (*term)[2]);
 void sums_add(struct emit *e, const struct sums *s, struct sums_tile *t, V (*term)[2]);
-/* COUNT (i64) pixels of output vector O join the piece's sums; after all vectors of the tile: sums_count. */
+/* COUNT (i64) pixels of output vector O join the task's sums; after all vectors of the tile: sums_count. */
 void sums_tile_end(struct emit *e, const struct sums *s, struct sums_tile *t, int64_t o, V count);
 void sums_count(struct emit *e, const struct sums *s, V count);
-/* The sums of vector O go to SLOT of the workspace at WS, as those of channel block BLOCK of BLOCKS. */
-void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V slot, V block, V blocks);
+/* The sums of vector O go to PARTIAL of the workspace at WS, as those of channel block BLOCK of BLOCKS. */
+void sums_store(struct emit *e, const struct sums *s, int64_t o, V ws, V partial, V block, V blocks);
 
-/* The slots that one kernel of a node fills: from FIRST on, ceil(n·each / per) of them for n samples. */
+/* The partials that one kernel of a node fills: from FIRST on, ceil(n·each / per) of them for n samples. */
 enum { SUMS_MAX_PARTS = 16 };
 struct sums_part {
     int64_t first, each, per;

@@ -1,6 +1,6 @@
 /* softmax.c: softmax over the channels, and the losses. Each walks the channel blocks of one pixel (or sample) after
    another; lanes past C take no part. A loss leaves one sum and one count for each sample in the workspace, and one
-   piece adds them in order, in double. */
+   task adds them in order, in double. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "gen/emit/expr.h"
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
-#include "kernel/slots.h"
+#include "kernel/partials.h"
 #include "op/softmax.h"
 
 struct softmax_params {
@@ -125,21 +125,21 @@ static void softmax_grad_pixel(struct emit *e, const struct ctx *c, V dy, V y, V
     loop_end(e, &l, NULL);
 }
 
-/* args: table, operands, result. A piece is one row of one sample. */
+/* args: table, operands, result. A task is one row of one sample. */
 static void emit_softmax(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     bool grad = c.p->kind == SOFTMAX_GRAD;
     V a = e_arg(e, 1), b = grad ? e_arg(e, 2) : NULL, out = e_arg(e, grad ? 3 : 2);
-    struct loop piece, l;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V n = e_div(e, piece.iv, c.rows), row = e_mul(e, e_rem(e, piece.iv, c.rows), c.width);
+    struct loop task, l;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V n = e_div(e, task.iv, c.rows), row = e_mul(e, e_rem(e, task.iv, c.rows), c.width);
     loop_begin_once(e, &l, row, e_add(e, row, c.width), 1, 0, NULL);
     V first = pixel_at(e, &c, n, l.iv);
     if (grad) softmax_grad_pixel(e, &c, a, b, out, first);
     else softmax_pixel(e, &c, a, out, first);
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- the losses' workspace: for each sample an f64 sum and an i64 count */
@@ -220,21 +220,21 @@ static V cross_pixel(struct emit *e, const struct ctx *c, V x, V first, V label)
     return to_f64(e, loss);
 }
 
-/* args: table, ws, logits, target. A piece is a sample. */
+/* args: table, ws, logits, target. A task is a sample. */
 static void emit_cross(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     V ws = e_arg(e, 1), x = e_arg(e, 2), target = e_arg(e, 3);
-    struct loop piece, l, once;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    struct loop task, l, once;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
     loop_begin_once(e, &l, e_int(e, 0), c.pixels, 1, 2, (V[]){f64(e, 0), e_int(e, 0)});
-    V label = label_at(e, &c, target, piece.iv, l.iv), counts = as_i64(e, label_counts(e, &c, label));
+    V label = label_at(e, &c, target, task.iv, l.iv), counts = as_i64(e, label_counts(e, &c, label));
     loop_begin(e, &once, e_int(e, 0), counts, 1, 1, l.phi); /* if it counts */
-    V sum = e_fadd(e, once.phi[0], cross_pixel(e, &c, x, pixel_at(e, &c, piece.iv, l.iv), label));
+    V sum = e_fadd(e, once.phi[0], cross_pixel(e, &c, x, pixel_at(e, &c, task.iv, l.iv), label));
     loop_end(e, &once, &sum);
     loop_end(e, &l, (V[]){once.out[0], e_add(e, l.phi[1], counts)});
-    store_sample(e, ws, piece.iv, l.out[0], l.out[1]);
-    loop_end(e, &piece, NULL);
+    store_sample(e, ws, task.iv, l.out[0], l.out[1]);
+    loop_end(e, &task, NULL);
 }
 
 /* args: table, ws, target: how many labels of each sample count. */
@@ -242,13 +242,13 @@ static void emit_count(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     V ws = e_arg(e, 1), target = e_arg(e, 2), zero = e_int(e, 0);
-    struct loop piece, l;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    struct loop task, l;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
     loop_begin_once(e, &l, e_int(e, 0), c.pixels, 1, 1, &zero);
-    V next = e_add(e, l.phi[0], as_i64(e, label_counts(e, &c, label_at(e, &c, target, piece.iv, l.iv))));
+    V next = e_add(e, l.phi[0], as_i64(e, label_counts(e, &c, label_at(e, &c, target, task.iv, l.iv))));
     loop_end(e, &l, &next);
-    store_sample(e, ws, piece.iv, f64(e, 0), l.out[0]);
-    loop_end(e, &piece, NULL);
+    store_sample(e, ws, task.iv, f64(e, 0), l.out[0]);
+    loop_end(e, &task, NULL);
 }
 
 static void zero_pixel(struct emit *e, const struct ctx *c, V y, V first)
@@ -271,17 +271,17 @@ static void cross_grad_pixel(struct emit *e, const struct ctx *c, V x, V dx, V f
     e_store(e, e_fma(e, e_f32(e, -(1 - s)), scale, e_load(e, own)), own);
 }
 
-/* args: table, ws, logits, target, dx. A piece is one row of one sample. */
+/* args: table, ws, logits, target, dx. A task is one row of one sample. */
 static void emit_cross_grad(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     V ws = e_arg(e, 1), x = e_arg(e, 2), target = e_arg(e, 3), dx = e_arg(e, 4), sum, count;
     total(e, ws, &sum, &count);
     V scale = to_f32(e, e_fdiv(e, f64(e, c.p->weight), int_f64(e, e_max(e, count, e_int(e, 1)))));
-    struct loop piece, l;
+    struct loop task, l;
     struct branch f;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V n = e_div(e, piece.iv, c.rows), row = e_mul(e, e_rem(e, piece.iv, c.rows), c.width);
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V n = e_div(e, task.iv, c.rows), row = e_mul(e, e_rem(e, task.iv, c.rows), c.width);
     loop_begin_once(e, &l, row, e_add(e, row, c.width), 1, 0, NULL);
     V label = label_at(e, &c, target, n, l.iv), first = pixel_at(e, &c, n, l.iv);
     if_begin(e, &f, label_counts(e, &c, label));
@@ -290,7 +290,7 @@ static void emit_cross_grad(struct emit *e, const void *params)
     zero_pixel(e, &c, dx, first);
     if_end(e, &f);
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- binary cross entropy and squared error: element by element */
@@ -334,44 +334,44 @@ static V target_at(struct emit *e, const struct ctx *c, V target, V n, V block, 
     return lanes_gather(e, target, e_add(e, e_mul(e, channel, c->pixels), pixel), c->pixels, lanes_of(e, c, block));
 }
 
-/* args: table, ws, x, target. A piece is a sample; each row of a block is summed in f32, the rows in f64. */
+/* args: table, ws, x, target. A task is a sample; each row of a block is summed in f32, the rows in f64. */
 static void emit_elements(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     V ws = e_arg(e, 1), x = e_arg(e, 2), target = e_arg(e, 3), zero = e_zero(e), none = f64(e, 0);
     V elements = e_mul(e, c.classes, c.pixels), lines = e_mul(e, c.blocks, c.rows);
-    struct loop piece, line, l;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
+    struct loop task, line, l;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
     loop_begin_once(e, &line, e_int(e, 0), lines, 1, 1, &none);
     V block = e_div(e, line.iv, c.rows), row = e_mul(e, e_rem(e, line.iv, c.rows), c.width),
       lanes = lanes_of(e, &c, block);
     loop_begin_once(e, &l, row, e_add(e, row, c.width), 1, 1, &zero);
-    V at = e_add(e, pixel_at(e, &c, piece.iv, l.iv), e_mul(e, block, c.stride));
-    V loss = element_loss(e, c.p, e_load_v(e, e_at(e, x, at)), target_at(e, &c, target, piece.iv, block, l.iv, at));
+    V at = e_add(e, pixel_at(e, &c, task.iv, l.iv), e_mul(e, block, c.stride));
+    V loss = element_loss(e, c.p, e_load_v(e, e_at(e, x, at)), target_at(e, &c, target, task.iv, block, l.iv, at));
     V next = e_fadd(e, l.phi[0], keep(e, lanes, loss, zero));
     loop_end(e, &l, &next);
     V sum = e_fadd(e, line.phi[0], to_f64(e, e_reduce_add(e, l.out[0])));
     loop_end(e, &line, &sum);
-    store_sample(e, ws, piece.iv, line.out[0], elements);
-    loop_end(e, &piece, NULL);
+    store_sample(e, ws, task.iv, line.out[0], elements);
+    loop_end(e, &task, NULL);
 }
 
-/* args: table, x, target, dx. A piece is one channel block of one sample. */
+/* args: table, x, target, dx. A task is one channel block of one sample. */
 static void emit_elements_grad(struct emit *e, const void *params)
 {
     struct ctx c = load_table(e, params, 0);
     V x = e_arg(e, 1), target = e_arg(e, 2), dx = e_arg(e, 3);
     V count = int_f64(e, e_mul(e, e_run_n(e), e_mul(e, c.classes, c.pixels)));
     V scale = e_splat(e, to_f32(e, e_fdiv(e, f64(e, c.p->weight), count)));
-    struct loop piece, l;
-    loop_begin_once(e, &piece, e->begin, e->end, 1, 0, NULL);
-    V n = e_div(e, piece.iv, c.blocks), block = e_rem(e, piece.iv, c.blocks), lanes = lanes_of(e, &c, block);
+    struct loop task, l;
+    loop_begin_once(e, &task, e->begin, e->end, 1, 0, NULL);
+    V n = e_div(e, task.iv, c.blocks), block = e_rem(e, task.iv, c.blocks), lanes = lanes_of(e, &c, block);
     loop_begin_once(e, &l, e_int(e, 0), c.pixels, 1, 0, NULL);
     V at = e_add(e, pixel_at(e, &c, n, l.iv), e_mul(e, block, c.stride));
     V slope = element_slope(e, c.p, e_load_v(e, e_at(e, x, at)), target_at(e, &c, target, n, block, l.iv, at));
     e_store_v(e, keep(e, lanes, e_fmul(e, slope, scale), e_zero(e)), e_at(e, dx, at));
     loop_end(e, &l, NULL);
-    loop_end(e, &piece, NULL);
+    loop_end(e, &task, NULL);
 }
 
 /* ---- lowering */
@@ -384,10 +384,10 @@ struct job {
     int64_t blocks, rows;
 };
 
-static void step(struct job *j, const char *name, emit_fn *fn, int64_t pieces, bool samples,
+static void step(struct job *j, const char *name, emit_fn *fn, int64_t tasks, bool samples,
                  const struct lower_arg *args, int nargs)
 {
-    lower_step(j->lo, lower_kernel(j->lo, name, fn, &j->p, sizeof j->p), pieces, samples, args, nargs);
+    lower_step(j->lo, lower_kernel(j->lo, name, fn, &j->p, sizeof j->p), tasks, samples, args, nargs);
 }
 
 static void lower_loss(struct job *j, struct lower_arg ws)

@@ -1,9 +1,9 @@
 /* wgrad.c: gradients by weights. dw[o, i, kh, kw] = Σ samples, pixels  x[i, y·s + kh·d − p, …] · dy[o, y, …].
    One tap at a time: the accumulators are ci input channels × ov output vectors and live in registers over a band of
-   rows. Every piece owns a chunk of dw (or of a slot, where samples are shared out too: kernel/slots.h) and goes over
-   its samples once, band by band: a band of all its channels stays in the second-level cache, one of an input block and
-   of ov output vectors in the first. The slots are added up in a fixed order by a second step. Operands in bf16 have
-   the same partition and a kernel of their own (wgrad_staged.c). */
+   rows. Every task owns a chunk of dw (or of a partial, where samples are shared out too: kernel/partials.h) and goes
+   over its samples once, band by band: a band of all its channels stays in the second-level cache, one of an input
+   block and of ov output vectors in the first. The partials are added up in a fixed order by a second step. Operands in
+   bf16 have the same partition and a kernel of their own (wgrad_staged.c). */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
@@ -12,13 +12,13 @@
 #include "gen/wgrad/wgrad.h"
 #include "gen/winograd/winograd_wgrad.h"
 #include "kernel/algorithm.h"
-#include "kernel/slots.h"
+#include "kernel/partials.h"
 
 struct wgrad_emitter {
     struct emit *e;
     const struct wgrad_params *p;
     V x[MAX_PARTS], dy; /* whole values */
-    struct wgrad_piece piece;
+    struct wgrad_task task;
     V sample_x[MAX_PARTS], sample_dy; /* the sample's */
     V out_dy, out_dw;                 /* of the group of output blocks at hand */
     V next_x[MAX_PARTS], next_dy;     /* floats from a pixel of this band to that of the next */
@@ -136,7 +136,7 @@ V wgrad_group_input(struct emit *e, const struct wgrad_params *p, V ob)
     return p->group_ocb == p->ocb ? e_int(e, 0) : e_muli(e, e_divi(e, ob, p->group_ocb), p->icb);
 }
 
-/* Where the band after [R0, R1) lies: further down in this sample, or at the top of the slot's next one. */
+/* Where the band after [R0, R1) lies: further down in this sample, or at the top of the partial's next one. */
 static void aim_next(struct wgrad_emitter *c, V r0, V r1)
 {
     struct emit *e = c->e;
@@ -144,14 +144,14 @@ static void aim_next(struct wgrad_emitter *c, V r0, V r1)
     int64_t x_row = p->stride[0] * p->x.h;
     V last = e_cmp(e, LLVMIntSGE, r1, e_int(e, p->rows));
     for (int k = 0; k < p->parts.count; k++)
-        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->slots * p->parts.n[k]), e_muli(e, r0, x_row)),
+        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->partials * p->parts.n[k]), e_muli(e, r0, x_row)),
                                 e_int(e, p->band * x_row));
-    c->next_dy =
-        e_select(e, last, e_sub(e, e_int(e, p->slots * p->dy.n), e_muli(e, r0, p->dy.h)), e_int(e, p->band * p->dy.h));
+    c->next_dy = e_select(e, last, e_sub(e, e_int(e, p->partials * p->dy.n), e_muli(e, r0, p->dy.h)),
+                          e_int(e, p->band * p->dy.h));
 }
 
 /* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when
-   it meets the piece's first group of dy, each vector of dy when it meets one of the first blocks of x. */
+   it meets the task's first group of dy, each vector of dy when it meets one of the first blocks of x. */
 static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
 {
     struct emit *e = c->e;
@@ -160,14 +160,14 @@ static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
     V zero = e_int(e, 0), next_x = c->next_x[0];
     for (int k = 1; k < p->parts.count; k++)
         next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->parts.first[k])), c->next_x[k], next_x);
-    c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->piece.og0), next_x, zero);
+    c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->task.og0), next_x, zero);
     for (int64_t o = 0; o < p->ov; o++)
         c->ahead_dy[o] =
-            e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->piece.ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)),
+            e_select(e, e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->task.ib0, p->ib_chunk > 1 ? o % p->ib_chunk : 0)),
                      c->next_dy, zero);
 }
 
-/* One sample (dense: all samples of the slot): bands of rows, and in each the piece's blocks. */
+/* One sample (dense: all samples of the partial): bands of rows, and in each the task's blocks. */
 static void sample(struct wgrad_emitter *c, V cols)
 {
     struct emit *e = c->e;
@@ -176,11 +176,11 @@ static void sample(struct wgrad_emitter *c, V cols)
     loop_begin(e, &bands, e_int(e, 0), e_int(e, p->rows), p->band, 0, NULL);
     V r1 = e_min(e, e_addi(e, bands.iv, p->band), e_int(e, p->rows));
     aim_next(c, bands.iv, r1);
-    loop_begin(e, &groups, c->piece.og0, c->piece.og1, 1, 0, NULL);
+    loop_begin(e, &groups, c->task.og0, c->task.og1, 1, 0, NULL);
     V ob = e_muli(e, groups.iv, p->ov), group = wgrad_group_input(e, p, ob);
     c->out_dy = e_at(e, c->sample_dy, e_muli(e, ob, p->dy.cb));
-    c->out_dw = e_at(e, c->piece.dw, e_muli(e, ob, wgrad_output_block(p, e->v)));
-    loop_begin(e, &blocks, c->piece.ib0, c->piece.ib1, 1, 0, NULL);
+    c->out_dw = e_at(e, c->task.dw, e_muli(e, ob, wgrad_output_block(p, e->v)));
+    loop_begin(e, &blocks, c->task.ib0, c->task.ib1, 1, 0, NULL);
     aim_ahead(c, groups.iv, blocks.iv);
     V dw = e_at(e, c->out_dw, e_muli(e, blocks.iv, wgrad_input_block(p, e->v)));
     V x = parts_plane(e, &p->parts, &p->x, c->sample_x, e_add(e, group, blocks.iv)).at;
@@ -190,70 +190,70 @@ static void sample(struct wgrad_emitter *c, V cols)
     loop_end(e, &bands, NULL);
 }
 
-void wgrad_zero(struct emit *e, const struct wgrad_params *p, const struct wgrad_piece *piece)
+void wgrad_zero(struct emit *e, const struct wgrad_params *p, const struct wgrad_task *task)
 {
     int64_t floats = wgrad_input_block(p, e->v);
     struct loop blocks, l;
-    loop_begin(e, &blocks, e_muli(e, piece->og0, p->ov), e_muli(e, piece->og1, p->ov), 1, 0, NULL);
-    V dw = e_at(e, piece->dw, e_muli(e, blocks.iv, wgrad_output_block(p, e->v)));
-    loop_begin(e, &l, e_muli(e, piece->ib0, floats), e_muli(e, piece->ib1, floats), e->v, 0, NULL);
+    loop_begin(e, &blocks, e_muli(e, task->og0, p->ov), e_muli(e, task->og1, p->ov), 1, 0, NULL);
+    V dw = e_at(e, task->dw, e_muli(e, blocks.iv, wgrad_output_block(p, e->v)));
+    loop_begin(e, &l, e_muli(e, task->ib0, floats), e_muli(e, task->ib1, floats), e->v, 0, NULL);
     e_store_va(e, e_zero(e), e_at(e, dw, l.iv));
     loop_end(e, &l, NULL);
     loop_end(e, &blocks, NULL);
 }
 
-/* Dense: the samples slot, slot + slots, … are the columns. */
-static void sample_columns(struct wgrad_emitter *c, V slot, V n)
+/* Dense: the samples partial, partial + partials, … are the columns. */
+static void sample_columns(struct wgrad_emitter *c, V partial, V n)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
-    c->pixel_x = e_int(e, p->slots * p->x.w);
-    c->pixel_y = e_int(e, p->slots * p->dy.w);
-    c->sample_x[0] = e_at(e, c->x[0], e_muli(e, slot, p->x.w));
-    c->sample_dy = e_at(e, c->dy, e_muli(e, slot, p->dy.w));
-    V more = e_max(e, e_addi(e, e_sub(e, n, slot), p->slots - 1), e_int(e, 0));
-    sample(c, e_divi(e, more, p->slots));
+    c->pixel_x = e_int(e, p->partials * p->x.w);
+    c->pixel_y = e_int(e, p->partials * p->dy.w);
+    c->sample_x[0] = e_at(e, c->x[0], e_muli(e, partial, p->x.w));
+    c->sample_dy = e_at(e, c->dy, e_muli(e, partial, p->dy.w));
+    V more = e_max(e, e_addi(e, e_sub(e, n, partial), p->partials - 1), e_int(e, 0));
+    sample(c, e_divi(e, more, p->partials));
 }
 
-static void images(struct wgrad_emitter *c, V slot, V n)
+static void images(struct wgrad_emitter *c, V partial, V n)
 {
     struct emit *e = c->e;
     const struct wgrad_params *p = c->p;
     struct loop samples;
     c->pixel_x = e_int(e, p->stride[1] * p->x.w);
     c->pixel_y = e_int(e, p->dy.w);
-    loop_begin(e, &samples, slot, n, p->slots, 0, NULL);
+    loop_begin(e, &samples, partial, n, p->partials, 0, NULL);
     for (int k = 0; k < p->parts.count; k++) c->sample_x[k] = e_at(e, c->x[k], e_muli(e, samples.iv, p->parts.n[k]));
     c->sample_dy = e_at(e, c->dy, e_muli(e, samples.iv, p->dy.n));
     sample(c, e_int(e, p->cols));
     loop_end(e, &samples, NULL);
 }
 
-struct wgrad_piece wgrad_piece_of(struct emit *e, const struct wgrad_params *p, V number, V slots)
+struct wgrad_task wgrad_task_of(struct emit *e, const struct wgrad_params *p, V number, V partials)
 {
     V in = e_remi(e, number, p->ib_chunks), rest = e_divi(e, number, p->ib_chunks);
-    V out = e_remi(e, rest, p->og_chunks), slot = e_divi(e, rest, p->og_chunks);
+    V out = e_remi(e, rest, p->og_chunks), partial = e_divi(e, rest, p->og_chunks);
     V ib0 = e_muli(e, in, p->ib_chunk), ib1 = e_min(e, e_addi(e, ib0, p->ib_chunk), e_int(e, p->icb));
     V og0 = e_muli(e, out, p->og_chunk), og1 = e_min(e, e_addi(e, og0, p->og_chunk), e_int(e, p->ocb / p->ov));
-    return (struct wgrad_piece){slot, e_at(e, slots, e_muli(e, slot, p->slot_floats)), ib0, ib1, og0, og1};
+    return (struct wgrad_task){partial, e_at(e, partials, e_muli(e, partial, p->partial_floats)), ib0, ib1, og0, og1};
 }
 
-/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, chunk of output groups, chunk of input
+/* Arguments: x, dy, dw (or the partials), further parts of x. Tasks: (partial, chunk of output groups, chunk of input
    blocks). */
 static void wgrad_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
     const struct wgrad_params *p = c.p;
-    struct loop pieces;
-    V n = e_run_n(e), slots = e_arg(e, 2);
+    struct loop tasks;
+    V n = e_run_n(e), partials = e_arg(e, 2);
     parts_load(e, &p->parts, 0, 3, c.x);
     c.dy = e_arg(e, 1);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    c.piece = wgrad_piece_of(e, p, pieces.iv, slots);
-    wgrad_zero(e, p, &c.piece);
-    if (p->by_sample) sample_columns(&c, c.piece.slot, n);
-    else images(&c, c.piece.slot, n);
-    loop_end(e, &pieces, NULL);
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    c.task = wgrad_task_of(e, p, tasks.iv, partials);
+    wgrad_zero(e, p, &c.task);
+    if (p->by_sample) sample_columns(&c, c.task.partial, n);
+    else images(&c, c.task.partial, n);
+    loop_end(e, &tasks, NULL);
 }
 
 /* ---- depthwise: dw[c, kh, kw] is one vector of channels; four partial sums hide the latency */
@@ -295,21 +295,21 @@ static void depthwise_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
     const struct wgrad_params *p = c.p;
-    struct loop pieces, samples;
+    struct loop tasks, samples;
     V n = e_run_n(e), x = e_arg(e, 0), dy = e_arg(e, 1), dw = e_arg(e, 2);
     int64_t taps = p->kernel[0] * p->kernel[1];
     c.pixel_x = e_int(e, p->stride[1] * p->x.w);
     c.pixel_y = e_int(e, p->dy.w);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL); /* (slot, channel block, tap) */
-    V tap = e_remi(e, pieces.iv, taps), rest = e_divi(e, pieces.iv, taps), cb = e_remi(e, rest, p->ocb),
-      slot = e_divi(e, rest, p->ocb);
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL); /* (partial, channel block, tap) */
+    V tap = e_remi(e, tasks.iv, taps), rest = e_divi(e, tasks.iv, taps), cb = e_remi(e, rest, p->ocb),
+      partial = e_divi(e, rest, p->ocb);
     V kh = e_divi(e, tap, p->kernel[1]), kw = e_remi(e, tap, p->kernel[1]);
     struct wgrad_range y = wgrad_tap_range(e, p, 0, kh), w = wgrad_tap_range(e, p, 1, kw);
     V dy0 = e_addi(e, e_muli(e, kh, p->dilation[0]), -p->pad[0]),
       dx0 = e_addi(e, e_muli(e, kw, p->dilation[1]), -p->pad[1]);
     V shift = e_add(e, e_muli(e, dy0, p->x.h), e_muli(e, dx0, p->x.w)), sum[4];
     for (int i = 0; i < 4; i++) sum[i] = e_zero(e);
-    loop_begin(e, &samples, slot, n, p->slots, 4, sum);
+    loop_begin(e, &samples, partial, n, p->partials, 4, sum);
     memcpy(sum, samples.phi, sizeof sum);
     c.sample_dy =
         e_at_d(e, conv_view_dtype(&p->dy), dy, e_add(e, e_muli(e, samples.iv, p->dy.n), e_muli(e, cb, p->dy.cb)));
@@ -317,40 +317,40 @@ static void depthwise_emit(struct emit *e, const void *params)
     depthwise_tap(&c, e_at_d(e, conv_view_dtype(&p->x), x, e_add(e, xn, shift)), y, w, sum);
     loop_end(e, &samples, sum);
     V total = e_fadd(e, e_fadd(e, samples.out[0], samples.out[1]), e_fadd(e, samples.out[2], samples.out[3]));
-    V at = e_add(e, e_muli(e, slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, cb, taps), tap), e->v));
+    V at = e_add(e, e_muli(e, partial, p->partial_floats), e_muli(e, e_add(e, e_muli(e, cb, taps), tap), e->v));
     e_store_va(e, total, e_at(e, dw, at));
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }
 
-/* ---- the slots' sum */
+/* ---- the partials' sum */
 
 struct sum_params {
-    int64_t floats, stride, slots, chunk;
+    int64_t floats, stride, partials, chunk;
 };
 
 static void sum_emit(struct emit *e, const void *params)
 {
     const struct sum_params *p = params;
     V from = e_arg(e, 0), to = e_arg(e, 1);
-    struct loop pieces, l;
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V first = e_muli(e, pieces.iv, p->chunk), last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->floats));
+    struct loop tasks, l;
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    V first = e_muli(e, tasks.iv, p->chunk), last = e_min(e, e_addi(e, first, p->chunk), e_int(e, p->floats));
     loop_begin(e, &l, first, last, e->v, 0, NULL);
     V at = e_at(e, from, l.iv), sum = e_load_va(e, at);
-    for (int64_t s = 1; s < p->slots; s++) sum = e_fadd(e, sum, e_load_va(e, e_ati(e, at, s * p->stride)));
+    for (int64_t s = 1; s < p->partials; s++) sum = e_fadd(e, sum, e_load_va(e, e_ati(e, at, s * p->stride)));
     e_store_va(e, sum, e_at(e, to, l.iv));
     loop_end(e, &l, NULL);
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }
 
-void lower_slot_sum(struct lower *lo, const struct value *slots_value, const struct value *out, int64_t floats,
-                    int64_t stride, int64_t slots)
+void lower_partial_sum(struct lower *lo, const struct value *partials_value, const struct value *out, int64_t floats,
+                       int64_t stride, int64_t partials)
 {
     struct sum_params p;
     memset(&p, 0, sizeof p);
-    p = (struct sum_params){floats, stride, slots, 4096};
-    struct lower_arg args[] = {arg_value(slots_value), arg_value(out)};
-    lower_step(lo, lower_kernel(lo, "slot_sum", sum_emit, &p, sizeof p), div_up(floats, p.chunk), false, args, 2);
+    p = (struct sum_params){floats, stride, partials, 4096};
+    struct lower_arg args[] = {arg_value(partials_value), arg_value(out)};
+    lower_step(lo, lower_kernel(lo, "partial_sum", sum_emit, &p, sizeof p), div_up(floats, p.chunk), false, args, 2);
 }
 
 /* ---- lowering */
@@ -380,7 +380,7 @@ static void choose_partition(const struct target *t, struct wgrad_params *p, con
     p->ib_chunks = div_up(p->icb, p->ib_chunk);
     p->og_chunk = div_up(groups, min_i64(groups, plan->out_chunks));
     while (p->ocb != p->group_ocb && p->group_ocb / p->ov % p->og_chunk)
-        p->og_chunk--; /* a piece reads the input blocks of one group */
+        p->og_chunk--; /* a task reads the input blocks of one group */
     p->og_chunks = div_up(groups, p->og_chunk);
     int64_t x_row = p->x.h * p->stride[0] * 4, dy_row = p->dy.h * p->ov * 4;
     int64_t first = (int64_t)t->l1_bytes * 3 / 4 / max_i64(x_row + dy_row, 1);
@@ -459,7 +459,7 @@ static struct wgrad_params params_of(const struct node *n, const struct target *
     p.iv = depthwise ? 1 : dw->iv;
     p.ic = p.iv;
     p.icb = depthwise ? 1 : div_up(dw->dim[1], p.iv);
-    p.slot_floats = (int64_t)type_bytes(dw) / 4;
+    p.partial_floats = (int64_t)type_bytes(dw) / 4;
     if (plain_pointwise(&p) && !p.by_sample && !depthwise) flatten_pixels(&p, pack_of(t, &p));
     return p;
 }
@@ -506,7 +506,7 @@ static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_pa
     } else {
         kernel = lower_kernel(lo, "wgrad", wgrad_emit, p, sizeof *p);
     }
-    lower_step(lo, kernel, p->slots * p->og_chunks * p->ib_chunks, false, args, parts_args(n, args, 3));
+    lower_step(lo, kernel, p->partials * p->og_chunks * p->ib_chunks, false, args, parts_args(n, args, 3));
     lower_algorithm(lo, "%s %lldx%lld%s", algorithm_of(n)->label, (long long)p->ci, (long long)p->ov,
                     pack == 2 ? " bf16"
                     : pack    ? " widened"
@@ -523,18 +523,19 @@ void lower_wgrad(struct lower *lo, const struct node *n)
     const struct target *t = lower_target(lo);
     struct wgrad_params p = params_of(n, t);
     struct wgrad_plan plan = plan_of(&p, n, t->lanes);
-    p.slots = plan.slots;
-    p.fresh = accuracy_estimate(algorithm_of(n)->accuracy,
-                                (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.slots))) > ACCURACY_DEFAULT;
-    const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
+    p.partials = plan.partials;
+    p.fresh =
+        accuracy_estimate(algorithm_of(n)->accuracy,
+                          (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.partials))) > ACCURACY_DEFAULT;
+    const struct value *to = p.partials > 1 ? node_workspace(n) : n->out[0];
     struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (dw->layout == LAYOUT_DEPTHWISE) {
         int k = lower_kernel(lo, "depthwise_wgrad", depthwise_emit, &p, sizeof p);
-        lower_step(lo, k, p.slots * p.ocb * p.kernel[0] * p.kernel[1], false, args, 3);
+        lower_step(lo, k, p.partials * p.ocb * p.kernel[0] * p.kernel[1], false, args, 3);
         lower_algorithm(lo, "depthwise");
     } else {
         lower_direct(lo, n, &p, &plan, args);
     }
     lower_executed(lo, 2 * executed_macs(n, &p));
-    if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
+    if (p.partials > 1) lower_partial_sum(lo, to, n->out[0], p.partial_floats, p.partial_floats, p.partials);
 }

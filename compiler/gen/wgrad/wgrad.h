@@ -12,24 +12,24 @@ struct wgrad_params {
     int64_t icb, ic, iv; /* input blocks of a group; channels of a block that are computed; channels of a block in dw */
     int64_t ocb, group_ocb;
     int64_t ci, ov;              /* register blocking: input channels × output vectors */
-    int64_t ib_chunk, ib_chunks; /* input blocks of a piece */
-    int64_t og_chunk, og_chunks; /* groups of ov output blocks of a piece */
+    int64_t ib_chunk, ib_chunks; /* input blocks of a task */
+    int64_t og_chunk, og_chunks; /* groups of ov output blocks of a task */
     int64_t band;                /* rows that stay in the caches */
-    int64_t slots, slot_floats;
-    int64_t fresh;     /* a band's sums (depthwise: a row's) start from zero: one chain over all pixels of a slot would
-                          round off more than the     budget */
-    int64_t by_sample; /* dense: the columns are samples */
+    int64_t partials, partial_floats;
+    int64_t fresh; /* a band's sums (depthwise: a row's) start from zero: one chain over all pixels of a partial would
+                      round off more than the     budget */
+    int64_t by_sample;       /* dense: the columns are samples */
     struct conv_parts parts; /* of x */
 };
 
 enum { WGRAD_MAX_CI = 16, WGRAD_MAX_OV = 4 };
 
-/* A piece: which slot, and the chunk of its dw: input blocks [ib0, ib1), groups of ov output blocks [og0, og1). */
-struct wgrad_piece {
-    V slot, dw, ib0, ib1, og0, og1;
+/* A task: which partial, and the chunk of its dw: input blocks [ib0, ib1), groups of ov output blocks [og0, og1). */
+struct wgrad_task {
+    V partial, dw, ib0, ib1, og0, og1;
 };
-struct wgrad_piece wgrad_piece_of(struct emit *e, const struct wgrad_params *p, V number, V slots);
-void wgrad_zero(struct emit *e, const struct wgrad_params *p, const struct wgrad_piece *piece);
+struct wgrad_task wgrad_task_of(struct emit *e, const struct wgrad_params *p, V number, V partials);
+void wgrad_zero(struct emit *e, const struct wgrad_params *p, const struct wgrad_task *task);
 
 /* Positions of dy along an axis for which tap K reads inside x: [from, to). */
 struct wgrad_range {
@@ -62,7 +62,7 @@ struct wgrad_staged_params {
 /* Chooses the band for G, whose other fields are set. Returns the bytes of scratch. */
 size_t wgrad_staged_init(struct wgrad_staged_params *p, const struct wgrad_params *g, int64_t pack,
                          const struct target *t, int64_t samples);
-/* Arguments: x, dy, dw (or the slots), further parts of x. Pieces: (slot, chunk of output groups, chunk of input
+/* Arguments: x, dy, dw (or the partials), further parts of x. Tasks: (partial, chunk of output groups, chunk of input
    blocks). */
 void wgrad_staged_emit(struct emit *e, const void *params);
 

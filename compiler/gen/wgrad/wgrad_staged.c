@@ -21,13 +21,13 @@
 struct staged {
     struct emit *e;
     const struct wgrad_staged_params *p;
-    struct wgrad_piece piece;
+    struct wgrad_task task;
     V x[MAX_PARTS], dy; /* the first sample of the band */
-    V group;            /* the first input block of the piece's group */
+    V group;            /* the first input block of the task's group */
     V xs,
         ds; /* staged: [input blocks][images][x_rows][classes][count] and [output blocks][images][band][units] units */
     V margins;                     /* few: a row of x in bf16 between zeros */
-    V images, r0, r1;              /* the band: images of the slot, rows of dy */
+    V images, r0, r1;              /* the band: images of the partial, rows of dy */
     V t0, t1;                      /* its rows of x, counted as they are staged */
     V last;                        /* i1: is it the last of its images? */
     V ask_x, ask_dy[WGRAD_MAX_OV]; /* i1: is it these blocks' turn to ask for the next band's? */
@@ -60,7 +60,7 @@ static bool is_plain(const struct wgrad_params *g) { return g->x.cb == 0; }
 static struct walk walk_of(const struct wgrad_staged_params *p, int64_t v)
 {
     const struct wgrad_params *g = &p->g;
-    if (is_plain(g)) return (struct walk){g->slots * g->x.n, g->stride[0] * g->x.h, g->stride[1] * g->x.w, g->x.c};
+    if (is_plain(g)) return (struct walk){g->partials * g->x.n, g->stride[0] * g->x.h, g->stride[1] * g->x.w, g->x.c};
     if (p->few)
         return (struct walk){x_image(p, v), g->stride[0] / p->x_step * x_row(p, v), p->pack * g->stride[1] * g->x.w, 1};
     return (struct walk){x_image(p, v), g->stride[0] / p->x_step * x_row(p, v), v, 1};
@@ -199,11 +199,11 @@ static void stage_x(struct staged *c)
     const struct conv_view *x = &p->g.x;
     struct loop blocks, images, rows;
     V top = e_addi(e, e_muli(e, c->r0, p->g.stride[0]), -p->g.pad[0]);
-    loop_begin(e, &blocks, c->piece.ib0, c->piece.ib1, 1, 0, NULL);
+    loop_begin(e, &blocks, c->task.ib0, c->task.ib1, 1, 0, NULL);
     struct parts_plane plane = parts_plane(e, &p->g.parts, x, c->x, e_add(e, c->group, blocks.iv));
-    V to_block = e_at(e, c->xs, e_muli(e, e_sub(e, blocks.iv, c->piece.ib0), p->images * x_image(p, e->v)));
+    V to_block = e_at(e, c->xs, e_muli(e, e_sub(e, blocks.iv, c->task.ib0), p->images * x_image(p, e->v)));
     loop_begin(e, &images, e_int(e, 0), c->images, 1, 0, NULL);
-    V from_image = e_muli(e, e_mul(e, images.iv, plane.n), p->g.slots);
+    V from_image = e_muli(e, e_mul(e, images.iv, plane.n), p->g.partials);
     loop_begin(e, &rows, c->t0, c->t1, 1, 0, NULL);
     V row = e_add(e, top, e_muli(e, rows.iv, p->x_step)),
       from = e_at_d(e, conv_view_dtype(x), plane.at, e_add(e, from_image, e_muli(e, row, x->h)));
@@ -226,10 +226,10 @@ static void stage_dy(struct staged *c)
     const struct conv_view *dy = &p->g.dy;
     const struct row_shape w = {conv_view_dtype(dy), p->g.cols, dy->w, p->pack, 1, 0, 0, p->units};
     struct loop blocks, images, rows;
-    loop_begin(e, &blocks, e_int(e, 0), e_muli(e, e_sub(e, c->piece.og1, c->piece.og0), p->g.ov), 1, 0, NULL);
-    V block = e_add(e, e_muli(e, c->piece.og0, p->g.ov), blocks.iv);
+    loop_begin(e, &blocks, e_int(e, 0), e_muli(e, e_sub(e, c->task.og1, c->task.og0), p->g.ov), 1, 0, NULL);
+    V block = e_add(e, e_muli(e, c->task.og0, p->g.ov), blocks.iv);
     loop_begin(e, &images, e_int(e, 0), c->images, 1, 0, NULL);
-    V from_image = e_add(e, e_muli(e, block, dy->cb), e_muli(e, images.iv, p->g.slots * dy->n));
+    V from_image = e_add(e, e_muli(e, block, dy->cb), e_muli(e, images.iv, p->g.partials * dy->n));
     V to_image = e_at(e, c->ds, e_muli(e, e_add(e, e_muli(e, blocks.iv, p->images), images.iv), dy_image(p, e->v)));
     loop_begin(e, &rows, c->r0, c->r1, 1, 0, NULL);
     V from = e_at_d(e, w.dt, c->dy, e_add(e, from_image, e_muli(e, rows.iv, dy->h)));
@@ -315,7 +315,7 @@ static struct ask ask_row(struct staged *c, V image, V y, V xr, V yr)
         V at = e_add(e, e_mul(e, image, c->far_image), e_muli(e, y, g->stride[0] * g->x.h));
         r.x = e_select(e, c->ask_x, e_at_d(e, xt, c->far_x, at), xr);
     }
-    V at = e_add(e, e_muli(e, image, g->slots * g->dy.n), e_muli(e, y, g->dy.h));
+    V at = e_add(e, e_muli(e, image, g->partials * g->dy.n), e_muli(e, y, g->dy.h));
     for (int64_t o = 0; o < g->ov; o++)
         r.dy[o] = e_select(e, c->ask_dy[o], e_ati_d(e, yt, e_at_d(e, yt, c->far_dy, at), o * g->dy.cb), yr);
     return r;
@@ -389,17 +389,17 @@ static void band_block(struct staged *c, V x, V dy, V dw)
 }
 
 /* Elements from a pixel of this band to that of the next: further down in its images, which lie N apart, or at the top
-   of the slot's next ones. */
+   of the partial's next ones. */
 static V to_next_band(struct staged *c, V n, int64_t row)
 {
     struct emit *e = c->e;
     const struct wgrad_params *g = &c->p->g;
-    V top = e_sub(e, e_muli(e, n, g->slots * c->p->images), e_muli(e, c->r0, row));
+    V top = e_sub(e, e_muli(e, n, g->partials * c->p->images), e_muli(e, c->r0, row));
     return e_select(e, c->last, top, e_int(e, g->band * row));
 }
 
 /* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when
-   it meets the piece's first group of dy, each vector of dy when it meets one of the first blocks of x. */
+   it meets the task's first group of dy, each vector of dy when it meets one of the first blocks of x. */
 static void aim_ahead(struct staged *c, V og, V ib)
 {
     struct emit *e = c->e;
@@ -407,13 +407,13 @@ static void aim_ahead(struct staged *c, V og, V ib)
     enum dtype xt = conv_view_dtype(&g->x), yt = conv_view_dtype(&g->dy);
     struct parts_plane plane = parts_plane(e, &g->parts, &g->x, c->x, e_add(e, c->group, ib));
     c->last = e_cmp(e, LLVMIntSGE, c->r1, e_int(e, g->rows));
-    c->ask_x = is_plain(g) ? NULL : e_cmp(e, LLVMIntEQ, og, c->piece.og0);
+    c->ask_x = is_plain(g) ? NULL : e_cmp(e, LLVMIntEQ, og, c->task.og0);
     c->far_x = e_at_d(e, xt, plane.at, to_next_band(c, plane.n, g->stride[0] * g->x.h));
-    c->far_image = e_muli(e, plane.n, g->slots);
+    c->far_image = e_muli(e, plane.n, g->partials);
     V next = to_next_band(c, e_int(e, g->dy.n), g->dy.h);
     c->far_dy = e_at_d(e, yt, c->dy, e_add(e, e_muli(e, og, g->ov * g->dy.cb), next));
     for (int64_t o = 0; o < g->ov; o++)
-        c->ask_dy[o] = e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->piece.ib0, g->ib_chunk > 1 ? o % g->ib_chunk : 0));
+        c->ask_dy[o] = e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->task.ib0, g->ib_chunk > 1 ? o % g->ib_chunk : 0));
 }
 
 static void band(struct staged *c)
@@ -431,12 +431,12 @@ static void band(struct staged *c)
         e_min(e, needed, e_divi(e, e_max(e, e_sub(e, e_int(e, g->ih + p->x_step - 1), top), e_int(e, 0)), p->x_step));
     if (!is_plain(g)) stage_x(c);
     stage_dy(c);
-    loop_begin(e, &groups, c->piece.og0, c->piece.og1, 1, 0, NULL);
-    V group = e_sub(e, groups.iv, c->piece.og0),
+    loop_begin(e, &groups, c->task.og0, c->task.og1, 1, 0, NULL);
+    V group = e_sub(e, groups.iv, c->task.og0),
       dy = e_at(e, c->ds, e_muli(e, group, g->ov * p->images * dy_image(p, e->v)));
-    V dw = e_at(e, c->piece.dw, e_muli(e, groups.iv, g->ov * wgrad_output_block(g, e->v)));
-    loop_begin(e, &blocks, c->piece.ib0, c->piece.ib1, 1, 0, NULL);
-    V block = e_sub(e, blocks.iv, c->piece.ib0),
+    V dw = e_at(e, c->task.dw, e_muli(e, groups.iv, g->ov * wgrad_output_block(g, e->v)));
+    loop_begin(e, &blocks, c->task.ib0, c->task.ib1, 1, 0, NULL);
+    V block = e_sub(e, blocks.iv, c->task.ib0),
       x = is_plain(g) ? c->x[0] : e_at(e, c->xs, e_muli(e, block, p->images * x_image(p, e->v)));
     aim_ahead(c, groups.iv, blocks.iv);
     band_block(c, x, dy, e_at(e, dw, e_muli(e, blocks.iv, wgrad_input_block(g, e->v))));
@@ -444,19 +444,20 @@ static void band(struct staged *c)
     loop_end(e, &groups, NULL);
 }
 
-/* The slot's samples SLOT, SLOT + slots, …: images of a band at a time. */
+/* The partial's samples PARTIAL, PARTIAL + partials, …: images of a band at a time. */
 static void samples(struct staged *c, const V *x, V dy, V n)
 {
     struct emit *e = c->e;
     const struct wgrad_staged_params *p = c->p;
     const struct wgrad_params *g = &p->g;
     struct loop images, bands;
-    c->group = wgrad_group_input(e, g, e_muli(e, c->piece.og0, g->ov));
-    loop_begin(e, &images, c->piece.slot, n, g->slots * p->images, 0, NULL);
+    c->group = wgrad_group_input(e, g, e_muli(e, c->task.og0, g->ov));
+    loop_begin(e, &images, c->task.partial, n, g->partials * p->images, 0, NULL);
     for (int k = 0; k < g->parts.count; k++)
         c->x[k] = e_at_d(e, conv_view_dtype(&g->x), x[k], e_muli(e, images.iv, g->parts.n[k]));
     c->dy = e_at_d(e, conv_view_dtype(&g->dy), dy, e_muli(e, images.iv, g->dy.n));
-    c->images = e_min(e, e_int(e, p->images), e_divi(e, e_addi(e, e_sub(e, n, images.iv), g->slots - 1), g->slots));
+    c->images =
+        e_min(e, e_int(e, p->images), e_divi(e, e_addi(e, e_sub(e, n, images.iv), g->partials - 1), g->partials));
     loop_begin(e, &bands, e_int(e, 0), e_int(e, g->rows), g->band, 0, NULL);
     c->r0 = bands.iv;
     c->r1 = e_min(e, e_addi(e, bands.iv, g->band), e_int(e, g->rows));
@@ -469,23 +470,23 @@ void wgrad_staged_emit(struct emit *e, const void *params)
 {
     struct staged c = {.e = e, .p = params};
     const struct wgrad_staged_params *p = c.p;
-    V n = e_run_n(e), x[MAX_PARTS], dy = e_arg(e, 1), slots = e_arg(e, 2);
-    struct loop pieces;
+    V n = e_run_n(e), x[MAX_PARTS], dy = e_arg(e, 1), partials = e_arg(e, 2);
+    struct loop tasks;
     parts_load(e, &p->g.parts, 0, 3, x);
     c.xs = e->scratch;
     c.ds = e_ati(e, c.xs, p->g.ib_chunk * p->images * x_image(p, e->v));
     c.margins = e_ati(e, c.ds, p->g.og_chunk * p->g.ov * p->images * dy_image(p, e->v));
     if (p->few) zero_margins(&c);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    c.piece = wgrad_piece_of(e, &p->g, pieces.iv, slots);
-    wgrad_zero(e, &p->g, &c.piece);
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    c.task = wgrad_task_of(e, &p->g, tasks.iv, partials);
+    wgrad_zero(e, &p->g, &c.task);
     samples(&c, x, dy, n);
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }
 
 /* ---- the band */
 
-/* Rows of dy: what all blocks of the piece have staged fits the first-level cache, if that holds enough units;
+/* Rows of dy: what all blocks of the task have staged fits the first-level cache, if that holds enough units;
    otherwise a block of x and a group of dy do, and all blocks' the second-level one. */
 static int64_t rows_of(const struct wgrad_staged_params *p, const struct target *t)
 {
@@ -520,7 +521,7 @@ size_t wgrad_staged_init(struct wgrad_staged_params *p, const struct wgrad_param
     }
     int64_t rows = rows_of(p, t);
     p->g.band = div_up(g->rows, div_up(g->rows, min_i64(rows, g->rows)));
-    p->images = p->g.band == g->rows ? max_i64(1, min_i64(rows / g->rows, div_up(samples, g->slots))) : 1;
+    p->images = p->g.band == g->rows ? max_i64(1, min_i64(rows / g->rows, div_up(samples, g->partials))) : 1;
     p->x_rows = (p->g.band - 1) * g->stride[0] / p->x_step + (g->kernel[0] - 1) * g->dilation[0] + 1;
     int64_t staged = p->images * (g->ib_chunk * x_image(p, v) + g->og_chunk * g->ov * dy_image(p, v));
     return (size_t)staged * 4 + (size_t)margins_row(p, v) * 2;

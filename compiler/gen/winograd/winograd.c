@@ -72,7 +72,7 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     int count = 3;
     for (int k = 0; k < p.pre.noperands; k++) args[count++] = arg_value(n->in[n->nanchor + k]);
     args[count++] = arg_value(node_workspace(n));
-    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.piece), false, args,
+    lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.task), false, args,
                parts_args(n, args, count));
 }
 
@@ -84,7 +84,7 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
     p.phase = WINOGRAD_PRODUCT;
     p.in = p.out = (struct conv_view){0};
     p.parts = (struct conv_parts){0};
-    p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.piece = 0;
+    p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.task = 0;
     struct lower_arg args[] = {weights, arg_value(node_workspace(n)), arg_offset(node_workspace(n), m)};
     lower_step(lo, add_kernel(lo, "winograd_product", &p), p.tile * p.tile * (p.ocb / p.ov), false, args, 3);
 }
@@ -110,7 +110,7 @@ void lower_winograd(struct lower *lo, const struct node *n)
     struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {
-        p.piece = winograd_piece(&w);
+        p.task = winograd_task(&w);
         add_input_step(lo, n, p);
         if (winograd_transforms(n)) add_chunks(lo, n, p, &w);
         else add_product_step(lo, n, p, 0, weight_arg(lo, n, &p));
@@ -126,10 +126,10 @@ void lower_winograd(struct lower *lo, const struct node *n)
     if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */
     else count = parts_args(n, args, count);
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
-    int64_t pieces = w.split ? div_up(w.block, p.piece) * (w.ocb / w.ov) : w.blocks;
-    lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), pieces, false, args, count);
+    int64_t tasks = w.split ? div_up(w.block, p.task) * (w.ocb / w.ov) : w.blocks;
+    lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), tasks, false, args, count);
     lower_algorithm(lo, "%s%s %lldx%lld", algorithm_of(n)->label, w.stride == 2 ? "/2" : "", (long long)w.ov,
                     (long long)w.tw);
     lower_executed(lo, 2 * winograd_products(&w, n->out[0]->type.dim[0]) * x.dim[1] * n->out[0]->type.dim[1]);
-    lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.piece : w.block}}, 1);
+    lower_sums(lo, n, (const struct sums_part[]){{0, w.tiles_y * w.tiles_x, w.split ? p.task : w.block}}, 1);
 }

@@ -3,9 +3,9 @@
 
    A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point
    and each group of ov output vectors a matrix product gives M [tile²][vectors][tiles][v], tiles in registers; M is
-   transformed back, through the body, into the output. Fused: one piece does all three for its block, with V and M in
+   transformed back, through the body, into the output. Fused: one task does all three for its block, with V and M in
    this worker's scratch, so that nothing but the output goes to memory. Split: three steps for all tiles of the batch,
-   with V and M in the node's workspace; a piece of the second is one point of one group of output vectors, whose
+   with V and M in the node's workspace; a task of the second is one point of one group of output vectors, whose
    weights stay in the first-level cache. For layers with too few blocks to go round, and for weights too large to be
    read again for every block. Where the weights come packed, as in training, the second step is one for each chunk of
    output blocks, behind another that transforms their weights (kernel/winograd.h): written and read once, they would
@@ -29,7 +29,7 @@ struct winograd_params {
     int64_t tiles_y, tiles_x; /* of an image */
     int64_t block, row;       /* tiles of a block; of a vector in V and M */
     int64_t cut_y, cut_x;     /* kernel/winograd.h */
-    int64_t piece;            /* INPUT, OUTPUT: tiles of a piece */
+    int64_t task;             /* INPUT, OUTPUT: tiles of a task */
     int64_t ov, tw,
         wide; /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */
     int64_t point_v, point_m;  /* floats of V and M for one point */

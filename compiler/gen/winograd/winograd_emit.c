@@ -37,7 +37,7 @@ struct wino {
     struct ask ask[MAX_ASK]; /* what the product at hand asks for */
     int nask;
     struct sums sums; /* of the output vector at hand */
-    V slots;          /* where they go */
+    V partials;       /* where they go */
     V ask_v;          /* split: where its share of the next point's V begins, ask_v_lines for each input block */
     int64_t ask_v_lines;
 };
@@ -393,16 +393,16 @@ static void products(struct wino *c, V ob)
     loop_end(e, &points, NULL);
 }
 
-/* Split: a piece is one point of one group; the next piece is the same point of the next group, or the next point of
+/* Split: a task is one point of one group; the next task is the same point of the next group, or the next point of
    the first one. */
-static void product_piece(struct wino *c, V piece)
+static void product_task(struct wino *c, V task)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int64_t groups = p->ocb / p->ov;
-    V og = e_remi(e, piece, groups), ob = e_muli(e, og, p->ov);
+    V og = e_remi(e, task, groups), ob = e_muli(e, og, p->ov);
     V last = e_cmp(e, LLVMIntEQ, og, e_int(e, groups - 1));
-    V point = e_divi(e, piece, groups), to = e_sub(e, kernel_of(c, e_addi(e, point, 1)), kernel_of(c, point));
+    V point = e_divi(e, task, groups), to = e_sub(e, kernel_of(c, e_addi(e, point, 1)), kernel_of(c, point));
     V next = e_select(e, last, e_addi(e, e_muli(e, to, p->icb * e->v * e->v), -(groups - 1) * p->ov * c->ublock),
                       e_int(e, p->ov * c->ublock));
     point_products(c, point, ob, ob, next);
@@ -524,8 +524,8 @@ static void output_tile(struct wino *c, struct pixel *pixel, V ob, V src, V tile
 }
 
 /* Tiles [FROM, TO) of the block, the output vectors from OB on, whose products are M's vectors from MB on; their sums
-   go to SLOT. */
-static void output_phase(struct wino *c, V ob0, V mb0, V from, V to, V slot)
+   go to PARTIAL. */
+static void output_phase(struct wino *c, V ob0, V mb0, V from, V to, V partial)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -539,7 +539,7 @@ static void output_phase(struct wino *c, V ob0, V mb0, V from, V to, V slot)
     loop_begin(e, &tiles, from, to, 1, 0, NULL);
     output_tile(c, &pixel, ob, e_at(e, m, e_muli(e, tiles.iv, e->v)), e_add(e, c->first, tiles.iv));
     loop_end(e, &tiles, NULL);
-    if (p->body.nsums) sums_store(e, &c->sums, 0, c->slots, slot, ob, e_int(e, p->ocb));
+    if (p->body.nsums) sums_store(e, &c->sums, 0, c->partials, partial, ob, e_int(e, p->ocb));
     loop_end(e, &vectors, NULL);
 }
 
@@ -560,7 +560,7 @@ static void open_arguments(struct wino *c)
     c->weight = e_arg(e, 1);
     for (int k = 0; k < b->noperands; k++) c->operand[k] = e_arg(e, 3 + k);
     for (int k = 0; k < b->nout; k++) c->result[k] = e_arg(e, k ? 2 + b->noperands + k : 2);
-    if (b->nsums) c->slots = e_arg(e, further + (int)max_i64(c->p->parts.count - 1, 0));
+    if (b->nsums) c->partials = e_arg(e, further + (int)max_i64(c->p->parts.count - 1, 0));
     sums_open(e, &c->sums, b, 1);
 }
 
@@ -577,7 +577,7 @@ static void open_memory(struct wino *c)
     c->edge = fused ? e_ati(e, c->mbuf, c->points * p->point_m) : e->scratch;
 }
 
-static void fused_piece(struct wino *c, V piece)
+static void fused_task(struct wino *c, V task)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -585,19 +585,18 @@ static void fused_piece(struct wino *c, V piece)
     input_phase(c, e_int(e, 0), c->count);
     loop_begin_once(e, &groups, e_int(e, 0), e_int(e, p->ocb), p->ov, 0, NULL);
     products(c, groups.iv);
-    output_phase(c, groups.iv, e_int(e, 0), e_int(e, 0), c->count, piece);
+    output_phase(c, groups.iv, e_int(e, 0), e_int(e, 0), c->count, task);
     loop_end(e, &groups, NULL);
 }
 
-/* A piece of the transforms: (group of output vectors,) tiles. */
-static void transform_piece(struct wino *c, V piece)
+/* A task of the transforms: (group of output vectors,) tiles. */
+static void transform_task(struct wino *c, V task)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
-    int64_t parts = div_up(p->block, p->piece);
-    V part = e_remi(e, piece, parts), from = e_muli(e, part, p->piece),
-      to = e_min(e, e_addi(e, from, p->piece), c->count);
-    V ob = e_muli(e, e_divi(e, piece, parts), p->ov);
+    int64_t parts = div_up(p->block, p->task);
+    V part = e_remi(e, task, parts), from = e_muli(e, part, p->task), to = e_min(e, e_addi(e, from, p->task), c->count);
+    V ob = e_muli(e, e_divi(e, task, parts), p->ov);
     if (p->phase == WINOGRAD_INPUT) input_phase(c, from, to);
     else output_phase(c, ob, ob, from, to, part);
 }
@@ -614,15 +613,15 @@ void winograd_emit(struct emit *e, const void *params)
     open_memory(&c);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
     c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
-    struct loop pieces;
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    c.first = p->phase == WINOGRAD_FUSED ? e_muli(e, pieces.iv, p->block) : e_int(e, 0);
+    struct loop tasks;
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    c.first = p->phase == WINOGRAD_FUSED ? e_muli(e, tasks.iv, p->block) : e_int(e, 0);
     c.count = e_min(e, e_int(e, p->block), e_sub(e, tiles, c.first));
     struct branch real;
     if_begin(e, &real, e_cmp(e, LLVMIntSGT, c.count, e_int(e, 0)));
-    if (p->phase == WINOGRAD_FUSED) fused_piece(&c, pieces.iv);
-    else if (p->phase == WINOGRAD_PRODUCT) product_piece(&c, pieces.iv);
-    else transform_piece(&c, pieces.iv);
+    if (p->phase == WINOGRAD_FUSED) fused_task(&c, tasks.iv);
+    else if (p->phase == WINOGRAD_PRODUCT) product_task(&c, tasks.iv);
+    else transform_task(&c, tasks.iv);
     if_end(e, &real);
-    loop_end(e, &pieces, NULL);
+    loop_end(e, &tasks, NULL);
 }

@@ -132,8 +132,8 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g
 
 /* ---- weights
 
-   A piece is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point.
-   Two rows of the transform at a time, so that few places are written to at once; the blocks of the next piece are
+   A task is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point.
+   Two rows of the transform at a time, so that few places are written to at once; the blocks of the next task are
    asked for meanwhile. Results larger than the second-level cache by far go past the caches: they would have to be read
    before they are written, and be gone before they are used. */
 
@@ -151,8 +151,8 @@ struct weights_emitter {
     int64_t block; /* floats */
 };
 
-/* The blocks of piece K. */
-static V piece_source(const struct weights_emitter *c, V k)
+/* The blocks of task K. */
+static V task_source(const struct weights_emitter *c, V k)
 {
     struct emit *e = c->e;
     const struct weights_params *p = c->p;
@@ -160,7 +160,7 @@ static V piece_source(const struct weights_emitter *c, V k)
     return e_at(e, c->from, e_muli(e, k, TAPS * c->block));
 }
 
-static V piece_result(const struct weights_emitter *c, V k)
+static V task_result(const struct weights_emitter *c, V k)
 {
     struct emit *e = c->e;
     V a = e_divi(e, k, c->p->inner), b = e_remi(e, k, c->p->inner);
@@ -217,11 +217,11 @@ static int transform_rows(const struct weights_emitter *c, V src, V dst, int r, 
     return rows;
 }
 
-static void transform_piece(const struct weights_emitter *c, V src, V dst, V next)
+static void transform_task(const struct weights_emitter *c, V src, V dst, V next)
 {
     struct emit *e = c->e;
     int64_t step = c->p->stream ? LINE / e->v : 1,
-            lines = div_up(TAPS * e->v * step, LINE); /* of the next piece, for each turn of the first loop */
+            lines = div_up(TAPS * e->v * step, LINE); /* of the next task, for each turn of the first loop */
     for (int r = 0; r < c->w->kernels;) {
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), e_int(e, e->v), step, 0, NULL);
@@ -233,7 +233,7 @@ static void transform_piece(const struct weights_emitter *c, V src, V dst, V nex
 }
 
 /* Arguments: packed [A/v][B/v][9][v b][v a] (turn, for dgrad: [B/v][across][9][v a][v b], of which A/v, and the taps
-   turned round), transformed [A/v][points][B/v][v b][v a]. Pieces: (block of A, block of B). */
+   turned round), transformed [A/v][points][B/v][v b][v a]. Tasks: (block of A, block of B). */
 static void weights_emit(struct emit *e, const void *params)
 {
     const struct weights_params *p = params;
@@ -243,11 +243,11 @@ static void weights_emit(struct emit *e, const void *params)
                                 .from = e_arg(e, 0),
                                 .to = e_arg(e, 1),
                                 .block = (int64_t)e->v * e->v};
-    struct loop pieces;
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    V src = piece_source(&c, pieces.iv), next = piece_source(&c, e_addi(e, pieces.iv, 1));
-    transform_piece(&c, p->turn ? transposed(&c, src) : src, piece_result(&c, pieces.iv), next);
-    loop_end(e, &pieces, NULL);
+    struct loop tasks;
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    V src = task_source(&c, tasks.iv), next = task_source(&c, e_addi(e, tasks.iv, 1));
+    transform_task(&c, p->turn ? transposed(&c, src) : src, task_result(&c, tasks.iv), next);
+    loop_end(e, &tasks, NULL);
     if (p->stream) e_stream_end(e);
 }
 

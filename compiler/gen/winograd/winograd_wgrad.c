@@ -35,9 +35,9 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
     p.igroups = w->igroups;
     p.ogroups = w->ogroups;
     p.block = w->block;
-    p.slots = w->slots;
+    p.partials = w->partials;
     p.stored = w->stored;
-    p.slot_floats = (int64_t)type_bytes(&n->out[0]->type) / 4;
+    p.partial_floats = (int64_t)type_bytes(&n->out[0]->type) / 4;
     gen_body_init_pre(&p.pre_x, n, 0);
     gen_body_init_pre(&p.pre_dy, n, 1);
     p.ic = winograd_has_pre(&p.pre_x) ? x->dim[1] : 0;
@@ -50,14 +50,14 @@ static struct winograd_wgrad_params params_of(const struct node *n, const struct
 static void add_step(struct lower *lo, const struct node *n, const struct winograd_wgrad_plan *w,
                      struct winograd_wgrad_params p, const struct value *to)
 {
-    int64_t v = lower_target(lo)->lanes, pieces = p.slots * p.ogroups * p.igroups;
+    int64_t v = lower_target(lo)->lanes, tasks = p.partials * p.ogroups * p.igroups;
     bool reads_x = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_X,
          reads_dy = p.phase == WINOGRAD_WGRAD_FUSED || p.phase == WINOGRAD_WGRAD_DY;
     struct lower_arg args[LOWER_ARGS] = {reads_x ? arg_value(n->in[0]) : arg_none(),
                                          reads_dy ? arg_value(n->in[1]) : arg_none()};
     if (to) args[2] = arg_value(to);
     if (w->split) {
-        int64_t at = winograd_wgrad_slots(w, v);
+        int64_t at = winograd_wgrad_partials(w, v);
         args[3] = arg_offset(node_workspace(n), (size_t)at * sizeof(float));
         args[4] = arg_offset(node_workspace(n),
                              (size_t)(at + winograd_wgrad_transformed(w, w->igroups, w->ig, v)) * sizeof(float));
@@ -76,11 +76,11 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
     int count = WINOGRAD_WGRAD_OPERANDS, operands = winograd_wgrad_operands(&p);
     for (int k = 0; k < operands; k++) args[count++] = arg_value(n->in[node_anchors(n) + k]);
     if (reads_x) count = parts_args(n, args, count);
-    if (p.phase == WINOGRAD_WGRAD_X) pieces = p.stored * p.icb;
-    if (p.phase == WINOGRAD_WGRAD_DY) pieces = p.stored * p.ocb;
+    if (p.phase == WINOGRAD_WGRAD_X) tasks = p.stored * p.icb;
+    if (p.phase == WINOGRAD_WGRAD_DY) tasks = p.stored * p.ocb;
     static const char *const names[] = {"winograd_wgrad", "winograd_wgrad_x", "winograd_wgrad_dy",
                                         "winograd_wgrad_product"};
-    lower_step(lo, lower_kernel(lo, names[p.phase], winograd_wgrad_emit, &p, sizeof p), pieces, false, args, count);
+    lower_step(lo, lower_kernel(lo, names[p.phase], winograd_wgrad_emit, &p, sizeof p), tasks, false, args, count);
     lower_scratch(lo, (size_t)winograd_wgrad_scratch(&p, v) * sizeof(float));
 }
 
@@ -90,7 +90,7 @@ void lower_winograd_wgrad(struct lower *lo, const struct node *n)
     int64_t m = algorithm_of(n)->tile;
     struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, lower_target(lo)->lanes);
     struct winograd_wgrad_params p = params_of(n, &w);
-    const struct value *to = p.slots > 1 ? node_workspace(n) : n->out[0];
+    const struct value *to = p.partials > 1 ? node_workspace(n) : n->out[0];
     if (w.split) {
         p.phase = WINOGRAD_WGRAD_X;
         add_step(lo, n, &w, p, NULL);
@@ -99,7 +99,7 @@ void lower_winograd_wgrad(struct lower *lo, const struct node *n)
         p.phase = WINOGRAD_WGRAD_PRODUCT;
     }
     add_step(lo, n, &w, p, to);
-    if (p.slots > 1) lower_slot_sum(lo, to, n->out[0], p.slot_floats, p.slot_floats, p.slots);
+    if (p.partials > 1) lower_partial_sum(lo, to, n->out[0], p.partial_floats, p.partial_floats, p.partials);
     lower_algorithm(lo, "%s wgrad %lldx%lld", algorithm_of(n)->label, (long long)p.ci, (long long)p.ov);
     lower_executed(lo, 2 * winograd_wgrad_products(&w, x->dim[0]) * x->dim[1] * dy->dim[1]);
 }

@@ -19,8 +19,8 @@ struct winograd_wgrad_params {
     int64_t ih, iw, oh, ow, pad_top, pad_left;
     int64_t m, tiles_y, tiles_x, cut_y, cut_x;
     int64_t ic, oc; /* channels; 0 where there is no prologue */
-    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, slots, stored; /* kernel/winograd_wgrad.h */
-    int64_t slot_floats;
+    int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, partials, stored; /* kernel/winograd_wgrad.h */
+    int64_t partial_floats;
     int64_t phase;           /* enum winograd_wgrad_phase */
     struct conv_parts parts; /* of x */
     struct gen_body pre_x, pre_dy;
@@ -34,9 +34,9 @@ static inline int winograd_wgrad_operands(const struct winograd_wgrad_params *p)
 /* A conv2d_wgrad whose attribute `algorithm` names a Winograd tile. */
 void lower_winograd_wgrad(struct lower *lo, const struct node *n);
 
-/* Arguments: x, dy, dw (or the slots), V and D where they are in the workspace, the prologues' operands, further parts
-   of x. Pieces: (slot, group of output blocks, group of input blocks), the last varying fastest; of an operand's
-   transform (channel block, block of tiles). */
+/* Arguments: x, dy, dw (or the partials), V and D where they are in the workspace, the prologues' operands, further
+   parts of x. Tasks: (partial, group of output blocks, group of input blocks), the last varying fastest; of an
+   operand's transform (channel block, block of tiles). */
 void winograd_wgrad_emit(struct emit *e, const void *params);
 
 /* Floats of scratch. */

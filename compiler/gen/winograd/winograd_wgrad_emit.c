@@ -19,10 +19,10 @@ enum {
     AHEAD = 4 /* tiles, whose pixels a transform asks for */
 };
 
-/* What a piece works on: its groups, their first input block and first output block, dw of both; how many input blocks
+/* What a task works on: its groups, their first input block and first output block, dw of both; how many input blocks
    and groups of ov output blocks it has. */
-struct piece {
-    V slot, igroup, ogroup, x, dy, dw, iblocks, units;
+struct task {
+    V partial, igroup, ogroup, x, dy, dw, iblocks, units;
 };
 
 /* An operand: where its parts lie. */
@@ -43,13 +43,13 @@ struct wino {
     struct images x, dy;
     V dw, operand[MAX_BODY_OPERANDS];
     struct winograd_tiles tiles;
-    struct piece piece;
+    struct task task;
     V v, d, sums, zeros; /* scratch: [points][ig][block][v], [points][og][block][v], [points][og/ov][ig·v][ov][v], a row
                             of zero pixels; split: v and d in the workspace, [groups][points][stored][…][block][v] */
     V behind;            /* and a tile behind its prologue */
     V first, count;      /* the block's first tile and how many it has */
-    V last;              /* is it the piece's last block? */
-    V next, next_x, next_dy; /* the next block's first tile, and the first input and output block of its piece */
+    V last;              /* is it the task's last block? */
+    V next, next_x, next_dy; /* the next block's first tile, and the first input and output block of its task */
 };
 
 /* Floats from one point's part to the next. */
@@ -282,8 +282,8 @@ static struct operand operand_x(const struct wino *c)
     const struct winograd_wgrad_params *p = c->p;
     return (struct operand){
         .from = &c->x,
-        .first = c->piece.x,
-        .blocks = c->piece.iblocks,
+        .first = c->task.x,
+        .blocks = c->task.iblocks,
         .dst = c->v,
         .channels = p->ic,
         .h = p->ih,
@@ -302,7 +302,7 @@ static struct operand operand_dy(const struct wino *c)
     const struct winograd_wgrad_params *p = c->p;
     return (struct operand){
         .from = &c->dy,
-        .first = c->piece.dy,
+        .first = c->task.dy,
         .dst = c->d,
         .channels = p->oc,
         .h = p->oh,
@@ -317,13 +317,13 @@ static struct operand operand_dy(const struct wino *c)
 static void transform_operands(struct wino *c)
 {
     struct operand x = operand_x(c), dy = operand_dy(c);
-    dy.blocks = e_muli(c->e, c->piece.units, c->p->ov);
+    dy.blocks = e_muli(c->e, c->task.units, c->p->ov);
     transform_operand(c, &x);
     transform_operand(c, &dy);
 }
 
-/* Split: piece NUMBER is a channel block of a block of tiles. GROUP: channel blocks of a group. */
-static void transform_piece(struct wino *c, struct operand *o, int64_t group, V number, V tiles)
+/* Split: task NUMBER is a channel block of a block of tiles. GROUP: channel blocks of a group. */
+static void transform_task(struct wino *c, struct operand *o, int64_t group, V number, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -341,7 +341,7 @@ static void transform_piece(struct wino *c, struct operand *o, int64_t group, V 
 
 /* ---- products */
 
-/* SUMS[ci][ov] += ACC, or = in a piece's first block: what is in the scratch then is another piece's. */
+/* SUMS[ci][ov] += ACC, or = in a task's first block: what is in the scratch then is another task's. */
 static void add_to_sums(struct wino *c, const V *acc, V sums, V fresh, int nacc)
 {
     struct emit *e = c->e;
@@ -448,15 +448,15 @@ static void ask_ahead(struct wino *c, V number)
     int64_t products = c->points * p->og / p->ov * p->ig * (e->v / p->ci);
     int64_t items = (p->ig * (1 + full_operands(&p->pre_x)) + p->og * (1 + full_operands(&p->pre_dy))) * p->block,
             each = div_up(items * p->m, products);
-    int count = add_sources(c, sources, 0, &c->x, c->next_x, e_muli(e, c->piece.iblocks, p->block), &p->pre_x);
-    count = add_sources(c, sources, count, &c->dy, c->next_dy, e_muli(e, c->piece.units, p->ov * p->block), &p->pre_dy);
+    int count = add_sources(c, sources, 0, &c->x, c->next_x, e_muli(e, c->task.iblocks, p->block), &p->pre_x);
+    count = add_sources(c, sources, count, &c->dy, c->next_dy, e_muli(e, c->task.units, p->ov * p->block), &p->pre_dy);
     for (int64_t k = 0; k < each; k++) {
         V row = e_addi(e, e_muli(e, number, each), k);
         ask_item(c, sources, count, e_divi(e, row, p->m), e_remi(e, row, p->m));
     }
 }
 
-/* In a piece's last block: a part of the lines of DW, which all OV blocks' products together ask for. PART: of the
+/* In a task's last block: a part of the lines of DW, which all OV blocks' products together ask for. PART: of the
    parts. */
 static void ask_weights(struct wino *c, V dw, V part)
 {
@@ -516,14 +516,14 @@ static V point_products(struct wino *c, V point, const struct point_parts *at, V
     struct tile_range range = range_of(c, point);
     V any = LLVMBuildOr(e->b, fresh, e_cmp(e, LLVMIntSLT, range.from, range.to),
                         ""); /* sums that are new become zero at least */
-    loop_begin_once(e, &units, e_int(e, 0), c->piece.units, 1, 1, &number);
+    loop_begin_once(e, &units, e_int(e, 0), c->task.units, 1, 1, &number);
     V d = e_at(e, at->d, e_muli(e, units.iv, p->ov * row)), sums1 = e_at(e, sums0, e_muli(e, units.iv, unit_sums));
-    loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 1, units.phi);
+    loop_begin_once(e, &blocks, e_int(e, 0), c->task.iblocks, 1, 1, units.phi);
     V v1 = e_at(e, at->v, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 1, blocks.phi);
     if (is_split(p)) ask_stored(c, at->next_v, at->next_d, chans.phi[0]);
     else ask_ahead(c, chans.phi[0]);
-    V dw = e_at(e, c->piece.dw,
+    V dw = e_at(e, c->task.dw,
                 e_muli(e, e_add(e, e_muli(e, units.iv, p->ov * p->icb), blocks.iv), 9 * (int64_t)e->v * e->v));
     ask_weights(c, dw, e_add(e, e_muli(e, point, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
     struct branch f;
@@ -573,19 +573,19 @@ static void weights_back(struct wino *c, V sums, V dw)
     }
 }
 
-/* All of the piece's dw: from the sums, or zeros where the slot has no tiles. */
+/* All of the task's dw: from the sums, or zeros where the partial has no tiles. */
 static void store_weights(struct wino *c, V none)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     int64_t block = 9 * (int64_t)e->v * e->v, unit_sums = p->ig * e->v * p->ov * e->v;
     struct loop outs, blocks, chans, taps;
-    loop_begin_once(e, &outs, e_int(e, 0), e_muli(e, c->piece.units, p->ov), 1, 0, NULL);
+    loop_begin_once(e, &outs, e_int(e, 0), e_muli(e, c->task.units, p->ov), 1, 0, NULL);
     V sums0 =
         e_at(e, c->sums,
              e_add(e, e_muli(e, e_divi(e, outs.iv, p->ov), unit_sums), e_muli(e, e_remi(e, outs.iv, p->ov), e->v)));
-    V dw0 = e_at(e, c->piece.dw, e_muli(e, outs.iv, p->icb * block));
-    loop_begin_once(e, &blocks, e_int(e, 0), c->piece.iblocks, 1, 0, NULL);
+    V dw0 = e_at(e, c->task.dw, e_muli(e, outs.iv, p->icb * block));
+    loop_begin_once(e, &blocks, e_int(e, 0), c->task.iblocks, 1, 0, NULL);
     V sums1 = e_at(e, sums0, e_muli(e, blocks.iv, e->v * p->ov * e->v)),
       dw1 = e_at(e, dw0, e_muli(e, blocks.iv, block));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), 1, 0, NULL);
@@ -619,7 +619,7 @@ static void open_scratch(struct wino *c)
     for (int i = 0; i < c->w->tile; i++) e_store_va(e, e_zero(e), e_ati(e, c->zeros, i * e->v));
 }
 
-static struct piece piece_of(struct wino *c, V number)
+static struct task task_of(struct wino *c, V number)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -627,40 +627,41 @@ static struct piece piece_of(struct wino *c, V number)
     V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups),
       ogroup = e_remi(e, rest, p->ogroups);
     V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
-    struct piece r = {.slot = e_divi(e, rest, p->ogroups), .igroup = igroup, .ogroup = ogroup, .x = ib, .dy = ob};
-    r.dw = e_at(e, c->dw,
-                e_add(e, e_muli(e, r.slot, p->slot_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
+    struct task r = {.partial = e_divi(e, rest, p->ogroups), .igroup = igroup, .ogroup = ogroup, .x = ib, .dy = ob};
+    r.dw =
+        e_at(e, c->dw,
+             e_add(e, e_muli(e, r.partial, p->partial_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
     r.iblocks = e_min(e, e_int(e, p->ig), e_sub(e, e_int(e, p->icb), ib));
     r.units = e_min(e, e_int(e, units), e_sub(e, e_int(e, p->ocb / p->ov), e_muli(e, ogroup, units)));
     return r;
 }
 
-/* The block of tiles from FIRST on. Returns its slot's next one's first tile. */
+/* The block of tiles from FIRST on. Returns its partial's next one's first tile. */
 static V open_block(struct wino *c, V first, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    V next = e_addi(e, first, p->slots * p->block);
+    V next = e_addi(e, first, p->partials * p->block);
     c->first = first;
     c->count = e_min(e, e_int(e, p->block), e_sub(e, tiles, first));
     c->last = e_cmp(e, LLVMIntSGE, next, tiles);
     return next;
 }
 
-/* Every tile of the real samples that belongs to piece NUMBER. */
-static void piece_fused(struct wino *c, V number, V tiles)
+/* Every tile of the real samples that belongs to task NUMBER. */
+static void task_fused(struct wino *c, V number, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    c->piece = piece_of(c, number);
-    struct piece following = piece_of(c, e_addi(e, number, 1)); /* which may be another worker's */
+    c->task = task_of(c, number);
+    struct task following = task_of(c, e_addi(e, number, 1)); /* which may be another worker's */
     struct loop blocks;
-    V start = e_muli(e, c->piece.slot, p->block), then = e_muli(e, following.slot, p->block);
-    loop_begin(e, &blocks, start, tiles, p->slots * p->block, 0, NULL);
+    V start = e_muli(e, c->task.partial, p->block), then = e_muli(e, following.partial, p->block);
+    loop_begin(e, &blocks, start, tiles, p->partials * p->block, 0, NULL);
     c->next = open_block(c, blocks.iv, tiles);
     c->next = e_select(e, c->last, then, c->next);
-    c->next_x = e_select(e, c->last, following.x, c->piece.x);
-    c->next_dy = e_select(e, c->last, following.dy, c->piece.dy);
+    c->next_x = e_select(e, c->last, following.x, c->task.x);
+    c->next_dy = e_select(e, c->last, following.dy, c->task.dy);
     transform_operands(c);
     products(c, e_cmp(e, LLVMIntEQ, c->first, start));
     loop_end(e, &blocks, NULL);
@@ -668,23 +669,23 @@ static void piece_fused(struct wino *c, V number, V tiles)
 }
 
 /* The same from V and D in the workspace: point by point, whose sums stay in the first-level cache. */
-static void piece_split(struct wino *c, V number, V tiles)
+static void task_split(struct wino *c, V number, V tiles)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
-    c->piece = piece_of(c, number);
+    c->task = task_of(c, number);
     int64_t row = p->block * e->v;
     struct loop points, blocks;
-    V start = e_muli(e, c->piece.slot, p->block);
-    V v = e_at(e, c->v, e_muli(e, c->piece.igroup, c->points * v_stride(p, e->v))),
-      d = e_at(e, c->d, e_muli(e, c->piece.ogroup, c->points * d_stride(p, e->v)));
+    V start = e_muli(e, c->task.partial, p->block);
+    V v = e_at(e, c->v, e_muli(e, c->task.igroup, c->points * v_stride(p, e->v))),
+      d = e_at(e, c->d, e_muli(e, c->task.ogroup, c->points * d_stride(p, e->v)));
     loop_begin_once(e, &points, e_int(e, 0), e_int(e, c->points), 1, 0, NULL);
     V v0 = e_at(e, v, e_muli(e, points.iv, v_stride(p, e->v))),
       d0 = e_at(e, d, e_muli(e, points.iv, d_stride(p, e->v)));
-    loop_begin(e, &blocks, start, tiles, p->slots * p->block, 0, NULL);
+    loop_begin(e, &blocks, start, tiles, p->partials * p->block, 0, NULL);
     V next = open_block(c, blocks.iv, tiles), nth = e_divi(e, c->first, p->block);
     V next_point = e_select(e, c->last, e_int(e, 1), e_int(e, 0)),
-      next_nth = e_select(e, c->last, c->piece.slot, e_divi(e, next, p->block));
+      next_nth = e_select(e, c->last, c->task.partial, e_divi(e, next, p->block));
     struct point_parts at = {
         .v = e_at(e, v0, e_muli(e, nth, p->ig * row)),
         .d = e_at(e, d0, e_muli(e, nth, p->og * row)),
@@ -692,21 +693,21 @@ static void piece_split(struct wino *c, V number, V tiles)
         .next_d = e_at(e, d0, e_add(e, e_muli(e, next_point, d_stride(p, e->v)), e_muli(e, next_nth, p->og * row))),
     };
     V fresh =
-        p->stored <= p->slots ? e_cmp(e, LLVMIntEQ, e_int(e, 0), e_int(e, 0)) : e_cmp(e, LLVMIntEQ, c->first, start);
+        p->stored <= p->partials ? e_cmp(e, LLVMIntEQ, e_int(e, 0), e_int(e, 0)) : e_cmp(e, LLVMIntEQ, c->first, start);
     point_products(c, points.iv, &at, e_int(e, 0), fresh);
     loop_end(e, &blocks, NULL);
     loop_end(e, &points, NULL);
     store_weights(c, e_cmp(e, LLVMIntSGE, start, tiles));
 }
 
-static void emit_piece(struct wino *c, V number, V tiles)
+static void emit_task(struct wino *c, V number, V tiles)
 {
     struct operand x = operand_x(c), dy = operand_dy(c);
     switch ((enum winograd_wgrad_phase)c->p->phase) {
-    case WINOGRAD_WGRAD_FUSED: piece_fused(c, number, tiles); break;
-    case WINOGRAD_WGRAD_X: transform_piece(c, &x, c->p->ig, number, tiles); break;
-    case WINOGRAD_WGRAD_DY: transform_piece(c, &dy, c->p->og, number, tiles); break;
-    case WINOGRAD_WGRAD_PRODUCT: piece_split(c, number, tiles); break;
+    case WINOGRAD_WGRAD_FUSED: task_fused(c, number, tiles); break;
+    case WINOGRAD_WGRAD_X: transform_task(c, &x, c->p->ig, number, tiles); break;
+    case WINOGRAD_WGRAD_DY: transform_task(c, &dy, c->p->og, number, tiles); break;
+    case WINOGRAD_WGRAD_PRODUCT: task_split(c, number, tiles); break;
     }
 }
 
@@ -725,10 +726,10 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     c.dw = e_arg(e, 2);
     c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);
-    struct loop pieces;
+    struct loop tasks;
     open_scratch(&c);
-    loop_begin(e, &pieces, e->begin, e->end, 1, 0, NULL);
-    emit_piece(&c, pieces.iv, tiles);
-    loop_end(e, &pieces, NULL);
+    loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
+    emit_task(&c, tasks.iv, tiles);
+    loop_end(e, &tasks, NULL);
     if (streams(&c)) e_stream_end(e);
 }

@@ -1,7 +1,7 @@
 /* schedule.c: the order of the nodes that needs the least memory at its worst moment. Candidates: the given order,
    tidied (what is cheap to make waits until it is wanted, updates run as soon as they may); and a greedy list schedule
    that always takes the ready node which frees the most. A state is replaced after all other nodes have read it: those
-   orders are edges (deps_of). A region is in one piece, and its own order stays. */
+   orders are edges (deps_of). A region is never split, and its own order stays. */
 #include "pass/passes.h"
 
 #include <stdlib.h>
