@@ -14,8 +14,15 @@
 #include "gen/conv/parts.h"
 #include "gen/reduce/sums.h"
 
-/* Bytes ahead that weights larger than the second-level cache are asked for. */
-enum { MAX_OV = 8, MAX_ACC = 32, MAX_TH = 2, PREFETCH = 8192, ASK_BLOCKS = 4, LINE = 64 /* bytes of a cache line */ };
+/* Bytes ahead that weights larger than the second-level cache are prefetched. */
+enum {
+    MAX_OV = 8,
+    MAX_ACC = 32,
+    MAX_TH = 2,
+    PREFETCH_BYTES = 8192,
+    PREFETCH_BLOCKS = 4,
+    LINE = 64 /* bytes of a cache line */
+};
 
 /* ---- tiles */
 
@@ -93,18 +100,19 @@ struct conv_emitter {
     V row, tile;                                   /* its first output row; tile in it */
     V last_image;                                  /* i1: no other image follows for these weights */
     V next_group; /* elements from this group's weights to those of the group that follows */
-    V ahead;      /* what to ask for in advance with the tap row at hand */
+    V ahead;      /* what to prefetch with the tap row at hand */
     V ib;         /* the input block at hand */
     V total;      /* sums of the chains so far, where there are several; else NULL */
-    V coming[2];  /* where the pixels ASK_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one */
+    V coming[2];  /* where the pixels PREFETCH_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one
+                   */
 };
 
 /* ---- weights in advance
 
    Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first
-   tile, while the memory is idle during all the others. So each tile asks for a slice of the next group's, and finds
-   what the group before it asked for. The slices follow each other line by line: the hardware looks ahead of such a
-   walk, and has more lines in flight than a core may ask for. */
+   tile, while the memory is idle during all the others. So each tile prefetches a slice of the next group's, and finds
+   what the group before it prefetched. The slices follow each other line by line: the hardware looks ahead of such a
+   walk, and has more lines in flight than a core may prefetch. */
 
 /* Tiles of one image. */
 static int64_t image_tiles(const struct conv_params *p)
@@ -112,7 +120,7 @@ static int64_t image_tiles(const struct conv_params *p)
     return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw);
 }
 
-/* Lines, of v floats' bytes, that a tile asks for with each tap of each input block; 0: nothing is asked for in
+/* Lines, of v floats' bytes, that a tile prefetches with each tap of each input block; 0: nothing is prefetched in
    advance. */
 static int64_t slice_lines(const struct conv_params *p, int64_t v)
 {
@@ -137,7 +145,7 @@ static void aim_ahead(struct conv_emitter *c, V ib, V k)
     c->ahead = e_at(e, group, e_select(e, wanted, at, e_int(e, 0)));
 }
 
-static void ask_ahead(struct conv_emitter *c, V tap)
+static void prefetch_next(struct conv_emitter *c, V tap)
 {
     struct emit *e = c->e;
     int64_t lines = slice_lines(c->p, e->v);
@@ -148,13 +156,13 @@ static void ask_ahead(struct conv_emitter *c, V tap)
 /* ---- pixels in advance
 
    With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an
-   image's plane further on: the hardware sees no walk in that. So the products ask for what is read ASK_BLOCKS blocks
-   later, a line or so with each channel. (Not in the short steps of few registers, where AVX2 lost a fiftieth, and not
-   where many groups of output blocks find the pixels nearby.) */
+   image's plane further on: the hardware sees no walk in that. So the products prefetch what is read PREFETCH_BLOCKS
+   blocks later, a line or so with each channel. (Not in the short steps of few registers, where AVX2 lost a fiftieth,
+   and not where many groups of output blocks find the pixels nearby.) */
 
 enum { FEW_GROUPS = 16 };
 
-static bool asks_pixels(const struct conv_emitter *c)
+static bool prefetches_pixels(const struct conv_emitter *c)
 {
     const struct conv_params *p = c->p;
     return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 &&
@@ -169,7 +177,7 @@ static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
     V right = e_addi(e, x, r->width), same_row = e_cmp(e, LLVMIntSLT, right, e_int(e, p->cols));
     V col[2] = {x, e_select(e, same_row, right, e_int(e, 0))},
       row[2] = {c->row, e_select(e, same_row, c->row, e_addi(e, c->row, c->th))};
-    int64_t ahead = min_i64(p->icb, ASK_BLOCKS), block[2] = {ahead, ahead - p->icb};
+    int64_t ahead = min_i64(p->icb, PREFETCH_BLOCKS), block[2] = {ahead, ahead - p->icb};
     for (int k = 0; k < 2; k++) {
         V at = e_addi(e, e_muli(e, col[k], p->is_w * p->in.w), p->kw.base * p->in.w + block[k] * p->in.cb);
         V in_row = e_addi(e, e_muli(e, row[k], p->is), p->kh.base);
@@ -178,14 +186,14 @@ static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
 }
 
 /* With step number STEP (V) of COUNT over the channels of the block at hand: its share of the lines. */
-static void ask_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
+static void prefetch_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
-    if (!asks_pixels(c)) return;
+    if (!prefetches_pixels(c)) return;
     int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE),
             share = div_up(div_up(width * pixel, stride), count);
-    V here = e_cmp(e, LLVMIntSLT, c->ib, e_int(e, p->icb - min_i64(p->icb, ASK_BLOCKS)));
+    V here = e_cmp(e, LLVMIntSLT, c->ib, e_int(e, p->icb - min_i64(p->icb, PREFETCH_BLOCKS)));
     V at = e_at_d(e, c->in_dtype, e_select(e, here, c->coming[0], c->coming[1]), e_muli(e, c->ib, p->in.cb));
     for (int64_t r = 0; r < c->th; r++) {
         V row = e_at_d(e, c->in_dtype, at, e_int(e, r * p->is * p->in.h));
@@ -206,9 +214,9 @@ static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int6
     return t * p->is_w * p->in.w + u * p->in.c;
 }
 
-/* Are weights asked for again where they are read? With few registers, and hence short steps, that costs a thirtieth:
+/* Are weights prefetched where they are read? With few registers, and hence short steps, that costs a thirtieth:
    there the slices must do. */
-static bool asks_again(const struct conv_emitter *c)
+static bool prefetches_weights(const struct conv_emitter *c)
 {
     return c->p->images && (c->e->target->registers >= 32 || !slice_lines(c->p, c->e->v));
 }
@@ -227,7 +235,7 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     bool pairs = dtype_group(c->weight_dtype) == 2,
-         folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = asks_again(c);
+         folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = prefetches_weights(c);
     for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
         V w[MAX_OV], last = NULL;
         for (int64_t o = 0; o < p->ov; o++) {
@@ -235,7 +243,7 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
             if (folds && o == p->ov - 1) last = at;
             else w[o] = e_load_t(e, pairs ? e->vi32 : e->vf, at, 4u * (unsigned)e->v);
             if (again && u * e->v * conv_weight_bytes(p) % LINE == 0)
-                e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH)));
+                e_prefetch(e, e_at_bytes(e, at, e_int(e, PREFETCH_BYTES)));
         }
         for (int64_t r = 0; r < c->th; r++)
             for (int64_t t = from; t < to; t++) {
@@ -432,18 +440,18 @@ static void segment(struct conv_emitter *c, const V *rows, V wp, const struct co
             ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at_d(e, c->weight_dtype, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
-    ask_ahead(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
+    prefetch_next(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
     if (p->depthwise) step_depthwise(c, ip[0], wp, s->from, s->to, acc);
     else if (channels == c->unroll) {
-        ask_pixels(c, e_int(e, 0), 1, width);
+        prefetch_pixels(c, e_int(e, 0), 1, width);
         step(c, ip, wp, s->from, s->to, width, acc);
     } else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
         for (int64_t r = 0; r < c->th; r++)
             ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
-        ask_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
+        prefetch_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
         step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
@@ -500,7 +508,7 @@ static enum dtype result_dtype(const struct conv_params *p, int k) { return (enu
 /* What the body will read beside the sums, and where the results go: a share of the tile's lines with each input block,
    so that they come while the products keep the core busy. (A burst at the tile's end would wait for its lines, of
    which a core has 16 in flight.) */
-static void ask_body(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
+static void prefetch_body_operands(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
@@ -574,7 +582,7 @@ static void add_block(struct conv_emitter *c, const struct tile_place *t, V ib, 
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     c->ib = ib;
-    ask_body(c, t->run, t->x, ib);
+    prefetch_body_operands(c, t->run, t->x, ib);
     V in_block =
         p->parts.count > 1 ? e_at_d(e, c->in_dtype, parts_plane(e, &p->parts, &p->in, c->part, ib).at, t->first) : NULL;
     V in = in_block ? in_block : e_at_d(e, c->in_dtype, t->in, e_muli(e, ib, p->in.cb)),
@@ -633,7 +641,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     if (r->nsegments == 0 || p->kh.count == 0) return;
     V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w);
     struct tile_place t = {r, x, base, k0, k1, first, e_at_d(e, c->in_dtype, c->in, first)};
-    if (asks_pixels(c)) aim_pixels(c, r, x);
+    if (prefetches_pixels(c)) aim_pixels(c, r, x);
     if (c->total) add_chains(c, &t, acc);
     else add_blocks(c, &t, e_int(e, 0), e_int(e, p->icb), acc);
 }

@@ -182,10 +182,10 @@ static V row_vector(struct emit *e, const struct pool *c, struct row_vectors *r,
     return r->item[r->count++].x = window_load(e, c, line, at);
 }
 
-/* Asks for what the next row of windows reads and this one does not, under the TILE pixels whose first window begins at
-   vector AT of its topmost row. The processor's own prefetcher does not see through rows that come back: without,
+/* Prefetches what the next row of windows reads and this one does not, under the TILE pixels whose first window begins
+   at vector AT of its topmost row. The processor's own prefetcher does not see through rows that come back: without,
    ResNet's pooling waits for memory three quarters of its time. */
-static void ask_rows(struct emit *e, const struct pool *c, V at, int tile)
+static void prefetch_rows(struct emit *e, const struct pool *c, V at, int tile)
 {
     enum { LINE = 64 };
     const struct pool_params *p = c->p;
@@ -210,7 +210,7 @@ static void window_tile(struct emit *e, const struct pool *c, V plane, const str
         state_put(p, &s[t], v + t * ns);
     }
     V left = e_addi(e, e_muli(e, ow, p->stride[1]), -p->before[1]);
-    ask_rows(e, c, e_add(e, plane, e_add(e, e_muli(e, rows->first, p->size[1]), left)), tile);
+    prefetch_rows(e, c, e_add(e, plane, e_add(e, e_muli(e, rows->first, p->size[1]), left)), tile);
     loop_begin_once(e, &h, rows->from, rows->to, 1, tile * ns, v);
     for (int t = 0; t < tile; t++) state_get(p, &s[t], h.phi + t * ns);
     V line = e_add(e, plane, e_add(e, e_muli(e, e_add(e, rows->first, h.iv), p->size[1]), left)),

@@ -23,7 +23,7 @@ struct wgrad_emitter {
     V out_dy, out_dw;                 /* of the group of output blocks at hand */
     V next_x[MAX_PARTS], next_dy;     /* floats from a pixel of this band to that of the next */
     V ahead_x,
-        ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to ask for it; else 0; NULL: nobody asks */
+        ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to prefetch it; else 0; NULL: no prefetch */
     V pixel_x, pixel_y;         /* floats between two pixels of a row */
 };
 
@@ -150,7 +150,7 @@ static void aim_next(struct wgrad_emitter *c, V r0, V r1)
                           e_int(e, p->band * p->dy.h));
 }
 
-/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when
+/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is prefetched when
    it meets the task's first group of dy, each vector of dy when it meets one of the first blocks of x. */
 static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
 {

@@ -26,11 +26,11 @@ struct staged {
     V group;            /* the first input block of the task's group */
     V xs,
         ds; /* staged: [input blocks][images][x_rows][classes][count] and [output blocks][images][band][units] units */
-    V margins;                     /* few: a row of x in bf16 between zeros */
-    V images, r0, r1;              /* the band: images of the partial, rows of dy */
-    V t0, t1;                      /* its rows of x, counted as they are staged */
-    V last;                        /* i1: is it the last of its images? */
-    V ask_x, ask_dy[WGRAD_MAX_OV]; /* i1: is it these blocks' turn to ask for the next band's? */
+    V margins;                               /* few: a row of x in bf16 between zeros */
+    V images, r0, r1;                        /* the band: images of the partial, rows of dy */
+    V t0, t1;                                /* its rows of x, counted as they are staged */
+    V last;                                  /* i1: is it the last of its images? */
+    V prefetch_x, prefetch_dy[WGRAD_MAX_OV]; /* i1: is it these blocks' turn to prefetch the next band's? */
     V far_x,
         far_dy;  /* the operands' next band, where row 0 of this one would begin: x's block, dy's first output block */
     V far_image; /* elements of x from one image of it to the next */
@@ -241,12 +241,12 @@ static void stage_dy(struct staged *c)
 
 /* ---- sums */
 
-/* Where a row's pixels of the next band are asked for; NULL: nobody asks. */
-struct ask {
+/* Where a row's pixels of the next band are prefetched; NULL: no prefetch. */
+struct prefetch {
     V x, dy[WGRAD_MAX_OV];
 };
 
-static void ask_pixels(struct emit *e, const struct conv_view *view, V row, V unit, int64_t stride, int64_t pixels)
+static void prefetch_pixels(struct emit *e, const struct conv_view *view, V row, V unit, int64_t stride, int64_t pixels)
 {
     enum { LINE = 64 };
     enum dtype dt = conv_view_dtype(view);
@@ -255,18 +255,19 @@ static void ask_pixels(struct emit *e, const struct conv_view *view, V row, V un
     for (int64_t i = 0; i < pixels * view->w; i += line) e_prefetch(e, e_ati_d(e, dt, at, i));
 }
 
-static void ask_units(struct staged *c, const struct ask *ask, V unit, int64_t count)
+static void prefetch_units(struct staged *c, const struct prefetch *prefetch, V unit, int64_t count)
 {
     const struct wgrad_staged_params *p = c->p;
     int64_t step = p->pack * p->g.stride[1];
-    if (!ask) return;
-    if (ask->x) ask_pixels(c->e, &p->g.x, ask->x, unit, step * p->g.x.w, count * step);
+    if (!prefetch) return;
+    if (prefetch->x) prefetch_pixels(c->e, &p->g.x, prefetch->x, unit, step * p->g.x.w, count * step);
     for (int64_t o = 0; o < p->g.ov; o++)
-        ask_pixels(c->e, &p->g.dy, ask->dy[o], unit, p->pack * p->g.dy.w, count * p->pack);
+        prefetch_pixels(c->e, &p->g.dy, prefetch->dy[o], unit, p->pack * p->g.dy.w, count * p->pack);
 }
 
 /* Units [FROM, TO) of a row, UNROLL an iteration. */
-static void sum_units(struct staged *c, V xp, V yp, V from, V to, int64_t unroll, const struct ask *ask, V *acc)
+static void sum_units(struct staged *c, V xp, V yp, V from, V to, int64_t unroll, const struct prefetch *prefetch,
+                      V *acc)
 {
     struct emit *e = c->e;
     const struct wgrad_params *g = &c->p->g;
@@ -276,7 +277,7 @@ static void sum_units(struct staged *c, V xp, V yp, V from, V to, int64_t unroll
     struct loop l;
     loop_begin(e, &l, from, to, unroll, nacc, acc);
     memcpy(acc, l.phi, (size_t)nacc * sizeof *acc);
-    ask_units(c, ask, l.iv, unroll);
+    prefetch_units(c, prefetch, l.iv, unroll);
     for (int64_t u = 0; u < unroll; u++) {
         V at = e_addi(e, l.iv, u), xu = e_at(e, xp, e_muli(e, at, walk.unit)), yu = e_at(e, yp, e_muli(e, at, e->v)),
           d[WGRAD_MAX_OV];
@@ -294,30 +295,31 @@ static void sum_units(struct staged *c, V xp, V yp, V from, V to, int64_t unroll
     memcpy(acc, l.out, (size_t)nacc * sizeof *acc);
 }
 
-static void sum_row(struct staged *c, V xp, V yp, const struct wgrad_range *units, const struct ask *ask, V *acc)
+static void sum_row(struct staged *c, V xp, V yp, const struct wgrad_range *units, const struct prefetch *prefetch,
+                    V *acc)
 {
     struct emit *e = c->e;
     enum { UNROLL = 2 };
     V count = e_max(e, e_sub(e, units->to, units->from), e_int(e, 0));
     V even = e_add(e, units->from, e_muli(e, e_divi(e, count, UNROLL), UNROLL));
-    sum_units(c, xp, yp, units->from, even, UNROLL, ask, acc);
+    sum_units(c, xp, yp, units->from, even, UNROLL, prefetch, acc);
     sum_units(c, xp, yp, even, units->to, 1, NULL, acc);
 }
 
-/* Row Y of dy in image IMAGE of the band. Whoever does not ask looks at what is being summed up, at XR and YR. */
-static struct ask ask_row(struct staged *c, V image, V y, V xr, V yr)
+/* Row Y of dy in image IMAGE of the band. Whoever does not prefetch looks at what is being summed up, at XR and YR. */
+static struct prefetch prefetch_row(struct staged *c, V image, V y, V xr, V yr)
 {
     struct emit *e = c->e;
     const struct wgrad_params *g = &c->p->g;
     enum dtype xt = conv_view_dtype(&g->x), yt = conv_view_dtype(&g->dy);
-    struct ask r = {0};
-    if (c->ask_x) {
+    struct prefetch r = {0};
+    if (c->prefetch_x) {
         V at = e_add(e, e_mul(e, image, c->far_image), e_muli(e, y, g->stride[0] * g->x.h));
-        r.x = e_select(e, c->ask_x, e_at_d(e, xt, c->far_x, at), xr);
+        r.x = e_select(e, c->prefetch_x, e_at_d(e, xt, c->far_x, at), xr);
     }
     V at = e_add(e, e_muli(e, image, g->partials * g->dy.n), e_muli(e, y, g->dy.h));
     for (int64_t o = 0; o < g->ov; o++)
-        r.dy[o] = e_select(e, c->ask_dy[o], e_ati_d(e, yt, e_at_d(e, yt, c->far_dy, at), o * g->dy.cb), yr);
+        r.dy[o] = e_select(e, c->prefetch_dy[o], e_ati_d(e, yt, e_at_d(e, yt, c->far_dy, at), o * g->dy.cb), yr);
     return r;
 }
 
@@ -337,8 +339,8 @@ static void tap_block(struct staged *c, V x, V dy, V dw, const struct wgrad_rang
     memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
     V row = e_sub(e, rows.iv, c->r0);
     V xr = e_at(e, xi, e_muli(e, row, walk.row)), yr = e_at(e, yi, e_muli(e, row, dy_row(c->p, e->v)));
-    struct ask ask = ask_row(c, images.iv, rows.iv, xr, yr);
-    sum_row(c, xr, yr, units, &ask, acc);
+    struct prefetch prefetch = prefetch_row(c, images.iv, rows.iv, xr, yr);
+    sum_row(c, xr, yr, units, &prefetch, acc);
     loop_end(e, &rows, acc);
     loop_end(e, &images, rows.out);
     wgrad_end(e, g, dw, images.out);
@@ -398,7 +400,7 @@ static V to_next_band(struct staged *c, V n, int64_t row)
     return e_select(e, c->last, top, e_int(e, g->band * row));
 }
 
-/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is asked for when
+/* The next band comes from the outer caches, which idle while this one is summed up: each block of x is prefetched when
    it meets the task's first group of dy, each vector of dy when it meets one of the first blocks of x. */
 static void aim_ahead(struct staged *c, V og, V ib)
 {
@@ -407,13 +409,13 @@ static void aim_ahead(struct staged *c, V og, V ib)
     enum dtype xt = conv_view_dtype(&g->x), yt = conv_view_dtype(&g->dy);
     struct parts_plane plane = parts_plane(e, &g->parts, &g->x, c->x, e_add(e, c->group, ib));
     c->last = e_cmp(e, LLVMIntSGE, c->r1, e_int(e, g->rows));
-    c->ask_x = is_plain(g) ? NULL : e_cmp(e, LLVMIntEQ, og, c->task.og0);
+    c->prefetch_x = is_plain(g) ? NULL : e_cmp(e, LLVMIntEQ, og, c->task.og0);
     c->far_x = e_at_d(e, xt, plane.at, to_next_band(c, plane.n, g->stride[0] * g->x.h));
     c->far_image = e_muli(e, plane.n, g->partials);
     V next = to_next_band(c, e_int(e, g->dy.n), g->dy.h);
     c->far_dy = e_at_d(e, yt, c->dy, e_add(e, e_muli(e, og, g->ov * g->dy.cb), next));
     for (int64_t o = 0; o < g->ov; o++)
-        c->ask_dy[o] = e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->task.ib0, g->ib_chunk > 1 ? o % g->ib_chunk : 0));
+        c->prefetch_dy[o] = e_cmp(e, LLVMIntEQ, ib, e_addi(e, c->task.ib0, g->ib_chunk > 1 ? o % g->ib_chunk : 0));
 }
 
 static void band(struct staged *c)

@@ -11,7 +11,7 @@
    output blocks, behind another that transforms their weights (kernel/winograd.h): written and read once, they would
    otherwise go to memory and back.
 
-   Memory is idle while products run, so they ask in advance for what comes next: the next point's weights, a slice for
+   Memory is idle while products run, so they prefetch what comes next: the next point's weights, a slice for
    each group of tiles; fused, also the next block's input and the lines that the output is about to be written to. */
 #ifndef RNC_GEN_WINOGRAD_WINOGRAD_H
 #define RNC_GEN_WINOGRAD_WINOGRAD_H

@@ -13,15 +13,15 @@
 
 enum { MAX_OV = 4, MAX_ACC = 32, T = RNC_WINOGRAD_MAX };
 
-/* The m × m lines of a tile of an image, which products ask for in advance. */
-struct ask {
+/* The m × m lines of a tile of an image, which products prefetch. */
+struct prefetch {
     V corner;
     const struct conv_view *view;
     enum dtype dtype;
     bool write;
 };
-/* Tiles whose lines a product asks for, at most: a core can wait for a few lines only, what is left comes unasked. */
-enum { MAX_ASK = 16 };
+/* Tiles whose lines a product prefetches, at most: a core can wait for a few lines only, what is left comes without. */
+enum { MAX_PREFETCH = 16 };
 
 struct wino {
     struct emit *e;
@@ -34,12 +34,12 @@ struct wino {
     V v, mbuf, edge; /* V and M of the block; one edge tile */
     V first, count;  /* the block's first tile and how many it has */
     struct winograd_tiles tiles;
-    struct ask ask[MAX_ASK]; /* what the product at hand asks for */
-    int nask;
+    struct prefetch prefetch[MAX_PREFETCH]; /* what the product at hand prefetches */
+    int nprefetch;
     struct sums sums; /* of the output vector at hand */
     V partials;       /* where they go */
-    V ask_v;          /* split: where its share of the next point's V begins, ask_v_lines for each input block */
-    int64_t ask_v_lines;
+    V prefetch_v;     /* split: where its share of the next point's V begins, prefetch_v_lines for each input block */
+    int64_t prefetch_v_lines;
 };
 
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v)
@@ -167,20 +167,21 @@ static void input_phase(struct wino *c, V from, V to)
     else input_plain(c, from, to);
 }
 
-/* ---- what is asked for in advance */
+/* ---- what is prefetched */
 
 /* The lines of a tile from row Y and column X on of the image at OFFSET of PTR, of DT numbers. */
-static void ask_tile(struct wino *c, V ptr, V offset, const struct conv_view *view, enum dtype dt, V y, V x, bool write)
+static void prefetch_tile(struct wino *c, V ptr, V offset, const struct conv_view *view, enum dtype dt, V y, V x,
+                          bool write)
 {
     struct emit *e = c->e;
-    if (c->nask == MAX_ASK) return;
+    if (c->nprefetch == MAX_PREFETCH) return;
     V corner = e_at_d(e, dt, e_at_d(e, dt, ptr, offset), e_add(e, e_muli(e, y, view->h), e_muli(e, x, view->w)));
-    c->ask[c->nask++] = (struct ask){corner, view, dt, write};
+    c->prefetch[c->nprefetch++] = (struct prefetch){corner, view, dt, write};
 }
 
 /* Call number CALL of COUNT in this block: its share of the next block's input. Of a tile's window, the rows and
    columns that no tile before it has read. */
-static void ask_input(struct wino *c, V call, int64_t count)
+static void prefetch_input(struct wino *c, V call, int64_t count)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -194,17 +195,17 @@ static void ask_input(struct wino *c, V call, int64_t count)
         V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top),
           x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
         for (int64_t k = 0; k < p->stride * p->stride; k++)
-            ask_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in),
-                     e_addi(e, y, k / p->stride * p->m), e_addi(e, x, k % p->stride * p->m), false);
+            prefetch_tile(c, plane.at, e_mul(e, at.n, plane.n), &p->in, conv_view_dtype(&p->in),
+                          e_addi(e, y, k / p->stride * p->m), e_addi(e, x, k % p->stride * p->m), false);
         V image = e_add(e, e_muli(e, at.n, p->in.n), e_muli(e, e_remi(e, pair, p->icb), p->in.cb));
         for (int k = 0; k < p->pre.noperands; k++)
             if (p->pre.operand[k].shape == OPERAND_FULL)
-                ask_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
+                prefetch_tile(c, c->operand[k], image, &p->in, (enum dtype)p->pre.operand[k].dtype, y, x, false);
     }
 }
 
 /* The same for the output lines of the group of vectors from OB on, and what the body reads beside them. */
-static void ask_output(struct wino *c, V ob, V call, int64_t count)
+static void prefetch_output(struct wino *c, V ob, V call, int64_t count)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
@@ -215,30 +216,31 @@ static void ask_output(struct wino *c, V ob, V call, int64_t count)
         V offset = e_add(e, e_muli(e, at.n, p->out.n), e_muli(e, e_add(e, ob, e_remi(e, pair, p->ov)), p->out.cb));
         V y = e_muli(e, at.ty, p->m), x = e_muli(e, at.tx, p->m);
         for (int k = 0; k < p->body.nout; k++)
-            ask_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
+            prefetch_tile(c, c->result[k], offset, &p->out, (enum dtype)p->body.dtype[k], y, x, true);
         for (int k = 0; k < p->body.noperands; k++)
             if (p->body.operand[k].shape == OPERAND_FULL)
-                ask_tile(c, c->operand[k], offset, &p->out, (enum dtype)p->body.operand[k].dtype, y, x, false);
+                prefetch_tile(c, c->operand[k], offset, &p->out, (enum dtype)p->body.operand[k].dtype, y, x, false);
     }
 }
 
 /* What falls to the step over UNROLL channels from CHANNEL on of input block IB: the tiles' lines are spread evenly
    over a product, since a core can wait for a few only at a time. */
-static void ask_some(struct wino *c, V ib, V channel, int64_t unroll)
+static void prefetch_share(struct wino *c, V ib, V channel, int64_t unroll)
 {
     struct emit *e = c->e;
     const struct winograd_params *p = c->p;
     int64_t steps = e->v / unroll, rows = div_up(p->m, p->icb), cols = div_up(p->m, steps);
-    if (!c->nask) return;
+    if (!c->nprefetch) return;
     V row = rows > 1 ? e_muli(e, ib, rows) : e_divi(e, e_muli(e, ib, p->m), p->icb);
     V col = cols > 1 ? e_muli(e, e_divi(e, channel, unroll), cols) : e_divi(e, e_muli(e, channel, p->m), e->v);
-    for (int k = 0; k < c->nask; k++) {
-        const struct conv_view *view = c->ask[k].view;
-        enum dtype dt = c->ask[k].dtype;
-        V at = e_at_d(e, dt, c->ask[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
+    for (int k = 0; k < c->nprefetch; k++) {
+        const struct conv_view *view = c->prefetch[k].view;
+        enum dtype dt = c->prefetch[k].dtype;
+        V at = e_at_d(e, dt, c->prefetch[k].corner, e_add(e, e_muli(e, row, view->h), e_muli(e, col, view->w)));
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < cols; j++)
-                (c->ask[k].write ? e_prefetch_write : e_prefetch)(e, e_ati_d(e, dt, at, i * view->h + j * view->w));
+                (c->prefetch[k].write ? e_prefetch_write : e_prefetch)(e,
+                                                                       e_ati_d(e, dt, at, i * view->h + j * view->w));
     }
 }
 
@@ -251,17 +253,17 @@ static int64_t tile_groups(const struct winograd_params *p)
 
 /* What goes with input block IB: a share of the next point's V, and few lines of its weights from NB on (many are asked
    for step by step). */
-static void ask_block(struct wino *c, V ib, V nb, int64_t lines)
+static void prefetch_block(struct wino *c, V ib, V nb, int64_t lines)
 {
     struct emit *e = c->e;
-    for (int64_t i = 0; i < c->ask_v_lines; i++)
-        e_prefetch(e, e_ati(e, e_at(e, c->ask_v, e_muli(e, ib, c->ask_v_lines * e->v)), i * e->v));
+    for (int64_t i = 0; i < c->prefetch_v_lines; i++)
+        e_prefetch(e, e_ati(e, e_at(e, c->prefetch_v, e_muli(e, ib, c->prefetch_v_lines * e->v)), i * e->v));
     for (int64_t i = 0; i < lines; i++)
         for (int64_t o = 0; o < c->p->ov; o++) e_prefetch(e, e_ati(e, nb, o * c->ublock + i * e->v));
 }
 
 /* acc += V · U over the input blocks [FROM, TO) for WIDTH tiles. NEXT: from the weights to the slice of the next
-   point's to ask for. */
+   point's to prefetch. */
 static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from, V to, V *acc)
 {
     struct emit *e = c->e;
@@ -272,10 +274,10 @@ static void product_sum(struct wino *c, int64_t width, V v, V u, V next, V from,
     loop_begin_once(e, &blocks, from, to, 1, nacc, acc);
     V vb = e_at(e, v, e_muli(e, blocks.iv, p->row * e->v)), ub = e_at(e, u, e_muli(e, blocks.iv, (int64_t)e->v * e->v)),
       nb = e_at(e, ub, next);
-    ask_block(c, blocks.iv, nb, lines < unroll ? lines : 0);
+    prefetch_block(c, blocks.iv, nb, lines < unroll ? lines : 0);
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), unroll, nacc, blocks.phi);
     memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
-    ask_some(c, blocks.iv, chans.iv, unroll);
+    prefetch_share(c, blocks.iv, chans.iv, unroll);
     V vc = e_at(e, vb, chans.iv), uc = e_at(e, ub, e_muli(e, chans.iv, e->v)),
       nc = e_at(e, nb, e_muli(e, chans.iv, e->v * div_up(lines, unroll) / unroll));
     for (int64_t k = 0; k < unroll; k++) {
@@ -331,17 +333,17 @@ static void product_groups(struct wino *c, int64_t width, V from, V to, int64_t 
     int64_t all = tile_groups(p), lines = div_up(e->v, all);
     struct loop tiles;
     loop_begin(e, &tiles, from, to, width, 0, NULL);
-    c->nask = 0;
+    c->nprefetch = 0;
     V group = e_addi(e, e_divi(e, e_sub(e, tiles.iv, from), width), before);
     if (p->phase == WINOGRAD_FUSED) {
         V call = e_add(e, e_muli(e, point, all), group);
-        ask_output(c, ob, call, c->points * all);
-        ask_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call),
-                  p->ocb / p->ov * c->points * all);
+        prefetch_output(c, ob, call, c->points * all);
+        prefetch_input(c, e_add(e, e_muli(e, e_divi(e, ob, p->ov), c->points * all), call),
+                       p->ocb / p->ov * c->points * all);
     } else {
-        c->ask_v_lines = div_up(p->row, p->ocb / p->ov * all);
+        c->prefetch_v_lines = div_up(p->row, p->ocb / p->ov * all);
         V call = e_add(e, e_muli(e, e_divi(e, ob, p->ov), all), group);
-        c->ask_v = e_at(e, v, e_addi(e, e_muli(e, call, p->icb * c->ask_v_lines * e->v), p->point_v));
+        c->prefetch_v = e_at(e, v, e_addi(e, e_muli(e, call, p->icb * c->prefetch_v_lines * e->v), p->point_v));
     }
     V at = e_muli(e, tiles.iv, e->v), slice = lines == e->v ? next : e_add(e, next, e_muli(e, group, lines * e->v));
     product(c, width, e_at(e, v, at), u, e_at(e, m, at), slice);

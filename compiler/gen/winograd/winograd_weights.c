@@ -134,8 +134,8 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, const V *g
 
    A task is one block of v × v kernels: 9 blocks are read, (m + 2)² written, each at the same place of another point.
    Two rows of the transform at a time, so that few places are written to at once; the blocks of the next task are
-   asked for meanwhile. Results larger than the second-level cache by far go past the caches: they would have to be read
-   before they are written, and be gone before they are used. */
+   prefetched meanwhile. Results larger than the second-level cache by far go past the caches: they would have to be
+   read before they are written, and be gone before they are used. */
 
 enum { TAPS = 9, LINE = 16 /* floats of a cache line */, MAX_STEP = 4, STREAM = 4 /* times the second-level cache */ };
 
@@ -225,8 +225,8 @@ static void transform_task(const struct weights_emitter *c, V src, V dst, V next
     for (int r = 0; r < c->w->kernels;) {
         struct loop l;
         loop_begin(e, &l, e_int(e, 0), e_int(e, e->v), step, 0, NULL);
-        V at = e_muli(e, l.iv, e->v), ask = e_at(e, next, e_muli(e, e_divi(e, l.iv, step), lines * LINE));
-        for (int64_t i = 0; r == 0 && i < lines; i++) e_prefetch(e, e_ati(e, ask, i * LINE));
+        V at = e_muli(e, l.iv, e->v), prefetch = e_at(e, next, e_muli(e, e_divi(e, l.iv, step), lines * LINE));
+        for (int64_t i = 0; r == 0 && i < lines; i++) e_prefetch(e, e_ati(e, prefetch, i * LINE));
         r += transform_rows(c, e_at(e, src, at), e_at(e, dst, at), r, step);
         loop_end(e, &l, NULL);
     }

@@ -16,7 +16,7 @@ enum {
     MAX_ACC = 48,
     MAX_OV = 4,
     LINE = WINOGRAD_WGRAD_LINE,
-    AHEAD = 4 /* tiles, whose pixels a transform asks for */
+    AHEAD = 4 /* tiles, whose pixels a transform prefetches */
 };
 
 /* What a task works on: its groups, their first input block and first output block, dw of both; how many input blocks
@@ -238,9 +238,9 @@ static struct window window_at(struct wino *c, const struct operand *o, const st
     return window_behind(c, c->behind, o->size);
 }
 
-/* Asks for COLS pixels from (y, x) on of image N of the plane, which holds DT numbers. */
-static void ask_row(struct emit *e, const struct parts_plane *plane, const struct conv_view *view, enum dtype dt, V n,
-                    V y, V x, int64_t cols)
+/* Prefetches COLS pixels from (y, x) on of image N of the plane, which holds DT numbers. */
+static void prefetch_row(struct emit *e, const struct parts_plane *plane, const struct conv_view *view, enum dtype dt,
+                         V n, V y, V x, int64_t cols)
 {
     int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
     V at = e_at_d(e, dt, plane->at,
@@ -248,15 +248,15 @@ static void ask_row(struct emit *e, const struct parts_plane *plane, const struc
     for (int64_t j = 0; j < cols * e->v; j += line) e_prefetch(e, e_ati_d(e, dt, at, j));
 }
 
-/* Asks for the window of tile TILE, which comes soon. */
-static void ask_window(struct wino *c, const struct operand *o, const struct parts_plane *plane, V tile)
+/* Prefetches the window of tile TILE, which comes soon. */
+static void prefetch_window(struct wino *c, const struct operand *o, const struct parts_plane *plane, V tile)
 {
     struct emit *e = c->e;
     const struct conv_view *view = o->from->view;
     struct tile_place at = winograd_tile_place(e, &c->tiles, tile);
     V y = e_addi(e, e_muli(e, at.ty, c->p->m), -o->pad_top), x = e_addi(e, e_muli(e, at.tx, c->p->m), -o->pad_left);
     for (int64_t i = 0; i < o->size; i++)
-        ask_row(e, plane, view, conv_view_dtype(view), at.n, e_addi(e, y, i), x, o->size);
+        prefetch_row(e, plane, view, conv_view_dtype(view), at.n, e_addi(e, y, i), x, o->size);
 }
 
 /* The operand's channel blocks, all tiles of the block. */
@@ -270,7 +270,7 @@ static void transform_operand(struct wino *c, const struct operand *o)
     struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, block);
     if (winograd_has_pre(o->pre)) winograd_pre_begin(e, &pre, o->pre, c->operand, o->channels, block);
     loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
-    if (is_split(c->p)) ask_window(c, o, &plane, e_add(e, c->first, e_addi(e, tiles.iv, AHEAD)));
+    if (is_split(c->p)) prefetch_window(c, o, &plane, e_add(e, c->first, e_addi(e, tiles.iv, AHEAD)));
     struct window from = window_at(c, o, &plane, &pre, block, e_add(e, c->first, tiles.iv));
     transform(c, &from, o->transform, e_at(e, dst, e_muli(e, tiles.iv, e->v)), o->stride);
     loop_end(e, &tiles, NULL);
@@ -387,8 +387,8 @@ struct reading {
     enum dtype dtype;
 };
 
-/* Asks for row ROW of the m² pixels of item ITEM of the source's channel blocks × tiles. */
-static void ask_pixels(struct wino *c, const struct reading *s, V item, V row)
+/* Prefetches row ROW of the m² pixels of item ITEM of the source's channel blocks × tiles. */
+static void prefetch_pixels(struct wino *c, const struct reading *s, V item, V row)
 {
     const struct conv_view *view = s->from.view;
     struct emit *e = c->e;
@@ -400,7 +400,7 @@ static void ask_pixels(struct wino *c, const struct reading *s, V item, V row)
     own.dtype = dt;
     struct parts_plane plane =
         parts_plane(e, &s->from.parts, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
-    ask_row(e, &plane, view, dt, tile.n, y, x, p->m);
+    prefetch_row(e, &plane, view, dt, tile.n, y, x, p->m);
 }
 
 static int add_sources(struct wino *c, struct reading *to, int count, const struct images *from, V first, V items,
@@ -417,16 +417,16 @@ static int add_sources(struct wino *c, struct reading *to, int count, const stru
     return count;
 }
 
-/* Asks for row ROW of item ITEM, counted from the first of the SOURCES. */
-static void ask_item(struct wino *c, const struct reading *sources, int count, V item, V row)
+/* Prefetches row ROW of item ITEM, counted from the first of the SOURCES. */
+static void prefetch_item(struct wino *c, const struct reading *sources, int count, V item, V row)
 {
     struct emit *e = c->e;
     struct branch f;
     if_begin(e, &f, e_cmp(e, LLVMIntSLT, item, sources->items));
-    ask_pixels(c, sources, item, row);
+    prefetch_pixels(c, sources, item, row);
     if (count > 1) {
         if_else(e, &f);
-        ask_item(c, sources + 1, count - 1, e_sub(e, item, sources->items), row);
+        prefetch_item(c, sources + 1, count - 1, e_sub(e, item, sources->items), row);
     }
     if_end(e, &f);
 }
@@ -440,7 +440,7 @@ static int64_t full_operands(const struct gen_body *b)
 
 /* Before product number NUMBER of the block: the pixels come from the outer caches while the products keep the
    multipliers busy, a row of a tile at a time, over as many of the products as there are rows for. */
-static void ask_ahead(struct wino *c, V number)
+static void prefetch_next(struct wino *c, V number)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -452,13 +452,13 @@ static void ask_ahead(struct wino *c, V number)
     count = add_sources(c, sources, count, &c->dy, c->next_dy, e_muli(e, c->task.units, p->ov * p->block), &p->pre_dy);
     for (int64_t k = 0; k < each; k++) {
         V row = e_addi(e, e_muli(e, number, each), k);
-        ask_item(c, sources, count, e_divi(e, row, p->m), e_remi(e, row, p->m));
+        prefetch_item(c, sources, count, e_divi(e, row, p->m), e_remi(e, row, p->m));
     }
 }
 
-/* In a task's last block: a part of the lines of DW, which all OV blocks' products together ask for. PART: of the
+/* In a task's last block: a part of the lines of DW, which all OV blocks' products together prefetch. PART: of the
    parts. */
-static void ask_weights(struct wino *c, V dw, V part)
+static void prefetch_weights(struct wino *c, V dw, V part)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -483,8 +483,8 @@ static struct tile_range range_of(struct wino *c, V point)
     return r;
 }
 
-/* Split: what follows in V and D is asked for by the products before it. NUMBER: of the point's and block's. */
-static void ask_stored(struct wino *c, V next_v, V next_d, V number)
+/* Split: what follows in V and D is prefetched by the products before it. NUMBER: of the point's and block's. */
+static void prefetch_stored(struct wino *c, V next_v, V next_d, V number)
 {
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
@@ -521,11 +521,11 @@ static V point_products(struct wino *c, V point, const struct point_parts *at, V
     loop_begin_once(e, &blocks, e_int(e, 0), c->task.iblocks, 1, 1, units.phi);
     V v1 = e_at(e, at->v, e_muli(e, blocks.iv, row)), sums2 = e_at(e, sums1, e_muli(e, blocks.iv, e->v * p->ov * e->v));
     loop_begin_once(e, &chans, e_int(e, 0), e_int(e, e->v), p->ci, 1, blocks.phi);
-    if (is_split(p)) ask_stored(c, at->next_v, at->next_d, chans.phi[0]);
-    else ask_ahead(c, chans.phi[0]);
+    if (is_split(p)) prefetch_stored(c, at->next_v, at->next_d, chans.phi[0]);
+    else prefetch_next(c, chans.phi[0]);
     V dw = e_at(e, c->task.dw,
                 e_muli(e, e_add(e, e_muli(e, units.iv, p->ov * p->icb), blocks.iv), 9 * (int64_t)e->v * e->v));
-    ask_weights(c, dw, e_add(e, e_muli(e, point, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
+    prefetch_weights(c, dw, e_add(e, e_muli(e, point, e->v / p->ci), e_divi(e, chans.iv, p->ci)));
     struct branch f;
     if (has_cut(p)) if_begin(e, &f, any);
     product(c, &range, e_at(e, v1, chans.iv), d, e_at(e, sums2, e_muli(e, chans.iv, p->ov * e->v)), fresh);
