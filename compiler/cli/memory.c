@@ -51,7 +51,7 @@ bool memory_for_training(struct cli *c, bool train, const char *how)
 {
     if (!c->memory_budget || train) return true;
     struct diag *d = diag_error(c->diags, (struct span){0}, "--memory-budget is for training steps");
-    diag_note(d, "with %s; inference keeps nothing that could be computed again", how);
+    diag_note(d, "with %s; inference keeps nothing that could be recomputed", how);
     return false;
 }
 
@@ -66,20 +66,22 @@ void memory_report(struct arena *a, const struct graph *g, FILE *out)
     struct recompute_account r = recompute_account(g);
     fprintf(out, "          %s would be all that the backward pass reads of the forward pass, side by side\n",
             format_bytes(a, r.saved_bytes));
-    fprintf(out, "          %d values computed again instead of kept: %.1f%% more multiply-adds\n", r.nodes,
-            memory_again_percent(&r));
+    fprintf(out, "          %d values recomputed instead of kept: %.1f%% more multiply-adds\n", r.nodes,
+            memory_recompute_percent(&r));
 }
 
 void memory_json(const struct graph *g, json_t *root)
 {
     struct recompute_account r = recompute_account(g);
     json_object_set_new(root, "saved_bytes", json_integer((json_int_t)r.saved_bytes));
-    json_object_set_new(root, "again_nodes", json_integer(r.nodes));
-    json_object_set_new(root, "again_macs", json_integer((json_int_t)r.again_macs));
+    json_object_set_new(root, "recompute_nodes", json_integer(r.nodes));
+    json_object_set_new(root, "recompute_macs", json_integer((json_int_t)r.recompute_macs));
     json_object_set_new(root, "step_macs", json_integer((json_int_t)r.step_macs));
 }
 
-double memory_again_percent(const struct recompute_account *r)
+double memory_recompute_percent(const struct recompute_account *r)
 {
-    return r->step_macs > r->again_macs ? 100 * (double)r->again_macs / (double)(r->step_macs - r->again_macs) : 0;
+    return r->step_macs > r->recompute_macs
+               ? 100 * (double)r->recompute_macs / (double)(r->step_macs - r->recompute_macs)
+               : 0;
 }

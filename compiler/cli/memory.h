@@ -12,9 +12,9 @@ bool memory_size(const char *text, uint64_t *out);
 bool memory_for_training(struct cli *c, bool train, const char *how);
 /* The lines "memory …" of a report on a planned graph. */
 void memory_report(struct arena *a, const struct graph *g, FILE *out);
-/* saved_bytes, again_nodes, again_macs and step_macs (which has those) into the object ROOT. */
+/* saved_bytes, recompute_nodes, recompute_macs and step_macs (which has those) into the object ROOT. */
 void memory_json(const struct graph *g, json_t *root);
-/* The multiply-adds computed again as a share of the others. */
-double memory_again_percent(const struct recompute_account *r);
+/* The multiply-adds of recomputed nodes as a share of the others. */
+double memory_recompute_percent(const struct recompute_account *r);
 
 #endif

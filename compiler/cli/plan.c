@@ -32,7 +32,7 @@ static void print_figures(const struct cli *c, const struct graph *g)
     printf("  saved values %12.2f MiB  (what the backward pass reads of the forward pass, if all were kept side by "
            "side)\n",
            (double)r.saved_bytes / 1048576);
-    printf("  twice        %12d values, %.1f%% more multiply-adds\n", r.nodes, memory_again_percent(&r));
+    printf("  twice        %12d values, %.1f%% more multiply-adds\n", r.nodes, memory_recompute_percent(&r));
 }
 
 static int run(struct cli *c, int argc, char **argv)

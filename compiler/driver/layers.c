@@ -30,7 +30,7 @@ static const struct op_def *leading_op(const struct node *n)
 
 const char *layer_kind(const struct node *n, const char *phase)
 {
-    enum op_work work = n->again ? WORK_RECOMPUTE : op_work_of(leading_op(n));
+    enum op_work work = n->recompute ? WORK_RECOMPUTE : op_work_of(leading_op(n));
     bool backward = strcmp(phase, op_phase_name(PHASE_BACKWARD)) == 0;
     if (work == WORK_CONVOLUTION && backward) work = WORK_DGRAD; /* a transposed convolution's */
     return kinds[work];

@@ -24,13 +24,13 @@ enum op_work {
     WORK_POINTWISE,
     WORK_POOL,
     WORK_LOSS,
-    WORK_RECOMPUTE, /* no operator's: what a node of any kind computes again */
+    WORK_RECOMPUTE, /* no operator's: what a node of any kind recomputes */
     WORK_UPDATE,
     WORK_REPACK,
     WORK_KINDS
 };
 
-/* May a node be computed again in the backward pass, instead of being kept? */
+/* May a node be recomputed in the backward pass, instead of being kept? */
 enum remake {
     REMAKE_NEVER,
     REMAKE_COSTLY, /* sums of products: where the memory must be had */

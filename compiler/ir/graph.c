@@ -441,7 +441,7 @@ static void clone_node(struct graph *c, const struct node *n, struct value **map
     m->layer = n->layer;
     m->span = n->span;
     m->prepare = n->prepare;
-    m->again = n->again;
+    m->recompute = n->recompute;
     m->index = n->index;
     clone_nesting(c, n, m);
 }

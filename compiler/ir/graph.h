@@ -182,7 +182,7 @@ struct node {
     const char *layer;         /* "layer1.0.conv1", or NULL */
     struct span span;
     bool prepare;              /* runs once when weights are loaded, not in the step (BN folding, packing) */
-    bool again;                /* computes once more, for the backward pass, what the forward pass did not keep
+    bool recompute;            /* computes once more, for the backward pass, what the forward pass did not keep
                                   (pass/memory/recompute.c) */
     struct node *prev, *next;  /* in the list that it is in */
     struct node *owner;        /* whose region it is in; NULL: the graph's own list */

@@ -228,7 +228,7 @@ static inline bool conv_reads_x(const struct op_def *op)
 /* Can values that OP reads or makes be stored as bf16? Shape rules never see that: to `infer` a value is f32, and a
    result of rank 4 that is declared bf16 stays so ("stored rounded"). */
 bool op_bf16(const struct op_def *op);
-/* May a node of OP be computed again? What reduces over the samples never is. */
+/* May a node of OP be recomputed? What reduces over the samples never is. */
 static inline enum remake op_remake(const struct op_def *op)
 {
     return op->sums_samples ? REMAKE_NEVER : op->family->remake;

@@ -258,7 +258,7 @@ static bool parse_attrs(struct parser *p, const struct op_def *op, struct attr *
 
 struct draft { /* a node as it is read */
     size_t begin;
-    bool prepare, again;
+    bool prepare, recompute;
     int nout;
     const char *out[MAX_OUTS];
     const struct op_def *op;
@@ -490,7 +490,7 @@ static struct node *make_node(struct parser *p, const struct draft *t)
 {
     struct node *n = graph_node(p->graph, NULL, t->op, t->in, t->nin, t->nout);
     n->prepare = t->prepare;
-    n->again = t->again;
+    n->recompute = t->recompute;
     n->attr = t->attr;
     n->body = t->body;
     memcpy(n->pre, t->pre, sizeof n->pre);
@@ -565,7 +565,7 @@ static bool parse_node_end(struct parser *p, struct node *n)
 
 /* ---- regions: {nodes, then `yield %a, %b`} */
 
-static bool parse_node(struct parser *p, bool prepare, bool again);
+static bool parse_node(struct parser *p, bool prepare, bool recompute);
 
 static bool parse_yield(struct parser *p, struct draft *t)
 {
@@ -623,10 +623,10 @@ static void nest(struct parser *p, const struct draft *t, struct node *n)
     }
 }
 
-static bool parse_node(struct parser *p, bool prepare, bool again)
+static bool parse_node(struct parser *p, bool prepare, bool recompute)
 {
     lex_skip_space(p);
-    struct draft t = {.begin = p->pos, .prepare = prepare, .again = again};
+    struct draft t = {.begin = p->pos, .prepare = prepare, .recompute = recompute};
     if (!parse_outs(p, &t)) return false;
     lex_skip_space(p);
     t.op_at = p->pos;
@@ -745,7 +745,7 @@ static bool parse_statement(struct parser *p)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (lex_accept_word(p, kinds[i].word)) return parse_arg(p, kinds[i].kind);
     if (lex_accept_word(p, "prepare")) return parse_node(p, true, false);
-    if (lex_accept_word(p, "again")) return parse_node(p, false, true);
+    if (lex_accept_word(p, "recompute")) return parse_node(p, false, true);
     if (lex_accept_word(p, "output")) return parse_output(p);
     if (lex_accept_word(p, "update")) return parse_update(p);
     if (!lex_word(p) && p->pos < p->src->len) p->pos++;

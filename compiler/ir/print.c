@@ -177,7 +177,7 @@ static void print_region(struct buf *out, const struct node *n, int depth)
 static void print_node(struct buf *out, const struct node *n, int depth)
 {
     print_indent(out, depth);
-    buf_puts(out, n->prepare ? "prepare " : n->again ? "again " : "");
+    buf_puts(out, n->prepare ? "prepare " : n->recompute ? "recompute " : "");
     for (int i = 0; i < n->nout; i++) {
         if (i) buf_puts(out, ", ");
         print_value(out, n->out[i]);

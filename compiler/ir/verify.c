@@ -153,7 +153,8 @@ static bool verify_region(struct verifier *w, const struct node *n, bool *define
     }
     LIST_EACH(n->first, nested)
     {
-        if (nested->prepare || nested->again) return wrong(w, nested, "it stands in a region and is no part of a step");
+        if (nested->prepare || nested->recompute)
+            return wrong(w, nested, "it stands in a region and is no part of a step");
         for (int i = 0; i < nested->nout; i++) defined[nested->out[i]->id] = false;
     }
     return true;

@@ -47,8 +47,8 @@ enum {
     WINOGRAD_WGRAD_PARTIALS = 8,
     WINOGRAD_WGRAD_TASKS = 16,
     WINOGRAD_WGRAD_WORKSPACE = 64 << 20, /* of both transformed operands of all tiles, split */
-    WINOGRAD_WGRAD_AGAIN = 3,            /* how often a fused kernel transforms an operand's vector where splitting it
-                                            is worth it */
+    WINOGRAD_WGRAD_REPEATS = 3,          /* how often a fused kernel transforms an operand's vector where splitting it
+                                          is worth it */
     WINOGRAD_WGRAD_LINE = 16,            /* floats of a cache line */
 };
 

@@ -67,7 +67,7 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     p.og = winograd_wgrad_group(p.ocb, most - most % p.ov, p.ov);
     p.igroups = div_up(p.icb, p.ig);
     p.ogroups = div_up(p.ocb, p.og);
-    bool again = p.icb * p.ogroups + p.ocb * p.igroups >= WINOGRAD_WGRAD_AGAIN * (p.icb + p.ocb);
+    bool again = p.icb * p.ogroups + p.ocb * p.igroups >= WINOGRAD_WGRAD_REPEATS * (p.icb + p.ocb);
     p.split = again && tiles * points * (p.icb + p.ocb) * lanes * 4 <= WINOGRAD_WGRAD_WORKSPACE;
     int64_t fit =
         p.split ? WINOGRAD_WGRAD_TILES : max_i64(1, WINOGRAD_WGRAD_BYTES / (points * (p.ig + p.og) * lanes * 4));

@@ -10,7 +10,7 @@
 #include "ir/graph.h"
 #include "runtime/recipe/optimizer.h"
 
-/* How much memory, arena and state, a training step may take. AUTO: what is cheap to compute again is not kept; KEEP:
+/* How much memory, arena and state, a training step may take. AUTO: what is cheap to recompute is not kept; KEEP:
    everything is. */
 #define MEMORY_AUTO 0
 #define MEMORY_KEEP SIZE_MAX
@@ -80,12 +80,12 @@ const struct value *value_storage(const struct value *v);
 struct interval {
     int first, last;
 };
-/* What keeping costs, and what computing again does. STEP includes AGAIN. */
+/* What keeping costs, and what recomputing does. STEP includes RECOMPUTE. */
 struct recompute_account {
     size_t
         saved_bytes; /* the plain sum of what the backward pass reads of the forward pass, as if all of it were kept */
-    int nodes;       /* computed again */
-    int64_t again_macs, step_macs;
+    int nodes;       /* recomputed */
+    int64_t recompute_macs, step_macs;
 };
 struct recompute_account recompute_account(const struct graph *g);
 /* `rnc plan`: the arena as a picture: time across, bytes up. The pixels are drawn as SVG text. */

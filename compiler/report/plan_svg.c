@@ -12,7 +12,7 @@ enum { WIDTH = 1400, HEIGHT = 860, LEFT = 92, RIGHT = 28, TOP = 108, BOTTOM = 64
 enum kind {
     KIND_FORWARD,
     KIND_KEPT,
-    KIND_AGAIN,
+    KIND_RECOMPUTE,
     KIND_GRADIENT,
     KIND_WEIGHT_GRADIENT,
     KIND_WEIGHT,
@@ -24,7 +24,7 @@ static const struct {
 } kinds[NKINDS] = {
     [KIND_FORWARD] = {"forward, short-lived", "#9ecae9"},
     [KIND_KEPT] = {"forward, kept for the backward pass", "#4c78a8"},
-    [KIND_AGAIN] = {"forward, computed again", "#72b7b2"},
+    [KIND_RECOMPUTE] = {"forward, recomputed", "#72b7b2"},
     [KIND_GRADIENT] = {"gradient", "#f58518"},
     [KIND_WEIGHT_GRADIENT] = {"gradient of a parameter", "#e45756"},
     [KIND_WEIGHT] = {"repacked weight", "#54a24b"},
@@ -91,7 +91,7 @@ static enum kind kind_of(const struct drawing *d, const struct value *v)
     enum layout l = v->type.layout;
     bool packed = l == LAYOUT_WEIGHT || l == LAYOUT_WEIGHT_T || l == LAYOUT_DEPTHWISE || layout_is_winograd(l);
     if (node_workspace(v->def) == v) return KIND_WORKSPACE;
-    if (v->def->again && !v->def->op->repacks) return KIND_AGAIN;
+    if (v->def->recompute && !v->def->op->repacks) return KIND_RECOMPUTE;
     if (packed && v->def->op->repacks) return KIND_WEIGHT;
     if (packed || (is_gradient(v) && v->type.rank == 1)) return KIND_WEIGHT_GRADIENT;
     if (is_gradient(v) || d->column[v->def->index] >= d->backward) return KIND_GRADIENT;

@@ -321,7 +321,7 @@ static const char *const ir_tokens[] = {
     " | ",
     "[t0 = add(acc, %b) -> t0]",
     "prepare ",
-    "again ",
+    "recompute ",
     "saved=64 ",
     "output \"y\" %y\n",
     "update %w = %y\n",

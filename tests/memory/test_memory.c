@@ -1,5 +1,5 @@
-/* test_memory.c: what a training step takes, and that computing values again instead of keeping them changes no bit of
-   what it gives. Which kernel takes a per-channel sum, and with that the sum's order, may depend on what is made again;
+/* test_memory.c: what a training step takes, and that recomputing values instead of keeping them changes no bit of
+   what it gives. Which kernel takes a per-channel sum, and with that the sum's order, may depend on what is recomputed;
    so bits are compared without the pass sums, and with it the results are compared with those:
 
        build/tests/memory/test_memory     from the root of the repository */
@@ -152,7 +152,7 @@ static void check_close(const struct left *x, const struct left *want)
     assert_true(state < 1e-4 && outputs < 1e-4);
 }
 
-/* Everything kept; what is cheap computed again; and in as little memory as convolutions too being computed again
+/* Everything kept; what is cheap recomputed; and in as little memory as convolutions too being recomputed
    allow, or nearly. */
 static void check_net(const struct net *net, double share)
 {
@@ -170,7 +170,7 @@ static void check_net(const struct net *net, double share)
     assert_int_equal(recompute_account(kept).nodes, 0);
     assert_true(recompute_account(cheap).nodes > 0 && cheap->arena_bytes < kept->arena_bytes);
     assert_true(tight->arena_bytes + tight->state_bytes <= budget);
-    assert_true(recompute_account(tight).again_macs > 0);
+    assert_true(recompute_account(tight).recompute_macs > 0);
     assert_true(kept->saved_bytes > 0 && kept->saved_bytes == tight->saved_bytes);
     struct left want = trained(d, kept, 1, 3), again = trained(d, cheap, 2, 3), twice = trained(d, tight, 1, 3);
     check_same(&want, &again);
@@ -251,7 +251,7 @@ static void a_budget_is_kept(void **state)
     assert_non_null(g);
     struct recompute_account r = recompute_account(g);
     assert_true(g->arena_bytes + g->state_bytes <= budget);
-    assert_true((double)r.again_macs <= 0.3 * (double)(r.step_macs - r.again_macs));
+    assert_true((double)r.recompute_macs <= 0.3 * (double)(r.step_macs - r.recompute_macs));
     driver_free(d);
 }
 

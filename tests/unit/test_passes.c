@@ -153,7 +153,7 @@ static void inference_keeps_its_meaning(void **state)
     }
 }
 
-/* The least of three budgets that the training step can be planned within, so that as much as can be is computed again;
+/* The least of three budgets that the training step can be planned within, so that as much as can be is recomputed;
    or none. */
 static size_t tight_budget(const struct graph *g, const struct pass_context *c)
 {
@@ -215,7 +215,7 @@ static void a_budget_keeps_names(void **state)
         if (trained) c.memory_budget = tight_budget(g, &c);
         if (trained && pass_run(g, &c, pass_pipeline_train)) GRAPH_EACH(g, n)
             {
-                again += n->again;
+                again += n->recompute;
                 for (int i = 0; i < n->nout; i++) assert_ptr_equal(graph_find(g, n->out[i]->name), n->out[i]);
             }
         arena_free(a);

@@ -1,4 +1,4 @@
-/* footprint.c: the order that follows from a choice of nodes to be made again, what lives when, and the graph in that
+/* footprint.c: the order that follows from a choice of nodes to be recomputed, what lives when, and the graph in that
    order. */
 #include "pass/memory/footprint.h"
 
@@ -72,8 +72,8 @@ static void forbid(struct footprint *m)
         if (g->updates[i].value->def) m->forward[g->updates[i].value->def->index] = false;
     for (int i = 0; i < m->count; i++) {
         struct node *n = m->node[i];
-        if (n->prepare || n->again || op_remake(n->op) == REMAKE_NEVER) m->forward[i] = false;
-        m->again[i] = m->forward[i] && (is_weight_copy(n) || footprint_is_image_copy(n));
+        if (n->prepare || n->recompute || op_remake(n->op) == REMAKE_NEVER) m->forward[i] = false;
+        m->recompute[i] = m->forward[i] && (is_weight_copy(n) || footprint_is_image_copy(n));
     }
 }
 
@@ -111,7 +111,7 @@ bool footprint_init(struct footprint *m, struct graph *g)
     m->root = ARENA_ARRAY(a, int, g->nvalues + 1);
     m->bytes = ARENA_ARRAY(a, size_t, g->nvalues + 1);
     m->forward = ARENA_ARRAY(a, bool, m->count + 1);
-    m->again = ARENA_ARRAY(a, bool, m->count + 1);
+    m->recompute = ARENA_ARRAY(a, bool, m->count + 1);
     m->inlined = ARENA_ARRAY(a, bool, m->count + 1);
     m->fits = ARENA_ARRAY(a, uint64_t, m->count + 1);
     m->made_bytes = ARENA_ARRAY(a, size_t, m->count + 1);
@@ -135,13 +135,13 @@ bool footprint_init(struct footprint *m, struct graph *g)
     return m->border >= 0;
 }
 
-/* A view is made again with what it is a view of. */
-static bool made_again(const struct footprint *m, const struct node *n)
+/* A view is recomputed with what it is a view of. */
+static bool is_recomputed(const struct footprint *m, const struct node *n)
 {
     if (!n) return false;
-    if (!plan_is_view(n)) return m->again[n->index];
+    if (!plan_is_view(n)) return m->recompute[n->index];
     const struct node *def = m->g->values[footprint_root(m, n->out[0])]->def;
-    return def && m->again[def->index];
+    return def && m->recompute[def->index];
 }
 
 /* ---- what a choice means for the memory: the order, with second makings as late as they can stand, and what lives
@@ -151,17 +151,17 @@ static bool made_again(const struct footprint *m, const struct node *n)
 static int storage_of(const struct footprint *m, const struct value *v, bool late)
 {
     int id = footprint_root(m, v);
-    return late && made_again(m, m->g->values[id]->def) ? m->current[id] : m->first[id];
+    return late && is_recomputed(m, m->g->values[id]->def) ? m->current[id] : m->first[id];
 }
 
-static void add_storage(struct footprint *m, const struct node *n, bool again)
+static void add_storage(struct footprint *m, const struct node *n, bool recompute)
 {
     for (int i = 0; i < n->nout; i++) {
         int id = n->out[i]->id;
         if (m->root[id] != id) continue;
         m->storage[m->nstorages] = (struct storage){m->bytes[id], 0};
         m->current[id] = m->nstorages++;
-        if (!again) m->first[id] = m->current[id];
+        if (!recompute) m->first[id] = m->current[id];
     }
 }
 
@@ -170,7 +170,7 @@ static const struct value *inlined_operand(const struct footprint *m, const stru
 {
     uint64_t fits = m->fits[n->index];
     for (int i = 0; fits; i++, fits >>= 1)
-        if ((fits & 1) && m->again[n->in[i]->def->index]) return n->in[i];
+        if ((fits & 1) && m->recompute[n->in[i]->def->index]) return n->in[i];
     return NULL;
 }
 
@@ -185,26 +185,26 @@ static void add_read(struct footprint *m, const struct value *v, bool late)
 }
 
 /* False: more than there is room for, which no good choice needs. */
-static bool add_entry(struct footprint *m, const struct node *n, bool again)
+static bool add_entry(struct footprint *m, const struct node *n, bool recompute)
 {
-    bool late = again || n->index > m->border;
+    bool late = recompute || n->index > m->border;
     const struct value *inlined = late ? inlined_operand(m, n) : NULL;
     if (m->nentries == m->cap_entries || m->nreads + n->nin + MAX_OPERANDS > m->cap_reads ||
         m->nstorages + n->nout > m->cap_storages)
         return false;
-    m->entry[m->nentries] = (struct entry){n->index, again, m->nreads};
+    m->entry[m->nentries] = (struct entry){n->index, recompute, m->nreads};
     for (int i = 0; i < n->nin; i++) {
         if (!n->in[i]) continue;
         if (n->in[i] == inlined) m->read[m->nreads++] = -1;
         else add_read(m, n->in[i], late);
     }
     for (int i = 0; inlined && i < inlined->def->nin; i++) add_read(m, inlined->def->in[i], late);
-    add_storage(m, n, again);
+    add_storage(m, n, recompute);
     m->nentries++;
     return true;
 }
 
-/* Is what N made again still there, for a reader that comes next? */
+/* Is what N recomputed still there, for a reader that comes next? */
 static bool still_there(const struct footprint *m, const struct node *n)
 {
     const struct node *root = m->g->values[footprint_root(m, n->out[0])]->def;
@@ -214,7 +214,7 @@ static bool still_there(const struct footprint *m, const struct node *n)
 
 static bool place(struct footprint *m, const struct node *n);
 
-/* What N, a reader in the backward pass, finds made again. */
+/* What N, a reader in the backward pass, finds recomputed. */
 static bool place_operands(struct footprint *m, const struct node *n)
 {
     const struct value *inlined = inlined_operand(m, n);
@@ -227,7 +227,7 @@ static bool place_operands(struct footprint *m, const struct node *n)
 
 static bool place(struct footprint *m, const struct node *n)
 {
-    if (!made_again(m, n) || still_there(m, n)) return true;
+    if (!is_recomputed(m, n) || still_there(m, n)) return true;
     if (!place_operands(m, n)) return false;
     m->made[n->index] = m->used[n->index] = m->nentries;
     return add_entry(m, n, true);
@@ -325,7 +325,7 @@ size_t footprint_peak(struct footprint *m)
 /* V as a reader in the backward pass finds it. */
 static struct value *latest(const struct footprint *m, struct value *v, struct value *const *copy)
 {
-    return v && copy[v->id] && made_again(m, v->def) ? copy[v->id] : v;
+    return v && copy[v->id] && is_recomputed(m, v->def) ? copy[v->id] : v;
 }
 
 /* TO, which is FROM or stands for it, reads what there is; what its body can compute is not read. */
@@ -340,7 +340,7 @@ static void connect(const struct footprint *m, struct node *to, const struct nod
     inline_into(m->g, to, inlined, inlined->def, of);
 }
 
-static void make_again(const struct footprint *m, const struct node *n, struct node *before, struct value **copy)
+static void insert_recomputed(const struct footprint *m, const struct node *n, struct node *before, struct value **copy)
 {
     struct graph *g = m->g;
     struct node *c = graph_node(g, before, n->op, n->in, n->nin, n->nout);
@@ -350,10 +350,10 @@ static void make_again(const struct footprint *m, const struct node *n, struct n
     c->nanchor = n->nanchor;
     c->layer = n->layer;
     c->span = n->span;
-    c->again = true;
+    c->recompute = true;
     for (int i = 0; i < n->nout; i++) {
         c->out[i]->type = n->out[i]->type;
-        value_rename(g, c->out[i], graph_fresh_name(g, arena_printf(g->arena, "%s.again", n->out[i]->name)));
+        value_rename(g, c->out[i], graph_fresh_name(g, arena_printf(g->arena, "%s.recompute", n->out[i]->name)));
     }
     connect(m, c, n, copy);
     for (int i = 0; i < n->nout; i++) copy[n->out[i]->id] = c->out[i];
@@ -367,8 +367,8 @@ int footprint_apply(struct footprint *m)
     assert(ordered);
     for (int e = 0; e < m->nentries; e++) {
         struct node *n = m->node[m->entry[e].node];
-        if (m->entry[e].again) {
-            make_again(m, n, m->node[done], copy);
+        if (m->entry[e].recompute) {
+            insert_recomputed(m, n, m->node[done], copy);
             added++;
         } else if (n->index > m->border) {
             connect(m, n, n, copy);

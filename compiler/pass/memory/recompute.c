@@ -1,12 +1,12 @@
 /* recompute.c: what the backward pass reads of the forward pass is kept, or computed once more where it is read. A
-   normalised and activated value costs as much traffic to read as to make again from the convolution's output, which is
-   kept anyway; under a memory budget convolutions are computed again as well, those first that free the most bytes for
+   normalised and activated value costs as much traffic to read as to recompute from the convolution's output, which is
+   kept anyway; under a memory budget convolutions are recomputed as well, those first that free the most bytes for
    their arithmetic (Chen et al. 2016, "Training deep nets with sublinear memory cost", with the checkpoints chosen by a
    greedy search in a model of the memory instead of every √n-th layer).
 
-   A second making is a node of its own, marked `again`, just before its first reader: the same operator on the same
-   operands, so the same kernel and the same bits. Dropout's numbers depend on its key alone, and the running statistics
-   are no part of what is made again. */
+   A recomputed value has a node of its own, marked `recompute`, just before its first reader: the same operator on the
+   same operands, so the same kernel and the same bits. Dropout's numbers depend on its key alone, and the running
+   statistics are no part of what is recomputed. */
 #include "pass/memory/footprint.h"
 
 #include <limits.h>
@@ -63,7 +63,7 @@ static double shuffled(int node, int shuffle)
     return shuffle ? 1 + (double)(x & 0xffff) / 65536 : 1;
 }
 
-/* The candidates, best first. The copy of the caller's image, which is made again to begin with, is one that may be
+/* The candidates, best first. The copy of the caller's image, which is recomputed to begin with, is one that may be
    taken back. */
 static struct candidate *candidates(const struct footprint *m, enum order order, int shuffle, int *count)
 {
@@ -72,24 +72,24 @@ static struct candidate *candidates(const struct footprint *m, enum order order,
     for (int i = 0; i < m->count; i++) {
         const struct node *n = m->node[i];
         size_t made = kept_bytes(m, n);
-        if (!m->forward[i] || (m->again[i] && !footprint_is_image_copy(n)) || !made || plan_is_view(n)) continue;
+        if (!m->forward[i] || (m->recompute[i] && !footprint_is_image_copy(n)) || !made || plan_is_view(n)) continue;
         c[(*count)++] = (struct candidate){i, worth(n, (double)made, order) * shuffled(i, shuffle)};
     }
     qsort(c, (size_t)*count, sizeof *c, by_worth);
     return c;
 }
 
-/* What is made again needs its operands: those that nobody keeps and that are cheap are made again too. The nodes go
+/* What is recomputed needs its operands: those that nobody keeps and that are cheap are recomputed too. The nodes go
    into ADDED. */
 static void add(struct footprint *m, int node, int *added, int *count)
 {
     const struct node *n = m->node[node];
-    m->again[node] = true;
+    m->recompute[node] = true;
     added[(*count)++] = node;
     for (int i = 0; i < n->nin; i++) {
         const struct value *v = n->in[i];
         const struct node *def = v ? m->g->values[footprint_root(m, v)]->def : NULL;
-        if (!def || !m->forward[def->index] || m->again[def->index] || m->kept[footprint_root(m, v)] ||
+        if (!def || !m->forward[def->index] || m->recompute[def->index] || m->kept[footprint_root(m, v)] ||
             !footprint_is_cheap(def))
             continue;
         add(m, def->index, added, count);
@@ -140,13 +140,13 @@ static bool accepted(const struct search *s, size_t peak, const int *added, int 
     return price(s, peak, cost) <= price(s, s->peak, 0);
 }
 
-/* The candidates of a group at C that are not made again yet; false: that does not help, and nothing has changed. */
+/* The candidates of a group at C that are not recomputed yet; false: that does not help, and nothing has changed. */
 static bool try_adding(struct search *s, const struct candidate *c, int size)
 {
     struct footprint *m = &s->m;
     int count = 0;
     for (int i = 0; i < size; i++)
-        if (!m->again[c[i].node]) {
+        if (!m->recompute[c[i].node]) {
             if (!count) memcpy(s->kept, m->kept, (size_t)m->g->nvalues);
             add(m, c[i].node, s->added, &count);
         }
@@ -157,7 +157,7 @@ static bool try_adding(struct search *s, const struct candidate *c, int size)
         s->excess = s->m.excess;
         return true;
     }
-    for (int i = 0; i < count; i++) m->again[s->added[i]] = false;
+    for (int i = 0; i < count; i++) m->recompute[s->added[i]] = false;
     memcpy(m->kept, s->kept, (size_t)m->g->nvalues);
     return false;
 }
@@ -167,10 +167,10 @@ static void try_keeping(struct search *s, const struct candidate *c, int size, s
 {
     int count = 0;
     for (int i = size - 1; i >= 0; i--)
-        if (s->m.again[c[i].node]) s->m.again[s->added[count++] = c[i].node] = false;
+        if (s->m.recompute[c[i].node]) s->m.recompute[s->added[count++] = c[i].node] = false;
     if (!count) return;
     size_t peak = footprint_peak(&s->m);
-    for (int i = 0; i < count && peak > limit; i++) s->m.again[s->added[i]] = true;
+    for (int i = 0; i < count && peak > limit; i++) s->m.recompute[s->added[i]] = true;
     if (peak <= limit) s->peak = peak;
 }
 
@@ -240,7 +240,7 @@ static void too_small(const struct graph *g, struct pass_context *c, size_t aren
         diag_error(c->diags, (struct span){0}, "the training step needs at least %s: more than the memory budget of %s",
                    mib(c->arena, arena + state), mib(c->arena, c->memory_budget));
     diag_note(d,
-              "that is %s of intermediates, even with everything computed again that can be, and %s of weights and "
+              "that is %s of intermediates, even with everything recomputed that can be, and %s of weights and "
               "optimizer state",
               mib(c->arena, arena), mib(c->arena, state));
     const char *layer = largest->layer ? largest->layer : largest->def->layer ? largest->def->layer : largest->name;
@@ -302,7 +302,7 @@ static bool try_target(struct fitting *f, const struct way *way, size_t target, 
         f->closest = trial;
     }
     if (s->peak > f->room + f->room / MODEL_OVER ||
-        (f->best && recompute_account(trial).again_macs >= recompute_account(f->best).again_macs))
+        (f->best && recompute_account(trial).recompute_macs >= recompute_account(f->best).recompute_macs))
         return true;
     if (!plan_trial(trial, f->c, true, arena, &f->state)) return false;
     if (*arena <= f->room) f->best = trial;
@@ -359,18 +359,18 @@ struct recompute_account recompute_account(const struct graph *g)
     GRAPH_EACH(g, n)
     {
         r.step_macs += algorithm_macs(n);
-        r.again_macs += n->again ? algorithm_macs(n) : 0;
-        r.nodes += n->again;
+        r.recompute_macs += n->recompute ? algorithm_macs(n) : 0;
+        r.nodes += n->recompute;
     }
     return r;
 }
 
 /* ---- the pass */
 
-static double cost_again(const struct footprint *m)
+static double recompute_cost(const struct footprint *m)
 {
     double sum = 0;
-    for (int e = 0; e < m->nentries; e++) sum += m->entry[e].again ? cost_of(m->node[m->entry[e].node]) : 0;
+    for (int e = 0; e < m->nentries; e++) sum += m->entry[e].recompute ? cost_of(m->node[m->entry[e].node]) : 0;
     return sum;
 }
 
@@ -390,7 +390,7 @@ static void by_benefit(struct graph *g, struct pass_context *c)
         choose(&s);
         footprint_peak(&s.m);
         c->steps += s.m.steps;
-        double cost = price(&s, s.peak, cost_again(&s.m));
+        double cost = price(&s, s.peak, recompute_cost(&s.m));
         if (i && cost >= least) continue;
         best = s;
         least = cost;
@@ -407,13 +407,12 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
     if (g->train && c->memory_budget == MEMORY_AUTO) by_benefit(g, c);
     else if (g->train && c->memory_budget != MEMORY_KEEP && !fit(g, c)) return false;
     struct recompute_account r = recompute_account(g);
-    int64_t once = r.step_macs - r.again_macs;
+    int64_t once = r.step_macs - r.recompute_macs;
     if (!r.nodes) buf_puts(summary, "every value is kept");
     else
-        buf_printf(summary, "%d nodes again, %.1f%% more multiply-adds; %.2f MiB are read by the backward pass",
-                   r.nodes, once ? 100 * (double)r.again_macs / (double)once : 0, (double)r.saved_bytes / 1048576);
+        buf_printf(summary, "%d nodes recomputed, %.1f%% more multiply-adds; %.2f MiB are read by the backward pass",
+                   r.nodes, once ? 100 * (double)r.recompute_macs / (double)once : 0, (double)r.saved_bytes / 1048576);
     return true;
 }
 
-const struct pass pass_recompute = {"recompute", "compute again in the backward pass what would take memory to keep",
-                                    run};
+const struct pass pass_recompute = {"recompute", "recompute in the backward pass what would take memory to keep", run};

@@ -1,7 +1,7 @@
 /* sums.c: batch normalisation's statistics and gradients, and gradients of biases, are sums over pixels and samples of
    a value that some kernel makes: that kernel takes them on the way, while the value is in its registers. So bn_stats,
    bn_grad and channel_sum become the last instructions of the body of the convolution or the pointwise node that makes
-   their operand (gen/reduce/sums.h). The pass comes late, when it is known what is made again and in which order: what
+   their operand (gen/reduce/sums.h). The pass comes late, when it is known what is recomputed and in which order: what
    is summed beside the value must have been there before it. */
 #include "pass/passes.h"
 
@@ -12,7 +12,7 @@
 /* A kernel that hands out what it has in registers: images of convolutions and of pointwise nodes. */
 static bool gives_sums(const struct node *n, const struct value *v)
 {
-    if (!n || n->prepare || n->again || v->type.rank != 4 || v->type.layout != LAYOUT_BLOCKED) return false;
+    if (!n || n->prepare || n->recompute || v->type.rank != 4 || v->type.layout != LAYOUT_BLOCKED) return false;
     if (n->op->family->takes_body) return !n->body || body_elementwise(n->body) == 1;
     return n->op->family->elementwise && (n->body || (n->op->expr && n->op->nouts == 1 && n->nin == n->op->noperands));
 }

@@ -10,7 +10,7 @@ grep -c '^kind' "$tmp/text"
 echo "# training"
 $run --mode train --per-layer >"$tmp/text" || exit
 tidy <"$tmp/text" | sed -n '/^kind/,/^all/p' | sed 's/ [0-9].*//'
-# What is made again is a kind of its own: with everything kept there is none.
+# What is recomputed is a kind of its own: with everything kept there is none.
 $run --mode train --per-layer --memory-budget none | grep -c '^recompute'
 grep -oE '^(memory|  +of that) .*' "$tmp/text" | tidy | sed 's/[0-9.]* [KMG]*i*B/N/g; s/[0-9]* bytes/N/g'
 echo "# --json"

@@ -18,7 +18,7 @@ Y
 cat >"$tmp/look.py" <<'Y'
 import json, sys
 b = json.load(sys.stdin)
-# Which nodes are computed again is the plan's affair.
+# Which nodes are recomputed is the plan's affair.
 print(*sorted({"%s %s %d %s" % (r["name"], r["phase"], r["executed_flops"] * 9801 // r["nominal_flops"], r["algorithm"].split(" ")[0])
                for r in b["layers"] if r["nominal_flops"] and r["name"] != "fc" and r["kind"] != "recompute"}), sep="\n")
 print("executed above nominal:", [r["name"] for r in b["layers"] if r["executed_flops"] > r["nominal_flops"]])
