@@ -1,16 +1,16 @@
-/* abi.h: the one interface between generated code and whoever runs it, in the JIT and in objects compiled ahead of
-   time.
+/* abi.h: the interface between generated code and its caller. The JIT and objects that are compiled ahead of time use
+   the same one.
 
    A compiled model is constant data: a table of steps, each a kernel with its arguments, and a table of tensors. The
-   runtime (runtime/rt/exec.h, or any other caller) owns all memory: a state block (parameters and buffers, packed), an
-   arena (every intermediate, planned at compile time), one scratch block for each worker. Running the table allocates
-   nothing. Thread-safety: a model is read-only and may be shared; a state block, an arena and scratch belong to one run
-   at a time.
+   caller (runtime/rt/exec.h, or another program) owns all memory: a state block (parameters and buffers, packed), an
+   arena (all intermediates, planned at compile time), one scratch block for each worker. A run allocates nothing.
+   Thread-safety: a model is read-only and may be shared; a state block, an arena and scratch belong to one run at a
+   time.
 
-   How it grows. The first fields of struct rnc_model, up to `sizes`, never move: any runtime can tell from them what it
-   has before it. `sizes` says how large each struct is, and a runtime refuses sizes that are not its own. Fields called
-   `reserved` are zero: a later version can give them a meaning without a new ABI, as zero will mean "as before"; a
-   runtime that does not know the meaning refuses what is not zero. */
+   Versions. The first fields of struct rnc_model, up to `sizes`, never change their place, so that any runtime can read
+   them. `sizes` has the size of each struct; a runtime refuses sizes that differ from its own. Fields named `reserved`
+   are zero. A later version may give them a meaning without a new ABI version; zero will mean "as before". A runtime
+   refuses a reserved field that is not zero. */
 #ifndef RNC_RUNTIME_RT_ABI_H
 #define RNC_RUNTIME_RT_ABI_H
 
@@ -29,8 +29,8 @@ struct rnc_run {
     int64_t step; /* training step, from 1 */
     uint64_t seed;
     double lr;
-    const int64_t *index; /* NULL, and the caller leaves it so; in a REGION with an index: sample k of this run is
-                             sample index[k] of the run around it */
+    const int64_t *index; /* NULL in the caller's struct. In a REGION with an index: sample k of this run is sample
+                             index[k] of the enclosing run */
 };
 
 /* Computes tasks [begin, end) of a step. ARGS: the step's argument pointers. SCRATCH: this worker's block, 64-byte
@@ -46,14 +46,14 @@ struct rnc_arg {
 
 enum rnc_step_kind {
     RNC_STEP_KERNEL,
-    RNC_STEP_REGION, /* the `nested` steps behind it run only if its condition holds, on a batch of their own size */
-    RNC_STEP_COLLECTIVE, /* a sum over processes: reserved, no runtime runs it yet */
+    RNC_STEP_REGION, /* runs the `nested` steps that follow only if its condition holds, on a batch size of their own */
+    RNC_STEP_COLLECTIVE, /* a sum over processes: reserved; no runtime runs it yet */
 };
-/* A REGION's arguments: i64 in memory, made by steps before it; each may be RNC_NULL. */
+/* A REGION's arguments: i64 in memory, written by earlier steps. Each may be RNC_NULL. */
 enum rnc_region_arg {
-    RNC_REGION_CONDITION, /* one number: 0 skips the nested steps; absent: not 0 */
-    RNC_REGION_COUNT,     /* one number, 0 … n of the run around it: the nested steps' n; 0 skips them; absent: n */
-    RNC_REGION_INDEX,     /* [count], ascending: which samples of the run around it; absent: the first count */
+    RNC_REGION_CONDITION, /* one number: 0 skips the nested steps; absent: not skipped */
+    RNC_REGION_COUNT,     /* one number, 0 … n of the enclosing run: the nested steps' n; 0 skips them; absent: n */
+    RNC_REGION_INDEX,     /* [count], ascending: which samples of the enclosing run; absent: the first count */
     RNC_REGION_ARGS
 };
 enum { RNC_MAX_NESTING = 8 }; /* regions in regions */
@@ -61,12 +61,12 @@ enum { RNC_MAX_NESTING = 8 }; /* regions in regions */
 struct rnc_step {
     rnc_kernel *kernel; /* KERNEL; else NULL */
     const struct rnc_arg *args;
-    int64_t tasks; /* a fixed partition: never a function of the thread count */
+    int64_t tasks; /* a fixed partition: it does not depend on the thread count */
     uint32_t kind; /* enum rnc_step_kind */
     uint32_t nargs;
     uint32_t per_sample; /* 1: the step has run.n * tasks tasks; 0: tasks */
     uint32_t node;       /* index into model->nodes */
-    uint32_t nested;     /* REGION: how many of the steps that follow are inside, those of inner regions too */
+    uint32_t nested;     /* REGION: how many of the following steps are inside, those of inner regions included */
     uint32_t reserved[3];
 };
 
@@ -85,14 +85,14 @@ enum rnc_layout {
     RNC_WINOGRAD_S
 }; /* as enum layout in ir/graph.h */
 
-enum { RNC_MAX_RANK = 6 }; /* room: today's layouts have ranks up to 4 */
+enum { RNC_MAX_RANK = 6 }; /* more than the present layouts need (4) */
 struct rnc_type {
     uint8_t dtype, layout, rank, v, iv;
-    uint8_t batched; /* 1: dim[0] is the batch N, a row for each sample, of which the first run.n are real */
-    uint8_t bounded; /* bit d: dim[d] is an upper bound, how many there are is known when it runs (boxes) */
+    uint8_t batched; /* 1: dim[0] is the batch N: a row for each sample, of which the first run.n are valid */
+    uint8_t bounded; /* bit d: dim[d] is an upper bound; the number is known only at run time (boxes) */
     uint8_t reserved;
     int64_t dim[RNC_MAX_RANK];
-    uint64_t reserved_scales[2]; /* where an integer type's scales and zero points will be found */
+    uint64_t reserved_scales[2]; /* reserved for the scales and zero points of integer types */
 };
 
 enum rnc_role {
@@ -111,11 +111,11 @@ enum rnc_init {
     RNC_INIT_UNIFORM_FAN_IN,
     RNC_INIT_CONSTANT,         /* init_value everywhere */
     RNC_INIT_UNIFORM,          /* within ± init_value */
-    RNC_INIT_TRUNCATED_NORMAL, /* std init_value, what lies beyond two of it drawn again */
+    RNC_INIT_TRUNCATED_NORMAL, /* std init_value; values beyond two std are drawn again */
 };
 #define RNC_NOT_STORED UINT64_MAX
 
-/* A tensor the user can name. Its plain form is row-major fp32 (i64 for class targets and counters). */
+/* A tensor that callers can name. Its plain form is row-major fp32 (i64 for class targets and counters). */
 struct rnc_tensor {
     const char *name; /* "layer1.0.conv1.weight", "image", "logits", "optim.momentum.fc.weight" */
     uint8_t role, init;
@@ -124,10 +124,10 @@ struct rnc_tensor {
     struct rnc_type type; /* as stored (state), or plain (inputs, targets, outputs) */
     uint64_t offset; /* state: bytes into the state block, or RNC_NOT_STORED (only prepared forms are); inputs, outputs:
                         the index */
-    double init_value; /* of RNC_INIT_CONSTANT and those behind it */
+    double init_value; /* for RNC_INIT_CONSTANT and the kinds after it */
 };
 
-/* What is computed from named tensors when weights are loaded (rnc_prepare in runtime/rt/pack.h). */
+/* Computed from named tensors when weights are loaded (rnc_prepare in runtime/rt/pack.h). */
 enum rnc_prepare_kind {
     RNC_PREPARE_PACK,    /* in[0] -> out[0]: another layout of the same tensor */
     RNC_PREPARE_BN_FOLD, /* in: weight, bias (or -1), bn weight, bn bias, mean, var -> out: folded weight, folded bias.
@@ -161,7 +161,7 @@ struct rnc_node {
     int32_t region;             /* the node of the region that it is in, -1 */
     uint32_t reserved[3];
 };
-/* An intermediate, for layer-by-layer checks; only valid right after its node ran. */
+/* An intermediate, for layer-by-layer checks. Its memory is valid only right after its node ran. */
 struct rnc_value {
     const char *name;
     struct rnc_type type;
@@ -196,11 +196,11 @@ struct rnc_model {
     uint32_t ninputs; /* input buffers: inputs and targets */
     uint32_t noutputs;
     uint64_t state_bytes, arena_bytes, lower_bound_bytes, scratch_bytes;
-    /* What the model brings along; each may be NULL or 0 */
-    const void *state;          /* weights: state_bytes as rnc_prepare leaves them, read-only, 64-byte aligned */
+    /* What the model contains; each may be NULL or 0 */
+    const void *state;          /* the weights: state_bytes, as rnc_prepare leaves them, read-only, 64-byte aligned */
     const char *const *classes; /* the names of the labels 0 … nclasses − 1 */
     uint64_t nclasses;
-    const struct rnc_preprocess *preprocess; /* what images go through (preprocess.h) */
+    const struct rnc_preprocess *preprocess; /* how images are preprocessed (preprocess.h) */
     uint64_t reserved[4];
 };
 
@@ -210,7 +210,7 @@ struct rnc_model {
             sizeof(struct rnc_tensor), sizeof(struct rnc_prepare), sizeof(struct rnc_node), sizeof(struct rnc_value) \
     }
 
-/* Runs fn(ctx, begin, end, worker) over [0, count) in fixed tasks, on any number of threads; returns when all are
+/* Runs fn(ctx, begin, end, worker) over the tasks [0, count), on any number of threads; returns when all tasks are
    done. */
 struct rnc_parallel {
     void (*run)(void *self, int64_t count, void (*fn)(void *ctx, int64_t begin, int64_t end, int worker), void *ctx);

@@ -1,5 +1,6 @@
-/* fpstate.h: flush-to-zero for kernels, and the caller's floating-point state back afterwards. Denormals would cost a
-   hundred cycles each; flushing them in every thread also keeps the results equal on any number of threads. */
+/* fpstate.h: sets flush-to-zero for kernels, and restores the caller's floating-point state afterwards. Arithmetic on
+   denormal numbers takes about a hundred cycles. Every thread flushes them, so that results are the same for any number
+   of threads. */
 #ifndef RNC_RUNTIME_RT_FPSTATE_H
 #define RNC_RUNTIME_RT_FPSTATE_H
 

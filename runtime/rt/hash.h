@@ -1,6 +1,5 @@
-/* hash.h: FNV-1a, 64 bits (Fowler, Noll, Vo). For tables, and for what a name or content stands for: the keys of random
-   numbers, a checkpoint's spec and data. Not against those who look for collisions. Any thread; the same on every
-   machine. */
+/* hash.h: FNV-1a, 64 bits (Fowler, Noll, Vo). Used for hash tables, for the keys of random numbers, and to compare
+   specs and data. Not cryptographic: collisions can be made on purpose. Thread-safe; the same on every machine. */
 #ifndef RNC_RUNTIME_RT_HASH_H
 #define RNC_RUNTIME_RT_HASH_H
 
@@ -9,7 +8,7 @@
 
 #define RNC_HASH_START UINT64_C(0xcbf29ce484222325) /* the hash of nothing */
 
-/* H and what comes next; FNV-1a's own step takes a byte. */
+/* Adds NEXT to the hash H. FNV-1a itself adds one byte at a time. */
 static inline uint64_t rnc_hash_step(uint64_t h, uint64_t next) { return (h ^ next) * UINT64_C(0x100000001b3); }
 
 static inline uint64_t rnc_hash_bytes(uint64_t h, const void *data, size_t bytes)

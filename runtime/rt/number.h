@@ -1,9 +1,9 @@
-/* number.h: the number types, a row each; the runtime and the compiler (ir/number.h, gen/emit/number.c) take what they
-   know of one from here. Nothing else asks for a type by its name to learn what it is like.
+/* number.h: the number types, one row each. The runtime and the compiler (ir/number.h, gen/emit/number.c) take a type's
+   properties from here; no other code tests for a type by its name.
 
-   A kind is FULL: floating point, arithmetic is done in it; ROUNDED: floating point that is only stored, rounded to
-   nearest (ties to even) from the full one; or INTEGER. A group is how many neighbours one product instruction takes:
-   weights hold so many numbers of a lane side by side. */
+   Kinds. FULL: floating point that arithmetic uses. ROUNDED: floating point for storage only, rounded from the full
+   type to nearest, ties to even. INTEGER. Group: how many neighbouring inputs one product instruction takes; packed
+   weights keep that many numbers of a lane together. */
 #ifndef RNC_RUNTIME_RT_NUMBER_H
 #define RNC_RUNTIME_RT_NUMBER_H
 
@@ -13,8 +13,8 @@
 #include <string.h>
 #include "runtime/rt/abi.h"
 
-/* Identifier, its name in the IR's text, in specs and options, bytes, kind, group, bits of its fraction. The order is
- * that of enum rnc_dtype. */
+/* Identifier, its name in IR text, specs and options, bytes, kind, group, bits of its fraction. In the order of enum
+   rnc_dtype. */
 #define RNC_NUMBERS(ROW)                \
     ROW(F32, "f32", 4, FULL, 1, 23)     \
     ROW(BF16, "bf16", 2, ROUNDED, 2, 7) \
@@ -28,7 +28,8 @@ struct rnc_number {
     uint8_t bytes, kind, group, fraction; /* enum rnc_number_kind */
 };
 
-enum { RNC_NUMBER_FULL_TYPE = RNC_F32 }; /* what arithmetic on rounded numbers is done in, and how a caller sees them */
+/* The type in which arithmetic on rounded numbers is done, and in which callers see them. */
+enum { RNC_NUMBER_FULL_TYPE = RNC_F32 };
 
 #define RNC_NUMBER_POSITION(id, text, size, kind, group, fraction) RNC_NUMBER_AT_##id,
 enum { RNC_NUMBERS(RNC_NUMBER_POSITION) RNC_NUMBER_TYPES };
@@ -38,7 +39,7 @@ RNC_NUMBERS(RNC_NUMBER_CHECK)
 #undef RNC_NUMBER_POSITION
 #undef RNC_NUMBER_CHECK
 
-/* DTYPE is known: less than RNC_NUMBER_TYPES. */
+/* DTYPE must be less than RNC_NUMBER_TYPES. */
 static inline const struct rnc_number *rnc_number(unsigned dtype)
 {
 #define RNC_NUMBER_ROW(id, text, size, kind, group, fraction) {text, size, RNC_NUMBER_##kind, group, fraction},
@@ -50,13 +51,13 @@ static inline const struct rnc_number *rnc_number(unsigned dtype)
 
 static inline bool rnc_number_rounded(unsigned dtype) { return rnc_number(dtype)->kind == RNC_NUMBER_ROUNDED; }
 
-/* How arithmetic and callers know numbers that are stored as DTYPE. */
+/* The type that arithmetic uses, and that callers see, for numbers stored as DTYPE. */
 static inline unsigned rnc_number_computed(unsigned dtype)
 {
     return rnc_number_rounded(dtype) ? (unsigned)RNC_NUMBER_FULL_TYPE : dtype;
 }
 
-/* COUNT numbers of the full type as the rounded DTYPE stores them (a NaN stays one), and back, exactly. */
+/* Converts COUNT numbers of the full type to the rounded DTYPE (a NaN stays a NaN), and back, which is exact. */
 void rnc_number_narrow(unsigned dtype, const float *from, void *to, int64_t count);
 void rnc_number_widen(unsigned dtype, const void *from, float *to, int64_t count);
 

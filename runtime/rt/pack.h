@@ -1,4 +1,4 @@
-/* pack.h: between plain row-major tensors and the packed layouts of a compiled model. */
+/* pack.h: converts between plain row-major tensors and the packed layouts of a compiled model. Pure functions. */
 #ifndef RNC_RUNTIME_RT_PACK_H
 #define RNC_RUNTIME_RT_PACK_H
 
@@ -8,10 +8,10 @@
 extern "C" {
 #endif
 
-int64_t rnc_elements(const struct rnc_type *t); /* logical */
+int64_t rnc_elements(const struct rnc_type *t); /* without padding */
 size_t rnc_plain_bytes(const struct rnc_type *t);
 size_t rnc_packed_bytes(const struct rnc_type *t); /* with block padding; equals type_bytes of the compiler */
-/* Padding lanes are written as zero. PLAIN and PACKED hold t->dtype. */
+/* PLAIN and PACKED hold elements of t->dtype. rnc_pack writes zeros to padding lanes. */
 void rnc_pack(const struct rnc_type *t, const void *plain, void *packed);
 void rnc_unpack(const struct rnc_type *t, const void *packed, void *plain);
 

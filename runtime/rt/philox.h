@@ -1,6 +1,6 @@
 /* philox.h: Philox4x32-10, a counter-based random number generator (Salmon, Moraes, Dror, Shaw: "Parallel Random
-   Numbers: As Easy as 1, 2, 3", SC 2011). A number is a function of (key, counter) and nothing else, so that it never
-   depends on threads or order. The compiler generates the same rounds (gen/pointwise/dropout.c). */
+   Numbers: As Easy as 1, 2, 3", SC 2011). A number depends on (key, counter) alone, so it does not depend on threads or
+   order. The compiler generates the same rounds (gen/pointwise/dropout.c). */
 #ifndef RNC_RUNTIME_RT_PHILOX_H
 #define RNC_RUNTIME_RT_PHILOX_H
 
@@ -33,7 +33,7 @@ static inline struct rnc_philox rnc_philox(uint64_t key, uint64_t counter_low, u
     return (struct rnc_philox){{c0, c1, c2, c3}};
 }
 
-/* In (0, 1), never an end. */
+/* In the open interval (0, 1). */
 static inline double rnc_unit(uint32_t word) { return ((double)word + 0.5) * 0x1p-32; }
 
 #endif

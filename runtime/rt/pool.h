@@ -1,5 +1,5 @@
-/* pool.h: a persistent pool of threads. Workers sleep on a futex-like condition after a short spin; each sets
-   flush-to-zero. The caller takes part as worker 0, and its floating-point state is restored. */
+/* pool.h: a persistent pool of threads. Workers spin for a short time, then sleep. Every worker sets flush-to-zero. The
+   caller of a run takes part as worker 0; its floating-point state is restored afterwards. */
 #ifndef RNC_RUNTIME_RT_POOL_H
 #define RNC_RUNTIME_RT_POOL_H
 
@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 struct rnc_pool;
-/* THREADS ≥ 1 workers in all, the caller among them; 0: one for each CPU this process may run on. */
+/* THREADS ≥ 1: the number of workers, the caller included; 0: one for each CPU that this process may use. */
 struct rnc_pool *rnc_pool_new(int threads, struct rnc_status *s);
 void rnc_pool_free(struct rnc_pool *p);
 struct rnc_parallel rnc_pool_parallel(struct rnc_pool *p);

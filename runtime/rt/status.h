@@ -1,4 +1,4 @@
-/* status.h: how the runtime reports failure: a code and one sentence. */
+/* status.h: how the runtime reports a failure: a code and one sentence. */
 #ifndef RNC_RUNTIME_RT_STATUS_H
 #define RNC_RUNTIME_RT_STATUS_H
 

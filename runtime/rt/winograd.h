@@ -1,28 +1,33 @@
-/* winograd.h: the minimal filtering algorithms F(m×m, 3×3) for m = 2, 4, 5 and 6, shared by the packer of weights and
-   the code generator. Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A with tiles d of (m+2)×(m+2) (Winograd 1980; Lavin and Gray 2016,
-   sections 4.1–4.3).
+/* winograd.h: the minimal filtering algorithms F(m×m, 3×3) for m = 2, 4, 5 and 6. The packer of weights and the code
+   generator share them. Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A with tiles d of (m+2)×(m+2) (Winograd 1980; Lavin and Gray
+   2016, sections 4.1–4.3).
 
-   For interpolation points p and M(x) = Π (x − p): row p of Bᵀ has the coefficients of M(x) / (x − p), the row of ∞
-   those of M; row p of G is (1, p, p²) / Π (p − the other points), that of ∞ (0, 0, 1); column p of Aᵀ is (1, p, p²,
-   …), that of ∞ (0, …, 0, 1). The point 0 comes first, if it is one, then pairs ±a, then ∞. The points are 0, ±1, ∞ for
-   m = 2; 0, ±5/8, ±3/2, ∞ for m = 4; ±1/4, ±7/8, ±7/4, ∞ for m = 5; 0, ±1, ±2, ±1/2, ∞ for m = 6: the least rounding
-   error within some hundredths, over all real points, with few bits. (0, ±1, ±2, ∞ has twice the error of m = 4's; a
-   fifth point that is no pair, half as much again as m = 5's.) */
-/* Of stride 2, one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples meet two taps, F(4, 2), whose
-   points are ±3/8, ±5/4, ∞; the odd ones meet one: they are their own points, all with the weight g1. So a tile of 2m +
-   1 = 9 samples has 9 points and m + 2 = 6 different weights: the pairs, the odd samples, ∞. */
+   The matrices follow from interpolation points p. Let M(x) = Π (x − p) over the finite points.
+   Bᵀ: row p has the coefficients of M(x) / (x − p); the row of ∞ those of M.
+   G: row p is (1, p, p²) / Π (p − the other points); the row of ∞ is (0, 0, 1).
+   Aᵀ: column p is (1, p, p², …); the column of ∞ is (0, …, 0, 1).
+   The order of points: 0 if it is one, then pairs ±a, then ∞.
+
+   The points are 0, ±1, ∞ for m = 2; 0, ±5/8, ±3/2, ∞ for m = 4; ±1/4, ±7/8, ±7/4, ∞ for m = 5; 0, ±1, ±2, ±1/2, ∞ for
+   m = 6. A search over all real points gives no rounding error that is smaller by more than a few hundredths; these
+   points have few bits. For comparison: (0, ±1, ±2, ∞), the usual choice, doubles the error of m = 4, and the
+   points 0, ±a, ±b, c raise that of m = 5 by half. */
+/* Stride 2, in one dimension: y[j] = g0·d[2j] + g1·d[2j+1] + g2·d[2j+2]. The even samples are filtered by two taps:
+   F(4, 2) with the points ±3/8, ±5/4, ∞. The odd samples are multiplied by g1 alone and need no transform. So a tile of
+   2m + 1 = 9 samples has 9 products and m + 2 = 6 different transformed weights: one for each of the four points ±a,
+   one for the odd samples, one for ∞. */
 #ifndef RNC_RUNTIME_RT_WINOGRAD_H
 #define RNC_RUNTIME_RT_WINOGRAD_H
 
-enum { RNC_WINOGRAD_MAX = 9 }; /* the largest tile */
+enum { RNC_WINOGRAD_MAX = 9 }; /* the largest tile, in samples of one dimension */
 
 struct rnc_winograd {
-    int m, tile; /* outputs; samples, and as many points: m + 2; of stride 2 2m + 1 */
+    int m, tile; /* outputs; samples, which is also the number of products: m + 2, for stride 2 2m + 1 */
     int stride;
-    int mixed;                                     /* points that are no samples of their own: all; of stride 2 m + 1 */
-    int kernels;                                   /* different weights: m + 2 */
-    int first;                                     /* where the pairs begin: 1 behind the point 0, else 0 */
-    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX]; /* [mixed][mixed]; of stride 2 for the even samples */
+    int mixed;                                     /* products with transformed samples: all; for stride 2 m + 1 */
+    int kernels;                                   /* transformed weights: m + 2 */
+    int first;                                     /* index of the first pair ±a: 1 after the point 0, else 0 */
+    double bt[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX]; /* [mixed][mixed]; for stride 2 over the even samples */
     double g[RNC_WINOGRAD_MAX][3];                 /* [kernels][3] */
     double at[RNC_WINOGRAD_MAX][RNC_WINOGRAD_MAX]; /* [m][mixed] */
 };
@@ -198,7 +203,7 @@ static const struct rnc_winograd rnc_winograd_strided_4 = {
 #undef RNC_N
 #undef RNC_G
 
-/* The algorithm of output tile M, 2, 4, 5 or 6, for STRIDE 1; 4 for 2. */
+/* The algorithm for output tiles of M (2, 4, 5 or 6) at STRIDE 1; at stride 2 M is 4. */
 static inline const struct rnc_winograd *rnc_winograd_of(int m, int stride)
 {
     return stride == 2 ? &rnc_winograd_strided_4

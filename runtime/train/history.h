@@ -1,4 +1,4 @@
-/* history.h: the course of a training run: log.csv, steps.csv, and the pictures of them. */
+/* history.h: the log of a training run: log.csv, steps.csv, and pictures of them. */
 #ifndef RNC_RUNTIME_TRAIN_HISTORY_H
 #define RNC_RUNTIME_TRAIN_HISTORY_H
 
@@ -10,15 +10,15 @@
 #include "runtime/rt/status.h"
 
 struct rnc_epoch_row {
-    int64_t epoch, step;                           /* from 1; step: the last of the epoch */
+    int64_t epoch, step;                           /* from 1; step: the last one of the epoch */
     double lr, train_loss, train_metric, val_loss; /* NaN: does not apply */
-    double *val;                                   /* by the problem's columns */
-    double images_per_s, seconds; /* of this process: NaN where it only validated an epoch that it resumed */
+    double *val;                                   /* one for each column of the problem */
+    double images_per_s, seconds; /* of this process; NaN if it resumed a finished epoch and only validated it */
 };
 struct rnc_step_row {
     int64_t step;
     double lr;
-    float loss, metric; /* of this batch; NaN where only whole epochs have it (mIoU) */
+    float loss, metric; /* of this batch; NaN for metrics that only a whole epoch has (mIoU) */
 };
 
 struct rnc_history {
@@ -26,21 +26,21 @@ struct rnc_history {
     size_t nepochs, cap_epochs;
     struct rnc_step_row *step;
     size_t nsteps, cap_steps;
-    const struct rnc_problem *problem; /* its primary column is what train_metric is, and what the picture shows */
+    const struct rnc_problem *problem; /* its primary column is the metric in train_metric and in the picture */
     const char *unit;                  /* what a sample is: "images" */
     int64_t steps_per_epoch;
 };
-/* Copies what the row's val points to. */
+/* Adds a row; the values that row->val points to are copied. */
 bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s);
 bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, struct rnc_status *s);
 void rnc_history_free(struct rnc_history *h);
-/* DIR/log.csv (a row for each epoch) and DIR/steps.csv, written whole and atomically. */
+/* Writes DIR/log.csv (a row for each epoch) and DIR/steps.csv (a row for each step), each atomically. */
 bool rnc_history_save(const struct rnc_history *h, const char *dir, struct rnc_status *s);
-/* Takes back what was saved, up to epoch EPOCHS and step STEPS. Missing or strange files are no failure: rows are
-   missing then. */
+/* Reads the saved rows up to epoch EPOCHS and step STEPS. Files that are missing or have other columns are no failure:
+   their rows are missing then. */
 void rnc_history_load(struct rnc_history *h, const char *dir, int64_t epochs, int64_t steps);
 
-/* runtime/train/curves.c: loss and metric by epoch, loss by step, as DIR/curves.png and DIR/curves.svg. */
+/* Draws loss and metric by epoch and loss by step to DIR/curves.png and DIR/curves.svg (runtime/train/curves.c). */
 bool rnc_curves_draw(const struct rnc_history *h, const char *dir, const char *title, struct rnc_status *s);
 
 #endif
