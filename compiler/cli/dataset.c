@@ -63,7 +63,8 @@ static bool check_ports(struct cli *c, const struct dataset_model *m, const stru
     const struct rnc_problem *p = &m->problem;
     const struct rnc_port *wrong = NULL;
     for (int i = 0; i < p->nports && !wrong; i++)
-        if (p->ports[i].target && (!p->ports[i].picture || (p->ports[i].picture->beside == RNC_BESIDE_MASK) != masks))
+        if (p->ports[i].target &&
+            (!p->ports[i].picture || (p->ports[i].picture->annotation == RNC_ANNOTATION_MASK) != masks))
             wrong = &p->ports[i];
     if (m->image && !wrong) return true;
     const struct spec *s = m->spec;
@@ -246,7 +247,7 @@ static bool check_parts(struct cli *c, const struct dataset_request *r, const st
 {
     if (!r->all || !d->train.count) return true;
     struct diag *e = diag_error(c->diags, nowhere, "--all is for data of one part: %s", d->description);
-    diag_note(e, "--data PATH/train evaluates the training part");
+    diag_note(e, "--data PATH/train evaluates the training split");
     return false;
 }
 
@@ -317,7 +318,8 @@ static struct rnc_geometry default_geometry(const struct dataset_model *m)
     const struct spec_train *t = &m->spec->train;
     for (int i = 0; i < m->problem.nports; i++) {
         const struct rnc_port *p = &m->problem.ports[i];
-        if (p->picture && p->picture->beside == RNC_BESIDE_MASK) return (struct rnc_geometry){.fit = RNC_FIT_RESIZE};
+        if (p->picture && p->picture->annotation == RNC_ANNOTATION_MASK)
+            return (struct rnc_geometry){.fit = RNC_FIT_RESIZE};
     }
     return (struct rnc_geometry){.fit = RNC_FIT_CROP,
                                  .share = rnc_augment_resizes(t->augment, t->naugment) ? after_parts : 1};

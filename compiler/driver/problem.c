@@ -155,7 +155,7 @@ bool driver_problem(struct driver *d, const struct spec *s, const struct graph *
     count_classes(g, ports, p);
     find_terms(d, s, p);
     if (!check_metrics(d, s, p)) return false;
-    struct rnc_column *column = ARENA_ARRAY(d->arena, struct rnc_column, rnc_problem_room(p));
+    struct rnc_column *column = ARENA_ARRAY(d->arena, struct rnc_column, rnc_problem_count_columns(p));
     if (rnc_problem_columns(p, column, s->metrics, s->nmetrics, &st)) return true;
     diag_error(d->diags, nowhere, "%s: %s", s->name, st.message);
     return false;

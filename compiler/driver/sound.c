@@ -12,7 +12,7 @@ static int64_t target_classes(const struct graph *g, const struct spec_tensor *t
 {
     if (t->type->labels) return session_classes(g, t->name, NULL);
     if (!t->type->binary) return 0;
-    return t->type->beside ? 2 : t->dim[0]; /* without and with it; or any of them */
+    return t->type->annotation ? 2 : t->dim[0]; /* without and with it; or any of them */
 }
 
 /* `classes` names those of a target or, where there is no target, of an output's channels. */
@@ -40,7 +40,7 @@ static void check_classes(struct driver *d, const struct spec *s, const struct g
 
 static bool gives(const struct rnc_data_format *f, const struct spec_tensor *t)
 {
-    return f->arrays || (t->picture && (f->beside & 1u << t->picture->beside));
+    return f->arrays || (t->picture && (f->annotations & 1u << t->picture->annotation));
 }
 
 /* What a picture of the format has: its size, where all have one. */

@@ -224,7 +224,7 @@ void targets_pair(struct spec_file *f, struct spec *s)
     }
     for (int i = 0; i < s->ntargets; i++) {
         t[i].binary |= t[i].type->binary;
-        t[i].picture = t[i].type->beside ? t[i].type : t[i].binary ? rnc_target_binary(t[i].rank, t[i].dim) : NULL;
+        t[i].picture = t[i].type->annotation ? t[i].type : t[i].binary ? rnc_target_binary(t[i].rank, t[i].dim) : NULL;
         if (!compared[i] && whole) no_loss(f, &t[i]);
     }
     s->targets = t;

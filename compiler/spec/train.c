@@ -252,7 +252,7 @@ void train_check_bars(struct spec_file *f, const struct spec *s)
         if (!fit->row || ((const struct rnc_geometry *)fit->settings)->fit != RNC_FIT_LETTERBOX) continue;
         for (int k = 0; k < s->ntargets; k++) {
             const struct spec_tensor *target = &s->targets[k];
-            if (!target->picture || target->picture->beside != RNC_BESIDE_MASK || target->ignore >= 0) continue;
+            if (!target->picture || target->picture->annotation != RNC_ANNOTATION_MASK || target->ignore >= 0) continue;
             struct diag *g =
                 file_error(f, tree_get(inputs->items[i], "fit")->span,
                            "letterbox puts bars beside pictures, and '%s' has no label for them", target->name);

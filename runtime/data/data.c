@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/io/image.h"
 #include "runtime/io/text.h"
 
@@ -115,9 +115,9 @@ static bool obeys(const struct rnc_data_format *f, const char *path, struct rnc_
                     other->row.name, f->row.name, f->looks);
 }
 
-/* ---- both parts */
+/* ---- both splits */
 
-/* The validation part from a path of its own; its classes are those of the training part. */
+/* The validation split from a path of its own; its classes are those of the training split. */
 static bool open_validation(struct rnc_data *d, const struct rnc_data_format *f, const char *path,
                             const struct rnc_data_source *o, struct rnc_status *s)
 {
@@ -158,30 +158,30 @@ static bool allocate_like(const struct rnc_dataset *p, int64_t count, struct rnc
     return ok || rnc_data_no_memory(p->name, s);
 }
 
-/* Every tenth sample goes to the validation part. */
+/* Every tenth sample goes to the validation split. */
 static bool hold_out(struct rnc_data *d, struct rnc_status *s)
 {
-    struct rnc_dataset *t = &d->train, rest;
-    int64_t nval = t->count / HOLD_OUT, nrest = t->count - nval;
+    struct rnc_dataset *t = &d->train, kept;
+    int64_t nval = t->count / HOLD_OUT, nkept = t->count - nval;
     if (nval == 0)
-        return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation part: at least %d are needed", t->name,
-                        (long long)t->count, HOLD_OUT);
+        return rnc_fail(s, RNC_USER, "%s has only %lld samples and no validation split: at least %d are needed",
+                        t->name, (long long)t->count, HOLD_OUT);
     d->held_out = true;
     if (t->tensors) return rnc_tensor_hold_out(d, HOLD_OUT, s);
     if (!allocate_like(t, nval, &d->val, s)) return false;
-    if (!allocate_like(t, nrest, &rest, s)) {
-        dataset_close(&rest);
+    if (!allocate_like(t, nkept, &kept, s)) {
+        dataset_close(&kept);
         return false;
     }
     for (int64_t k = 0; k < t->count; k++) {
         bool out = k % HOLD_OUT == HOLD_OUT - 1;
-        struct rnc_dataset *to = out ? &d->val : &rest;
+        struct rnc_dataset *to = out ? &d->val : &kept;
         copy_sample(t, k, to, to->count++);
     }
-    t->count = 0; /* the names now belong to the two parts */
+    t->count = 0; /* the names now belong to the two splits */
     if (t->masks) t->masks[0] = NULL;
     dataset_close(t);
-    d->train = rest;
+    d->train = kept;
     return true;
 }
 
@@ -198,7 +198,7 @@ static const char *grouped(int64_t n, char out[32])
     return out;
 }
 
-/* The last part of a path, without slashes at its end. */
+/* The last component of a path, without trailing slashes. */
 static void base_name(const char *path, char *out, size_t size)
 {
     size_t end = strlen(path), start;
@@ -264,7 +264,7 @@ static void describe_sample(const struct rnc_data *d, const struct rnc_dataset *
 }
 
 /* "4,000 images to train on, 1,000 to validate on", or "all 1,000 images" */
-static void describe_parts(const struct rnc_data *d, char *out, size_t size)
+static void describe_splits(const struct rnc_data *d, char *out, size_t size)
 {
     char train[32], val[32];
     grouped(d->train.count, train);
@@ -279,14 +279,14 @@ static bool describe(struct rnc_data *d, const struct rnc_data_source *o, struct
 {
     const struct rnc_dataset *t = d->train.count ? &d->train : &d->val;
     const struct rnc_data_settings *set = o->format.settings;
-    char sample[192], parts[128], without[256], base[128];
+    char sample[192], splits[128], without[256], base[128];
     uint64_t hash;
     base_name(o->path ? o->path : set && set->train ? set->train : t->name, base, sizeof base);
     describe_sample(d, t, sample, sizeof sample);
-    describe_parts(d, parts, sizeof parts);
+    describe_splits(d, splits, sizeof splits);
     rnc_classes_not_validated(d, without, sizeof without);
     char *name = rnc_text_of_name(base);
-    snprintf(d->description, sizeof d->description, "%s: %s, %s%s", name ? name : "data", parts, sample, without);
+    snprintf(d->description, sizeof d->description, "%s: %s, %s%s", name ? name : "data", splits, sample, without);
     free(name);
     if (!rnc_data_hash(d, &hash, s)) return false;
     snprintf(d->identity, sizeof d->identity, "%lld + %lld %s, %s, hash %016llx", (long long)d->train.count,
@@ -312,7 +312,7 @@ static bool open_recognised(struct rnc_data *d, const struct rnc_data_source *o,
     return f ? f->open(d, o->path, NULL, o, s) : unknown(o->path, folder, s);
 }
 
-static bool open_parts(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
+static bool open_splits(struct rnc_data *d, const struct rnc_data_source *o, struct rnc_status *s)
 {
     if (o->path) return open_recognised(d, o, s);
     const struct rnc_data_settings *set = o->format.row ? o->format.settings : format(0)->row.defaults;
@@ -329,11 +329,11 @@ static bool all_renamed(const struct rnc_data *d, const struct rnc_data_source *
            rnc_fail(s, RNC_USER, "there is no class folder '%s' that could be renamed", o->rename[k].folder);
 }
 
-/* WHOLE: data without a validation part become one. */
+/* WHOLE: data without a validation split become one. */
 static bool open_data(struct rnc_data *d, const struct rnc_data_source *o, bool whole, struct rnc_status *s)
 {
     *d = (struct rnc_data){.unit = "images"};
-    if (!open_parts(d, o, s) || !all_renamed(d, o, s) || !same_sizes(d, s) || !rnc_classes_from_numbers(d, o, s))
+    if (!open_splits(d, o, s) || !all_renamed(d, o, s) || !same_sizes(d, s) || !rnc_classes_from_numbers(d, o, s))
         return false;
     if (d->val.count == 0 && whole) {
         d->val = d->train;

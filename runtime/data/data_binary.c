@@ -1,5 +1,5 @@
 /* data_binary.c: IDX (http://yann.lecun.com/exdb/mnist) and CIFAR-10's binary files. */
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -75,15 +75,15 @@ static void raise_classes(struct rnc_data *d, int64_t highest)
     if (!d->classes && highest + 1 > d->nclasses) d->nclasses = highest + 1;
 }
 
-static bool take_labels(struct rnc_data *d, struct rnc_dataset *part, const unsigned char *label, int64_t stride,
+static bool take_labels(struct rnc_data *d, struct rnc_dataset *split, const unsigned char *label, int64_t stride,
                         const char *name, struct rnc_status *s)
 {
-    part->labels = malloc((size_t)part->count * sizeof *part->labels + 1);
-    if (!part->labels) return rnc_data_no_memory(name, s);
+    split->labels = malloc((size_t)split->count * sizeof *split->labels + 1);
+    if (!split->labels) return rnc_data_no_memory(name, s);
     int64_t highest = 0;
-    for (int64_t k = 0; k < part->count; k++) {
-        part->labels[k] = label[k * stride];
-        if (part->labels[k] > highest) highest = part->labels[k];
+    for (int64_t k = 0; k < split->count; k++) {
+        split->labels[k] = label[k * stride];
+        if (split->labels[k] > highest) highest = split->labels[k];
     }
     raise_classes(d, highest);
     return true;
@@ -130,28 +130,28 @@ static unsigned char *idx_read(const char *path, const struct idx_kind *k, size_
     return idx_look(path, k, &x, &whole, s) ? rnc_file_read(path, whole, bytes, s) : NULL;
 }
 
-/* Takes over IMAGE_FILE (PART owns it) but not LABEL_FILE. */
-static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *image_name, unsigned char *image_file,
-                     size_t image_bytes, const char *label_name, const unsigned char *label_file, size_t label_bytes,
-                     struct rnc_status *s)
+/* Takes over IMAGE_FILE (SPLIT owns it) but not LABEL_FILE. */
+static bool idx_split(struct rnc_data *d, struct rnc_dataset *split, const char *image_name, unsigned char *image_file,
+                      size_t image_bytes, const char *label_name, const unsigned char *label_file, size_t label_bytes,
+                      struct rnc_status *s)
 {
     struct idx images, labels;
-    part->owned = image_file;
-    part->name = strdup(image_name);
-    if (!part->name) return rnc_data_no_memory(image_name, s);
+    split->owned = image_file;
+    split->name = strdup(image_name);
+    if (!split->name) return rnc_data_no_memory(image_name, s);
     if (!parse_idx(image_name, image_file, image_bytes, &idx_images, &images, s) ||
         !parse_idx(label_name, label_file, label_bytes, &idx_labels, &labels, s))
         return false;
     if (!same_count(image_name, &images, label_name, &labels, s)) return false;
-    part->count = images.dim[0];
-    part->channels = images.rank == 4 ? images.dim[1] : 1;
-    part->height = images.dim[images.rank - 2];
-    part->width = images.dim[images.rank - 1];
-    part->pixels = images.data;
-    return take_labels(d, part, labels.data, 1, label_name, s);
+    split->count = images.dim[0];
+    split->channels = images.rank == 4 ? images.dim[1] : 1;
+    split->height = images.dim[images.rank - 2];
+    split->width = images.dim[images.rank - 1];
+    split->pixels = images.data;
+    return take_labels(d, split, labels.data, 1, label_name, s);
 }
 
-bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *labels,
+bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *split, const char *images, const char *labels,
                    struct rnc_status *s)
 {
     size_t image_bytes, label_bytes;
@@ -159,13 +159,13 @@ bool rnc_idx_files(struct rnc_data *d, struct rnc_dataset *part, const char *ima
     unsigned char *image_file = idx_read(images, &idx_images, &image_bytes, s);
     unsigned char *label_file = image_file ? idx_read(labels, &idx_labels, &label_bytes, s) : NULL;
     bool ok = false;
-    if (label_file) ok = idx_part(d, part, images, image_file, image_bytes, labels, label_file, label_bytes, s);
+    if (label_file) ok = idx_split(d, split, images, image_file, image_bytes, labels, label_file, label_bytes, s);
     else free(image_file);
     free(label_file);
     return ok;
 }
 
-bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *part, bool val, struct rnc_status *s)
+bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *split, bool val, struct rnc_status *s)
 {
     struct rnc_embedded i = rnc_digits(val, false), l = rnc_digits(val, true);
     size_t image_bytes, label_bytes;
@@ -174,8 +174,8 @@ bool rnc_idx_embedded(struct rnc_data *d, struct rnc_dataset *part, bool val, st
         image_file ? rnc_gunzip(l.data, l.bytes, "the built-in digits", max_file, &label_bytes, s) : NULL;
     bool ok = false;
     if (label_file)
-        ok = idx_part(d, part, "the built-in digits", image_file, image_bytes, "the built-in digits", label_file,
-                      label_bytes, s);
+        ok = idx_split(d, split, "the built-in digits", image_file, image_bytes, "the built-in digits", label_file,
+                       label_bytes, s);
     else free(image_file);
     free(label_file);
     return ok;
@@ -226,7 +226,7 @@ static void drop_labels(unsigned char *records, int64_t count)
         memmove(records + (size_t)k * (CIFAR_RECORD - 1), records + (size_t)k * CIFAR_RECORD + 1, CIFAR_RECORD - 1);
 }
 
-bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *part, char *const *paths, size_t npaths,
+bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *split, char *const *paths, size_t npaths,
                      struct rnc_status *s)
 {
     static const char *const names[10] = {"airplane", "automobile", "bird",  "cat",  "deer",
@@ -238,14 +238,14 @@ bool rnc_cifar_files(struct rnc_data *d, struct rnc_dataset *part, char *const *
             free(records);
             return false;
         }
-    part->owned = records;
-    part->name = strdup(paths[0]);
-    part->count = (int64_t)(bytes / CIFAR_RECORD);
-    part->channels = 3;
-    part->height = part->width = CIFAR_SIDE;
-    part->pixels = records;
-    if (!part->name || !take_labels(d, part, records, CIFAR_RECORD, paths[0], s))
+    split->owned = records;
+    split->name = strdup(paths[0]);
+    split->count = (int64_t)(bytes / CIFAR_RECORD);
+    split->channels = 3;
+    split->height = split->width = CIFAR_SIDE;
+    split->pixels = records;
+    if (!split->name || !take_labels(d, split, records, CIFAR_RECORD, paths[0], s))
         return rnc_data_no_memory(paths[0], s);
-    drop_labels(records, part->count);
+    drop_labels(records, split->count);
     return d->nclasses != 10 || d->classes || rnc_data_set_classes(d, names, 10, s);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/io/file.h"
 
 struct names {

@@ -1,5 +1,5 @@
 /* data_folder.c: images as files: a folder for each class, or images with masks of the same name. */
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -82,26 +82,26 @@ bool rnc_list_names(const char *path, char kind, const char *const *endings, cha
 
 /* ---- class folders */
 
-static bool add_sample(struct rnc_dataset *part, char *file, int32_t label)
+static bool add_sample(struct rnc_dataset *split, char *file, int32_t label)
 {
-    if ((part->count & (part->count - 1)) == 0) {
-        size_t cap = part->count ? (size_t)part->count * 2 : 1;
-        char **files = realloc(part->files, cap * sizeof *files);
-        if (files) part->files = files;
-        int32_t *labels = realloc(part->labels, cap * sizeof *labels);
-        if (labels) part->labels = labels;
+    if ((split->count & (split->count - 1)) == 0) {
+        size_t cap = split->count ? (size_t)split->count * 2 : 1;
+        char **files = realloc(split->files, cap * sizeof *files);
+        if (files) split->files = files;
+        int32_t *labels = realloc(split->labels, cap * sizeof *labels);
+        if (labels) split->labels = labels;
         if (!files || !labels || !file) {
             free(file);
             return false;
         }
     }
     if (!file) return false;
-    part->files[part->count] = file;
-    part->labels[part->count++] = label;
+    split->files[split->count] = file;
+    split->labels[split->count++] = label;
     return true;
 }
 
-static bool add_class(struct rnc_dataset *part, const char *path, const char *class_name, int32_t label,
+static bool add_class(struct rnc_dataset *split, const char *path, const char *class_name, int32_t label,
                       struct rnc_status *s)
 {
     char *folder = rnc_path_join(path, class_name), **names = NULL;
@@ -110,7 +110,7 @@ static bool add_class(struct rnc_dataset *part, const char *path, const char *cl
     bool ok = rnc_list_names(folder, 'f', image_endings, &names, &count, s);
     if (ok && count == 0) ok = rnc_fail(s, RNC_USER, "the class folder %s has no PNG or JPEG images", folder);
     for (size_t k = 0; ok && k < count; k++)
-        ok = add_sample(part, rnc_path_join(folder, names[k]), label) || rnc_data_no_memory(path, s);
+        ok = add_sample(split, rnc_path_join(folder, names[k]), label) || rnc_data_no_memory(path, s);
     rnc_free_names(names, count);
     free(folder);
     return ok;
@@ -147,18 +147,18 @@ static char **texts_of(struct rnc_data *d, char *const *names, size_t count, con
     return NULL;
 }
 
-bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *part, const char *path, const struct rnc_data_source *o,
+bool rnc_class_folders(struct rnc_data *d, struct rnc_dataset *split, const char *path, const struct rnc_data_source *o,
                        struct rnc_status *s)
 {
     char **names, **texts;
     size_t count;
     if (!rnc_list_names(path, 'd', NULL, &names, &count, s)) return false;
     bool ok = count > 0 || rnc_fail(s, RNC_USER, "%s has no folders of classes in it", path);
-    part->name = strdup(path);
+    split->name = strdup(path);
     texts = texts_of(d, names, count, o);
-    if (!part->name || !texts) ok = rnc_data_no_memory(path, s);
+    if (!split->name || !texts) ok = rnc_data_no_memory(path, s);
     ok = ok && rnc_classes_from_folders(d, path, (const char *const *)texts, (int64_t)count, o, s);
-    for (size_t k = 0; ok && k < count; k++) ok = add_class(part, path, names[k], class_index(d, texts[k]), s);
+    for (size_t k = 0; ok && k < count; k++) ok = add_class(split, path, names[k], class_index(d, texts[k]), s);
     rnc_free_names(names, count);
     rnc_free_names(texts, texts ? count : 0);
     return ok;
@@ -205,25 +205,25 @@ bool rnc_are_masks(const char *path, const char *images, const char *masks)
 }
 
 /* Which values the masks hold: their number of classes, or that they are black and white. */
-static bool scan_masks(struct rnc_data *d, struct rnc_dataset *part, struct rnc_status *s)
+static bool scan_masks(struct rnc_data *d, struct rnc_dataset *split, struct rnc_status *s)
 {
     bool seen[256] = {false};
-    for (int64_t k = 0; k < part->count; k++) {
+    for (int64_t k = 0; k < split->count; k++) {
         struct rnc_image m;
-        if (!rnc_image_read(part->masks[k], 1, &m, s)) return false;
+        if (!rnc_image_read(split->masks[k], 1, &m, s)) return false;
         for (int64_t p = 0; p < m.width * m.height; p++) seen[m.data[p]] = true;
         rnc_image_free(&m);
     }
     int64_t highest = 0, between = 0;
     for (int v = 1; v < 255; v++)
         if (seen[v]) highest = v, between++;
-    part->binary_masks = seen[255] && between == 0;
-    if (part->binary_masks) highest = 1;
+    split->binary_masks = seen[255] && between == 0;
+    if (split->binary_masks) highest = 1;
     if (!d->classes && highest + 1 > d->nclasses) d->nclasses = highest + 1;
     return true;
 }
 
-bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *images, const char *masks,
+bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *split, const char *images, const char *masks,
                       struct rnc_status *s)
 {
     static const char *const png[] = {".png", NULL};
@@ -232,21 +232,21 @@ bool rnc_mask_folders(struct rnc_data *d, struct rnc_dataset *part, const char *
     bool ok = rnc_list_names(images, 'f', image_endings, &image_names, &nimages, s) &&
               rnc_list_names(masks, 'f', png, &mask_names, &nmasks, s);
     if (ok && nimages == 0) ok = rnc_fail(s, RNC_USER, "%s has no PNG or JPEG images", images);
-    part->name = strdup(images);
-    part->masks = calloc(nimages + 1, sizeof *part->masks);
-    if (ok && (!part->name || !part->masks)) ok = rnc_data_no_memory(images, s);
+    split->name = strdup(images);
+    split->masks = calloc(nimages + 1, sizeof *split->masks);
+    if (ok && (!split->name || !split->masks)) ok = rnc_data_no_memory(images, s);
     for (size_t k = 0; ok && k < nimages; k++) {
         const char *mask = same_stem(mask_names, nmasks, image_names[k]);
         if (!mask)
             ok = rnc_fail(s, RNC_USER, "%s/%s has no mask of the same name in %s (a PNG)", images, image_names[k],
                           masks);
         else {
-            part->masks[part->count] = rnc_path_join(masks, mask);
-            ok = (part->masks[part->count] && add_sample(part, rnc_path_join(images, image_names[k]), 0)) ||
+            split->masks[split->count] = rnc_path_join(masks, mask);
+            ok = (split->masks[split->count] && add_sample(split, rnc_path_join(images, image_names[k]), 0)) ||
                  rnc_data_no_memory(images, s);
         }
     }
     rnc_free_names(image_names, nimages);
     rnc_free_names(mask_names, nmasks);
-    return ok && scan_masks(d, part, s);
+    return ok && scan_masks(d, split, s);
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/rt/hash.h"
 
 /* Files are read whole as long as that takes seconds; beyond, their ends. */
@@ -56,46 +56,46 @@ static bool total_of(char *const *files, int64_t count, uint64_t *total, struct 
 }
 
 /* BYTES from the place FROM on, or what there is. */
-static bool hash_range(uint64_t *h, int fd, off_t from, uint64_t bytes, unsigned char *room)
+static bool hash_range(uint64_t *h, int fd, off_t from, uint64_t bytes, unsigned char *chunk)
 {
     while (bytes > 0) {
-        ssize_t n = pread(fd, room, bytes < CHUNK ? (size_t)bytes : CHUNK, from);
+        ssize_t n = pread(fd, chunk, bytes < CHUNK ? (size_t)bytes : CHUNK, from);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return false;
         if (n == 0) break;
-        *h = hash_bytes(*h, room, (size_t)n);
+        *h = hash_bytes(*h, chunk, (size_t)n);
         from += n;
         bytes -= (uint64_t)n;
     }
     return true;
 }
 
-static bool hash_file(uint64_t *h, const char *path, bool whole, unsigned char *room, struct rnc_status *s)
+static bool hash_file(uint64_t *h, const char *path, bool whole, unsigned char *chunk, struct rnc_status *s)
 {
     uint64_t size;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool ok = fd >= 0 && size_of(path, &size, s);
     if (ok) {
         *h = rnc_hash_step(*h, size);
-        if (whole || size <= 2 * END) ok = hash_range(h, fd, 0, size, room);
-        else ok = hash_range(h, fd, 0, END, room) && hash_range(h, fd, (off_t)(size - END), END, room);
+        if (whole || size <= 2 * END) ok = hash_range(h, fd, 0, size, chunk);
+        else ok = hash_range(h, fd, 0, END, chunk) && hash_range(h, fd, (off_t)(size - END), END, chunk);
     }
     if (!ok) rnc_fail(s, RNC_ENV, "can't read %s: %s", path, strerror(errno));
     if (fd >= 0) close(fd);
     return ok;
 }
 
-static bool hash_files(uint64_t *h, char *const *files, int64_t count, bool whole, unsigned char *room,
+static bool hash_files(uint64_t *h, char *const *files, int64_t count, bool whole, unsigned char *chunk,
                        struct rnc_status *s)
 {
     for (int64_t k = 0; files && k < count; k++)
-        if (!hash_file(h, files[k], whole, room, s)) return false;
+        if (!hash_file(h, files[k], whole, chunk, s)) return false;
     return true;
 }
 
-/* ---- parts */
+/* ---- splits */
 
-static bool hash_part(uint64_t *h, const struct rnc_dataset *p, bool whole, unsigned char *room, struct rnc_status *s)
+static bool hash_split(uint64_t *h, const struct rnc_dataset *p, bool whole, unsigned char *chunk, struct rnc_status *s)
 {
     if (p->tensors) {
         *h = hash_tensors(*h, p);
@@ -103,20 +103,20 @@ static bool hash_part(uint64_t *h, const struct rnc_dataset *p, bool whole, unsi
     }
     *h = hash_bytes(*h, p->labels, (size_t)p->count * sizeof *p->labels);
     if (p->pixels) *h = hash_bytes(*h, p->pixels, (size_t)(p->count * p->channels * p->height * p->width));
-    return hash_files(h, p->files, p->count, whole, room, s) && hash_files(h, p->masks, p->count, whole, room, s);
+    return hash_files(h, p->files, p->count, whole, chunk, s) && hash_files(h, p->masks, p->count, whole, chunk, s);
 }
 
 bool rnc_data_hash(const struct rnc_data *d, uint64_t *hash, struct rnc_status *s)
 {
-    const struct rnc_dataset *parts[] = {&d->train, &d->val};
-    unsigned char *room = malloc(CHUNK);
+    const struct rnc_dataset *splits[] = {&d->train, &d->val};
+    unsigned char *chunk = malloc(CHUNK);
     uint64_t total = 0;
-    bool ok = room || rnc_data_no_memory("its identity", s);
+    bool ok = chunk || rnc_data_no_memory("its identity", s);
     for (int k = 0; k < 2; k++)
-        ok = ok && total_of(parts[k]->files, parts[k]->count, &total, s) &&
-             total_of(parts[k]->masks, parts[k]->count, &total, s);
+        ok = ok && total_of(splits[k]->files, splits[k]->count, &total, s) &&
+             total_of(splits[k]->masks, splits[k]->count, &total, s);
     *hash = RNC_HASH_START;
-    for (int k = 0; k < 2; k++) ok = ok && hash_part(hash, parts[k], total <= whole_bytes, room, s);
-    free(room);
+    for (int k = 0; k < 2; k++) ok = ok && hash_split(hash, splits[k], total <= whole_bytes, chunk, s);
+    free(chunk);
     return ok;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/data/sample.h"
 
 /* ---- finding them */
@@ -131,43 +131,44 @@ static bool missing(const char *path, const struct rnc_port *ports, int nports, 
                     ports[which].target ? "target" : "input", ports[which].name, list, n < sizeof list ? "" : " …");
 }
 
-static bool read_array(struct rnc_dataset *part, const char *path, struct rnc_array *a, struct rnc_status *s)
+static bool read_array(struct rnc_dataset *split, const char *path, struct rnc_array *a, struct rnc_status *s)
 {
     if (!rnc_npy_map(path, &a->npy, s) || !check_array(path, a->port, &a->npy, s) || !widen(&a->npy, a->port, s))
         return false;
     int64_t count = a->npy.dim[0];
     if (count == 0) return rnc_fail(s, RNC_USER, "%s holds no samples", path);
-    if (part->ntensors > 1 && count != part->count)
+    if (split->ntensors > 1 && count != split->count)
         return rnc_fail(s, RNC_USER, "%s has %" PRId64 " samples, %s.npy beside it has %" PRId64, path, count,
-                        part->tensors[0].port->name, part->count);
-    part->count = count;
+                        split->tensors[0].port->name, split->count);
+    split->count = count;
     return check_values(path, a, s);
 }
 
-static bool read_part(struct rnc_dataset *part, const char *dir, const struct rnc_data_source *o, struct rnc_status *s)
+static bool read_split(struct rnc_dataset *split, const char *dir, const struct rnc_data_source *o,
+                       struct rnc_status *s)
 {
-    part->name = strdup(dir);
-    part->tensors = calloc((size_t)o->nports + 1, sizeof *part->tensors);
-    bool ok = (part->name && part->tensors) || rnc_data_no_memory(dir, s);
+    split->name = strdup(dir);
+    split->tensors = calloc((size_t)o->nports + 1, sizeof *split->tensors);
+    bool ok = (split->name && split->tensors) || rnc_data_no_memory(dir, s);
     for (int k = 0; ok && k < o->nports; k++) {
         char file[256];
         snprintf(file, sizeof file, "%s.npy", o->ports[k].name);
         char *path = rnc_path_join(dir, file);
-        part->tensors[part->ntensors++].port = &o->ports[k];
+        split->tensors[split->ntensors++].port = &o->ports[k];
         if (!path) ok = rnc_data_no_memory(dir, s);
         else if (access(path, F_OK) != 0) ok = missing(path, o->ports, o->nports, k, s);
-        else ok = read_array(part, path, &part->tensors[k], s);
+        else ok = read_array(split, path, &split->tensors[k], s);
         free(path);
     }
     return ok;
 }
 
-bool rnc_tensor_parts(struct rnc_data *d, const char *path, const struct rnc_data_source *o, struct rnc_status *s)
+bool rnc_tensor_splits(struct rnc_data *d, const char *path, const struct rnc_data_source *o, struct rnc_status *s)
 {
     char *train = folder_in(path, train_names), *val = train ? folder_in(path, val_names) : NULL;
     d->unit = "samples";
-    bool ok = read_part(&d->train, train ? train : path, o, s);
-    if (ok && val) ok = read_part(&d->val, val, o, s);
+    bool ok = read_split(&d->train, train ? train : path, o, s);
+    if (ok && val) ok = read_split(&d->val, val, o, s);
     free(train);
     free(val);
     return ok;

@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/recipe/target.h"
 
 /* ---- paths */
@@ -113,23 +113,23 @@ static bool idx_check(const void *settings, int64_t height, int64_t width, struc
            rnc_fail(s, RNC_USER, "idx needs val_images and val_labels, or neither of them");
 }
 
-/* MNIST's names: <part>-images-idx3-ubyte, with .gz or without, with a dot for the second hyphen in some copies. */
-static char *idx_name(const char *dir, const char *part, bool labels)
+/* MNIST's names: <split>-images-idx3-ubyte, with .gz or without, with a dot for the second hyphen in some copies. */
+static char *idx_name(const char *dir, const char *split, bool labels)
 {
     static const char *const endings[] = {"-ubyte", "-ubyte.gz"};
     char name[4][64];
     const char *list[5] = {0};
     for (int k = 0; k < 4; k++) {
-        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", part, labels ? "labels" : "images", k < 2 ? '-' : '.',
+        snprintf(name[k], sizeof name[k], "%s-%s%cidx%d%s", split, labels ? "labels" : "images", k < 2 ? '-' : '.',
                  labels ? 1 : 3, endings[k % 2]);
         list[k] = name[k];
     }
     return first_in(dir, list, false);
 }
 
-/* *FOUND: there are images of that part. */
-static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *dir, const char *const *names,
-                     bool *found, struct rnc_status *s)
+/* *FOUND: there are images of that split. */
+static bool idx_split(struct rnc_data *d, struct rnc_dataset *split, const char *dir, const char *const *names,
+                      bool *found, struct rnc_status *s)
 {
     *found = false;
     for (; *names; names++) {
@@ -139,7 +139,7 @@ static bool idx_part(struct rnc_data *d, struct rnc_dataset *part, const char *d
         if (images && !labels)
             ok = rnc_fail(s, RNC_USER, "%s has no labels beside it: %s-labels-idx1-ubyte.gz was expected", images,
                           *names);
-        else if (images) ok = rnc_idx_files(d, part, images, labels, s);
+        else if (images) ok = rnc_idx_files(d, split, images, labels, s);
         free(images);
         free(labels);
         if (*found) return ok;
@@ -151,8 +151,8 @@ static bool idx_folder(struct rnc_data *d, const char *path, struct rnc_status *
 {
     static const char *const train[] = {"train", NULL}, *const val[] = {"t10k", "test", "val", NULL};
     bool found, found_val;
-    if (!idx_part(d, &d->train, path, train, &found, s)) return false;
-    if (!idx_part(d, found ? &d->val : &d->train, path, val, &found_val, s)) return false;
+    if (!idx_split(d, &d->train, path, train, &found, s)) return false;
+    if (!idx_split(d, found ? &d->val : &d->train, path, val, &found_val, s)) return false;
     if (d->classes || d->nclasses != 10 || !strcasestr(path, "fashion")) return true;
     static const char *const fashion[10] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                             "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
@@ -175,10 +175,10 @@ static char *labels_beside(const char *images)
 
 static bool idx_recognise(const char *path)
 {
-    static const char *const parts[] = {"train", "t10k", "test", "val", NULL};
+    static const char *const splits[] = {"train", "t10k", "test", "val", NULL};
     if (is_file(path)) return !ends_with(path, ".bin") && (strstr(path, "idx") || rnc_is_idx(path));
-    for (const char *const *part = parts; *part; part++) {
-        char *images = idx_name(path, *part, false);
+    for (const char *const *split = splits; *split; split++) {
+        char *images = idx_name(path, *split, false);
         free(images);
         if (images) return true;
     }
@@ -226,19 +226,19 @@ static bool cifar_recognise(const char *path)
 /* CIFAR-10: test*.bin is for validation, every other *.bin for training. */
 static bool cifar_folder(struct rnc_data *d, const char *path, struct rnc_status *s)
 {
-    char **names, **part[2] = {NULL, NULL};
+    char **names, **list[2] = {NULL, NULL};
     size_t count, n[2] = {0, 0};
     if (!rnc_list_names(path, 'f', bin, &names, &count, s)) return false;
     bool ok = true;
-    for (int k = 0; k < 2; k++) ok = ok && (part[k] = calloc(count + 1, sizeof **part));
+    for (int k = 0; k < 2; k++) ok = ok && (list[k] = calloc(count + 1, sizeof **list));
     for (size_t k = 0; ok && k < count; k++) {
         int which = !strncmp(names[k], "test", 4) || !strncmp(names[k], "val", 3);
-        ok = (part[which][n[which]++] = rnc_path_join(path, names[k])) != NULL;
+        ok = (list[which][n[which]++] = rnc_path_join(path, names[k])) != NULL;
     }
     if (!ok) rnc_data_no_memory(path, s);
-    if (ok && n[0]) ok = rnc_cifar_files(d, &d->train, part[0], n[0], s);
-    if (ok && n[1]) ok = rnc_cifar_files(d, n[0] ? &d->val : &d->train, part[1], n[1], s);
-    for (int k = 0; k < 2; k++) rnc_free_names(part[k], part[k] ? n[k] : 0);
+    if (ok && n[0]) ok = rnc_cifar_files(d, &d->train, list[0], n[0], s);
+    if (ok && n[1]) ok = rnc_cifar_files(d, n[0] ? &d->val : &d->train, list[1], n[1], s);
+    for (int k = 0; k < 2; k++) rnc_free_names(list[k], list[k] ? n[k] : 0);
     rnc_free_names(names, count);
     return ok;
 }
@@ -262,7 +262,7 @@ static bool open_npy(struct rnc_data *d, const char *path, const void *settings,
                      struct rnc_status *s)
 {
     (void)settings;
-    return rnc_tensor_parts(d, path, o, s);
+    return rnc_tensor_splits(d, path, o, s);
 }
 
 /* ---- image_folder */
@@ -273,27 +273,27 @@ static bool wants_masks(const struct rnc_data_source *o, const char *path, const
     bool label = false;
     for (int k = 0; k < o->nports; k++) {
         const struct rnc_target_type *t = o->ports[k].picture;
-        if (o->ports[k].target && t && t->beside == RNC_BESIDE_MASK) return true;
-        label |= o->ports[k].target && t && t->beside == RNC_BESIDE_LABEL;
+        if (o->ports[k].target && t && t->annotation == RNC_ANNOTATION_MASK) return true;
+        label |= o->ports[k].target && t && t->annotation == RNC_ANNOTATION_LABEL;
     }
     return !label || rnc_are_masks(path, images, masks);
 }
 
 /* Class folders, or images and masks. */
-static bool image_tree(struct rnc_data *d, struct rnc_dataset *part, const char *path, const struct rnc_data_source *o,
+static bool image_tree(struct rnc_data *d, struct rnc_dataset *split, const char *path, const struct rnc_data_source *o,
                        struct rnc_status *s)
 {
     static const char *const images[] = {"images", "image", NULL}, *const masks[] = {"masks", "mask", "labels", "label",
                                                                                      NULL};
     char *i = first_in(path, images, true), *m = first_in(path, masks, true);
-    bool ok = i && m && wants_masks(o, path, i, m) ? rnc_mask_folders(d, part, i, m, s)
-                                                   : rnc_class_folders(d, part, path, o, s);
+    bool ok = i && m && wants_masks(o, path, i, m) ? rnc_mask_folders(d, split, i, m, s)
+                                                   : rnc_class_folders(d, split, path, o, s);
     free(i);
     free(m);
     return ok;
 }
 
-/* PATH's folder of one of those names, where that is a part of the data: it holds folders. Else it is a class. */
+/* PATH's folder of one of those names, where that is a split of the data: it holds folders. Else it is a class. */
 static char *part_in(const char *path, const char *const *names)
 {
     char *p = first_in(path, names, true);
@@ -328,7 +328,7 @@ static const struct rnc_data_format rows[] = {
              .size = sizeof nothing,
              .defaults = &nothing},
      .looks = "nothing",
-     .beside = 1u << RNC_BESIDE_LABEL,
+     .annotations = 1u << RNC_ANNOTATION_LABEL,
      .classes = 10,
      .picture = {1, 20, 20},
      .built_in = true,
@@ -339,7 +339,7 @@ static const struct rnc_data_format rows[] = {
              .size = sizeof(struct idx),
              .defaults = &(const struct idx){.train_images = NULL},
              .check = idx_check},
-     .beside = 1u << RNC_BESIDE_LABEL,
+     .annotations = 1u << RNC_ANNOTATION_LABEL,
      .looks = "train-images-idx3-ubyte.gz and its like (MNIST)",
      .recognise = idx_recognise,
      .open = open_idx},
@@ -350,7 +350,7 @@ static const struct rnc_data_format rows[] = {
              .defaults = &nothing,
              .check = needs_train},
      .looks = "*.bin of CIFAR-10",
-     .beside = 1u << RNC_BESIDE_LABEL,
+     .annotations = 1u << RNC_ANNOTATION_LABEL,
      .classes = 10,
      .picture = {3, 32, 32},
      .recognise = cifar_recognise,
@@ -371,7 +371,7 @@ static const struct rnc_data_format rows[] = {
              .size = sizeof nothing,
              .defaults = &nothing,
              .check = needs_train},
-     .beside = 1u << RNC_BESIDE_LABEL | 1u << RNC_BESIDE_MASK,
+     .annotations = 1u << RNC_ANNOTATION_LABEL | 1u << RNC_ANNOTATION_MASK,
      .files = true,
      .looks = "a folder of PNG or JPEG images for each class, also under train/ and val/",
      .recognise = has_folders,

@@ -1,5 +1,6 @@
-/* loader.h: batches of named tensors: order, augmentation, normalisation, on a thread of its own that prepares the next
-   batch while the step runs. What a sample looks like depends on (seed, epoch, its index) only. */
+/* loader.h: batches of named tensors: order, augmentation, normalisation. A thread of the loader prepares the next
+   batch while the step runs. A sample's values depend only on (seed, epoch, its index). One thread at a time uses a
+   loader. */
 #ifndef RNC_RUNTIME_DATA_LOADER_H
 #define RNC_RUNTIME_DATA_LOADER_H
 
@@ -10,16 +11,16 @@
 
 struct rnc_loader_config {
     const struct rnc_dataset *data;
-    const struct rnc_port *ports; /* what a batch has, in the order of its tensors. Images: one input [C, H, W], and
-                                     targets that a picture's label or mask gives; tensors: any */
+    const struct rnc_port *ports; /* the tensors of a batch, in this order. Images: one input [C, H, W], and targets
+                                     that an image's label or mask gives; tensors: any */
     int nports;
     int64_t batch;
-    /* images */
-    const char *const *classes; /* the data's names of them, by label; NULL: numbers */
+    /* for images */
+    const char *const *classes; /* class names of the data, by label; NULL: numbers */
     int64_t nclasses;
     struct rnc_preprocess preprocess;
-    const struct rnc_choice *augment; /* runtime/recipe/augment.h; in their order */
-    int naugment;                     /* none in evaluation */
+    const struct rnc_choice *augment; /* runtime/recipe/augment.h; applied in this order */
+    int naugment;                     /* 0 in evaluation */
     bool shuffle;
     uint64_t seed;
 };
@@ -28,12 +29,12 @@ struct rnc_loader;
 struct rnc_loader *rnc_loader_new(const struct rnc_loader_config *c, struct rnc_status *s);
 void rnc_loader_free(struct rnc_loader *l);
 int64_t rnc_loader_batches(const struct rnc_loader *l);
-/* Begins EPOCH at its batch number FIRST. */
+/* Begins EPOCH at batch number FIRST. */
 void rnc_loader_start(struct rnc_loader *l, int64_t epoch, int64_t first);
-/* The next batch, valid until the call after. */
+/* The next batch, valid until the next call; b->n = 0 at the end of the epoch. */
 bool rnc_loader_next(struct rnc_loader *l, struct rnc_batch *b, struct rnc_status *s);
 
-/* One image file as the model wants it, as in evaluation: [C, H, W]; data and target play no part. */
+/* Reads one image file, preprocessed as in evaluation: [C, H, W]. C's data and targets are not used. */
 bool rnc_loader_image(const struct rnc_loader_config *c, const char *path, float *out, struct rnc_status *s);
 
 #endif

@@ -40,9 +40,9 @@ bool rnc_picture_target_open(const struct rnc_loader_config *c, int index, struc
 {
     const struct rnc_port *port = &c->ports[index];
     const struct rnc_dataset *d = c->data;
-    enum rnc_beside has = d->masks ? RNC_BESIDE_MASK : RNC_BESIDE_LABEL;
+    enum rnc_annotation has = d->masks ? RNC_ANNOTATION_MASK : RNC_ANNOTATION_LABEL;
     *t = (struct rnc_picture_target){.port = port, .index = index};
-    if (!port->picture || port->picture->beside != has)
+    if (!port->picture || port->picture->annotation != has)
         return rnc_fail(s, RNC_USER, "%s has one %s for each image, which does not give the target '%s'", d->name,
                         d->masks ? "mask" : "label", port->name);
     if (d->masks) return true;

@@ -196,17 +196,17 @@ static bool is_gzip(const unsigned char *data, size_t bytes)
 }
 
 /* The first bytes of gzip data that are cut off somewhere; as many as come of them. */
-static size_t unpack_head(const unsigned char *packed, size_t size, unsigned char *head, size_t room)
+static size_t unpack_head(const unsigned char *packed, size_t size, unsigned char *head, size_t capacity)
 {
     z_stream z = {
-        .next_in = (Bytef *)(uintptr_t)packed, .avail_in = (uInt)size, .next_out = head, .avail_out = (uInt)room};
+        .next_in = (Bytef *)(uintptr_t)packed, .avail_in = (uInt)size, .next_out = head, .avail_out = (uInt)capacity};
     if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return 0;
     inflate(&z, Z_SYNC_FLUSH);
     inflateEnd(&z);
-    return room - z.avail_out;
+    return capacity - z.avail_out;
 }
 
-bool rnc_file_head(const char *path, unsigned char *head, size_t room, size_t *bytes, bool *packed_file,
+bool rnc_file_head(const char *path, unsigned char *head, size_t capacity, size_t *bytes, bool *packed_file,
                    struct rnc_status *s)
 {
     enum { PACKED = 1 << 16 };
@@ -219,8 +219,8 @@ bool rnc_file_head(const char *path, unsigned char *head, size_t room, size_t *b
     ssize_t n = packed && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? pread(fd, packed, PACKED, 0) : 0;
     close(fd);
     *packed_file = n > 0 && is_gzip(packed, (size_t)n);
-    if (*packed_file) *bytes = unpack_head(packed, (size_t)n, head, room);
-    else if (n > 0) memcpy(head, packed, *bytes = (size_t)n < room ? (size_t)n : room);
+    if (*packed_file) *bytes = unpack_head(packed, (size_t)n, head, capacity);
+    else if (n > 0) memcpy(head, packed, *bytes = (size_t)n < capacity ? (size_t)n : capacity);
     free(packed);
     return packed || rnc_fail(s, RNC_ENV, "no memory to read %s", path);
 }
@@ -279,7 +279,7 @@ void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_st
     return NULL;
 }
 
-/* Makes room for more output; NULL when LIMIT is passed or memory is short. */
+/* Makes capacity for more output; NULL when LIMIT is passed or memory is short. */
 static unsigned char *grow(unsigned char *data, size_t *cap, size_t limit)
 {
     if (*cap > limit) return NULL;
@@ -296,11 +296,11 @@ static int inflate_all(z_stream *z, unsigned char **data, size_t *cap, size_t li
             if (!more) return Z_MEM_ERROR;
             *data = more;
         }
-        size_t room = *cap - *used - 1, part = room < (1u << 30) ? room : 1u << 30;
+        size_t capacity = *cap - *used - 1, step = capacity < (1u << 30) ? capacity : 1u << 30;
         z->next_out = *data + *used;
-        z->avail_out = (uInt)part;
+        z->avail_out = (uInt)step;
         r = inflate(z, Z_NO_FLUSH);
-        *used += part - z->avail_out;
+        *used += step - z->avail_out;
         if (r == Z_STREAM_END && z->avail_in > 0 && z->next_in[0] == 0x1f)
             r = inflateReset(z); /* members one after another */
     }

@@ -1,4 +1,4 @@
-/* file.h: whole files, read at once or written so that nobody ever sees half of one. */
+/* file.h: reads files whole, and writes them atomically: no reader ever sees a half-written file. */
 #ifndef RNC_RUNTIME_IO_FILE_H
 #define RNC_RUNTIME_IO_FILE_H
 
@@ -8,38 +8,39 @@
 
 #include "runtime/rt/status.h"
 
-/* A file being written under a temporary name in its own directory. It appears under PATH at rnc_file_commit (synced,
-   then renamed); until then, and after any failure, what was at PATH before is untouched. */
+/* A file that is being written, under a temporary name in its own directory. rnc_file_commit syncs and renames it to
+   PATH. Before that, and after any failure, PATH is untouched. */
 struct rnc_file;
 struct rnc_file *rnc_file_create(const char *path, struct rnc_status *s);
 bool rnc_file_write(struct rnc_file *f, const void *data, size_t bytes, struct rnc_status *s);
-/* Frees F in any case. */
+/* Frees F, also on failure. */
 bool rnc_file_commit(struct rnc_file *f, struct rnc_status *s);
 void rnc_file_abort(struct rnc_file *f);
 
-/* Renames and syncs the directory, in which both are. */
+/* Renames a file within its directory and syncs the directory. */
 bool rnc_file_rename(const char *from, const char *to, struct rnc_status *s);
-/* NAME, of a directory, is what rnc_file_create makes for OF there: left by a process that was killed. */
+/* True if NAME is a temporary file that rnc_file_create made for OF in the same directory. A killed process leaves such
+   files. */
 bool rnc_file_is_temporary(const char *name, const char *of);
 
-/* PATH open for reading, a descriptor that the caller closes; -1 with S where it is missing, or no file: opening a pipe
-   that nobody writes to would wait for ever, and a device has no end. What the shell gives a command (<(…), /dev/stdin)
-   may be a pipe. Everything that is read is opened by this. */
+/* Opens PATH for reading; the caller closes the descriptor. -1 with S if it is missing or no regular file: opening a
+   pipe without a writer would block, and a device has no end. Pipes that a shell passes (<(…), /dev/stdin) are
+   accepted. All reading goes through this function. */
 int rnc_file_open(const char *path, struct rnc_status *s);
-/* The first bytes of PATH (unpacked, where it is gzip), at most ROOM; so that a header can be looked at before the rest
-   is unpacked. *BYTES 0: a pipe, which can be read but once. *PACKED: it is gzip. */
-bool rnc_file_head(const char *path, unsigned char *head, size_t room, size_t *bytes, bool *packed,
+/* Reads the first bytes of PATH (unpacked if it is gzip), at most CAPACITY, so that a header can be checked before the
+   whole file is unpacked. *BYTES = 0 for a pipe, which can be read only once. *PACKED: it is gzip. */
+bool rnc_file_head(const char *path, unsigned char *head, size_t capacity, size_t *bytes, bool *packed,
                    struct rnc_status *s);
-/* The whole of PATH, malloc'ed, with a NUL after it. Gzip files are unpacked. LIMIT: the most bytes to take (unpacked).
- */
+/* Reads all of PATH into malloc'ed memory, with a NUL appended. Gzip files are unpacked. LIMIT: the largest accepted
+   size in bytes, unpacked. */
 void *rnc_file_read(const char *path, size_t limit, size_t *bytes, struct rnc_status *s);
-/* The same of gzip data in memory; NAME is for messages. */
+/* The same for gzip data in memory; NAME is for messages. */
 void *rnc_gunzip(const void *data, size_t size, const char *name, size_t limit, size_t *bytes, struct rnc_status *s);
 
-/* Makes the directory and those above it where they are missing. */
+/* Creates the directory and its missing parents. */
 bool rnc_make_directory(const char *path, struct rnc_status *s);
 
-/* The candidate nearest to WORD by edit distance, or NULL when none is near. */
+/* The candidate nearest to WORD by edit distance; NULL if none is similar. */
 const char *rnc_nearest(const char *word, const char *const *candidates, size_t count);
 
 #endif

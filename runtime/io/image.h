@@ -12,13 +12,13 @@ struct rnc_image {
     int64_t width, height, channels; /* channels: 1 or 3 */
     uint8_t *data;                   /* [height, width, channels], malloc'ed */
 };
-/* The type is told from the file's first bytes. CHANNELS: 1 or 3 converts, 0 keeps what the file has. Transparent parts
-   are put on white. */
+/* The type is recognised by the file's first bytes. CHANNELS: 1 or 3 converts, 0 keeps the file's. Transparent pixels
+   are blended with white. */
 bool rnc_image_read(const char *path, int64_t channels, struct rnc_image *image, struct rnc_status *s);
-/* Width and height alone, from the file's header; false, and nothing said, where they are not found in it. */
+/* Reads width and height from the file's header; false, without a message, if it has none. */
 bool rnc_image_size(const char *path, int64_t *width, int64_t *height);
 void rnc_image_free(struct rnc_image *image);
-/* Its pixels, which stay the image's. */
+/* A view of its pixels; the image owns them. */
 struct rnc_pixels rnc_image_pixels(const struct rnc_image *image);
 
 #endif

@@ -1,5 +1,5 @@
-/* safetensors.h: reading and writing .safetensors files. A file is checked whole before anything is taken from it: the
-   header's size, JSON without duplicate keys, types, shapes, and data that fills the file without holes or overlaps. */
+/* safetensors.h: reads and writes .safetensors files. A file is checked completely before any of it is used: the
+   header's size, JSON without duplicate keys, types, shapes, and data that fill the file without holes or overlaps. */
 #ifndef RNC_RUNTIME_IO_SAFETENSORS_H
 #define RNC_RUNTIME_IO_SAFETENSORS_H
 
@@ -50,11 +50,11 @@ void rnc_st_close(struct rnc_safetensors *f);
 const struct rnc_st_tensor *rnc_st_find(const struct rnc_safetensors *f, const char *name);
 const char *rnc_st_meta(const struct rnc_safetensors *f, const char *key); /* or NULL */
 int64_t rnc_st_elements(const struct rnc_st_tensor *t);
-/* Converted to fp32 (from F32, F64, F16, BF16) or to i64 (from I64, I32, U8 …); other types: an error. */
+/* Converts to fp32 (from F32, F64, F16, BF16) or to i64 (from I64, I32, U8 …); other types are an error. */
 bool rnc_st_read_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, float *out, struct rnc_status *s);
 bool rnc_st_read_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t *out,
                      struct rnc_status *s);
-/* The same of elements [first, first + count) alone. */
+/* The same for elements [first, first + count) only. */
 bool rnc_st_part_f32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
                      float *out, struct rnc_status *s);
 bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, int64_t first, int64_t count,
@@ -63,13 +63,13 @@ bool rnc_st_part_i64(const struct rnc_safetensors *f, const struct rnc_st_tensor
 /* CRC-32 of the tensor's bytes in the file. */
 bool rnc_st_crc32(const struct rnc_safetensors *f, const struct rnc_st_tensor *t, uint32_t *out, struct rnc_status *s);
 
-/* ---- writing: create, put the data of every tensor in order, commit (atomic; see runtime/io/file.h) */
+/* ---- writing: create, put the data of every tensor in order, commit (atomic, see runtime/io/file.h) */
 struct rnc_st_writer;
 struct rnc_st_writer *rnc_st_create(const char *path, const struct rnc_st_tensor *tensors, size_t ntensors,
                                     const struct rnc_st_meta *meta, size_t nmeta, struct rnc_status *s);
-/* The next tensor's data, of its dtype, row-major. */
+/* Writes the next tensor's data: of its dtype, row-major. */
 bool rnc_st_put(struct rnc_st_writer *w, const void *data, struct rnc_status *s);
-/* Frees W in any case. */
+/* Frees W, also on failure. */
 bool rnc_st_commit(struct rnc_st_writer *w, struct rnc_status *s);
 void rnc_st_abort(struct rnc_st_writer *w);
 

@@ -9,17 +9,17 @@ static bool no_memory(struct rnc_status *s) { return rnc_fail(s, RNC_ENV, "no me
 void rnc_picture_free(struct rnc_picture *p)
 {
     for (int k = 0; k < 2; k++) {
-        free(p->plane_room[k].data);
-        free(p->mask_room[k].data);
+        free(p->plane_buffer[k].data);
+        free(p->mask_buffer[k].data);
     }
     rnc_image_free(&p->decoded);
     *p = (struct rnc_picture){0};
 }
 
 /* COUNT elements of SIZE bytes in the one of two rooms that does not hold NOW; NULL when memory is out. */
-static void *room_beside(struct rnc_room rooms[2], const void *now, int64_t count, size_t size)
+static void *other_buffer(struct rnc_buffer buffers[2], const void *now, int64_t count, size_t size)
 {
-    struct rnc_room *r = &rooms[now && now == rooms[0].data];
+    struct rnc_buffer *r = &buffers[now && now == buffers[0].data];
     size_t bytes = (size_t)count * size;
     if (r->data && r->size >= bytes) return r->data;
     free(r->data);
@@ -31,7 +31,7 @@ static void *room_beside(struct rnc_room rooms[2], const void *now, int64_t coun
 bool rnc_picture_mask(struct rnc_picture *p, const uint8_t *labels, bool binary, struct rnc_status *s)
 {
     int64_t plane = p->height * p->width;
-    int32_t *to = room_beside(p->mask_room, p->mask, plane, sizeof *to);
+    int32_t *to = other_buffer(p->mask_buffer, p->mask, plane, sizeof *to);
     if (!to) return no_memory(s);
     for (int64_t k = 0; k < plane; k++) to[k] = binary ? labels[k] == 255 : labels[k];
     p->mask = to;
@@ -41,8 +41,8 @@ bool rnc_picture_mask(struct rnc_picture *p, const uint8_t *labels, bool binary,
 static bool new_canvas(struct rnc_picture *p, int64_t height, int64_t width, struct rnc_canvas *c, struct rnc_status *s)
 {
     *c = (struct rnc_canvas){.height = height, .width = width};
-    c->planes = room_beside(p->plane_room, p->planes, p->channels * height * width, sizeof *c->planes);
-    if (p->mask) c->mask = room_beside(p->mask_room, p->mask, height * width, sizeof *c->mask);
+    c->planes = other_buffer(p->plane_buffer, p->planes, p->channels * height * width, sizeof *c->planes);
+    if (p->mask) c->mask = other_buffer(p->mask_buffer, p->mask, height * width, sizeof *c->mask);
     return (c->planes && (c->mask || !p->mask)) || no_memory(s);
 }
 
@@ -71,7 +71,7 @@ static bool interleave(const struct rnc_picture *p, struct rnc_image *m, struct 
 static bool separate(struct rnc_picture *p, struct rnc_status *s)
 {
     int64_t plane = p->height * p->width;
-    uint8_t *to = room_beside(p->plane_room, p->planes, p->channels * plane, 1);
+    uint8_t *to = other_buffer(p->plane_buffer, p->planes, p->channels * plane, 1);
     if (!to) return no_memory(s);
     for (int64_t c = 0; c < p->channels; c++)
         for (int64_t k = 0; k < plane; k++) to[c * plane + k] = p->decoded.data[k * p->channels + c];
@@ -90,9 +90,9 @@ uint8_t *rnc_picture_pixels(struct rnc_picture *p, struct rnc_status *s)
 {
     if (!p->planes && !separate(p, s)) return NULL;
     for (int k = 0; k < 2; k++)
-        if (p->planes == p->plane_room[k].data) return p->plane_room[k].data;
+        if (p->planes == p->plane_buffer[k].data) return p->plane_buffer[k].data;
     size_t size = (size_t)(p->channels * p->height * p->width);
-    uint8_t *own = room_beside(p->plane_room, p->planes, (int64_t)size, 1);
+    uint8_t *own = other_buffer(p->plane_buffer, p->planes, (int64_t)size, 1);
     if (!own) no_memory(s);
     else p->planes = memcpy(own, p->planes, size);
     return own;

@@ -1,9 +1,9 @@
-/* preprocess.h: what a spec says of its images, and the one text for what images go through, which stands in specs
-   (below an input), in checkpoints (the metadata's rnc.preprocess) and in what commands print:
+/* preprocess.h: what a spec says about its images, and the text form of a preprocessing. The same text stands in specs
+   (below an input), in checkpoints (metadata rnc.preprocess) and in the commands' output:
 
        fit: {crop: {share: 0.875}}, channels: rgb, scale: 0..1, normalize: {mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2]}
 
-   What it does to pixels: runtime/rt/preprocess.h. */
+   runtime/rt/preprocess.h applies it to pixels. */
 #ifndef RNC_RUNTIME_RECIPE_PREPROCESS_H
 #define RNC_RUNTIME_RECIPE_PREPROCESS_H
 
@@ -13,7 +13,7 @@ extern const struct rnc_kind rnc_fits;    /* the settings of a row are a struct 
 extern const struct rnc_kind rnc_colours; /* without settings */
 extern const struct rnc_kind rnc_scales;  /* without settings */
 
-/* As far as it is said: a choice's row may be NULL, normalize not given. */
+/* The settings that were given: a choice's row may be NULL, normalize may be "not given". */
 struct rnc_image_rules {
     struct rnc_choice fit, channels, scale;
     struct rnc_normalize normalize;
@@ -21,23 +21,23 @@ struct rnc_image_rules {
 extern const struct rnc_field rnc_image_fields[]; /* of struct rnc_image_rules */
 extern const int rnc_image_nfields;
 
-/* Do the rules fit images of CHANNELS? Else *FIELD is the name of the one that does not, and the status says why. */
+/* Checks the rules for images of CHANNELS. On failure *FIELD is the wrong setting and the status says why. */
 bool rnc_image_check(const struct rnc_image_rules *r, int64_t channels, const char **field, struct rnc_status *s);
 
-/* What RULES say, for images of CHANNELS, and what is the same for all where they say nothing: OTHERWISE, grey or rgb,
-   0..1, no normalisation. Measured: MEAN and STD of pixels from 0 to 1, a number for each channel, else NULL. */
+/* The preprocessing by RULES for images of CHANNELS. What RULES leave open gets defaults: OTHERWISE, grey or rgb, 0..1,
+   no normalisation. MEAN and STD: measured on pixels from 0 to 1, one for each channel, or NULL. */
 struct rnc_preprocess rnc_preprocess_of(const struct rnc_image_rules *rules, int64_t channels,
                                         struct rnc_geometry otherwise, const double *mean, const double *std);
 
-/* P with whatever RULES say in its place. */
+/* Overwrites in P what RULES say. */
 void rnc_preprocess_apply(struct rnc_preprocess *p, const struct rnc_image_rules *rules, const double *mean,
                           const double *std);
-/* Sets P's mean and std by N alone, with MEAN and STD as above. Names and what is measured have the channels red first,
-   numbers in the model's order. */
+/* Sets P's mean and std by N; MEAN and STD as above. Named and measured normalisations list red first, numbers follow
+   the model's order. */
 void rnc_preprocess_normalize(struct rnc_preprocess *p, const struct rnc_normalize *n, const double *mean,
                               const double *std);
 
-/* The text of P, and P from such a text for images of CHANNELS: false where it is none, or says too little. */
+/* Prints P, and parses such a text for images of CHANNELS: false if it is ill-formed or incomplete. */
 void rnc_preprocess_print(const struct rnc_preprocess *p, struct rnc_sink to);
 bool rnc_preprocess_parse(const char *text, int64_t channels, struct rnc_preprocess *p);
 

@@ -7,11 +7,11 @@
 #include <strings.h>
 
 static const struct rnc_target_type rows[] = {
-    {.name = "class", .help = "a class for each sample: i64 [N]", .labels = true, .beside = RNC_BESIDE_LABEL},
+    {.name = "class", .help = "a class for each sample: i64 [N]", .labels = true, .annotation = RNC_ANNOTATION_LABEL},
     {.name = "class_map",
      .help = "a class for each pixel: i64 [N, H, W]; masks are brought to its shape by nearest neighbours",
      .labels = true,
-     .beside = RNC_BESIDE_MASK,
+     .annotation = RNC_ANNOTATION_MASK,
      .min_rank = 2,
      .max_rank = 2,
      .shape = "[H, W]",
@@ -25,12 +25,12 @@ static const struct rnc_target_type rows[] = {
      .help = "one of two classes for each sample: f32 [N, 1], 1 for the class `positive`, 0 for the other",
      .binary = true,
      .positive = true,
-     .beside = RNC_BESIDE_LABEL,
+     .annotation = RNC_ANNOTATION_LABEL,
      .ones = 1},
     {.name = "binary_map",
      .help = "one of two classes for each pixel: f32 [N, 1, H, W], from masks of 0 and 1 or of 0 and 255",
      .binary = true,
-     .beside = RNC_BESIDE_MASK,
+     .annotation = RNC_ANNOTATION_MASK,
      .ones = 1,
      .min_rank = 2,
      .max_rank = 2,
@@ -60,7 +60,7 @@ const struct rnc_target_type *rnc_target_binary(int rank, const int64_t *dim)
     while (ones < rank && dim[ones] == 1) ones++;
     for (int k = 0; rnc_target_type(k); k++) {
         const struct rnc_target_type *t = rnc_target_type(k);
-        if (t->binary && t->beside && ones >= t->ones && rank == t->ones + t->max_rank) return t;
+        if (t->binary && t->annotation && ones >= t->ones && rank == t->ones + t->max_rank) return t;
     }
     return NULL;
 }

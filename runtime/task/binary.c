@@ -17,7 +17,7 @@ static bool fits(enum rnc_value_kind kind, const struct rnc_port *target)
     return (rnc_kind_binary(kind) || target->exact) && target->dtype == RNC_F32 && target->rank < 2;
 }
 
-static void room(const struct rnc_side *s, size_t *counts, size_t *sums)
+static void sizes(const struct rnc_side *s, size_t *counts, size_t *sums)
 {
     (void)s;
     *counts = COUNTS;
@@ -83,7 +83,7 @@ const struct rnc_task rnc_task_binary = {
     .decides = true,
     .labels = true,
     .fits = fits,
-    .room = room,
+    .sizes = sizes,
     .add = add,
 };
 const struct rnc_task rnc_task_binary_map = {
@@ -93,6 +93,6 @@ const struct rnc_task rnc_task_binary_map = {
     .decides = true,
     .labels = true,
     .fits = fits_map,
-    .room = room,
+    .sizes = sizes,
     .add = add,
 };

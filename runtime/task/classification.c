@@ -11,7 +11,7 @@ static bool fits(enum rnc_value_kind kind, const struct rnc_port *target)
     return rnc_kind_classes(kind) && target->dtype == RNC_I64 && target->rank == 0;
 }
 
-static void room(const struct rnc_side *s, size_t *counts, size_t *sums)
+static void sizes(const struct rnc_side *s, size_t *counts, size_t *sums)
 {
     (void)s;
     *counts = COUNTS;
@@ -61,6 +61,6 @@ const struct rnc_task rnc_task_classification = {
     .nmetrics = sizeof metrics / sizeof *metrics,
     .decides = true,
     .fits = fits,
-    .room = room,
+    .sizes = sizes,
     .add = add,
 };

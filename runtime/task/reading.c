@@ -30,14 +30,14 @@ struct rnc_telling rnc_reading_telling(const struct rnc_reading *r)
 
 int64_t rnc_reading_findings(const struct rnc_reading *r) { return elements_of(r) / pixels_of(r); }
 
-/* Keeps the N findings of F in order, the highest value first, of equals the earlier one, and at most ROOM; returns how
-   many there are now. */
-static int64_t insert(struct rnc_finding *f, int64_t n, int64_t room, struct rnc_finding more)
+/* Keeps the N findings of F in order, the highest value first, of equals the earlier one, and at most CAPACITY; returns
+   how many there are now. */
+static int64_t insert(struct rnc_finding *f, int64_t n, int64_t capacity, struct rnc_finding more)
 {
     int64_t at = n;
     while (at > 0 && f[at - 1].value < more.value) at--;
-    if (at >= room) return n;
-    if (n < room) n++;
+    if (at >= capacity) return n;
+    if (n < capacity) n++;
     memmove(f + at + 1, f + at, (size_t)(n - at - 1) * sizeof *f);
     f[at] = more;
     return n;
@@ -74,18 +74,18 @@ static void shares(const struct rnc_reading *r, const float *x, double *p)
     }
 }
 
-int64_t rnc_reading_predict(const struct rnc_reading *r, const float *out, struct rnc_finding *f, int64_t room)
+int64_t rnc_reading_predict(const struct rnc_reading *r, const float *out, struct rnc_finding *f, int64_t capacity)
 {
     int64_t count = rnc_reading_findings(r), n = 0;
     if (r->kind == RNC_NUMBERS) {
-        for (; n < count && n < room; n++) f[n] = (struct rnc_finding){n, (double)out[n]};
+        for (; n < count && n < capacity; n++) f[n] = (struct rnc_finding){n, (double)out[n]};
         return n;
     }
     double *p = calloc((size_t)count + 1, sizeof *p);
     if (!p) return -1;
     if (is_map(r)) shares(r, out, p);
     else probabilities(r, out, p);
-    for (int64_t c = 0; c < count; c++) n = insert(f, n, room, (struct rnc_finding){c, p[c]});
+    for (int64_t c = 0; c < count; c++) n = insert(f, n, capacity, (struct rnc_finding){c, p[c]});
     free(p);
     return n;
 }

@@ -12,7 +12,7 @@ static bool fits(enum rnc_value_kind kind, const struct rnc_port *target)
     return true;
 }
 
-static void room(const struct rnc_side *s, size_t *counts, size_t *sums)
+static void sizes(const struct rnc_side *s, size_t *counts, size_t *sums)
 {
     (void)s;
     *counts = COUNTS;
@@ -51,6 +51,6 @@ const struct rnc_task rnc_task_regression = {
     .metrics = metrics,
     .nmetrics = sizeof metrics / sizeof *metrics,
     .fits = fits,
-    .room = room,
+    .sizes = sizes,
     .add = add,
 };

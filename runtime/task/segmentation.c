@@ -13,7 +13,7 @@ static bool fits(enum rnc_value_kind kind, const struct rnc_port *target)
     return rnc_kind_classes(kind) && target->dtype == RNC_I64 && target->rank == 2;
 }
 
-static void room(const struct rnc_side *s, size_t *counts, size_t *sums)
+static void sizes(const struct rnc_side *s, size_t *counts, size_t *sums)
 {
     *counts = CONFUSION + (size_t)(classes_of(s) * classes_of(s));
     *sums = 0;
@@ -78,6 +78,6 @@ const struct rnc_task rnc_task_segmentation = {
     .nmetrics = sizeof metrics / sizeof *metrics,
     .decides = true,
     .fits = fits,
-    .room = room,
+    .sizes = sizes,
     .add = add,
 };

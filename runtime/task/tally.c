@@ -56,7 +56,7 @@ static bool allot(struct rnc_tally *t)
     t->ncount = t->nsum = (size_t)t->problem->nterms;
     for (int k = 0; k < npairs; k++) {
         size_t counts, sums;
-        t->sides[k].pair->task->room(&t->sides[k], &counts, &sums);
+        t->sides[k].pair->task->sizes(&t->sides[k], &counts, &sums);
         t->ncount += counts;
         t->nsum += sums;
     }
@@ -67,7 +67,7 @@ static bool allot(struct rnc_tally *t)
     for (int k = 0; k < npairs; k++, count += counts, sum += sums) {
         t->sides[k].count = t->count + count;
         t->sides[k].sum = t->sum + sum;
-        t->sides[k].pair->task->room(&t->sides[k], &counts, &sums);
+        t->sides[k].pair->task->sizes(&t->sides[k], &counts, &sums);
     }
     return true;
 }

@@ -77,10 +77,10 @@ static bool name_metric(struct rnc_column *c, const struct rnc_problem *p, struc
     return join(c, s, pair->value, pair->target, c->metric->name);
 }
 
-static bool is_asked(const struct rnc_metric *m, const struct rnc_metric *const *asked, int nasked)
+static bool is_requested(const struct rnc_metric *m, const struct rnc_metric *const *requested, int nrequested)
 {
-    for (int k = 0; k < nasked; k++)
-        if (!strcmp(asked[k]->name, m->name)) return true;
+    for (int k = 0; k < nrequested; k++)
+        if (!strcmp(requested[k]->name, m->name)) return true;
     return false;
 }
 
@@ -91,16 +91,16 @@ static bool unsure(const struct rnc_problem *p, int pair)
     return p->pairs[pair].task->labels && target && !target->exact;
 }
 
-static bool add_pair(struct rnc_problem *p, struct rnc_column *column, int pair, const struct rnc_metric *const *asked,
-                     int nasked, struct rnc_status *s)
+static bool add_pair(struct rnc_problem *p, struct rnc_column *column, int pair,
+                     const struct rnc_metric *const *requested, int nrequested, struct rnc_status *s)
 {
     const struct rnc_task *task = p->pairs[pair].task;
     bool ok = true;
     for (int m = 0; ok && m < task->nmetrics; m++) {
         struct rnc_column *c = &column[p->ncolumns++];
         *c = (struct rnc_column){.metric = &task->metrics[m], .pair = pair, .term = -1};
-        c->asked = is_asked(c->metric, asked, nasked);
-        c->shown = c->asked || (!c->metric->on_request && !unsure(p, pair));
+        c->requested = is_requested(c->metric, requested, nrequested);
+        c->shown = c->requested || (!c->metric->on_request && !unsure(p, pair));
         ok = name_metric(c, p, s);
     }
     return ok;
@@ -112,30 +112,30 @@ static int deciding(const struct rnc_problem *p, int pair)
     const struct rnc_task *task = p->pairs[pair].task;
     for (int k = 0; k < p->ncolumns && task->decides; k++)
         if (p->column[k].pair == pair && p->column[k].metric == task->metrics)
-            return p->column[k].asked || !unsure(p, pair) ? k : -1;
+            return p->column[k].requested || !unsure(p, pair) ? k : -1;
     return -1;
 }
 
 static int choose_primary(const struct rnc_problem *p)
 {
     for (int k = 0; k < p->ncolumns; k++)
-        if (p->column[k].asked && p->column[k].metric->leads) return k;
+        if (p->column[k].requested && p->column[k].metric->leads) return k;
     for (int pair = 0; pair < p->npairs; pair++) {
         int k = deciding(p, pair);
-        if (k >= 0 && (p->npairs == 1 || p->column[k].asked)) return k;
+        if (k >= 0 && (p->npairs == 1 || p->column[k].requested)) return k;
     }
     return 0;
 }
 
-int rnc_problem_room(const struct rnc_problem *p)
+int rnc_problem_count_columns(const struct rnc_problem *p)
 {
-    int room = 1 + p->nterms;
-    for (int k = 0; k < p->npairs; k++) room += p->pairs[k].task->nmetrics;
-    return room;
+    int n = 1 + p->nterms;
+    for (int k = 0; k < p->npairs; k++) n += p->pairs[k].task->nmetrics;
+    return n;
 }
 
-bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const struct rnc_metric *const *asked,
-                         int nasked, struct rnc_status *s)
+bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const struct rnc_metric *const *requested,
+                         int nrequested, struct rnc_status *s)
 {
     p->column = column;
     p->ncolumns = 1;
@@ -143,10 +143,10 @@ bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const
     bool ok = join(&column[0], s, loss_metric.name, NULL, NULL);
     for (int k = 0; ok && p->nterms > 1 && k < p->nterms; k++) {
         struct rnc_column *c = &column[p->ncolumns++];
-        *c = (struct rnc_column){.metric = &loss_metric, .pair = -1, .term = k, .asked = true};
+        *c = (struct rnc_column){.metric = &loss_metric, .pair = -1, .term = k, .requested = true};
         ok = join(c, s, loss_metric.name, p->terms[k].name, NULL);
     }
-    for (int k = 0; ok && k < p->npairs; k++) ok = add_pair(p, column, k, asked, nasked, s);
+    for (int k = 0; ok && k < p->npairs; k++) ok = add_pair(p, column, k, requested, nrequested, s);
     if (ok) p->primary = choose_primary(p);
     return ok;
 }

@@ -1,5 +1,5 @@
-/* task.h: what a network is for: what its losses are means of, how good its values are beside their targets, which of
-   two epochs is better. A task is the metrics of one kind of pair, a file that ends with its row; task.c lists them. */
+/* task.h: tasks: how losses are averaged, which metrics compare values with their targets, and which epoch is best. A
+   task has the metrics for one kind of value and target; its file ends with its row. task.c lists the tasks. */
 #ifndef RNC_RUNTIME_TASK_TASK_H
 #define RNC_RUNTIME_TASK_TASK_H
 
@@ -14,50 +14,50 @@
 
 struct rnc_task {
     const char *name;
-    int rank;                         /* of the values, [N, …]; 0: any */
-    const char *shape;                /* the same, for messages */
-    const struct rnc_metric *metrics; /* the first decides which epoch is better, unless one that leads is asked for */
+    int rank;                         /* of the values [N, …]; 0: any */
+    const char *shape;                /* that shape, for messages */
+    const struct rnc_metric *metrics; /* the first selects the best epoch, unless the spec names one that leads */
     int nmetrics;
-    bool decides; /* the first metric does; else the loss */
-    bool labels;  /* measures what a target of true and false says: on request where a target is any numbers */
-    /* Is it the task of such a value and its target? The first that says so is taken. */
+    bool decides; /* the first metric selects the best epoch; false: the loss does */
+    bool labels;  /* its metrics suit targets of 0 and 1; for targets of any numbers they are on request */
+    /* True if the task applies to this value and target. The first row that applies is used. */
     bool (*fits)(enum rnc_value_kind kind, const struct rnc_port *target);
-    /* How many numbers it counts and sums for a side. */
-    void (*room)(const struct rnc_side *s, size_t *counts, size_t *sums);
-    /* N samples of the value and the target. QUICK: only what the first metric, and one that leads, need. */
+    /* How many counts and sums the task keeps for a side. */
+    void (*sizes)(const struct rnc_side *s, size_t *counts, size_t *sums);
+    /* Adds N samples of the value and the target. QUICK: only what the first metric, and one that leads, need. */
     void (*add)(struct rnc_side *s, const float *value, const void *target, int64_t n, bool quick);
 };
 extern const struct rnc_task *const rnc_tasks[]; /* NULL-terminated */
 const struct rnc_task *rnc_task_of(enum rnc_value_kind kind, const struct rnc_port *target);
-/* The index of the task's metric of that name, or -1. */
+/* The index of the task's metric with that name, or -1. */
 int rnc_task_metric(const struct rnc_task *t, const char *name);
 
-/* ---- what is measured of one network */
+/* ---- the metrics of one network */
 
-/* What a loss compares and metrics are of: a value and a target, by their names. */
+/* A value and its target, by name: what a loss compares and metrics measure. */
 struct rnc_pair {
     const char *value; /* an output of the program */
     const char *target;
     enum rnc_value_kind kind;
     const struct rnc_task *task;
 };
-/* One of the spec's losses: weight times a mean over what counts of its target, the labels or the samples. */
+/* One of the spec's losses: a weight times a mean over what counts for its target, labels or samples. */
 struct rnc_term {
-    const char *name;   /* of its column, where there are several */
-    const char *output; /* the program's, f32[] */
+    const char *name;   /* of its column, if there are several losses */
+    const char *output; /* of the program, f32[] */
     const char *target;
-    bool labels;             /* the mean is over the labels that count; else over the samples */
-    int64_t classes, ignore; /* labels: below classes, and not ignore */
+    bool labels;             /* the mean is over the labels that count; false: over the samples */
+    int64_t classes, ignore; /* labels that count are below classes and not ignore */
 };
 
 enum { RNC_COLUMN_NAME = 120 };
-/* A number that an epoch has: the loss, one of its terms, a metric of a pair. */
+/* A number for each epoch: the loss, one of its terms, or a metric of a pair. */
 struct rnc_column {
-    char name[RNC_COLUMN_NAME]; /* "accuracy"; of several pairs "logits.accuracy", of several losses "loss.aux" */
+    char name[RNC_COLUMN_NAME]; /* "accuracy"; with several pairs "logits.accuracy", with several losses "loss.aux" */
     const struct rnc_metric *metric;
-    int pair, term; /* whose; -1: no pair's, no term's */
-    bool asked;     /* by the spec */
-    bool shown;     /* on a terminal, unasked */
+    int pair, term; /* the pair or term that it measures; -1: none */
+    bool requested; /* the spec names it */
+    bool shown;     /* printed on a terminal by default */
 };
 struct rnc_problem {
     const struct rnc_port *ports; /* inputs and targets */
@@ -68,43 +68,44 @@ struct rnc_problem {
     int nterms;
     const struct rnc_column *column; /* the first is the loss */
     int ncolumns;
-    int primary; /* the column that decides which epoch is better */
+    int primary; /* the column that selects the best epoch */
 };
-/* How many columns P's pairs and terms make. */
-int rnc_problem_room(const struct rnc_problem *p);
-/* Fills P's columns, in COLUMN, which has that room and stays the caller's. ASKED: the metrics that the spec names.
-   False where a name is too long. Which decides: one that leads, if asked; of a single pair its first metric; of
-   several the first metric asked that is some pair's first; else the loss. */
-bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const struct rnc_metric *const *asked,
-                         int nasked, struct rnc_status *s);
+/* The number of columns for P's pairs and terms. */
+int rnc_problem_count_columns(const struct rnc_problem *p);
+/* Fills P's columns in COLUMN, an array of rnc_problem_count_columns elements that the caller owns. REQUESTED: the
+   metrics that the spec names. Fails if a name is too long. The best epoch is selected by: a requested metric that
+   leads; else, with one pair, its first metric; with several pairs, the first requested metric that is first of some
+   pair; else the loss. */
+bool rnc_problem_columns(struct rnc_problem *p, struct rnc_column *column, const struct rnc_metric *const *requested,
+                         int nrequested, struct rnc_status *s);
 const struct rnc_port *rnc_problem_target(const struct rnc_problem *p, const char *name); /* or NULL */
 static inline const struct rnc_metric *rnc_problem_primary(const struct rnc_problem *p)
 {
     return p->column[p->primary].metric;
 }
-/* How many labels (or samples) of B count for term K. */
+/* The number of labels (or samples) of B that count for term K. */
 int64_t rnc_term_counts(const struct rnc_problem *p, int k, const struct rnc_batch *b);
-/* Does any loss learn anything from B? */
+/* True if anything in B counts for a loss. */
 bool rnc_batch_counts(const struct rnc_problem *p, const struct rnc_batch *b);
 
-/* ---- adding up: a tally is begun for one program, and freed with rnc_tally_free */
+/* ---- tallies: counts and sums over batches. rnc_tally_begin allocates for one program, rnc_tally_free frees. */
 
 struct rnc_side {
     const struct rnc_pair *pair;
     const struct rnc_port *target;
-    struct rnc_type type; /* of the value: [capacity, …] */
-    uint32_t output;      /* its index */
-    int64_t *count;       /* the task's */
+    struct rnc_type type; /* of the value: [batch, …] */
+    uint32_t output;      /* index of the output */
+    int64_t *count;       /* the task's counts */
     double *sum;
 };
 struct rnc_tally {
     const struct rnc_problem *problem;
-    bool quick; /* set it: only what training shows at every step */
+    bool quick; /* set by the caller: only what training prints at every step */
     int64_t samples;
     struct rnc_side *sides;         /* by pair */
-    uint32_t *terms;                /* by term: the index of its output */
-    const struct rnc_tensor *total; /* the sum of the losses, or NULL */
-    /* Everything that was added up, for reset and checkpoints: first what each term counted and Σ loss·counted. */
+    uint32_t *terms;                /* by term: index of its output */
+    const struct rnc_tensor *total; /* the output with the sum of the losses, or NULL */
+    /* All counts and sums, for reset and checkpoints. First come each term's count and Σ loss·count. */
     int64_t *count;
     double *sum;
     size_t ncount, nsum;
@@ -112,51 +113,51 @@ struct rnc_tally {
 bool rnc_tally_begin(struct rnc_tally *t, const struct rnc_problem *p, const struct rnc_model *m, struct rnc_status *s);
 void rnc_tally_reset(struct rnc_tally *t);
 void rnc_tally_free(struct rnc_tally *t);
-/* OUT: the program's outputs by index, of the samples of B. */
+/* Adds a batch B. OUT: the program's outputs, by index, for its samples. */
 void rnc_tally_add(struct rnc_tally *t, void *const *out, const struct rnc_batch *b);
 double rnc_tally_column(const struct rnc_tally *t, int column);
-/* Each term's mean over what counts of it, summed; NaN: nothing counted, or the program computes no loss. */
+/* The sum over terms of the mean over what counts. NaN: nothing counted, or the program computes no loss. */
 double rnc_tally_loss(const struct rnc_tally *t);
 
-/* The buffers of a model's outputs, [capacity] as its types say. */
+/* Buffers for a model's outputs, for a full batch. */
 struct rnc_outputs {
     void **buffer;
     uint32_t count;
 };
 bool rnc_outputs_new(const struct rnc_model *m, struct rnc_outputs *o, struct rnc_status *s);
 void rnc_outputs_free(struct rnc_outputs *o);
-/* False, with the output's name, where one of N samples holds a NaN. */
+/* Fails, with the output's name, if one of the N samples has a NaN. */
 bool rnc_outputs_check(const struct rnc_model *m, void *const *out, int64_t n, struct rnc_status *s);
 
-/* Runs a model without updates over all of LOADER and adds it up. STOP: ends early when it becomes nonzero (NULL:
-   never). A NaN in an output is a failure, and so are data of which nothing counts for the losses. */
+/* Runs an inference model over all batches of LOADER and adds them to T. STOP: ends early when *STOP becomes nonzero
+   (NULL: never). Fails on a NaN in an output, and if nothing in the data counts for the losses. */
 bool rnc_evaluate(struct rnc_instance *i, struct rnc_loader *loader, struct rnc_tally *t, const volatile int *stop,
                   void (*progress)(void *ctx, int64_t done, int64_t batches), void *ctx, struct rnc_status *s);
 
-/* ---- predicting (reading.c) */
+/* ---- predictions (reading.c) */
 
 /* One line of a prediction. */
 struct rnc_finding {
     int64_t index; /* the class, or the element of the output */
     double value;
 };
-/* An output as it is read for a prediction. */
+/* An output that is read as a prediction. */
 struct rnc_reading {
     const char *output;
     enum rnc_value_kind kind;
-    struct rnc_type type; /* [capacity, …] */
+    struct rnc_type type; /* [batch, …] */
 };
-/* How an output of this kind is told. */
+/* The words for an output of this kind. */
 struct rnc_telling {
-    const char *name;    /* of the kind: "logits" */
-    const char *finding; /* what a finding's value is: "probability", "share" (of the pixels), "value" */
-    bool fraction;       /* and whether it is shown in percent, of a class */
+    const char *name;    /* the name of the kind: "logits" */
+    const char *finding; /* what the value of a finding is: "probability", "share" (of the pixels), "value" */
+    bool fraction;       /* the value belongs to a class and is printed in percent */
 };
 struct rnc_telling rnc_reading_telling(const struct rnc_reading *r);
-/* How many findings there can be: classes, or elements. */
+/* The most findings there can be: the number of classes, or of elements. */
 int64_t rnc_reading_findings(const struct rnc_reading *r);
-/* The findings of one sample OUT, the highest first (numbers: in their order), at most ROOM; how many there are, or -1
-   where memory is short. */
-int64_t rnc_reading_predict(const struct rnc_reading *r, const float *out, struct rnc_finding *f, int64_t room);
+/* Writes at most CAPACITY findings for one sample OUT to F: the highest first; numbers in their order. Returns their
+   number, or -1 if memory is short. */
+int64_t rnc_reading_predict(const struct rnc_reading *r, const float *out, struct rnc_finding *f, int64_t capacity);
 
 #endif

@@ -1,4 +1,4 @@
-/* tasks.h: the tasks, each at the end of its file. */
+/* tasks.h: the tasks. Each is defined at the end of its file. */
 #ifndef RNC_RUNTIME_TASK_TASKS_H
 #define RNC_RUNTIME_TASK_TASKS_H
 

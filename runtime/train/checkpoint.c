@@ -17,23 +17,23 @@ static const char counts_key[] = "rnc.epoch_counts", sums_key[] = "rnc.epoch_sum
 
 /* Metadata in the making. */
 struct entries {
-    size_t n, room;
+    size_t n, capacity;
     char text[TEXT];
     size_t used;
     struct rnc_st_meta meta[];
 };
 
-static struct entries *entries_new(size_t room)
+static struct entries *entries_new(size_t capacity)
 {
-    if (room > (SIZE_MAX - sizeof(struct entries)) / sizeof(struct rnc_st_meta)) return NULL;
-    struct entries *e = calloc(1, sizeof *e + room * sizeof *e->meta);
-    if (e) e->room = room;
+    if (capacity > (SIZE_MAX - sizeof(struct entries)) / sizeof(struct rnc_st_meta)) return NULL;
+    struct entries *e = calloc(1, sizeof *e + capacity * sizeof *e->meta);
+    if (e) e->capacity = capacity;
     return e;
 }
 
 static void put(struct entries *e, const char *key, const char *value)
 {
-    assert(e->n < e->room);
+    assert(e->n < e->capacity);
     e->meta[e->n++] = (struct rnc_st_meta){key, value};
 }
 

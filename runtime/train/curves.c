@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/io/file.h"
 #include "runtime/train/history.h"
 
@@ -151,12 +151,12 @@ struct lines {
 
 static bool lines_new(struct lines *l, const struct rnc_history *h)
 {
-    size_t room = h->nsteps + h->nepochs + 1;
+    size_t capacity = h->nsteps + h->nepochs + 1;
     struct series *each[] = {&l->steps,         &l->smooth,       &l->val,       &l->metrics,
                              &l->smooth_metric, &l->train_metric, &l->val_metric};
     enum { COUNT = sizeof each / sizeof *each };
-    l->all = calloc(COUNT * room, sizeof *l->all);
-    for (size_t k = 0; l->all && k < COUNT; k++) *each[k] = (struct series){l->all + k * room, 0};
+    l->all = calloc(COUNT * capacity, sizeof *l->all);
+    for (size_t k = 0; l->all && k < COUNT; k++) *each[k] = (struct series){l->all + k * capacity, 0};
     return l->all != NULL;
 }
 

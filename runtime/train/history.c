@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/io/file.h"
 
 enum { LINE = 1024 };
 static const size_t max_file = (size_t)1 << 31;
 
 /* LIST with room for one more, possibly elsewhere; NULL when memory is short. */
-static void *with_room(void *list, size_t *cap, size_t count, size_t size, struct rnc_status *s)
+static void *grow(void *list, size_t *cap, size_t count, size_t size, struct rnc_status *s)
 {
     if (count < *cap) return list;
     size_t more = *cap ? *cap * 2 : 64;
@@ -26,7 +26,7 @@ static void *with_room(void *list, size_t *cap, size_t count, size_t size, struc
 
 bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r, struct rnc_status *s)
 {
-    struct rnc_epoch_row *list = with_room(h->epoch, &h->cap_epochs, h->nepochs, sizeof *list, s);
+    struct rnc_epoch_row *list = grow(h->epoch, &h->cap_epochs, h->nepochs, sizeof *list, s);
     if (!list) return false;
     h->epoch = list;
     size_t bytes = (size_t)h->problem->ncolumns * sizeof *r->val;
@@ -39,7 +39,7 @@ bool rnc_history_add_epoch(struct rnc_history *h, const struct rnc_epoch_row *r,
 
 bool rnc_history_add_step(struct rnc_history *h, const struct rnc_step_row *r, struct rnc_status *s)
 {
-    struct rnc_step_row *list = with_room(h->step, &h->cap_steps, h->nsteps, sizeof *list, s);
+    struct rnc_step_row *list = grow(h->step, &h->cap_steps, h->nsteps, sizeof *list, s);
     if (!list) return false;
     h->step = list;
     h->step[h->nsteps++] = *r;
@@ -78,7 +78,7 @@ static const struct rnc_column *primary_of(const struct rnc_history *h)
 static const struct rnc_column *column_at(const struct rnc_history *h, int k)
 {
     const struct rnc_column *c = &h->problem->column[k];
-    return k > 0 && (c->asked || k == h->problem->primary) ? c : NULL;
+    return k > 0 && (c->requested || k == h->problem->primary) ? c : NULL;
 }
 
 static bool write_epoch_names(const struct rnc_history *h, struct rnc_file *f, struct rnc_status *s)

@@ -10,7 +10,7 @@
 
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/folder.h"
-#include "runtime/data/data_parts.h"
+#include "runtime/data/data_readers.h"
 #include "runtime/io/file.h"
 #include "runtime/io/weights.h"
 #include "runtime/recipe/schedule.h"

@@ -127,7 +127,7 @@ static void types(void **state)
         assert_true(t->help && t->min_rank <= t->max_rank && t->ones + t->max_rank <= 3);
         assert_true((t->shape != NULL) == (t->max_rank > 0));
         assert_false(t->labels && t->binary);
-        assert_true(!t->positive || t->beside == RNC_BESIDE_LABEL);
+        assert_true(!t->positive || t->annotation == RNC_ANNOTATION_LABEL);
     }
     assert_null(rnc_target_named("klass"));
     assert_string_equal(rnc_target_binary(1, (int64_t[]){1})->name, "binary");

@@ -8,7 +8,7 @@ dense10() {
     printf 'outputs: %s\nloss:\n  - %s\nmetrics: [accuracy]\n' "$outputs" "$loss"
     printf 'train: {batch: 100, epochs: 2, optimizer: {sgd: {lr: 0.1, momentum: 0.9}}}\n'
 }
-# digit FILE K: the K-th digit of the validation part as a PNG.
+# digit FILE K: the K-th digit of the validation split as a PNG.
 digit() {
     python3 -c '
 import gzip, sys
