@@ -22,7 +22,8 @@ slow='/(widths|diff|shapes|random|cross|tasks)/|test_passes'
 
 suites() {
     printf '%s\n' tests/check-*.sh
-    find tests -mindepth 2 -name run.sh | sort
+    find tests -mindepth 2 -name run.sh ! -path tests/golden/run.sh | sort
+    for folder in tests/golden/*/; do echo "tests/golden/run.sh $(basename "$folder")"; done
     find examples -mindepth 2 -name test.sh | sort
     for source in tests/*/test_*.c; do
         [ -f "$source" ] && echo "$BUILD/${source%.c}"
@@ -44,9 +45,10 @@ counts() {
 run_suite() {
     local suite=$1 name file status passed failed began
     name=${suite#"$BUILD"/}
-    file=$log/$(echo "$name" | tr / _).log
+    file=$log/$(echo "$name" | tr '/ ' __).log
     began=$SECONDS
-    "$suite" >"$file" 2>&1 </dev/null
+    # shellcheck disable=SC2086 # a program and its arguments
+    $suite >"$file" 2>&1 </dev/null
     status=$?
     read -r passed failed <<<"$(counts "$file")"
     passed=${passed:-0} failed=${failed:-0}
@@ -70,11 +72,11 @@ wanted() {
     local suite=$1 word
     shift
     [ $# = 0 ] && return 0
-    for word in "$@"; do case $suite in *"$word"*) return 0 ;; esac; done
+    for word in "$@"; do case ${suite/run.sh /} in *"$word"*) return 0 ;; esac; done
     return 1
 }
 
-for suite in $(suites); do
+suites | while read -r suite; do
     if wanted "$suite" "$@"; then echo "$suite"; fi
 done >"$log/suites"
 touch "$log/counts"

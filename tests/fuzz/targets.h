@@ -12,7 +12,8 @@ struct fuzz_target {
     void (*run)(const uint8_t *data, size_t size);
     const char *const *tokens; /* words worth inserting, NULL-terminated */
     int iterations;            /* of mutations in make test */
-    const char *also, *ending; /* a folder of other tests whose files with this ending join the corpus, or NULL */
+    const char *also,
+        *ending; /* a folder of golden tests whose input files with this ending join the corpus, or NULL */
 };
 extern const struct fuzz_target fuzz_targets[];
 extern const int fuzz_ntargets;

@@ -66,16 +66,50 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct input *)a)->name, ((const struct input *)b)->name);
 }
 
+static bool ends_with(const char *s, size_t length, const char *ending)
+{
+    const size_t n = strlen(ending);
+    return length >= n && !memcmp(s + length - n, ending, n);
+}
+
+/* The input files of a golden test (tests/README.md) whose names end with ENDING: what follows "-- NAME --" lines. */
+static void add_sections(const struct input *test, const char *ending, struct corpus *c)
+{
+    const char *const end = (const char *)test->data + test->size;
+    struct input *open = NULL;
+    for (const char *line = (const char *)test->data, *next; line < end; line = next) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        next = stop ? stop + 1 : end;
+        const size_t length = (size_t)((stop ? stop : end) - line);
+        if (length > 6 && !memcmp(line, "-- ", 3) && ends_with(line, length, " --")) {
+            open = NULL;
+            if (!ends_with(line, length - 3, ending) || c->count == MAX_FILES) continue;
+            open = &c->item[c->count++];
+            *open = (struct input){malloc(INPUT_LIMIT), 0, strdup(test->name)};
+            if (!open->data || !open->name) exit(1);
+        } else if (open) {
+            memcpy(open->data + open->size, line, (size_t)(next - line));
+            open->size += (size_t)(next - line);
+        }
+    }
+}
+
+/* ENDING NULL: the files of FOLDER; else the sections with that ending of its golden tests. */
 static void read_folder(const char *folder, const char *ending, struct corpus *c)
 {
     DIR *d = opendir(folder);
-    const size_t n = strlen(ending);
     for (struct dirent *e; d && (e = readdir(d)) && c->count < MAX_FILES;) {
-        const size_t length = strlen(e->d_name);
-        if (e->d_name[0] == '.' || length < n || strcmp(e->d_name + length - n, ending) != 0) continue;
+        if (e->d_name[0] == '.') continue;
+        if (ending && !ends_with(e->d_name, strlen(e->d_name), ".test")) continue;
         char path[600];
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        c->item[c->count++] = read_input(path);
+        struct input in = read_input(path);
+        if (!ending) c->item[c->count++] = in;
+        else {
+            add_sections(&in, ending, c);
+            free(in.data);
+            free(in.name);
+        }
     }
     if (d) closedir(d);
 }
@@ -85,7 +119,7 @@ static void read_corpus(const struct fuzz_target *t, struct corpus *c)
 {
     char folder[200];
     snprintf(folder, sizeof folder, "tests/fuzz/corpus/%s", t->name);
-    read_folder(folder, "", c);
+    read_folder(folder, NULL, c);
     if (t->also) read_folder(t->also, t->ending, c);
     qsort(c->item, (size_t)c->count, sizeof c->item[0], by_name);
 }

@@ -8,15 +8,15 @@ net() {
     echo "outputs: [y]"
 }
 forward() {
-    net "$@" >"$tmp/net.yaml"
+    net "$@" >"net.yaml"
     python3 -c "
 import math
 from files import npy
 shape = (1, *$2)
-npy('$tmp/x.npy', shape, range(1, math.prod(shape) + 1))"
-    $rnc run "$tmp/net.yaml" --input "$tmp/x.npy" --output "y=$tmp/y.npy" --threads 1 || return
+npy('x.npy', shape, range(1, math.prod(shape) + 1))"
+    rnc run "net.yaml" --input "x.npy" --output "y=y.npy" --threads 1 || return
     python3 -c "
 from files import read_npy
-shape, y = read_npy('$tmp/y.npy')
+shape, y = read_npy('y.npy')
 print('x'.join(map(str, shape)) + ':', *['%.4f' % v for v in y])"
 }

@@ -1,6 +1,6 @@
-# Read by the cases: $tmp/t.yaml, a network that trains in no time, and $tmp/data, 64 + 32 pictures of four classes (which quarter is bright).
+# Read by the cases: t.yaml, a network that trains in no time, and data, 64 + 32 pictures of four classes (which quarter is bright).
 # $train: trains it there for two epochs.
-cat >"$tmp/t.yaml" <<'YAML'
+cat >"t.yaml" <<'YAML'
 rnc: 1
 model: t
 params: {classes: 4, size: 12, width: 8}
@@ -18,7 +18,7 @@ loss: [{softmax_cross_entropy: {from: logits, target: label}}]
 metrics: [accuracy]
 train: {batch: 16, epochs: 2, optimizer: {adamw: {lr: 0.01}}, schedule: cosine, augment: [{flip: {horizontal: true}}]}
 YAML
-python3 - "$tmp/data" <<'PY'
+python3 - "data" <<'PY'
 import random
 import sys
 from files import idx
@@ -30,14 +30,14 @@ for part, n in (("train", 64), ("t10k", 32)):
     idx(sys.argv[1] + f"/{part}-labels-idx1-ubyte", (n,), labels)
 PY
 export RNC_CACHE=off
-train="$rnc train $tmp/t.yaml --data $tmp/data --threads 1"
+train="rnc train t.yaml --data data --threads 1"
 # What varies: times and speeds, the CPU, memory.
 calm() { sed -E 's/[0-9]+ images\/s/N images\/s/; s/[0-9.]+ s\b/N s/g; s/compiled for [^ ]+/compiled for CPU/; s/[0-9.]+ [KM]iB/N MiB/'; }
-# fresh DIR [OPTION…]: a run of very many epochs in $tmp/DIR that is interrupted after its first; $last is how many it then has.
-. tests/support/interrupted.sh
+# fresh DIR [OPTION…]: a run of very many epochs in DIR that is interrupted after its first; $last is how many it then has.
+. $root/tests/support/interrupted.sh
 fresh() {
     local dir=$1
     shift
-    interrupted $train --epochs 4000 --no-augment --out "$tmp/$dir" "$@" >"$tmp/log"
-    [ $? = 130 ] || cat "$tmp/log"
+    interrupted $train --epochs 4000 --no-augment --out "$dir" "$@" >"log"
+    [ $? = 130 ] || cat "log"
 }

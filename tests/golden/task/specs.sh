@@ -11,18 +11,18 @@ dense10() {
 # digit FILE K: the K-th digit of the validation split as a PNG.
 digit() {
     python3 -c '
-import gzip, sys
+import gzip, os, sys
 from files import png
-d = gzip.open("tests/data/digits/t10k-images-idx3-ubyte.gz").read()[16 + 400 * int(sys.argv[2]):]
+d = gzip.open(os.environ["root"] + "/tests/data/digits/t10k-images-idx3-ubyte.gz").read()[16 + 400 * int(sys.argv[2]):]
 png(sys.argv[1], [list(d[y * 20:y * 20 + 20]) for y in range(20)])' "$1" "$2"
 }
 # column FILE NAME: the last row's value of a log.
 column() { python3 -c 'import csv, sys; print(list(csv.DictReader(open(sys.argv[1])))[-1][sys.argv[2]])' "$1" "$2"; }
 # said COMMAND…: rnc's command without the line that says what images go through.
 said() {
-    $rnc "$@" >$tmp/said.out 2>$tmp/said.err
+    rnc "$@" >said.out 2>said.err
     local status=$?
-    grep -v '^images: ' $tmp/said.out
-    grep -v '^images: ' $tmp/said.err >&2
+    grep -v '^images: ' said.out
+    grep -v '^images: ' said.err >&2
     return $status
 }

@@ -1,1 +1,0 @@
-rnc=$(realpath $rnc) python3 tests/golden/bound/keys.py $tmp

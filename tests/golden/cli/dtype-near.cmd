@@ -1,1 +1,0 @@
-"$rnc" bench resnet20 --dtype bf61

@@ -1,1 +1,0 @@
-$rnc bench resnet18 --memory-budget 2GB

@@ -1,1 +1,0 @@
-$rnc compile resnet18 --memory-budget 2GiB

@@ -1,1 +1,0 @@
-$rnc plan resnet18 --train --memory-budget much

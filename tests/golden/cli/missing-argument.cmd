@@ -1,1 +1,0 @@
-$rnc summary

@@ -1,1 +1,0 @@
-$rnc op conv2d

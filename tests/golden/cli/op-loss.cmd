@@ -1,1 +1,0 @@
-$rnc op softmax_cross_entropy

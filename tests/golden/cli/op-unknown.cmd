@@ -1,1 +1,0 @@
-$rnc op batchnorm

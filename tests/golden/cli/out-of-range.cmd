@@ -1,1 +1,0 @@
-$rnc summary resnet20 --batch 0

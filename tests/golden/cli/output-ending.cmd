@@ -1,1 +1,0 @@
-$rnc compile resnet20 -o $tmp/model.elf

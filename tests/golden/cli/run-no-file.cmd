@@ -1,1 +1,0 @@
-$rnc run resnet20 --input $tmp/x.npy --output $tmp/y.npy

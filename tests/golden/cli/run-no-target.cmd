@@ -1,1 +1,0 @@
-$rnc run resnet20 --train --input x.npy --output y.npy

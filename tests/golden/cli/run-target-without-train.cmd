@@ -1,1 +1,0 @@
-$rnc run resnet20 --target t.npy --input x.npy --output y.npy

@@ -1,3 +1,0 @@
-npy() { /usr/bin/python3 -c "import numpy, sys; a = $2; numpy.save(sys.argv[1], a)" "$1"; }
-npy $tmp/x.npy "numpy.zeros((2, 3, 32, 32), 'f4')"; echo {} >$tmp/w.safetensors
-$rnc run resnet20 -p n=1 --weights $tmp/w.safetensors --input $tmp/x.npy --output $tmp/y.npy; s=$?; ls -A $tmp; exit $s

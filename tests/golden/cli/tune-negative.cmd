@@ -1,1 +1,0 @@
-$rnc compile resnet18 --tune -1s

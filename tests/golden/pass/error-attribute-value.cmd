@@ -1,1 +1,0 @@
-opt error-attribute-value.ir

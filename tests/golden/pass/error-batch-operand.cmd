@@ -1,1 +1,0 @@
-opt error-batch-operand.ir

@@ -1,1 +1,0 @@
-opt error-bf16-rank.ir

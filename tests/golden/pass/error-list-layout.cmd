@@ -1,1 +1,0 @@
-opt error-list-layout.ir

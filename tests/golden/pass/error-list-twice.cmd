@@ -1,1 +1,0 @@
-opt error-list-twice.ir

@@ -1,1 +1,0 @@
-opt error-place.ir

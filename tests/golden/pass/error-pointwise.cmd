@@ -1,1 +1,0 @@
-opt error-pointwise.ir

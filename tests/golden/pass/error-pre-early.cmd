@@ -1,1 +1,0 @@
-opt --passes=layout pre.ir

@@ -1,1 +1,0 @@
-opt --passes= error-pre-shape.ir

@@ -1,1 +1,0 @@
-opt error-region-operands.ir

@@ -1,1 +1,0 @@
-opt error-region-rows-yield.ir

@@ -1,1 +1,0 @@
-opt error-sums-4.ir

@@ -1,1 +1,0 @@
-opt --passes=fold --report fold.ir

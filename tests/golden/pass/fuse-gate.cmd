@@ -1,1 +1,0 @@
-opt --passes=fuse --report fuse-gate.ir

@@ -1,1 +1,0 @@
-opt --passes=autodiff,simplify,fuse --update=sgd --report fuse-train.ir

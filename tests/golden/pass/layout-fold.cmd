@@ -1,1 +1,0 @@
-opt --passes=simplify,fold,fuse,layout --cpu=x86-64-v4 --report fold.ir

@@ -1,1 +1,0 @@
-opt --passes=layout --cpu=x86-64-v4 --report layout-groups.ir

@@ -1,1 +1,0 @@
-opt --passes=simplify,fuse,layout,workspace,schedule,plan --cpu=x86-64-v4 list-layout.ir

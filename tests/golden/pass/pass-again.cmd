@@ -1,1 +1,0 @@
-opt --passes=layout,fuse pass-again.ir

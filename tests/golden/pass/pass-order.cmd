@@ -1,1 +1,0 @@
-opt --passes=plan pass-order.ir

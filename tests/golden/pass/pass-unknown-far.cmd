@@ -1,1 +1,0 @@
-opt --passes=vectorise pass-unknown-far.ir

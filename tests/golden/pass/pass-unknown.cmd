@@ -1,1 +1,0 @@
-opt --passes=simplify,fusee pass-unknown.ir

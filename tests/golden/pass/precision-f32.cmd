@@ -1,1 +1,0 @@
-opt --passes=precision --report precision.ir

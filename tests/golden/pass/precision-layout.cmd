@@ -1,1 +1,0 @@
-opt --passes=layout,workspace,schedule,plan --cpu x86-64-v4 precision-layout.ir

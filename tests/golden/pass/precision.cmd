@@ -1,1 +1,0 @@
-opt --passes=precision --dtype bf16 --report precision.ir

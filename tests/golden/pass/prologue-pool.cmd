@@ -1,1 +1,0 @@
-opt --passes=prologue --report prologue-pool.ir

@@ -1,1 +1,0 @@
-opt --passes=recompute recompute.ir

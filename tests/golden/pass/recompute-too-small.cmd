@@ -1,1 +1,0 @@
-opt --passes=autodiff,simplify,fuse,layout,workspace,recompute,schedule,plan --update=sgd --cpu=x86-64-v4 --report --memory-budget=100KiB recompute.ir

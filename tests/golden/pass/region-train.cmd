@@ -1,1 +1,0 @@
-opt --passes=concat,autodiff region.ir

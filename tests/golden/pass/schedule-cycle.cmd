@@ -1,1 +1,0 @@
-opt --passes=schedule schedule-cycle.ir

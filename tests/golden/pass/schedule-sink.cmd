@@ -1,1 +1,0 @@
-opt --passes=schedule --report schedule-sink.ir

@@ -1,1 +1,0 @@
-opt --passes=simplify --report simplify-identities.ir

@@ -1,1 +1,0 @@
-opt --passes=autodiff,simplify --report simplify-train.ir

@@ -1,1 +1,0 @@
-opt sums-text.ir

@@ -1,1 +1,0 @@
-opt text-everything.ir

@@ -1,1 +1,0 @@
-opt verify-bf16-operator.ir

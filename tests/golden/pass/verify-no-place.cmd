@@ -1,1 +1,0 @@
-opt verify-no-place.ir

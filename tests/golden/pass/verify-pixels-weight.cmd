@@ -1,1 +1,0 @@
-opt --passes=workspace verify-pixels-weight.ir

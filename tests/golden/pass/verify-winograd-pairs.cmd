@@ -1,1 +1,0 @@
-opt verify-winograd-pairs.ir

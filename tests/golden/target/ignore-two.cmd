@@ -1,1 +1,0 @@
-$rnc check $here/ignore-two.yaml
