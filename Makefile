@@ -2,6 +2,7 @@
 #   make            build/rnc and the libraries beside it
 #   make demo       installs what is missing, then trains a ResNet-20 on Fashion-MNIST
 #   make test       installs what is missing, builds, and runs every test
+#   make test-quick the same for the suites that take seconds (the list: tests/run.sh)
 #   make bless      rewrites the golden files and what README.md shows (review the diff)
 #   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
 #   make format     clang-format over the C sources (version 14)
@@ -101,20 +102,26 @@ $(BUILD)/gen/shipped.def: $(SPECS) Makefile
 	$(Q)printf '%s\n' $(SPECS) | sed -n 's|^specs/\(.*\)\.yaml$$|SHIPPED(\1, "&")|p' >$@
 $(BUILD)/runtime/data/digits.o: $(wildcard tests/data/digits/*.gz)
 
-# ---- tests: every tests/DIR/test_*.c is a program of its own; the other files of DIR are linked into each of them
+# ---- tests: every tests/DIR/test_*.c is a program; the other files of DIR are linked into each of DIR's programs.
+# What several folders need is in tests/support, a library.
 TEST_MAIN := $(wildcard tests/*/test_*.c)
 TEST_BIN := $(TEST_MAIN:%.c=$(BUILD)/%)
 TEST_SRC := $(wildcard tests/*/*.c)
 TEST_OBJ := $(TEST_SRC:%.c=$(BUILD)/%.o)
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+# The order of linking: each library before those that it needs.
+TEST_LIBS := $(BUILD)/librnc_tests.a $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+$(BUILD)/librnc_tests.a: $(SUPPORT_SRC:%.c=$(BUILD)/%.o)
 .PHONY: tests
 tests: $(TEST_BIN)
 .SECONDARY: $(TEST_OBJ)
 # (A function, because a % written in the rule below would be the rule's own.)
-helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(TEST_MAIN) tests/fuzz/fuzz_%,$(wildcard $(patsubst $(BUILD)/%,%,$1)/*.c)))
+helpers = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(TEST_MAIN) tests/fuzz/fuzz_%,\
+	$(wildcard $(patsubst $(BUILD)/%,%,$1)/*.c)))
 .SECONDEXPANSION:
-$(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+$(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(TEST_LIBS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a -lcmocka $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) -lcmocka $(LIBS)
 
 # Coverage-guided fuzzing with clang's libFuzzer: make fuzz TARGET=spec SECONDS=300 (targets: tests/fuzz/targets.c). What it learns stays
 # in build-fuzz/corpus; a finding is written as crash-…, see tests/fuzz/test_fuzz.c for what to do with it.
@@ -126,14 +133,19 @@ fuzz:
 		build-fuzz/tests/fuzz/fuzz_libfuzzer
 	@mkdir -p build-fuzz/corpus/$(TARGET)
 	RNC_FUZZ_TARGET=$(TARGET) build-fuzz/tests/fuzz/fuzz_libfuzzer -max_total_time=$(SECONDS) -max_len=20000 -timeout=20 build-fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
-$(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(BUILD)/librnc.a $(BUILD)/librnc_runtime.a
+$(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(TEST_LIBS)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-.PHONY: test bless format check-layers bench-peers deps demo install clean
+.PHONY: test test-quick bless format check-layers bench-peers deps demo install clean
 test:
 	@.ci/deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@BUILD='$(BUILD)' MODE='$(MODE)' tests/run.sh $(ONLY)
+
+test-quick:
+	@.ci/deps test
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
+	@BUILD='$(BUILD)' MODE='$(MODE)' tests/run.sh --quick
 
 bless: all
 	@BUILD='$(BUILD)' BLESS=1 tests/run.sh golden readme

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Runs every test and adds up: tests/run.sh [WORD…] runs the suites whose name contains a WORD. Each suite is a script or program that
-# prints "N passed, N failed" (or is cmocka's); its output is shown when it fails, with the command that runs it alone. A line "SKIPPED …"
-# of a suite is always shown. Suites run side by side, one for each processor (JOBS=1: one after another); those that take longest begin first.
+# Runs every test and adds up.
+#   tests/run.sh            all suites
+#   tests/run.sh WORD…      those whose name contains a WORD
+#   tests/run.sh --quick    those of `make test-quick` (the list `quick` below)
+# Each suite is a script or program that prints "N passed, N failed" (or is cmocka's). Its output is shown when it fails,
+# with the command that runs it alone. A line "SKIPPED …" of a suite is always shown. Suites run side by side, one for
+# each processor (JOBS=1: one after another); those that take longest begin first.
 # BUILD: the build folder. BLESS=1: golden suites rewrite what they expect.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -11,14 +15,42 @@ export RNC=${RNC:-$BUILD/rnc}
 # Every test compiles what it tests, and none touches the user's cache; tests/cache makes folders of its own.
 export RNC_CACHE=off
 export CMOCKA_MESSAGE_OUTPUT=stdout
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-print_suppressions=0}
 log=$BUILD/tests/log
 rm -rf "$log" && mkdir -p "$log" || exit 2
 export log
 start=$SECONDS
 jobs=${JOBS:-$(nproc)}
 
-slow='/(widths|diff|shapes|random|cross|tasks)/|test_passes'
+# The suites that take longest, as regular expressions; they begin first, in this order.
+slowest='tests/widths/
+tests/op/test_op$
+tests/diff/
+tests/shapes/test_shapes
+tests/cross/
+tests/golden/run.sh run$
+tests/bf16/
+tests/golden/run.sh data$
+tests/memory/
+tests/shapes/run
+tests/cache/
+tests/random/
+tests/golden/run.sh bound$
+tests/unit/test_passes
+tests/vectors/
+tests/tune/
+tests/golden/run.sh convention$
+tests/tasks/'
+# What `make test-quick` runs: at most 60 s on two cores.
+quick='tests/check-
+tests/golden/run.sh (cli|number|object|pass|right|spec)$
+tests/readme/
+tests/fuzz/
+tests/op/test_(philox|region|repack|torch)$
+tests/runtime/test_
+tests/unit/test_'
+not_quick=tests/unit/test_passes
 
 suites() {
     printf '%s\n' tests/check-*.sh
@@ -76,12 +108,19 @@ wanted() {
     return 1
 }
 
-suites | while read -r suite; do
-    if wanted "$suite" "$@"; then echo "$suite"; fi
-done >"$log/suites"
+if [ "${1:-}" = --quick ]; then
+    suites | grep -E "$quick" | grep -v "$not_quick"
+else
+    suites | while read -r suite; do
+        if wanted "$suite" "$@"; then echo "$suite"; fi
+    done
+fi >"$log/suites"
 touch "$log/counts"
 # What a suite prints appears at once, when it has ended.
-{ grep -E "$slow" "$log/suites"; grep -vE "$slow" "$log/suites"; } |
+{
+    while read -r pattern; do grep -E "$pattern" "$log/suites"; done <<<"$slowest"
+    grep -vE "$slowest" "$log/suites"
+} |
     xargs -r -d '\n' -n 1 -P "$jobs" bash -c 'printf "%s\n" "$(run_suite "$1")"' run_suite
 read -r passed failed <<<"$(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$log/counts")"
 echo "$((SECONDS - start)) s"

@@ -19,9 +19,9 @@
 #include "gen/gen.h"
 #include "ir/text.h"
 #include "pass/pass.h"
-#include "tests/op/compiled.h"
-#include "tests/op/opcase.h"
-#include "tests/choice.h"
+#include "tests/support/compiled.h"
+#include "tests/support/opcase.h"
+#include "tests/support/choice.h"
 
 struct mode {
     const char *name;

@@ -16,7 +16,7 @@
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 #include "spec/spec.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 /* A file in memory that holds the input, for readers that take a path. */
 struct memory_file {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include "driver/driver.h"
 #include "runtime/rt/pack.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 struct net {
     const char *path;

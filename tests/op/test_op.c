@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "compiled.h"
+#include "tests/support/compiled.h"
 #include "gen/gen.h"
-#include "gradient.h"
+#include "tests/support/gradient.h"
 #include "pass/pass.h"
 
 struct counts {

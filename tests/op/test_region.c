@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "compiled.h"
+#include "tests/support/compiled.h"
 #include "gen/gen.h"
 #include "ir/text.h"
 #include "ir/verify.h"

@@ -15,8 +15,8 @@
 #include "runtime/rt/exec.h"
 #include "runtime/rt/pack.h"
 #include "runtime/rt/pool.h"
-#include "tests/op/compiled.h"
-#include "tests/op/opcase.h"
+#include "tests/support/compiled.h"
+#include "tests/support/opcase.h"
 
 /* M: the tile of a Winograd form. Rearrangements are exact; transforms round each of their few operations,
    runtime/pack.c but once. */

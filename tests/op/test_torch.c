@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "opcase.h"
+#include "tests/support/opcase.h"
 
 #define PATH "tests/op/torch.txt"
 #define TOLERANCE 1e-6 /* PyTorch computes nearest's coordinates and bilinear's weights of doubles in double */

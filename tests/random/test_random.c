@@ -19,9 +19,9 @@
 #include "gen/gen.h"
 #include "ir/text.h"
 #include "pass/pass.h"
-#include "tests/op/compiled.h"
-#include "tests/unit/random_graph.h"
-#include "tests/choice.h"
+#include "tests/support/compiled.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/choice.h"
 
 enum { FIRST_SEED = 1, COUNT = 90 };
 

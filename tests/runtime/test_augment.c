@@ -1,5 +1,5 @@
 /* test_augment.c: what augmentations do to pixels and masks, in which order, and from which random numbers. */
-#include "support.h"
+#include "tests/support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "runtime/recipe/augment.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 enum { C = 2, H = 6, W = 6, SEED = 5, OUTSIDE = 99 };
 static struct rnc_status s;

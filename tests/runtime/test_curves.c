@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include "runtime/task/task.h"
 #include "runtime/train/history.h"
-#include "support.h"
+#include "tests/support/scratch.h"
 
 enum { EPOCHS = 4, STEPS = 25 };
 static const char orange[] = "stroke:rgb(89%,42%,10%)",

@@ -21,8 +21,8 @@
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/io/weights.h"
-#include "support.h"
-#include "tests/choice.h"
+#include "tests/support/scratch.h"
+#include "tests/support/choice.h"
 
 static struct rnc_status s;
 

@@ -20,9 +20,9 @@
 #include "runtime/recipe/schedule.h"
 #include "runtime/train/folder.h"
 #include "runtime/train/train.h"
-#include "tests/choice.h"
-#include "hand.h"
-#include "support.h"
+#include "tests/support/choice.h"
+#include "tests/support/hand.h"
+#include "tests/support/scratch.h"
 
 enum { TRAIN = 128, VAL = 64, EPOCHS = 3 };
 

@@ -1,5 +1,5 @@
 /* test_preprocess.c: what images go through: geometry, channels, scale, normalisation, and the text of it. */
-#include "support.h"
+#include "tests/support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "runtime/recipe/schedule.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 static void expect(const char *name, const char *settings, double lr, int64_t step, int64_t per_epoch, int64_t total,
                    double want)

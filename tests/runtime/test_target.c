@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "runtime/data/sample_target.h"
-#include "support.h"
+#include "tests/support/scratch.h"
 
 static struct rnc_status s;
 

@@ -17,8 +17,8 @@
 #include "kernel/accuracy.h"
 #include "ir/op.h"
 #include "pass/algorithm/algorithm.h"
-#include "tests/op/compiled.h"
-#include "tests/op/opcase.h"
+#include "tests/support/compiled.h"
+#include "tests/support/opcase.h"
 
 /* An algorithm without a row has the last's. */
 static const struct {

@@ -11,8 +11,8 @@
 #include <string.h>
 #include "gen/gen.h"
 #include "ir/text.h"
-#include "tests/op/compiled.h"
-#include "tests/op/opcase.h"
+#include "tests/support/compiled.h"
+#include "tests/support/opcase.h"
 
 static const struct {
     int64_t i, o, h, w, n;

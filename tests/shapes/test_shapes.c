@@ -18,8 +18,8 @@
 #include <unistd.h>
 #include "gen/gen.h"
 #include "pass/pass.h"
-#include "tests/op/compiled.h"
-#include "tests/op/opcase.h"
+#include "tests/support/compiled.h"
+#include "tests/support/opcase.h"
 
 /* ---- tables: a family, a direction, a size, an algorithm's tolerance is one row */
 

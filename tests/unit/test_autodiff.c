@@ -12,7 +12,7 @@
 #include "ir/verify.h"
 #include "op/eval.h"
 #include "pass/pass.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 struct fixture {
     struct arena *arena;

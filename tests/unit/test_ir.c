@@ -10,7 +10,7 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "ir/op.h"
-#include "random_graph.h"
+#include "tests/support/random_graph.h"
 
 /* ---- types */
 

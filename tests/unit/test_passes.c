@@ -11,8 +11,8 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "pass/passes.h"
-#include "random_graph.h"
-#include "tests/choice.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/choice.h"
 
 static const char *text_of(struct arena *a, const struct graph *g)
 {

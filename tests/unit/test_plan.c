@@ -12,8 +12,8 @@
 #include "ir/verify.h"
 #include "ir/op.h"
 #include "pass/passes.h"
-#include "random_graph.h"
-#include "tests/choice.h"
+#include "tests/support/random_graph.h"
+#include "tests/support/choice.h"
 
 /* ---- packing */
 

@@ -12,7 +12,7 @@
 #include "base/checked.h"
 #include "elaborate/elaborate.h"
 #include "ir/op.h"
-#include "random_graph.h"
+#include "tests/support/random_graph.h"
 #include "runtime/recipe/optimizer.h"
 #include "spec/convention.h"
 #include "spec/spec.h"

@@ -20,7 +20,7 @@
 #include "kernel/accuracy.h"
 #include "ir/op.h"
 #include "pass/algorithm/algorithm.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 /* ---- graphs */
 

@@ -18,7 +18,7 @@
 #include "driver/driver.h"
 #include "op/eval.h"
 #include "store.h"
-#include "tests/choice.h"
+#include "tests/support/choice.h"
 
 #define FORWARD_TOLERANCE 1e-5
 #define GRADIENT_TOLERANCE 1e-4

@@ -1,6 +1,6 @@
 /* random_graph.h: small random networks from the operator table, for properties that must hold for every graph. */
-#ifndef RNC_TESTS_UNIT_RANDOM_GRAPH_H
-#define RNC_TESTS_UNIT_RANDOM_GRAPH_H
+#ifndef TESTS_SUPPORT_RANDOM_GRAPH_H
+#define TESTS_SUPPORT_RANDOM_GRAPH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
    "x=2,3,7,7 weight=5,3,3,3 stride=2,2": shapes of operands and values of attributes, by name. An operand that is not
    there is absent; a variadic operator's last operand may be given again; "u8:2,3" is a shape of bytes; nothing after
    "=" is a scalar. "range=-4,10" is where the numbers of all floating-point operands come from (-2 to 2 otherwise). */
-#ifndef TESTS_OP_OPCASE_H
-#define TESTS_OP_OPCASE_H
+#ifndef TESTS_SUPPORT_OPCASE_H
+#define TESTS_SUPPORT_OPCASE_H
 
 #include "op/eval.h"
 

@@ -1,5 +1,5 @@
 /* hand.c: the model, its kernels in plain C. */
-#include "hand.h"
+#include "tests/support/hand.h"
 #include "runtime/recipe/target.h"
 
 #include <math.h>

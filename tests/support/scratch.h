@@ -1,6 +1,6 @@
-/* support.h: what the runtime's tests share: a folder of their own, files made on the spot. */
-#ifndef RNC_TESTS_RUNTIME_SUPPORT_H
-#define RNC_TESTS_RUNTIME_SUPPORT_H
+/* scratch.h: a folder of the test program's own, and files in it. Failure ends the test. Not for several threads. */
+#ifndef TESTS_SUPPORT_SCRATCH_H
+#define TESTS_SUPPORT_SCRATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

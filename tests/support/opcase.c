@@ -1,4 +1,4 @@
-#include "opcase.h"
+#include "tests/support/opcase.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
-/* support.c: what the runtime's tests share. */
-#include "support.h"
+#include "tests/support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* hand.h: a model written by hand, as a compiled one would be: softmax regression of [N, 1, 20, 20] with momentum. */
-#ifndef RNC_TESTS_RUNTIME_HAND_H
-#define RNC_TESTS_RUNTIME_HAND_H
+#ifndef TESTS_SUPPORT_HAND_H
+#define TESTS_SUPPORT_HAND_H
 
 #include "runtime/data/batch.h"
 #include "runtime/rt/abi.h"

@@ -1,4 +1,4 @@
-#include "gradient.h"
+#include "tests/support/gradient.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "compiled.h"
+#include "tests/support/compiled.h"
 
 #include <math.h>
 #include <stdio.h>

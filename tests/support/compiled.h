@@ -1,7 +1,7 @@
 /* compiled.h: a graph compiled and run against the reference interpreter, on one, two and three threads and with every
    block of memory under guard; the lanes past the last channel of every value in memory are looked at. */
-#ifndef TESTS_OP_COMPILED_H
-#define TESTS_OP_COMPILED_H
+#ifndef TESTS_SUPPORT_COMPILED_H
+#define TESTS_SUPPORT_COMPILED_H
 
 #include "base/target.h"
 #include "op/eval.h"

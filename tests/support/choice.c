@@ -1,15 +1,11 @@
-/* choice.h: rows of the training vocabulary with settings, for tests. */
-#ifndef RNC_TESTS_CHOICE_H
-#define RNC_TESTS_CHOICE_H
+#include "tests/support/choice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/recipe/recipe.h"
-
 /* A word that lasts as long as the next fifteen. */
-static inline const char *choice_text(const char **at)
+static const char *choice_text(const char **at)
 {
     static char rooms[16][256];
     static int next;
@@ -20,7 +16,7 @@ static inline const char *choice_text(const char **at)
 }
 
 /* Values of FIELD from a text such as "0.5", "2,3" or "a/path"; its end, or NULL. */
-static inline const char *choice_set(const struct rnc_row *row, void *room, const char *field, const char *text)
+static const char *choice_set(const struct rnc_row *row, void *room, const char *field, const char *text)
 {
     static double lists[16][8];
     static int next;
@@ -46,9 +42,7 @@ static inline const char *choice_set(const struct rnc_row *row, void *room, cons
     return NULL;
 }
 
-/* The row NAME of a kind with its defaults but for SETTINGS, "momentum=0.9 nesterov=1 milestones=2,3". Ends the program
-   when there is no such row or field. Good until 64 choices later. */
-static inline struct rnc_choice choice_of(const struct rnc_kind *kind, const char *name, const char *settings)
+struct rnc_choice choice_of(const struct rnc_kind *kind, const char *name, const char *settings)
 {
     static union {
         char bytes[256];
@@ -68,5 +62,3 @@ static inline struct rnc_choice choice_of(const struct rnc_kind *kind, const cha
     fprintf(stderr, "%s: there is no '%s' with '%s'\n", kind->name, name, settings);
     abort();
 }
-
-#endif

@@ -1,2 +1,0 @@
-/* Random numbers are those of the operator tests. */
-#include "tests/op/opcase.c"
