@@ -45,7 +45,8 @@ bool gen_target_init(struct target *t, struct diags *d);
 void gen_unlinked_model(struct arena *a, const struct graph *g, struct rnc_model *m);
 
 struct program;
-/* Compiles G (STAGE_PLANNED), or takes its code from the cache. NULL with diag_env when LLVM fails. */
+/* Compiles G (STAGE_PLANNED), or takes its code from the cache. NULL with diag_env when LLVM fails, or when
+   this process has generated code for another target: LLVM's settings are the whole process's. */
 struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d);
 /* Links into this process; the model lives as long as the program. */
 const struct rnc_model *program_load(struct program *p, struct diags *d);

@@ -172,29 +172,6 @@ static void errors_are_diagnostics(void **state)
     driver_free(d);
 }
 
-/* Code for another architecture is not run; it is still an object. */
-static void another_machine(void **state)
-{
-    (void)state;
-    struct driver *d = driver_new();
-    target_host(&d->options.target);
-    const char *other = target_is_native(&d->options.target) && strstr(d->options.target.triple, "aarch64")
-                            ? "x86_64-linux-gnu"
-                            : "aarch64-linux-gnu";
-    assert_true(target_of_triple(&d->options.target, other));
-    const struct spec *s = load(d);
-    struct built b;
-    size_t size = 0;
-    assert_non_null(s);
-    assert_false(driver_compile(d, s, &(struct model_options){0}, &b));
-    assert_non_null(strstr(shown(d), "cannot run on this machine"));
-    assert_true(driver_generate(d, &b, &(struct generate_options){.object = true, .unlinked = true}));
-    assert_non_null(program_object(b.program, &size));
-    assert_true(size > 1000);
-    driver_release(&b);
-    driver_free(d);
-}
-
 /* The graphs of three modes of one spec are those of three specs, in any order. */
 static void one_spec_serves_all_modes(void **state)
 {
@@ -279,7 +256,6 @@ int main(void)
         cmocka_unit_test(loads_compiles_opens_runs_verifies),
         cmocka_unit_test(rows_that_fail),
         cmocka_unit_test(errors_are_diagnostics),
-        cmocka_unit_test(another_machine),
         cmocka_unit_test(one_spec_serves_all_modes),
         cmocka_unit_test(byte_order_mark),
         cmocka_unit_test(standard_input),

@@ -54,20 +54,39 @@ static void init_llvm(void)
     pthread_once(&once, init_llvm_once);
 }
 
-/* The order in which code is written keeps accumulators in registers; LLVM's scheduler moves loads up, and where
-   registers are all in use (aarch64: tiles of 2×14 in 32; AVX2: 2×6 in 16) it stored and reloaded a hundred vectors in
-   each trip. AVX-512 code, whose broadcasts are operands of the products, is better off with it. The switch is the
-   whole process's, which compiles for one machine. */
-static void keep_order_once(void)
+/* The order in which code is written keeps accumulators in registers. LLVM's scheduler moves loads up, and where all
+   registers are in use (aarch64: tiles of 2×14 in 32; AVX2: 2×6 in 16) it spilled a hundred vectors in each trip.
+   AVX-512 code, whose broadcasts are operands of the products, is better with the scheduler. */
+static void keep_order(void)
 {
     static const char *const flags[] = {"rnc", "-enable-misched=false"};
     LLVMParseCommandLineOptions(2, flags, NULL);
 }
 
-static void keep_order(void)
+static bool same_code(const struct target *a, const struct target *b)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, keep_order_once);
+    return strcmp(a->triple, b->triple) == 0 && strcmp(a->cpu, b->cpu) == 0 && strcmp(a->features, b->features) == 0 &&
+           a->feature_bits == b->feature_bits;
+}
+
+/* LLVM's scheduler has one switch for the whole process, so a process generates code for one target: the first. */
+static bool claim_process(const struct target *t, struct diags *d)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
+    static struct target claimed;
+    static bool taken;
+    pthread_mutex_lock(&lock);
+    if (!taken) {
+        claimed = *t;
+        taken = true;
+        if (!(t->feature_bits & FEATURE_AVX512)) keep_order();
+    }
+    const bool same = same_code(&claimed, t);
+    pthread_mutex_unlock(&lock);
+    if (same) return true;
+    struct diag *e = diag_env(d, "this process generates code for %s; it can't for %s, too", claimed.name, t->name);
+    diag_note(e, "LLVM's settings are the whole process's: compile for another CPU in another process");
+    return false;
 }
 
 /* All that this LLVM was built with: for code that runs elsewhere. */
@@ -112,7 +131,6 @@ static bool init_foreign(const struct target *t, struct diags *d)
 bool gen_target_init(struct target *t, struct diags *d)
 {
     init_llvm();
-    if (!(t->feature_bits & FEATURE_AVX512)) keep_order();
     if (!target_is_native(t)) return init_foreign(t, d);
     if (!t->cpu[0] && t->feature_bits == 0) {
         struct diag *e = diag_env(d, "this CPU has no AVX2 or no fused multiply-add, which all of rnc's code uses");
@@ -375,6 +393,7 @@ static void run_job(struct program *p, const struct lower *lo, const struct gen_
 
 struct program *lower_compile(const struct lower *lo, const struct gen_options *o, struct diags *d)
 {
+    if (!claim_process(&o->target, d)) return NULL;
     struct program *p = calloc(1, sizeof *p);
     if (p) p->symbol = strdup(gen_symbol(lo->arena, lo->graph));
     if (!p || !p->symbol) {
