@@ -1,11 +1,11 @@
 /* graph.h: the IR. A function is a list of nodes; each node applies one operator (ir/op.h) to values and defines
-   values. A node may own a region: a list of its own, which runs before it, under its condition. The same structure
-   carries a network from the spec's layers to the planned step: first plain logical operators (ir-raw), at the end
-   fused operators on blocked layouts with memory offsets.
+   values. A node may own a region: a nested list that runs before the node, under the node's condition. The same
+   structure represents a network at every stage. It begins as plain logical operators (ir-raw) and ends as fused
+   operators on blocked layouts with memory offsets.
 
-   Logical shapes are always in the field's order, whatever the layout: images [N, C, H, W], features [N, C],
+   Logical shapes always have the usual order, whatever the layout: images [N, C, H, W], features [N, C],
    convolution weights [O, I/groups, KH, KW], dense weights [O, I], per-channel vectors [C], scalars [].
-   All memory belongs to the graph's arena. */
+   All memory belongs to the graph's arena and is freed with it. A graph is not thread-safe. */
 #ifndef RNC_IR_GRAPH_H
 #define RNC_IR_GRAPH_H
 
@@ -15,9 +15,9 @@
 #include "base/diag.h"
 #include "ir/number.h"
 
-/* MAX_INS: operands of a node; MAX_BODY: instructions of a body; MAX_BODY_OPERANDS: what it reads beside the
-   anchors; MAX_BODY_ARGS: of an instruction; MAX_NESTING: regions in one another. The verifier refuses what exceeds
-   them. */
+/* The verifier refuses a graph that exceeds these limits. MAX_INS, MAX_OUTS: operands and results of a node. MAX_BODY:
+   instructions of a body. MAX_BODY_OPERANDS: operands of the node that its bodies read, beside the anchor's.
+   MAX_BODY_ARGS: arguments of an instruction. MAX_PRE: operands with a prologue. MAX_NESTING: depth of regions. */
 enum {
     MAX_RANK = 4,
     MAX_INS = 256,
@@ -65,8 +65,8 @@ struct type {
     int rank;        /* 0..MAX_RANK */
     int v, iv;       /* block sizes; 0 for LAYOUT_PLAIN; iv for LAYOUT_WEIGHT, and the tile m for LAYOUT_WINOGRAD(_T) */
     bool batched;    /* dim[0] is the graph's batch N: a row for each sample, of which the first run.n are real */
-    uint8_t bounded; /* bit d: dim[d] is the most that there may be, how many there are is known when it runs (boxes:
-                        [N, up to 100, 4]). What lies behind them is undefined; another value counts them */
+    uint8_t bounded; /* bit d: dim[d] is a capacity; the count is known at run time (boxes: [N, up to 100, 4]).
+                        Another value holds the count. Elements past it are undefined */
     int64_t dim[MAX_RANK];
 };
 
@@ -142,12 +142,14 @@ struct attr {
 
 struct op_def;
 
-/* What is computed on the anchor's result while it is still in registers: a short list of pointwise operators. */
+/* A body is the fused epilogue of a node: a short list of pointwise operators. They are applied to the result of the
+   anchor (the operator itself, such as a convolution) while it is still in registers. A `pointwise` node has a body and
+   no anchor. A body_ref says where an argument comes from. */
 enum body_source {
-    BODY_ACC,
-    /* the anchor's result number `index` */ BODY_OPERAND,
-    /* node->in[index] */ BODY_INSN,
-    BODY_SECOND /* a sum's second result */
+    BODY_ACC,     /* the accumulator: the anchor's result number `index` (in a prologue: the stored operand) */
+    BODY_OPERAND, /* node->in[index], an operand that the anchor does not read */
+    BODY_INSN,    /* the result of the body's instruction number `index`, an earlier one */
+    BODY_SECOND   /* the second result of instruction number `index`, a sum; only a body's results refer to it */
 };
 struct body_ref {
     uint8_t source, index;
@@ -157,10 +159,11 @@ struct body_insn {
     struct attr *attr; /* as in struct node */
     int narg;
     struct body_ref arg[MAX_BODY_ARGS];
-    const char *layer; /* where it came from, for reports and dropout keys */
+    const char *layer; /* the layer that it implements, for reports and dropout keys */
 };
-/* Behind the pointwise operators there may stand per-channel sums over pixels and samples of what they compute
-   (ir/family.h, sums: channel_sum, bn_stats, bn_grad); their results, all of them and in order, are the body's last. */
+/* After the pointwise operators a body may have per-channel sums of their results, over pixels and samples
+   (ir/family.h, sums: channel_sum, bn_stats, bn_grad). No instruction reads a sum. The results of all sums, in order,
+   are the last results of the body. */
 struct body {
     int ninsn;
     struct body_insn insn[MAX_BODY];
@@ -171,18 +174,18 @@ struct body {
 struct node {
     const struct op_def *op;
     struct attr *attr; /* op->nattr of them, in the table's order */
-    int nin, nanchor;  /* nanchor: how many of the inputs the operator itself takes; the rest feed the bodies */
+    int nin, nanchor;  /* with a body or a prologue: the anchor reads the first nanchor inputs, bodies the others */
     struct value **in; /* an optional input that is absent is NULL */
     int nout;
     struct value *out[MAX_OUTS];
     struct body *body;         /* NULL: none. With a body, out[] are the body's results */
-    struct body *pre[MAX_PRE]; /* prologues, or NULL: what the operator sees as operand k is pre[k]'s one result, of
-                              BODY_ACC 0 = in[k] as it is stored; its further operands are [C] or of in[k]'s shape.
-                              Padding is zero after the prologue */
+    struct body *pre[MAX_PRE]; /* pre[k]: the prologue of operand k, or NULL. The anchor reads the prologue's only
+                                  result in place of in[k]. In the prologue BODY_ACC 0 is in[k] as it is stored; its
+                                  other operands are [C], [] or of in[k]'s shape. Padding is zero after it */
     const char *layer;         /* "layer1.0.conv1", or NULL */
     struct span span;
-    bool prepare;              /* runs once when weights are loaded, not in the step (BN folding, packing) */
-    bool recompute;            /* computes once more, for the backward pass, what the forward pass did not keep
+    bool prepare;              /* runs once, when weights are loaded; not in the step (BN folding, packing) */
+    bool recompute;            /* recomputes for the backward pass what the forward pass did not keep
                                   (pass/memory/recompute.c) */
     struct node *prev, *next;  /* in the list that it is in */
     struct node *owner;        /* whose region it is in; NULL: the graph's own list */
@@ -190,9 +193,9 @@ struct node {
     int index;                 /* position in the walk (GRAPH_EACH); graph_number sets it */
 };
 
-/* The operands of an operator that `owns` a region: first the three that govern it, any of them absent (NULL). Then for
-   each result the nested value that becomes it: the region's yields. Nested nodes read values of the lists around them
-   directly. */
+/* The operands of an operator that `owns` a region. The first three control the region; each may be absent (NULL). The
+   others are the region's yields: yield i is the nested value that becomes result i of the node. Nested nodes read
+   values of the enclosing lists directly. */
 enum {
     REGION_CONDITION, /* i64[]: 0 skips the nested nodes */
     REGION_COUNT,     /* i64[]: how many samples the nested nodes compute; absent: as many as the region's own list */
@@ -226,8 +229,8 @@ struct graph {
     int noutputs, cap_outputs;
     struct graph_update *updates;
     int nupdates, cap_updates;
-    size_t saved_bytes; /* what the backward pass reads of the forward pass, side by side: counted by
-                           pass/memory/recompute.c before it changes that */
+    size_t saved_bytes; /* sum of the forward pass's values that the backward pass reads; counted by
+                           pass/memory/recompute.c before it changes them */
     /* filled by pass/memory/plan.c */
     size_t arena_bytes, state_bytes, lower_bound_bytes;
 };
@@ -245,8 +248,8 @@ void graph_remove(struct graph *g, struct node *n); /* its results must have no 
 void graph_move(struct graph *g, struct node *n, struct node *before); /* NULL: to the end of the outermost list */
 /* To the end of OWNER's region. */
 void graph_nest(struct graph *g, struct node *n, struct node *owner);
-/* The node of the list of SIBLING (NULL: of the outermost list) that is N or holds it in its region, at any depth;
-   NULL: N is not in that list. */
+/* N, or the node whose region holds N at any depth, that is in the same list as SIBLING (NULL: in the outermost list).
+   NULL: there is none. */
 struct node *node_within(const struct node *n, const struct node *sibling);
 /* A value name that is free: BASE, else BASE.1, BASE.2 … (BASE NULL: a number). */
 const char *graph_fresh_name(struct graph *g, const char *base);
@@ -267,19 +270,19 @@ int *graph_use_counts(const struct graph *g, struct arena *a);
 /* Removes nodes none of whose results is used, until none is left. Returns how many. */
 int graph_remove_dead(struct graph *g);
 struct graph *graph_clone(struct arena *a, const struct graph *g);
-/* G is from now on what OTHER, of the same arena, was: its names too. OTHER is not to be used any more. */
+/* Replaces the content of G by that of OTHER, names included. Both have the same arena. Do not use OTHER afterwards. */
 void graph_become(struct graph *g, const struct graph *other);
 bool node_has_pre(const struct node *n);
-/* What messages call it: its layer, else its first result. */
+/* The node's name in messages: its layer, else its first result. */
 const char *node_label(const struct node *n);
-/* How many of the inputs are the operator's own: nanchor where there is a body or a prologue, else all. */
+/* How many inputs the anchor reads: nanchor if there is a body or a prologue, else all. */
 int node_anchors(const struct node *n);
 /* Does the body (or NULL) read the node's input number OPERAND? */
 bool body_reads(const struct body *b, int operand);
 
-/* The one walk: every node of the graph, those of a region right before the node that owns it, so that whatever a node
-   reads comes before it. A pass that looks at nodes and values need not know of regions; one that moves nodes or joins
-   two stays inside one list (node->owner), or walks a list alone (LIST_EACH). */
+/* The walk over every node of the graph. The nodes of a region come right before the node that owns it, so a value is
+   defined before it is read. A pass that only reads nodes and values can ignore regions. A pass that hoists, sinks or
+   fuses nodes stays inside one list (node->owner), or walks one list (LIST_EACH). */
 struct node *graph_first(const struct graph *g);
 struct node *graph_next(const struct node *n);
 struct node *graph_last(const struct graph *g); /* the walk backwards: a region's owner, then its nodes */

@@ -1,4 +1,5 @@
-/* passes.h: what the passes share among themselves. Others include pass/pass.h. */
+/* passes.h: what the passes share. Only passes include it; other modules include pass/pass.h. Nothing here is
+   thread-safe: a graph belongs to one thread. */
 #ifndef RNC_PASS_PASSES_H
 #define RNC_PASS_PASSES_H
 
@@ -7,11 +8,12 @@
 extern const struct pass pass_concat, pass_autodiff, pass_simplify, pass_fold, pass_fuse, pass_precision,
     pass_algorithm, pass_layout, pass_workspace, pass_recompute, pass_prologue, pass_sums, pass_schedule, pass_plan;
 
-enum { MAX_OPERANDS = 12 }; /* of a body: what the kernels keep addresses of in registers */
+enum { MAX_OPERANDS = 12 }; /* of a body: a kernel keeps the address of each one in a register */
 _Static_assert((int)MAX_OPERANDS <= (int)MAX_BODY_OPERANDS, "the verifier takes what the passes make");
 
-/* Who reads each value, at one moment: the reads of value id are item[start[id]] … item[start[id + 1] - 1], in the
-   list's order. */
+/* The reads of each value by nodes, in the order of the walk: those of the value with this id are item[start[id]] …
+   item[start[id + 1] - 1]. A snapshot: it does not follow later changes of the graph. `index` is the operand that
+   reads the value. */
 struct use {
     struct node *node;
     int index;
@@ -30,64 +32,75 @@ static inline int uses_by_nodes(const struct uses *u, const struct value *v)
 struct node *uses_only(const struct uses *u, const struct value *v);
 
 bool node_is(const struct node *n, const char *op);
-/* The order NODES, all of the list of OWNER's region (NULL: of the outermost one), becomes that list's. */
+/* Gives the list of OWNER's region (NULL: the outermost list) the order of NODES, which holds each of its nodes once.
+   Renumbers the graph. */
 void graph_reorder(struct graph *g, struct node *owner, struct node *const *nodes, int count);
-/* In each list the topological order nearest to the present one, after nodes were fused or moved. A node that replaces
-   a state comes after the state's other readers. False on a cycle (the list is left alone). */
+/* Sorts each list topologically, after nodes were fused or hoisted. Of the nodes that are ready, the one that stood
+   first comes first. A node that replaces a state comes after the state's other readers. False on a cycle; the list
+   with the cycle keeps its order. */
 bool graph_sort(struct graph *g);
-/* Nodes that node I of a list must follow, as CSR by the place in the list: its operands' nodes and, for an update, the
-   other readers of the state. A node with a region needs what those in it need. */
+/* The dependences inside one list, as a CSR graph over places in the list. A node depends on the nodes that define its
+   operands; an update also depends on the other readers of its state. A node with a region depends on all that its
+   nested nodes depend on. */
 struct deps {
     int count;
     struct node **node;
-    int *place; /* node->index -> place in the list */
-    int *start, *pred;
-    int *succ_start, *succ;
+    int *place;             /* node->index -> place in the list */
+    int *start, *pred;      /* place i depends on pred[start[i]] … pred[start[i + 1] - 1] */
+    int *succ_start, *succ; /* the same edges backwards: what depends on place i */
 };
 struct deps deps_of(struct graph *g, const struct node *owner, struct arena *a);
 
-/* When each storage in the arena must hold, by the root value's id (value_storage): first > last where there is none.
- */
+/* The live interval of each storage in the arena, by the id of its root value (value_storage). first > last: the value
+   has no storage there. */
 struct interval *plan_intervals(const struct graph *g, struct arena *a);
 
-/* What G's arena and state come to once the passes that follow `recompute` have run, on a copy. False after
-   diagnostics. */
+/* Runs the passes that follow `recompute` on a copy of G and returns the bytes of its arena and state. PROLOGUES: with
+   the pass `prologue`. False after diagnostics. */
 bool plan_trial(const struct graph *g, struct pass_context *c, bool prologues, size_t *arena, size_t *state);
 
-/* May READER, a pointwise node or a convolution with a body, compute its operand V by itself as the pointwise node DEF
-   does (pass/optimise/inline.c)? */
+/* Inlining (pass/optimise/inline.c): READER computes its operand V in its own body, so that V is never stored. READER
+   is a pointwise node or has a body behind an anchor (a convolution); the pointwise node DEF defines V. May that be
+   done? */
 bool inline_fits(const struct node *reader, const struct value *v, const struct node *def);
-/* Gives a pointwise node without a body its own: the operator as the only instruction. */
+/* Turns N, a pointwise operator without a body, into a `pointwise` node whose body has that operator as its only
+   instruction. */
 void inline_give_body(struct graph *g, struct node *n);
-/* It does from now on, of DEF_IN in the place of DEF's operands. */
+/* Inlines: puts a copy of DEF's instructions before READER's own. The copy reads DEF_IN[i] where DEF reads in[i]:
+   DEF->in itself, or values recomputed for the backward pass. DEF stays; remove it when it has no other reader. Needs
+   inline_fits. */
 void inline_into(struct graph *g, struct node *reader, const struct value *v, const struct node *def,
                  struct value *const *def_in);
-/* The same for operand K of a Winograd convolution, which applies DEF as a prologue. */
+/* The same for an anchor: READER applies DEF to operand K as a prologue, when it loads the operand. Needs
+   prologue_fits. */
 bool prologue_fits(const struct node *reader, int k, const struct node *def);
 void prologue_into(struct graph *g, struct node *reader, int k, const struct node *def);
 
-/* The caller's image that X is a rounded copy of, by a node of its own; or NULL. Its few channels may be read as
-   pixels that lie side by side (pass/optimise/stem.c). */
+/* The input image of which X is a copy rounded to a narrower type; NULL: X is no such copy. A stem may read the copy
+   with the few channels of each pixel side by side (pass/optimise/stem.c). */
 struct value *stem_image(const struct value *x);
-/* May N, a convolution or a weight gradient, read IMAGE so on target T, rounded to DT: in pairs of neighbours? */
+/* May N, a convolution or a weight gradient, multiply pairs of neighbouring channels of IMAGE, rounded to DT, on target
+   T? */
 bool stem_takes_pairs(const struct node *n, const struct value *image, enum dtype dt, const struct target *t);
 
-/* The operands from which on each element is read only to compute the result's same element, so that the result may
-   overwrite one: the body's, or all; nin: none. */
+/* The first operand that N reads element by element: each of its elements is read only for the result's element at the
+   same place, and so are those of the operands behind it. The result may therefore overwrite one of these operands.
+   0: all operands; nanchor: those of the body; nin: none. */
 int plan_elementwise_from(const struct node *n);
-/* A prologue reads it, at other elements than the result's. */
+/* Does a prologue read OPERAND? It reads other elements than the result's, so the result must not overwrite it. */
 bool plan_reads_ahead(const struct node *n, int operand);
-/* One storage seen in two shapes. */
+/* Is N's result the storage of its operand, only in another shape? */
 bool plan_is_view(const struct node *n);
 
-/* Packing of intervals into the least height (pass/memory/pack.c). */
+/* Packing of live intervals into an arena of the least height (pass/memory/pack.c). An item needs `bytes` bytes from
+   time `first` to time `last`, both included; `offset` is the result. */
 struct item {
     size_t bytes, offset;
     int first, last;
 };
-/* The largest sum of bytes live at one time, TIMES in all. */
+/* The largest sum of bytes live at one time, of the times 0 … TIMES: no packing is lower. */
 size_t items_bound(const struct item *items, int count, int times, struct arena *a);
-/* Sets the offsets; returns the height. Deterministic. */
+/* Sets the offsets and returns the height in bytes. BOUND: items_bound of the same items. Deterministic. */
 size_t items_pack(struct item *items, int count, size_t bound, struct arena *a);
 
 #endif
