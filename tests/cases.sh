@@ -1,5 +1,6 @@
-# cases.sh: what the scripts of cases about the cache's folder share; sourced at their top. WHO (the script's path, as `alone:` shows it) is set;
-# a WORD runs only the cases whose name contains it; RNC names the program. Each case has a folder and a cache of its own.
+# cases.sh: what the scripts of cases about the cache's folder share; sourced at their top. WHO (the script's path, as
+# `alone:` shows it) is set; a WORD runs only the cases whose name contains it; RNC names the program. Each case has a
+# folder and a cache of its own.
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 rnc=${RNC:-build/rnc}
 case $rnc in /*) ;; *) rnc=$PWD/$rnc ;; esac

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Facts that live in one place: what only certain files may name. Prints every breach; the last line is "N passed, N failed" (facts).
+# Facts that live in one place: what only certain files may name. Prints every breach; the last line is "N passed, N
+# failed" (facts).
 cd "$(dirname "$0")/.." || exit 2
 passed=0 failed=0
 
@@ -23,7 +24,8 @@ fact "a rounded number type by its name" '\b(DT|RNC|SPEC)_BF16\b' \
 fact "a number type's name as text" '"bf16"' runtime/rt/number.h
 fact "the clock" 'clock_gettime|gettimeofday|timespec_get' runtime/rt/clock.h
 fact "Philox's multipliers" '(D2511F53|d2511f53)' runtime/rt/philox.h
-fact "FNV-1a's numbers" '(cbf29ce484222325|CBF29CE484222325|100000001[bB]3|14695981039346656037|1099511628211)' runtime/rt/hash.h
+fact "FNV-1a's numbers" '(cbf29ce484222325|CBF29CE484222325|100000001[bB]3|14695981039346656037|1099511628211)' \
+    runtime/rt/hash.h
 fact "dims joined to a shape" '"%s%lld", [a-z]+ (>|\?)' compiler/base/buf.c runtime/io/weights.c
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

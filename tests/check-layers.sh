@@ -1,5 +1,6 @@
 #!/bin/sh
-# Who may include whom: the table in compiler/README.md. Prints every breach; the last line is "N passed, N failed" (files).
+# Who may include whom: the table in compiler/README.md. Prints every breach; the last line is "N passed, N failed"
+# (files).
 cd "$(dirname "$0")/.." || exit 2
 
 # "FOLDER what it may include", a line for each row of the table
@@ -45,7 +46,8 @@ for file in $(find compiler runtime -name '*.[ch]' | sort); do
         cblas.h | openblas*) [ "$file" = compiler/measure/blas.c ] || bad="$bad <$inc>" ;;
         esac
     done
-    if [ -n "$bad" ]; then breach "$file may not include$bad (compiler/README.md: $own may include: $*)"; else passed=$((passed + 1)); fi
+    if [ -n "$bad" ]; then breach "$file may not include$bad (compiler/README.md: $own may include: $*)";
+        else passed=$((passed + 1)); fi
 done
 
 # exit() belongs to cli/ alone; the one other place is the arena, when there is no memory left.
@@ -55,7 +57,8 @@ for file in $(grep -rlE --include='*.c' '(^|[^_[:alnum:]])(exit|_exit|quick_exit
     *) breach "$file calls exit(): only cli/ decides exit statuses" ;;
     esac
 done
-# So does printing: report/ and cli/ print. What is left are the arena, when there is no memory, and base/diag.c, whose diag_bug aborts.
+# So does printing: report/ and cli/ print. What is left are the arena, when there is no memory, and base/diag.c, whose
+# diag_bug aborts.
 prints='(^|[^_[:alnum:]])(v?printf|puts|putchar|perror) *\(|[^_[:alnum:]](stdout|stderr)([^_[:alnum:]]|$)'
 for file in $(grep -rlE --include='*.c' "$prints" compiler); do
     case $file in

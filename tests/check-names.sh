@@ -1,6 +1,7 @@
 #!/bin/sh
-# Who may name an operator: its family's file in compiler/op, and beyond that the constants of compiler/ir/opname.h alone, the
-# optimizers' rows, each of which names its update, and the tables of rows about operators below. Everybody else asks the rows' traits. Prints every breach; the last line is "N passed, N failed" (files and constants).
+# Who may name an operator: its family's file in compiler/op, and beyond that the constants of compiler/ir/opname.h
+# alone, the optimizers' rows, each of which names its update, and the tables of rows about operators below. Everybody
+# else asks the rows' traits. Prints every breach; the last line is "N passed, N failed" (files and constants).
 cd "$(dirname "$0")/.." || exit 2
 constants=compiler/ir/opname.h
 tables=" compiler/spec/convention.c compiler/base/word.c " # an operator's defaults elsewhere; what others call it
@@ -35,7 +36,8 @@ rows() {
 }
 
 table=$(rows)
-[ "$(echo "$table" | grep -c '^row ')" -gt 50 ] || { echo "no operators found in compiler/op"; echo "0 passed, 1 failed"; exit 1; }
+[ "$(echo "$table" | grep -c '^row ')" -gt 50 ] || { echo "no operators found in compiler/op";
+    echo "0 passed, 1 failed"; exit 1; }
 
 # shellcheck disable=SC2046
 breaches=$(printf '%s\n' "$table" "$(sed 's/^\(..*\)/other \1/' <<EOF
@@ -67,8 +69,10 @@ passed=$(find compiler runtime -name '*.[ch]' | wc -l)
 
 # A constant stands for an operator and is used outside its family's file.
 for name in $(sed -n 's/^#define OPNAME_\([A-Z0-9_]*\) .*/\1/p' "$constants"); do
-    file=$(echo "$table" | awk -v n="$(echo "$name" | tr '[:upper:]' '[:lower:]')" '$1 == "row" && $3 == n { print $2 }')
-    if [ -n "$file" ] && grep -rlw "OPNAME_$name" compiler --include='*.[ch]' | grep -qv -e "^$file\$" -e "^$constants\$"; then
+    file=$(echo "$table" | awk -v n="$(echo "$name" | tr '[:upper:]' '[:lower:]')" \
+        '$1 == "row" && $3 == n { print $2 }')
+    if [ -n "$file" ] && grep -rlw "OPNAME_$name" compiler --include='*.[ch]' |
+        grep -qv -e "^$file\$" -e "^$constants\$"; then
         passed=$((passed + 1))
     else
         echo "$constants: OPNAME_$name is not needed"

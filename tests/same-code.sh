@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Do two revisions generate the same code? tests/same-code.sh OLD [NEW]
-# Builds both in worktrees and compares, for every shipped spec, inference and training, fp32 and bf16, and four targets: the planned
-# IR's text, the LLVM text of every kernel (the constants that it reads written into it), and the model's tables (steps, tensors; ABI).
-# A target is a CPU's name and its cache sizes, so a row means the same on every machine.
+# Builds both in worktrees and compares, for every shipped spec, inference and training, fp32 and bf16, and four
+# targets: the planned IR's text, the LLVM text of every kernel (the constants that it reads written into it), and the
+# model's tables (steps, tensors; ABI). A target is a CPU's name and its cache sizes, so a row means the same on every
+# machine.
 #   OLD, NEW   revisions; NEW is HEAD unless given. "." is the working tree as it is.
 #   RENAMED    a sed script for both sides' text, for names that a commit says it renamed: RENAMED='s/\bfoo\b/bar/g'
 #   ONLY       rows whose name contains it: ONLY=resnet18.train
-#   KEEP       a folder for the builds and the texts (default: a cache folder), so that a second call builds only what is new
-# Prints every row that differs, with the first differing lines; the last line is "N passed, N failed". TABLES=no leaves the tables out,
-# for a commit that means to change the ABI.
+#   KEEP       a folder for the builds and the texts (default: a cache folder), so that a second call builds only what
+#   is new
+# Prints every row that differs, with the first differing lines; the last line is "N passed, N failed". TABLES=no leaves
+# the tables out, for a commit that means to change the ABI.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/.."
@@ -100,9 +102,11 @@ emit_row() {
     IFS=. read -r spec mode dtype _ <<<"$row"
     [ "$mode" = train ] && flag=--train
     export CACHE_L1=$5 CACHE_L2=$6 CACHE_L3=$7 RNC_CACHE=off
-    compile() { LD_PRELOAD=$shim "$rnc" compile "$spec" $flag --dtype "$dtype" --cpu "$cpu" --threads 1 --emit "$1" 2>&1; }
+    compile() { LD_PRELOAD=$shim "$rnc" compile "$spec" $flag --dtype "$dtype" --cpu "$cpu" --threads 1 --emit "$1" \
+        2>&1; }
     [ -s "$out/$row.ir" ] || { compile ir | sed -E "$RENAMED" >"$out/$row.part" && mv "$out/$row.part" "$out/$row.ir"; }
-    [ -s "$out/$row.llvm" ] || { compile llvm | sed -E "$RENAMED" | python3 -c "$digest" >"$out/$row.part" && mv "$out/$row.part" "$out/$row.llvm"; }
+    [ -s "$out/$row.llvm" ] || { compile llvm | sed -E "$RENAMED" | python3 -c "$digest" >"$out/$row.part" &&
+        mv "$out/$row.part" "$out/$row.llvm"; }
 }
 export RENAMED=${RENAMED:-}
 export -f emit_row
@@ -116,7 +120,8 @@ texts() {
 
 old=$1 new=${2:-HEAD}
 working=$keep/texts-working-$(pwd | cksum | tr -d ' ') # a working tree may be one of several
-side() { [ "$1" = . ] && echo "$working" || echo "$keep/texts-$(git rev-parse "$1")$(printf %s "$RENAMED" | cksum | tr -d ' ')"; }
+side() { [ "$1" = . ] && echo "$working" ||
+    echo "$keep/texts-$(git rev-parse "$1")$(printf %s "$RENAMED" | cksum | tr -d ' ')"; }
 old_program=$(program "$old") new_program=$(program "$new")
 old_texts=$(side "$old") new_texts=$(side "$new")
 rm -rf "$working"
@@ -127,7 +132,8 @@ passed=0 failed=0
 while read -r row _; do
     for what in ir llvm; do
         [ "${TABLES:-yes}" = no ] && without='^tables' || without='^$'
-        if difference=$(diff <(grep -v "$without" "$old_texts/$row.$what") <(grep -v "$without" "$new_texts/$row.$what")); then
+        if difference=$(diff <(grep -v "$without" "$old_texts/$row.$what") \
+            <(grep -v "$without" "$new_texts/$row.$what")); then
             passed=$((passed + 1))
         else
             failed=$((failed + 1))

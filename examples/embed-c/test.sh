@@ -7,7 +7,8 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 passed=0 failed=0
 check() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else echo "FAILED: $2"; failed=$((failed + 1)); fi; }
-case ${MODE:-release} in asan) cc="gcc -fsanitize=address,undefined" ;; ubsan) cc="gcc -fsanitize=undefined" ;; tsan) cc="gcc -fsanitize=thread" ;; *) cc=gcc ;; esac
+case ${MODE:-release} in asan) cc="gcc -fsanitize=address,undefined" ;; ubsan) cc="gcc -fsanitize=undefined" ;;
+    tsan) cc="gcc -fsanitize=thread" ;; *) cc=gcc ;; esac
 make -s run CC="$cc" RNC="$rnc" OUT="$out" >"$out/log" 2>&1 && status=0 || status=$?
 cat "$out/log"
 check $status "make run"

@@ -13,7 +13,8 @@ for file in last.safetensors best.safetensors log.csv curves.png; do
     [ -s "$out/$file" ] && status=0 || status=1
     check $status "$file"
 done
-awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "val_accuracy") c = i } END { exit !($c > 0.6) }' "$out/log.csv" && status=0 || status=1
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "val_accuracy") c = i } END { exit !($c > 0.6) }' \
+    "$out/log.csv" && status=0 || status=1
 check $status "accuracy after two epochs above 60 %"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Trains small.yaml on the 5,000 handwritten digits that are inside rnc, evaluates it, and asks it about one image: a few seconds.
+# Trains small.yaml on the 5,000 handwritten digits that are inside rnc, evaluates it, and asks it about one image: a
+# few seconds.
 #     examples/train-digits/train.sh [DIR]
 set -eu
 here=$(dirname "$0")

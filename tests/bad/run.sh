@@ -55,7 +55,8 @@ only_files() {
     [ "$have" = "${*:+$(printf '%s\n' "$@" | sort | tr '\n' ' ')}" ] || complain "files left: $have"
 }
 
-# expect STATUS PATTERN COMMAND…: a whole case after its begin. The files that are there before are there after, and no others.
+# expect STATUS PATTERN COMMAND…: a whole case after its begin. The files that are there before are there after, and no
+# others.
 expect() {
     local want=$1 pattern=$2 before after
     shift 2
@@ -98,7 +99,8 @@ weights=$work/made/best.safetensors checkpoint=$work/made/last.safetensors
 digits=$root/tests/data/digits
 images=$root/tests/fuzz/corpus/image
 
-be32() { printf "$(printf '\\%03o\\%03o\\%03o\\%03o' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"; }
+be32() { printf "$(printf '\\%03o\\%03o\\%03o\\%03o' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) \
+    $(($1 & 255)))"; }
 # npy DESCR SHAPE BYTES >FILE: an array of zeros
 npy() {
     local header="{'descr': '$1', 'fortran_order': False, 'shape': ($2), }"
@@ -112,8 +114,11 @@ npy() {
 begin weights-missing && expect 1 'none.safetensors' "$rnc" eval "$tiny" --weights none.safetensors
 begin weights-missing && expect 1 'none.safetensors: No such file' "$rnc" eval "$tiny" --weights none.safetensors
 begin weights-folder && expect 1 'is a folder, not a file' "$rnc" eval "$tiny" --weights "$work"
-begin weights-shape && expect 1 'does not fit model tiny: 0 missing, 8 of another shape' "$rnc" eval "$tiny" -p width=16 --weights "$weights"
-begin weights-of-another && expect 1 'does not fit model resnet20: [1-9][0-9]* missing' "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 -p width=16 --weights "$weights"
+begin weights-shape && expect 1 'does not fit model tiny: 0 missing, 8 of another shape' "$rnc" eval "$tiny" -p \
+    width=16 --weights "$weights"
+begin weights-of-another &&
+    expect 1 'does not fit model resnet20: [1-9][0-9]* missing' "$rnc" eval resnet20 -p n=1 -p channels=1 -p size=20 \
+    -p width=16 --weights "$weights"
 begin weights-text && expect 1 'tiny.yaml is not a usable safetensors file' "$rnc" eval "$tiny" --weights "$tiny"
 size=$(stat -c %s "$weights")
 for length in 0 1 7 8 9 100 $((size / 2)) $((size - 1)); do
@@ -135,7 +140,8 @@ fi
 # ---- images
 
 for image in truncated.jpg text huge.png; do
-    begin "image-$image" && expect 1 "$image (is not a sound|is neither)" "$rnc" predict "$tiny" --weights "$weights" "$images/$image"
+    begin "image-$image" && expect 1 "$image (is not a sound|is neither)" "$rnc" predict "$tiny" --weights "$weights" \
+        "$images/$image"
 done
 begin image-missing && expect 1 'none.png: No such file' "$rnc" predict "$tiny" --weights "$weights" none.png
 begin image-folder && expect 1 'is a folder, not a file' "$rnc" predict "$tiny" --weights "$weights" "$work"
@@ -188,11 +194,13 @@ if begin data-cifar-cut; then
 fi
 if begin data-not-the-specs; then
     mkdir "$work/case/data" && head -c 30730 /dev/zero >"$work/case/data/data_batch_1.bin"
-    expect 1 'data holds data of the format cifar10, and the spec says idx' "$rnc" train "$tiny" --set train.data.idx.train=data --out out
+    expect 1 'data holds data of the format cifar10, and the spec says idx' "$rnc" train "$tiny" --set \
+        train.data.idx.train=data --out out
 fi
 if begin data-image-folder-damaged; then
     mkdir -p "$work/case/train/a" "$work/case/train/b"
-    for i in 1 2 3 4 5 6; do cp "$images/grey.png" "$work/case/train/a/$i.png"; cp "$images/rgb.png" "$work/case/train/b/$i.png"; done
+    for i in 1 2 3 4 5 6; do cp "$images/grey.png" "$work/case/train/a/$i.png";
+        cp "$images/rgb.png" "$work/case/train/b/$i.png"; done
     cp "$images/text" "$work/case/train/b/4.png"
     attempt "$rnc" train "$tiny" -p classes=2 --data . --out out --batch 4
     check 1 1 'train/b/4.png is neither'
@@ -229,12 +237,14 @@ fi
 
 # ---- places that cannot be written
 
-begin out-is-a-file && { : >"$work/case/file"; expect 2 'a file of this name is in the way' "$rnc" train "$tiny" --out file; }
+begin out-is-a-file && { : >"$work/case/file";
+    expect 2 'a file of this name is in the way' "$rnc" train "$tiny" --out file; }
 begin out-below-a-file && { : >"$work/case/file"; expect 2 'Not a directory' "$rnc" train "$tiny" --out file/out; }
 begin output-in-no-folder && expect 2 'none/y.npy' "$rnc" run "$tiny" --input "$work/x.npy" --output none/y.npy
 begin object-in-no-folder && expect 2 'none/tiny.o' "$rnc" compile "$tiny" -o none/tiny.o
 begin plan-in-no-folder && expect 2 'none/plan.svg' "$rnc" plan "$tiny" -o none/plan.svg
-begin output-is-a-folder && { mkdir "$work/case/y.npy"; expect 2 'y.npy' "$rnc" run "$tiny" --input "$work/x.npy" --output y.npy; }
+begin output-is-a-folder && { mkdir "$work/case/y.npy";
+    expect 2 'y.npy' "$rnc" run "$tiny" --input "$work/x.npy" --output y.npy; }
 
 # as_user COMMAND…: without root's power to write anywhere
 if [ "$(id -u)" = 0 ]; then
@@ -271,10 +281,12 @@ limited() { (trap '' XFSZ; ulimit -f "$1"; shift; exec "$@"); }
 if begin disk-full-output; then
     echo 'the old output' >"$work/case/g.safetensors"
     npy '<i8' '1,' 8 >"$work/case/t.npy"
-    expect 2 'g.safetensors' limited 1 "$rnc" run "$tiny" --input "$work/x.npy" --train --target t.npy --grads g.safetensors
+    expect 2 'g.safetensors' limited 1 "$rnc" run "$tiny" --input "$work/x.npy" --train --target t.npy --grads \
+        g.safetensors
 fi
 begin disk-full-object && expect 2 'tiny.o' limited 2 "$rnc" compile "$tiny" -o tiny.o
-if begin disk-full-checkpoint; then # a new run sets the old one's checkpoint aside; it is whole afterwards, and nothing half-written is left
+if begin disk-full-checkpoint; then
+    # a new run sets the old one's checkpoint aside; it is whole afterwards, and nothing half-written is left
     cp "$checkpoint" "$work/case"
     before=$(cksum <"$checkpoint")
     attempt limited 4 "$rnc" train "$tiny" --init last.safetensors --out . --overwrite
@@ -304,9 +316,12 @@ if begin resume-nothing; then
     expect 1 'there is nothing to resume' "$rnc" train "$tiny" --resume --out out
     [ ! -e "$work/case/out" ] || { echo "FAILED: $name: the folder has been made"; failed=$((failed + 1)); }
 fi
-begin resume-another-spec && { cp "$checkpoint" "$work/case"; expect 1 "can't be resumed exactly" "$rnc" train "$tiny" -p width=4 --resume --out .; }
-begin resume-truncated && { head -c 3000 "$checkpoint" >"$work/case/last.safetensors"; expect 1 'last.safetensors' "$rnc" train "$tiny" --resume --out .; }
-begin resume-weights-only && { cp "$weights" "$work/case/last.safetensors"; expect 1 'last.safetensors' "$rnc" train "$tiny" --resume --out .; }
+begin resume-another-spec && { cp "$checkpoint" "$work/case";
+    expect 1 "can't be resumed exactly" "$rnc" train "$tiny" -p width=4 --resume --out .; }
+begin resume-truncated && { head -c 3000 "$checkpoint" >"$work/case/last.safetensors";
+    expect 1 'last.safetensors' "$rnc" train "$tiny" --resume --out .; }
+begin resume-weights-only && { cp "$weights" "$work/case/last.safetensors";
+    expect 1 'last.safetensors' "$rnc" train "$tiny" --resume --out .; }
 
 # ---- interruption: SIGNAL the training once its log has a line
 
@@ -328,7 +343,8 @@ for signal in INT TERM; do
         [ $signal = INT ] && want=130 || want=143
         check $want 0 'stopped by signal [0-9]+ in epoch [0-9]+, after step [0-9]+; `rnc train out/ --resume` goes on'
         step=$(sed -n 's/.*after step \([0-9]*\);.*/\1/p' "$work/.out")
-        [ -z "$(find "$work/case/out" -name '*tmp*' -o -name '.*' -type f)" ] || complain "left: $(ls -A "$work/case/out")"
+        [ -z "$(find "$work/case/out" -name '*tmp*' -o -name '.*' -type f)" ] ||
+            complain "left: $(ls -A "$work/case/out")"
         attempt "$rnc" eval "$tiny" --weights out/last.safetensors
         check 0 0 'accuracy'
         (cd "$work/case" && exec "$rnc" train out/ --resume) >"$work/.out" 2>&1 </dev/null &

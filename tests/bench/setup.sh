@@ -1,5 +1,6 @@
 #!/bin/sh
-# setup.sh DIR: a Python virtual environment in DIR with the peers of requirements.txt. A peer that cannot be installed is left out.
+# setup.sh DIR: a Python virtual environment in DIR with the peers of requirements.txt. A peer that cannot be installed
+# is left out.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${1:?usage: setup.sh DIR}
@@ -21,7 +22,8 @@ while read -r pin; do
     case $pin in '' | '#'*) continue ;; esac
     echo "bench-peers: installing $pin"
     # PyTorch's own index, if it can be reached, has it without CUDA; the line below then only adds what it depends on.
-    case $pin in torch*) $pip --retries 0 --index-url https://download.pytorch.org/whl/cpu --no-deps "$pin" </dev/null >/dev/null 2>&1 || : ;; esac
+    case $pin in torch*) $pip --retries 0 --index-url https://download.pytorch.org/whl/cpu --no-deps "$pin" </dev/null \
+        >/dev/null 2>&1 || : ;; esac
     $pip "$pin" </dev/null || left_out="$left_out $pin"
 done <"$here/requirements.txt"
 

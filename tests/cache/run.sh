@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The cache of compiled models: the same bits from it, nothing damaged used, nothing of others trusted, many processes at once, a size cap.
-# A WORD runs only the cases whose name contains it. From anywhere; RNC names the program.
+# The cache of compiled models: the same bits from it, nothing damaged used, nothing of others trusted, many processes
+# at once, a size cap. A WORD runs only the cases whose name contains it. From anywhere; RNC names the program.
 set -u
 WHO=tests/cache/run.sh
 . "$(dirname "$0")/../cases.sh"
 model="resnet20 -p n=1 -p channels=1 -p size=12 -p width=8"
 
-# was true|false WHAT ARGUMENTS…: `rnc compile ARGUMENTS` has, or has not, taken its code from the cache. Nothing is said on stderr.
+# was true|false WHAT ARGUMENTS…: `rnc compile ARGUMENTS` has, or has not, taken its code from the cache. Nothing is
+# said on stderr.
 was() {
     local want=$1 what=$2
     shift 2
@@ -18,20 +19,24 @@ hit() { was true "$@"; }
 miss() { was false "$@"; }
 entries() { find "$RNC_CACHE_DIR" -name '*.rnc' -type f 2>/dev/null | wc -l; }
 holds() { [ "$(entries)" = "$1" ] || complain "$2: $(entries) entries, not $1"; }
-nothing_temporary() { [ -z "$(find "$RNC_CACHE_DIR" -name 'tmp-*')" ] || complain "temporary files are left: $(ls "$RNC_CACHE_DIR")"; }
+nothing_temporary() { [ -z "$(find "$RNC_CACHE_DIR" -name 'tmp-*')" ] ||
+    complain "temporary files are left: $(ls "$RNC_CACHE_DIR")"; }
 the_entry() { echo "$RNC_CACHE_DIR"/*.rnc; }
 
 # 3 samples of 1 × 12 × 12 of 0.5, -1.25, 2, 0.75, -0.375
 header="{'descr': '<f4', 'fortran_order': False, 'shape': (3, 1, 12, 12), }"
 {
     printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$header"
-    for _ in $(seq 100); do printf '\0\0\0\077\0\0\240\277\0\0\0\100\0\0\100\077\0\0\300\276'; done | head -c $((3 * 144 * 4))
+    for _ in $(seq 100); do printf '\0\0\0\077\0\0\240\277\0\0\0\100\0\0\100\077\0\0\300\276';
+        done | head -c $((3 * 144 * 4))
 } >x.npy
 header="{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }"
 { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0' "$header"; } >t.npy
 # infer OUT [OPTION…], step OUT [OPTION…]
-infer() { "$rnc" run $model --input x.npy --output "$1.npy" "${@:2}" >"$1.txt" 2>&1 || complain "rnc run: $(cat "$1.txt")"; }
-step() { "$rnc" run $model --train --input x.npy --target t.npy --grads "$1.st" "${@:2}" >"$1.txt" 2>&1 || complain "rnc run --train: $(cat "$1.txt")"; }
+infer() { "$rnc" run $model --input x.npy --output "$1.npy" "${@:2}" >"$1.txt" 2>&1 ||
+    complain "rnc run: $(cat "$1.txt")"; }
+step() { "$rnc" run $model --train --input x.npy --target t.npy --grads "$1.st" "${@:2}" >"$1.txt" 2>&1 ||
+    complain "rnc run --train: $(cat "$1.txt")"; }
 
 # ---- the same bits
 
@@ -43,7 +48,8 @@ if begin same-bits; then
     holds 2 "after two models"
     for threads in 1 2 3; do
         infer warm --threads $threads && step warm --threads $threads
-        for file in npy st txt; do cmp none.$file cold.$file && cmp none.$file warm.$file || complain "$file differs on $threads threads"; done
+        for file in npy st txt; do cmp none.$file cold.$file && cmp none.$file warm.$file ||
+            complain "$file differs on $threads threads"; done
     done
     holds 2 "after the same two models again"
     [ "$(stat -c %a "$RNC_CACHE_DIR")" = 700 ] || complain "the folder's mode is $(stat -c %a "$RNC_CACHE_DIR")"
@@ -89,7 +95,8 @@ if begin report; then
     "$rnc" compile $model >"$work/out"
     grep -q 'from the cache' "$work/out" && complain "cold: from the cache"
     "$rnc" compile $model >"$work/out"
-    grep -qE '^time +[0-9.]+ ms: spec [0-9.]+, passes [0-9.]+, code from the cache [0-9.]+' "$work/out" || complain "warm: not from the cache"
+    grep -qE '^time +[0-9.]+ ms: spec [0-9.]+, passes [0-9.]+, code from the cache [0-9.]+' "$work/out" ||
+        complain "warm: not from the cache"
     "$rnc" bench $model --seconds 0.1 --json >"$work/out" || complain "bench"
     grep -q '"cached": true' "$work/out" || complain "bench --json does not say so"
     "$rnc" bench $model --seconds 0.1 --json --no-cache >"$work/out" || complain "bench"
@@ -165,19 +172,22 @@ unused() {
     miss "$1, again" $model
     [ "$before" = "$(ls -A "$RNC_CACHE_DIR" 2>&1)" ] || complain "$1: files have changed"
     "$rnc" cache >"$work/out" 2>&1 || complain "rnc cache fails"
-    [ "$(grep -c 'warning: ' "$work/out")" = 1 ] && grep -qE -- "$2" "$work/out" || complain "rnc cache does not say /$2/ once"
+    [ "$(grep -c 'warning: ' "$work/out")" = 1 ] && grep -qE -- "$2" "$work/out" ||
+        complain "rnc cache does not say /$2/ once"
     "$rnc" cache --clear >"$work/out" 2>&1 && complain "rnc cache --clear pretends to succeed"
     finish
 }
 begin mode-777 && mkdir -m 777 "$RNC_CACHE_DIR" && unused "everybody may write" 'others may write to it .mode 0777'
 begin mode-770 && mkdir -m 770 "$RNC_CACHE_DIR" && unused "the group may write" 'others may write to it'
 if [ "$(id -u)" = 0 ]; then
-    begin owned-by-another && mkdir -m 700 "$RNC_CACHE_DIR" && chown 65534 "$RNC_CACHE_DIR" && unused "another's" 'belongs to another user'
+    begin owned-by-another && mkdir -m 700 "$RNC_CACHE_DIR" && chown 65534 "$RNC_CACHE_DIR" &&
+        unused "another's" 'belongs to another user'
 else
     begin owned-by-another && RNC_CACHE_DIR=/usr && unused "root's" 'belongs to another user'
 fi
 begin a-file && : >"$RNC_CACHE_DIR" && unused "a file" 'Not a directory'
-begin below-a-file && : >"$work/$name/file" && RNC_CACHE_DIR=$work/$name/file/cache && unused "below a file" 'Not a directory'
+begin below-a-file && : >"$work/$name/file" && RNC_CACHE_DIR=$work/$name/file/cache &&
+    unused "below a file" 'Not a directory'
 if [ "$(id -u)" != 0 ] && begin read-only; then
     miss "first" $model
     chmod 500 "$RNC_CACHE_DIR"
@@ -199,7 +209,8 @@ if begin which-folder; then
     XDG_CACHE_HOME=$work/$name/xdg miss "XDG_CACHE_HOME" $model
     [ -n "$(ls "$work/$name/xdg/rnc")" ] || complain "not in XDG_CACHE_HOME"
     XDG_CACHE_HOME=relative hit "a relative XDG_CACHE_HOME is none" $model
-    env -u HOME "$rnc" compile --json $model >"$work/out" 2>&1 && grep -q '"cached": false' "$work/out" || complain "without HOME"
+    env -u HOME "$rnc" compile --json $model >"$work/out" 2>&1 && grep -q '"cached": false' "$work/out" ||
+        complain "without HOME"
     env -u HOME "$rnc" cache >"$work/out" 2>&1
     [ $? = 2 ] && grep -q 'RNC_CACHE_DIR' "$work/out" || complain "rnc cache without HOME"
     rm -rf "$HOME/.cache"
@@ -281,7 +292,8 @@ if begin command; then
     grep -qF "$RNC_CACHE_DIR" "$work/out" && grep -q '2 compiled models' "$work/out" || complain "rnc cache"
     RNC_CACHE_SIZE=1.5MiB "$rnc" cache --json >"$work/out" || complain "rnc cache --json"
     bytes=$(cat "$RNC_CACHE_DIR"/*.rnc | wc -c)
-    for part in '"entries": 2' "\"bytes\": $bytes" '"cap_bytes": 1572864' '"used": true'; do grep -qF -- "$part" "$work/out" || complain "--json has no $part"; done
+    for part in '"entries": 2' "\"bytes\": $bytes" '"cap_bytes": 1572864' '"used": true'; do
+        grep -qF -- "$part" "$work/out" || complain "--json has no $part"; done
     RNC_CACHE=off "$rnc" cache >"$work/out" 2>&1
     grep -q 'switched off' "$work/out" || complain "it does not say that it is off"
     echo mine >"$RNC_CACHE_DIR/notes.txt"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Objects for another architecture. Each row compiles a spec for the target and for this machine; drive.c runs both on the same numbers, the
-# foreign one under qemu's user mode, and their results must agree. Where qemu or the cross compiler is missing those rows are skipped, and
-# said to be; that the code is made, and what it looks like, is checked anyway.
+# Objects for another architecture. Each row compiles a spec for the target and for this machine; drive.c runs both on
+# the same numbers, the foreign one under qemu's user mode, and their results must agree. Where qemu or the cross
+# compiler is missing those rows are skipped, and said to be; that the code is made, and what it looks like, is checked
+# anyway.
 #   tests/cross/run.sh [NAME…]     the rows of those names
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -46,7 +47,8 @@ build() {
     local symbol
     [ -f "${3%.o}.h" ] || return 1
     symbol=$(sed -n 's/^extern const struct rnc_model \(.*\);$/\1/p' "${3%.o}.h")
-    "$1" -std=c17 -D_GNU_SOURCE -O1 -static -DMODEL="$symbol" -I"$2/include" -o "$4" tests/cross/drive.c "$3" "$2/librnc_rt.a" -pthread -lm
+    "$1" -std=c17 -D_GNU_SOURCE -O1 -static -DMODEL="$symbol" -I"$2/include" -o "$4" tests/cross/drive.c "$3" \
+        "$2/librnc_rt.a" -pthread -lm
 }
 
 row() {
@@ -55,7 +57,8 @@ row() {
     "$RNC" compile "$@" --target $target -o "$file.arm.o" >"$out/log" 2>&1
     check $? "$name: rnc compile $* --target $target: $(cat "$out/log")"
     [ -z "$missing" ] || return
-    "$RNC" compile "$@" -o "$file.here.o" >"$out/log" 2>&1 && build gcc "$out/here" "$file.here.o" "$file.here" && "$file.here" "$file.reference"
+    "$RNC" compile "$@" -o "$file.here.o" >"$out/log" 2>&1 && build gcc "$out/here" "$file.here.o" "$file.here" &&
+        "$file.here" "$file.reference"
     check $? "$name: on this machine: rnc compile $*"
     build $cc "$out/arm" "$file.arm.o" "$file.arm" && $emulator "$file.arm" "$file.result" "$file.reference"
     check $? "$name: under $emulator: rnc compile $* --target $target"
@@ -71,7 +74,8 @@ look_at_the_code() {
     check $? "the object's machine is aarch64"
     "$RNC" compile resnet50 --winograd off --target $target --emit asm >"$out/asm" 2>"$out/log"
     check $? "--emit asm: $(cat "$out/log")"
-    # Products take a lane of a register: no input value is first spread over a whole one, and no accumulator leaves its register.
+    # Products take a lane of a register: no input value is first spread over a whole one, and no accumulator leaves its
+    # register.
     local fmla lane dup spills
     fmla=$(grep -cE '[[:space:]]fmla[[:space:]]' "$out/asm")
     lane=$(grep -cE '[[:space:]]fmla[[:space:]].*\[[0-3]\]$' "$out/asm")

@@ -8,10 +8,12 @@ built=$(dirname "$RNC")
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 passed=0 failed=0
-check() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else echo "FAILED: $2"; tail -n 20 "$out/log"; failed=$((failed + 1)); fi; }
+check() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else echo "FAILED: $2"; tail -n 20 "$out/log";
+    failed=$((failed + 1)); fi; }
 # does NAME COMMAND…: the command succeeds
 does() { local name=$1; shift; "$@" >"$out/log" 2>&1; check $? "$name"; }
-case ${MODE:-release} in asan) sanitize=-fsanitize=address,undefined ;; ubsan) sanitize=-fsanitize=undefined ;; tsan) sanitize=-fsanitize=thread ;; *) sanitize= ;; esac
+case ${MODE:-release} in asan) sanitize=-fsanitize=address,undefined ;; ubsan) sanitize=-fsanitize=undefined ;;
+    tsan) sanitize=-fsanitize=thread ;; *) sanitize= ;; esac
 flags="-Wall -Wextra -Wpedantic -Werror -O1 $sanitize -I$out -I$built/include"
 libraries="$built/librnc_rt.a -lm -pthread"
 
@@ -33,7 +35,8 @@ if command -v g++ >/dev/null; then
         does "$header in C++" g++ -std=c++17 $flags -x c++ -fsyntax-only "$header"
     done
     # shellcheck disable=SC2086
-    does "three models in C++" g++ -std=c++17 $flags -x c++ $here/three.c -x none -o "$out/cc" "$out"/{one,four,train}.o $libraries
+    does "three models in C++" g++ -std=c++17 $flags -x c++ $here/three.c -x none -o "$out/cc" \
+        "$out"/{one,four,train}.o $libraries
     does "they run in C++" "$out/cc"
 else
     echo "SKIPPED: models in C++: g++ is not here"
@@ -61,18 +64,21 @@ PY
 own() {
     local name=$1
     shift
-    does "$name: weights in the object" "$RNC" compile $here/net.yaml "$@" --weights "$out/w.safetensors" -o "$out/own.o"
+    does "$name: weights in the object" "$RNC" compile $here/net.yaml "$@" --weights "$out/w.safetensors" -o \
+        "$out/own.o"
     # shellcheck disable=SC2086
     does "$name: a program of it" gcc -std=c11 $flags -o "$out/own" $here/own.c "$out/own.o" $libraries
     does "$name: its weights are its own" "$out/own" "$out/y.bin"
-    does "$name: rnc run" "$RNC" run $here/net.yaml "$@" --weights "$out/w.safetensors" --cpu x86-64-v3 --input "$out/x.npy" --output "$out/y.npy"
+    does "$name: rnc run" "$RNC" run $here/net.yaml "$@" --weights "$out/w.safetensors" --cpu x86-64-v3 --input \
+        "$out/x.npy" --output "$out/y.npy"
     tail -c 20 "$out/y.npy" | cmp - "$out/y.bin" >"$out/log" 2>&1
     check $? "$name: the same bits as rnc run"
 }
 own plain
 own bf16 --dtype bf16
 own direct --winograd off
-does "weights for another machine" "$RNC" compile $here/net.yaml --target aarch64-linux-gnu --weights "$out/w.safetensors" -o "$out/arm.o"
+does "weights for another machine" "$RNC" compile $here/net.yaml --target aarch64-linux-gnu --weights \
+    "$out/w.safetensors" -o "$out/arm.o"
 does "a shared library" "$RNC" compile $here/net.yaml --weights "$out/w.safetensors" -o "$out/own.so"
 nm -D "$out/own.so" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' >"$out/log"
 [ "$(cat "$out/log")" = rnc_net ]

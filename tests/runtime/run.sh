@@ -25,7 +25,8 @@ refuses() {
     shift 2
     "$@" >"$dir/log" 2>&1
     got=$?
-    if [ $got = "$status" ] && grep -qF -- "$words" "$dir/log"; then ok; else bad "$* (exit $got; expected $status with '$words')"; fi
+    if [ $got = "$status" ] && grep -qF -- "$words" "$dir/log"; then ok;
+        else bad "$* (exit $got; expected $status with '$words')"; fi
 }
 number() { sed -n "s/.*\"$1\": \([-0-9.e]*\).*/\1/p" "$2" | head -n 1; }
 at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
@@ -34,7 +35,8 @@ model="resnet20 -p channels=1 -p size=20 -p n=1 -p width=8"
 small="$model --set train.schedule=constant --batch 32 --lr 0.05"
 
 check "training" $RNC train $small --epochs 2 --out "$dir/a" --threads 2
-for file in last.safetensors best.safetensors log.csv steps.csv curves.png curves.svg; do check "$file" test -s "$dir/a/$file"; done
+for file in last.safetensors best.safetensors log.csv steps.csv curves.png curves.svg; do
+    check "$file" test -s "$dir/a/$file"; done
 check "two rows in the log" test "$(wc -l <"$dir/a/log.csv")" = 3
 
 check "training, one thread" $RNC train $small --epochs 2 --out "$dir/one" --threads 1
@@ -67,7 +69,8 @@ check "as in the log" grep -q "$(printf '%.6f' "${accuracy:-0}")" "$dir/a/log.cs
 check "1,000 images" test "$(number images "$dir/eval.json")" = 1000
 
 # A JPEG and PNG test picture: the curves are a PNG at hand.
-if $RNC predict $model --weights "$dir/a/best.safetensors" "$dir/a/curves.png" --top 3 --json >"$dir/log" 2>&1; then ok; else bad "predict"; fi
+if $RNC predict $model --weights "$dir/a/best.safetensors" "$dir/a/curves.png" --top 3 --json >"$dir/log" 2>&1; then
+    ok; else bad "predict"; fi
 check "three classes" test "$(grep -c '"class"' "$dir/log")" = 3
 
 refuses 1 "fits with -p channels=1 -p size=20" $RNC train resnet20 --out "$dir/x"
@@ -82,7 +85,8 @@ refuses 1 "needs weights" $RNC eval $model
 refuses 1 "can't read" $RNC eval $model --weights "$dir/none.safetensors"
 head -c 5000 "$dir/a/best.safetensors" >"$dir/cut.safetensors"
 refuses 1 "safetensors" $RNC eval $model --weights "$dir/cut.safetensors"
-refuses 1 "linear.weight is [10, 32] in the file and [10, 64] in the model" $RNC eval $model -p width=16 --weights "$dir/a/best.safetensors"
+refuses 1 "linear.weight is [10, 32] in the file and [10, 64] in the model" $RNC eval $model -p width=16 --weights \
+    "$dir/a/best.safetensors"
 refuses 1 "neither a PNG nor a JPEG" $RNC predict $model --weights "$dir/a/best.safetensors" "$dir/a/log.csv"
 refuses 1 "imagenet" $RNC predict $model --weights "$dir/a/best.safetensors" --normalize imagent "$dir/a/curves.png"
 refuses 2 "can't make the directory" $RNC train $small --out "$dir/a/log.csv/out"

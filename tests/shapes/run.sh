@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Whole networks of full width with every convolution by Winograd that can be: outputs within 1e-5 of the interpreter in double precision
-# (rnc verify's own limit), at images small enough for a test. Arguments: words that a case's name must contain.
+# Whole networks of full width with every convolution by Winograd that can be: outputs within 1e-5 of the interpreter in
+# double precision (rnc verify's own limit), at images small enough for a test. Arguments: words that a case's name must
+# contain.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 rnc=${RNC:-build/rnc}
@@ -13,7 +14,8 @@ while read -r spec args; do
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
-        printf 'FAIL %s\n%s\n     alone: %s verify %s --infer %s\n' "$name" "$(grep -aE 'WRONG|error|checks passed' <<<"$out")" "$rnc" "$spec" "$args"
+        printf 'FAIL %s\n%s\n     alone: %s verify %s --infer %s\n' "$name" \
+            "$(grep -aE 'WRONG|error|checks passed' <<<"$out")" "$rnc" "$spec" "$args"
     fi
 done <<'CASES'
 resnet20 -p n=3 --winograd f4

@@ -1,5 +1,5 @@
-# interrupted COMMAND…: runs a training, interrupts it (SIGINT) when it has done an epoch, and waits; what it printed goes to standard
-# output. Its status is 130, or 0 where it was quicker.
+# interrupted COMMAND…: runs a training, interrupts it (SIGINT) when it has done an epoch, and waits; what it printed
+# goes to standard output. Its status is 130, or 0 where it was quicker.
 interrupted() {
     local log
     log=$(mktemp)

@@ -39,7 +39,8 @@ arrays "$dir/pair/val" 10 $pair
 spec=$here/pair.yaml
 
 check "training" $RNC train "$spec" --data "$dir/pair" --out "$dir/a"
-check "the log's columns" grep -qx 'epoch,step,lr,train_loss,val_loss,val_loss.moved,val_loss.scores,val_moved.mean_absolute_error,samples_per_s,seconds' "$dir/a/log.csv"
+check "the log's columns" grep -qx \
+    'epoch,step,lr,train_loss,val_loss,val_loss.moved,val_loss.scores,val_moved.mean_absolute_error,samples_per_s,seconds' "$dir/a/log.csv"
 check "two rows in the log" test "$(wc -l <"$dir/a/log.csv")" = 3
 check "twelve steps" test "$(tail -n 1 "$dir/a/steps.csv" | cut -d, -f1)" = 12
 interrupted $RNC train "$spec" --data "$dir/pair" --out "$dir/b" --threads 1 >"$dir/interrupted"
@@ -47,7 +48,8 @@ check "resuming" $RNC train "$spec" --data "$dir/pair" --out "$dir/b" --resume
 check "the same bits after resuming" cmp "$dir/a/last.safetensors" "$dir/b/last.safetensors"
 check "the same best" cmp "$dir/a/best.safetensors" "$dir/b/best.safetensors"
 check "the same steps" cmp "$dir/a/steps.csv" "$dir/b/steps.csv"
-if $RNC eval "$spec" --data "$dir/pair" --weights "$dir/a/best.safetensors" --batch 4 --json >"$dir/log" 2>&1; then ok; else bad "eval"; fi
+if $RNC eval "$spec" --data "$dir/pair" --weights "$dir/a/best.safetensors" --batch 4 --json >"$dir/log" 2>&1; then
+    ok; else bad "eval"; fi
 loss=$(sed -n 's/.*"loss": \([-0-9.e]*\).*/\1/p' "$dir/log")
 best=$(tail -n +2 "$dir/a/log.csv" | cut -d, -f5 | sort -g | head -n 1)
 check "the loss of the best epoch: $loss, $best" test "$(printf '%.6g' "${loss:-0}")" = "$(printf '%.6g' "${best:-1}")"
@@ -60,18 +62,21 @@ done
 check "the same bits from standard input" cmp "$dir/a/last.safetensors" "$dir/stdin/last.safetensors"
 
 # ---- what is wrong with the arrays
-refuses "there is no $dir/pair/train/offset.npy for the target 'offset'" sh -c "mv $dir/pair/train/offset.npy $dir/offset.npy; \
+refuses "there is no $dir/pair/train/offset.npy for the target 'offset'" sh -c \
+    "mv $dir/pair/train/offset.npy $dir/offset.npy; \
     $RNC train $spec --data $dir/pair --out $dir/x"
 mv "$dir/offset.npy" "$dir/pair/train/offset.npy"
 cp -r "$dir/pair" "$dir/wrong"
 arrays "$dir/wrong/train" 21 right:f:1,8,9
-refuses "right.npy is [21, 1, 8, 9], the input 'right' is [count, 1, 8, 8]" $RNC train "$spec" --data "$dir/wrong" --out "$dir/x"
+refuses "right.npy is [21, 1, 8, 9], the input 'right' is [count, 1, 8, 8]" $RNC train "$spec" --data "$dir/wrong" \
+    --out "$dir/x"
 arrays "$dir/wrong/train" 20 right:f:1,8,8
 refuses "right.npy has 20 samples, left.npy beside it has 21" $RNC train "$spec" --data "$dir/wrong" --out "$dir/x"
 arrays "$dir/wrong/train" 21 right:f:1,8,8 kind:5
 refuses "'kind' has 3 classes" $RNC train "$spec" --data "$dir/wrong" --out "$dir/x"
 arrays "$dir/wrong/train" 21 kind:f
-refuses "kind.npy holds floating-point numbers, the target 'kind' is labels of classes, int64" $RNC train "$spec" --data "$dir/wrong" --out "$dir/x"
+refuses "kind.npy holds floating-point numbers, the target 'kind' is labels of classes, int64" $RNC train "$spec" \
+    --data "$dir/wrong" --out "$dir/x"
 
 # ---- every shipped spec
 levels=""
@@ -89,10 +94,13 @@ check "retinanet, the same bits" cmp "$dir/retinanet/last.safetensors" "$dir/aga
 check "retinanet, eval" $RNC eval ${retinanet% --lr*} --data "$dir/boxes" --weights "$dir/retinanet/best.safetensors"
 arrays "$dir/classes" 10 image:f:3,32,32 label:10
 for model in resnet18 resnet34 resnet50; do
-    check $model $RNC train $model -p size=32 -p width=8 -p classes=10 --data "$dir/classes" --batch 5 --epochs 1 --no-augment --out "$dir/$model"
+    check $model $RNC train $model -p size=32 -p width=8 -p classes=10 --data "$dir/classes" --batch 5 --epochs 1 \
+        --no-augment --out "$dir/$model"
 done
-check resnet20 $RNC train resnet20 -p width=4 --data "$dir/classes" --batch 5 --epochs 1 --no-augment --out "$dir/resnet20"
-refuses "augmentation is for images" $RNC train resnet20 -p width=4 --data "$dir/classes" --batch 5 --epochs 1 --out "$dir/x"
+check resnet20 $RNC train resnet20 -p width=4 --data "$dir/classes" --batch 5 --epochs 1 --no-augment --out \
+    "$dir/resnet20"
+refuses "augmentation is for images" $RNC train resnet20 -p width=4 --data "$dir/classes" --batch 5 --epochs 1 --out \
+    "$dir/x"
 arrays "$dir/masks" 10 image:f:3,32,32 mask:2:32,32
 check unet $RNC train unet -p size=32 -p width=4 --data "$dir/masks" --batch 5 --epochs 1 --no-augment --out "$dir/unet"
 check "all of them" test "$(ls "$here"/../../specs/*.yaml | wc -l)" = 6

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# --tune and what it keeps, from the command line: a table decides, is listed, cleared and never trusted when damaged; the bits do not depend
-# on threads; plain runs do not look at it; a resumed training takes the checkpoint's choices. Nothing here looks at a clock: the time given is
-# more than all measurements need. A WORD runs only the cases whose name contains it. From anywhere; RNC names the program.
+# --tune and what it keeps, from the command line: a table decides, is listed, cleared and never trusted when damaged;
+# the bits do not depend on threads; plain runs do not look at it; a resumed training takes the checkpoint's choices.
+# Nothing here looks at a clock: the time given is more than all measurements need. A WORD runs only the cases whose
+# name contains it. From anywhere; RNC names the program.
 set -u
 WHO=tests/tune/run.sh
 . "$(dirname "$0")/../cases.sh"
@@ -22,7 +23,8 @@ claim() {
 
 if begin measures; then
     report $time >/dev/null || complain "it fails"
-    tuner | grep -qE ' [1-9][0-9]* convolutions measured in .*, 0 known from before, 0 left' || complain "nothing was measured: $(tuner)"
+    tuner | grep -qE ' [1-9][0-9]* convolutions measured in .*, 0 known from before, 0 left' ||
+        complain "nothing was measured: $(tuner)"
     rows=$(grep -c = "$(table)")
     [ "$(stat -c %a "$(table)")" = 600 ] || complain "the table's mode is $(stat -c %a "$(table)")"
     report $time >/dev/null
@@ -36,7 +38,8 @@ if begin measures; then
     grep -q " $rows tuned convolutions" "$work/out" || complain "rnc cache --clear does not say that they go"
     [ ! -e "$(table)" ] || complain "the table is still there"
     report --tune 0s >/dev/null
-    tuner | grep -q ' 0 convolutions measured in .*, 0 known from before, [1-9][0-9]* left' || complain "nothing is known, but: $(tuner)"
+    tuner | grep -q ' 0 convolutions measured in .*, 0 known from before, [1-9][0-9]* left' ||
+        complain "nothing is known, but: $(tuner)"
     finish
 fi
 
@@ -48,11 +51,13 @@ if begin decides; then
     case $two in *"by F(2,3)"*) ;; *) complain "the table says F(2), the report $two" ;; esac
     case $two in *"by F(4,3)"*) complain "the table says F(2), the report $two" ;; esac
     "$rnc" compile $model --tune 0s --emit ir >two.ir 2>&1
-    grep -q 'algorithm=winograd2' two.ir && ! grep -q 'algorithm=winograd4' two.ir || complain "the IR does not have the table's choices"
+    grep -q 'algorithm=winograd2' two.ir && ! grep -q 'algorithm=winograd4' two.ir ||
+        complain "the IR does not have the table's choices"
     claim direct
     case $(report --tune 0s) in *by*) complain "the table says direct" ;; esac
     [ "$(report)" = "$plain" ] || complain "a plain run looks at the table"
-    case $(report --tune 0s --winograd f2) in *"by F(2,3)"*) ;; *) complain "--winograd does not win over the table" ;; esac
+    case $(report --tune 0s --winograd f2) in *"by F(2,3)"*) ;;
+        *) complain "--winograd does not win over the table" ;; esac
     RNC_CACHE=off report --tune 0s >/dev/null
     tuner | grep -q ' 0 known from before' || complain "RNC_CACHE=off uses the table"
     finish
@@ -87,7 +92,8 @@ if begin threads; then
         claim $which
         for threads in 1 2 3; do
             rm -f "$RNC_CACHE_DIR"/*.rnc
-            "$rnc" run $model --batch 3 --input x.npy --output $which$threads.npy --tune 0s --threads $threads >"$work/out" 2>&1 || complain "run fails"
+            "$rnc" run $model --batch 3 --input x.npy --output $which$threads.npy --tune 0s --threads $threads \
+                >"$work/out" 2>&1 || complain "run fails"
             cmp $which$threads.npy ${which}1.npy || complain "$which: other bits on $threads threads"
         done
     done
@@ -103,10 +109,13 @@ if begin resume; then
     claim direct
     cp -r two again
     $train --extend 1 --lr 0.01 --out two >"$work/out" 2>&1 || complain "--resume fails: $(cat "$work/out")"
-    $train --extend 1 --lr 0.01 --out again --tune 0s --threads 1 >"$work/out" 2>&1 || complain "--resume --tune fails: $(cat "$work/out")"
+    $train --extend 1 --lr 0.01 --out again --tune 0s --threads 1 >"$work/out" 2>&1 ||
+        complain "--resume --tune fails: $(cat "$work/out")"
     cmp two/last.safetensors again/last.safetensors || complain "--resume does not take the checkpoint's choices alone"
-    grep -aq 'winograd2' two/last.safetensors && ! grep -aq 'winograd4' two/last.safetensors || complain "the checkpoint does not name its choices"
-    $train --extend 1 --lr 0.01 --out tuned --winograd off >"$work/out" 2>&1 && grep -aq 'winograd[24]' tuned/last.safetensors && complain "--winograd does not win over the checkpoint"
+    grep -aq 'winograd2' two/last.safetensors && ! grep -aq 'winograd4' two/last.safetensors ||
+        complain "the checkpoint does not name its choices"
+    $train --extend 1 --lr 0.01 --out tuned --winograd off >"$work/out" 2>&1 &&
+        grep -aq 'winograd[24]' tuned/last.safetensors && complain "--winograd does not win over the checkpoint"
     finish
 fi
 

@@ -1,5 +1,6 @@
-# Sourced by cases. net VERSION SHAPE LAYER…: a spec of these layers, the last of which is labelled y, on one input; `top` is what else stands
-# at its top. forward VERSION SHAPE LAYER…: what it makes of 1, 2, 3 … rounded; messages first.
+# Sourced by cases. net VERSION SHAPE LAYER…: a spec of these layers, the last of which is labelled y, on one input;
+# `top` is what else stands at its top. forward VERSION SHAPE LAYER…: what it makes of 1, 2, 3 … rounded; messages
+# first.
 top=""
 net() {
     printf '%s\n' "rnc: $1" "model: m" "$top" "inputs: {x: {shape: $2}}" "layers:"
