@@ -6,6 +6,7 @@
 #   make bless      rewrites the golden files and what README.md shows (review the diff)
 #   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
 #   make format     clang-format over the C sources (version 14)
+#   make lint       what CI checks before it tests: format, clang-tidy, shellcheck, lines, words
 #   make install PREFIX=/usr/local
 # MODE=release|debug|asan|ubsan|tsan: each builds into a folder of its own.
 MODE ?= release
@@ -64,7 +65,8 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	$(Q)$(CROSS)ar rcs $@ $^
 
-# The runtime alone, for objects compiled ahead of time: make rt CC=aarch64-linux-gnu-gcc BUILD=build-aarch64. Needs nothing but the compiler.
+# The runtime alone, for objects compiled ahead of time: make rt CC=aarch64-linux-gnu-gcc BUILD=build-aarch64. Needs
+# nothing but the compiler.
 .PHONY: rt
 CROSS := $(patsubst %gcc,%,$(filter %-linux-gnu-gcc,$(firstword $(CC))))
 rt: $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
@@ -72,7 +74,8 @@ rt: $(BUILD)/librnc_rt.a $(RT_HEADERS:%=$(BUILD)/include/rnc/%)
 .PHONY: tools
 tools:
 	@for t in $(firstword $(CC)) pkg-config $(LLVM_CONFIG); do \
-		command -v $$t >/dev/null || { echo "rnc: $$t is not here: \`make deps\` installs what is missing" >&2; exit 2; }; done
+		command -v $$t >/dev/null || \
+			{ echo "rnc: $$t is not here: \`make deps\` installs what is missing" >&2; exit 2; }; done
 
 $(BUILD)/%.o: %.c | tools
 	@mkdir -p $(dir $@)
@@ -123,20 +126,23 @@ $(TEST_BIN): %: %.o $$(call helpers,$$(@D)) $(TEST_LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) -lcmocka $(LIBS)
 
-# Coverage-guided fuzzing with clang's libFuzzer: make fuzz TARGET=spec SECONDS=300 (targets: tests/fuzz/targets.c). What it learns stays
+# Coverage-guided fuzzing with clang's libFuzzer: make fuzz TARGET=spec SECONDS=300 (targets: tests/fuzz/targets.c).
+# What it learns stays
 # in build-fuzz/corpus; a finding is written as crash-…, see tests/fuzz/test_fuzz.c for what to do with it.
 TARGET ?= spec
 SECONDS ?= 60
 .PHONY: fuzz
 fuzz:
-	@$(MAKE) --no-print-directory CC=clang-19 MODE=asan BUILD=build-fuzz OPT_asan='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -DRNC_DEBUG' \
+	@$(MAKE) --no-print-directory CC=clang-19 MODE=asan BUILD=build-fuzz \
+		OPT_asan='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -DRNC_DEBUG' \
 		build-fuzz/tests/fuzz/fuzz_libfuzzer
 	@mkdir -p build-fuzz/corpus/$(TARGET)
-	RNC_FUZZ_TARGET=$(TARGET) build-fuzz/tests/fuzz/fuzz_libfuzzer -max_total_time=$(SECONDS) -max_len=20000 -timeout=20 build-fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+	RNC_FUZZ_TARGET=$(TARGET) build-fuzz/tests/fuzz/fuzz_libfuzzer -max_total_time=$(SECONDS) -max_len=20000 \
+		-timeout=20 build-fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
 $(BUILD)/tests/fuzz/fuzz_libfuzzer: $(BUILD)/tests/fuzz/fuzz_libfuzzer.o $(BUILD)/tests/fuzz/targets.o $(TEST_LIBS)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-.PHONY: test test-quick bless format check-layers bench-peers deps demo install clean
+.PHONY: test test-quick bless format lint check-layers bench-peers deps demo install clean
 test:
 	@.ci/deps test
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
@@ -153,11 +159,18 @@ bless: all
 format:
 	@clang-format -i $$(git ls-files '*.[ch]')
 
+# Format, clang-tidy, shellcheck, line lengths, words of the glossary: .ci/lint says what each is.
+lint:
+	@.ci/deps lint
+	@$(MAKE) --no-print-directory -s $(addprefix '$(BUILD)'/gen/,commands.def runtime_names.def shipped.def)
+	@BUILD='$(BUILD)' .ci/lint
+
 check-layers:
 	@tests/check-layers.sh
 	@tests/check-names.sh
 
-# ARGS: what tests/bench/peers.py --help lists. The peers' Python environment is made by the first run, outside the sources.
+# ARGS: what tests/bench/peers.py --help lists. The peers' Python environment is made by the first run, outside the
+# sources.
 RNC_PEERS_VENV ?= $(BUILD)/peers
 OUT ?= $(BUILD)/bench
 bench-peers: all

@@ -43,7 +43,8 @@ table=$(rows)
 breaches=$(printf '%s\n' "$table" "$(sed 's/^\(..*\)/other \1/' <<EOF
 $others
 EOF
-)" | awk -v constants="$constants" -v vocabulary=runtime/recipe/optimizer.c -v tables="$tables" -v updates=compiler/op/update.c '
+)" | awk -v constants="$constants" -v vocabulary=runtime/recipe/optimizer.c -v tables="$tables" \
+    -v updates=compiler/op/update.c '
     FNR == NR && $1 == "row" { family[$3] = $2; next }
     FNR == NR && $1 == "attribute" { attribute[$3] = 1; next }
     FNR == NR { if ($1 == "other") other[$2 " " $3] = 1; next }

@@ -3,7 +3,8 @@
 #   tests/run.sh            all suites
 #   tests/run.sh WORD…      those whose name contains a WORD
 #   tests/run.sh --quick    those of `make test-quick` (the list `quick` below)
-# Each suite is a script or program that prints "N passed, N failed" (or is cmocka's). Its output is shown when it fails,
+# Each suite is a script or program that prints "N passed, N failed" (or is cmocka's). Its output is shown when it
+# fails,
 # with the command that runs it alone. A line "SKIPPED …" of a suite is always shown. Suites run side by side, one for
 # each processor (JOBS=1: one after another); those that take longest begin first.
 # BUILD: the build folder. BLESS=1: golden suites rewrite what they expect.
@@ -69,7 +70,8 @@ counts() {
     if [ -n "$line" ]; then
         echo "$line" | sed -E 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/'
     else
-        awk '/^\[  PASSED  \]/ { p += $4 } /^\[  FAILED  \] [0-9]+ test/ { f += $4 } END { if (p + f) print p + 0, f + 0 }' "$1"
+        awk '/^\[  PASSED  \]/ { p += $4 }
+             /^\[  FAILED  \] [0-9]+ test/ { f += $4 } END { if (p + f) print p + 0, f + 0 }' "$1"
     fi
 }
 
@@ -94,7 +96,8 @@ run_suite() {
         printf '  FAIL  %-44s %5d passed, %d failed  %3d s\n' "$name" "$passed" "$failed" $((SECONDS - began))
         tail -n 60 "$file" | sed 's/^/        /'
         [ $status -gt 128 ] && echo "        killed by signal $((status - 128))"
-        echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 RNC_CACHE=off ${suite#"$PWD"/}     (log: ${file#"$PWD"/})"
+        echo "        alone: BUILD=${BUILD#"$PWD"/} RNC=${RNC#"$PWD"/} RNC_VERIFY=1 RNC_CACHE=off ${suite#"$PWD"/}"
+        echo "        log: ${file#"$PWD"/}"
     fi
 }
 export -f counts run_suite

@@ -169,8 +169,8 @@ static const struct option options[] = {
     {.name = "data",
      .kind = OPT_TEXT,
      .arg = "PATH",
-     .help = "as for `rnc train`; its validation split is used or, where it has none, what the weights' run held out of "
-             "it, or all of other data",
+     .help = "as for `rnc train`; its validation split is used or, where it has none, what the weights' run "
+             "held out of it, or all of other data",
      .dest = &opt_data},
     {.name = "all", .kind = OPT_FLAG, .help = "all of the data, what was trained on too", .dest = &opt_all},
     {.name = "rename",

@@ -5,6 +5,7 @@
 
 Writes weights (safetensors) and arrays (.npy), calls `rnc run`, and computes tiny.yaml again in double precision.
 """
+
 import json
 import os
 import struct
@@ -34,18 +35,18 @@ def load_safetensors(path):
     raw = open(path, "rb").read()
     (n,) = struct.unpack("<Q", raw[:8])
     out = {}
-    for name, t in json.loads(raw[8:8 + n]).items():
+    for name, t in json.loads(raw[8 : 8 + n]).items():
         if name != "__metadata__":
             begin, end = t["data_offsets"]
             dtype = {"F32": "<f4", "I64": "<i8"}[t["dtype"]]
-            out[name] = np.frombuffer(raw[8 + n + begin:8 + n + end], dtype).reshape(t["shape"])
+            out[name] = np.frombuffer(raw[8 + n + begin : 8 + n + end], dtype).reshape(t["shape"])
     return out
 
 
 def patches(x):
     """[N, C, 3, 3, 6, 6]: what each output pixel of the convolution sees."""
     x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    return np.stack([np.stack([x[:, :, i:i + 11:2, j:j + 11:2] for j in range(3)], 2) for i in range(3)], 2)
+    return np.stack([np.stack([x[:, :, i : i + 11 : 2, j : j + 11 : 2] for j in range(3)], 2) for i in range(3)], 2)
 
 
 def forward(x, w, label=None):
@@ -69,7 +70,8 @@ def forward(x, w, label=None):
     g["bn.weight"], g["bn.bias"] = (dz * xhat).sum((0, 2, 3)), dz.sum((0, 2, 3))
     m = n * z[0, 0].size
     dy = (w["bn.weight"] / np.sqrt(var + eps))[:, None, None] * (
-        dz - (g["bn.bias"] / m)[:, None, None] - xhat * (g["bn.weight"] / m)[:, None, None])
+        dz - (g["bn.bias"] / m)[:, None, None] - xhat * (g["bn.weight"] / m)[:, None, None]
+    )
     g["conv.weight"] = np.einsum("nohw,ncijhw->ocij", dy, p)
     g["bn.running_mean"] = 0.9 * w["bn.running_mean"] + 0.1 * mean
     g["bn.running_var"] = 0.9 * w["bn.running_var"] + 0.1 * var * m / (m - 1)
@@ -78,10 +80,14 @@ def forward(x, w, label=None):
 
 rng = np.random.default_rng(0)
 w = {
-    "conv.weight": rng.normal(0, 0.3, (8, 3, 3, 3)), "conv.bias": rng.normal(0, 0.1, 8),
-    "bn.weight": rng.uniform(0.5, 1.5, 8), "bn.bias": rng.normal(0, 0.2, 8),
-    "bn.running_mean": rng.normal(0, 0.2, 8), "bn.running_var": rng.uniform(0.5, 1.5, 8),
-    "fc.weight": rng.normal(0, 0.5, (5, 8)), "fc.bias": rng.normal(0, 0.1, 5),
+    "conv.weight": rng.normal(0, 0.3, (8, 3, 3, 3)),
+    "conv.bias": rng.normal(0, 0.1, 8),
+    "bn.weight": rng.uniform(0.5, 1.5, 8),
+    "bn.bias": rng.normal(0, 0.2, 8),
+    "bn.running_mean": rng.normal(0, 0.2, 8),
+    "bn.running_var": rng.uniform(0.5, 1.5, 8),
+    "fc.weight": rng.normal(0, 0.5, (5, 8)),
+    "fc.bias": rng.normal(0, 0.1, 5),
 }
 w = {k: v.astype("f4") for k, v in w.items()}
 x = rng.normal(0, 1, (4, 3, 12, 12)).astype("f4")
@@ -100,6 +106,7 @@ def compare(name, got, want, limit):
 
 
 with tempfile.TemporaryDirectory() as d:
+
     def at(name):
         return os.path.join(d, name)
 

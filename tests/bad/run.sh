@@ -300,7 +300,9 @@ if unshare -m true 2>/dev/null && begin disk-really-full; then
     cat >"$work/full.sh" <<'FULL'
 mount -t tmpfs -o size=16k none case && cd case && "$1" train "$2" --out . ; status=$?
 ls -A >../full.files # what is there must be whole
-for f in *.safetensors; do [ ! -e "$f" ] || "$1" eval "$2" --weights "$f" >/dev/null 2>&1 || echo "torn $f" >>../full.files; done
+for f in *.safetensors; do
+    [ ! -e "$f" ] || "$1" eval "$2" --weights "$f" >/dev/null 2>&1 || echo "torn $f" >>../full.files
+done
 exit $status
 FULL
     (cd "$work" && unshare -m bash full.sh "$rnc" "$tiny") >"$work/.out" 2>&1 </dev/null

@@ -1,9 +1,17 @@
 """The bar chart of a comparison, as SVG text: 800 pixels wide, for light and dark pages."""
+
 from xml.sax.saxutils import escape
 
 import report
 
-COLOURS = {"rnc": "#1a7f4b", "PyTorch": "#e8684a", "ONNX Runtime": "#4c8fd6", "OpenVINO": "#9a6dd7", "TensorFlow": "#d9a227", "oneDNN": "#8c959f"}
+COLOURS = {
+    "rnc": "#1a7f4b",
+    "PyTorch": "#e8684a",
+    "ONNX Runtime": "#4c8fd6",
+    "OpenVINO": "#9a6dd7",
+    "TensorFlow": "#d9a227",
+    "oneDNN": "#8c959f",
+}
 STYLE = """
   text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
@@ -38,7 +46,14 @@ def text(x, y, what, css="", anchor="start"):
 
 
 def bar(css, colour, x, y, width, height):
-    return '<rect class="%s" fill="%s" x="%.1f" y="%.1f" width="%.1f" height="%d" rx="1.5"/>' % (css, colour, x, y, width, height)
+    return '<rect class="%s" fill="%s" x="%.1f" y="%.1f" width="%.1f" height="%d" rx="1.5"/>' % (
+        css,
+        colour,
+        x,
+        y,
+        width,
+        height,
+    )
 
 
 def css(family):
@@ -56,8 +71,15 @@ def legend(families, y):
 def group(row, y, scale):
     """The name of a row, its bars with their figures, and where it ends."""
     threads = "%d thread%s" % (row["threads"], "s" * (row["threads"] > 1))
-    what = ", ".join(["training"] * (row["mode"] == "train") + ["batch %d" % row["batch"], threads] + ["bf16"] * (row["dtype"] == "bf16"))
-    out = [text(LEFT - 12, y + 10, report.NAMES[row["model"]], "name", "end"), text(LEFT - 12, y + 25, what, "quiet small", "end")]
+    what = ", ".join(
+        ["training"] * (row["mode"] == "train")
+        + ["batch %d" % row["batch"], threads]
+        + ["bf16"] * (row["dtype"] == "bf16")
+    )
+    out = [
+        text(LEFT - 12, y + 10, report.NAMES[row["model"]], "name", "end"),
+        text(LEFT - 12, y + 25, what, "quiet small", "end"),
+    ]
     for family, ms in bars(row):
         ours, ratio = family == "rnc", best(row) / ms
         out.append(bar(css(family), COLOURS[family], LEFT, y, ratio * scale, BAR))
@@ -78,9 +100,18 @@ def svg(rows, machine):
         body += part
         y += GAP
     ticks = range(0, int(most) + 1, 1 if most < 6 else 2)
-    grid = ['<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, TOP - 6, y - GAP) for i in ticks]
+    grid = [
+        '<line class="grid" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}"/>'.format(LEFT + i * scale, TOP - 6, y - GAP)
+        for i in ticks
+    ]
     grid += [text(LEFT + i * scale, TOP - 11, "%d×" % i, "quiet small", "middle") for i in ticks]
-    head = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">' % (WIDTH, y, WIDTH, y), "<style>%s</style>" % STYLE,
-            text(8, 22, "Speed against the fastest peer (longer is better)", "title"), *legend(families, 46),
-            text(WIDTH - 8, 22, "%s, %d CPUs, %s" % (machine["cpu"], machine["cpus"], machine["date"]), "quiet small", "end")]
+    head = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">' % (WIDTH, y, WIDTH, y),
+        "<style>%s</style>" % STYLE,
+        text(8, 22, "Speed against the fastest peer (longer is better)", "title"),
+        *legend(families, 46),
+        text(
+            WIDTH - 8, 22, "%s, %d CPUs, %s" % (machine["cpu"], machine["cpus"], machine["date"]), "quiet small", "end"
+        ),
+    ]
     return "\n".join(head + grid + body + ["</svg>", ""])

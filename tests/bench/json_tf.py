@@ -1,4 +1,6 @@
-"""A training step of network.json (models.py writes it) in TensorFlow, in NHWC: forward, loss, gradients and SGD, without torch, whose memory would count."""
+"""A training step of network.json (models.py writes it) in TensorFlow, in NHWC: forward, loss, gradients and SGD,
+without torch, whose memory would count."""
+
 import json
 import os
 
@@ -7,15 +9,19 @@ import numpy as np
 import models
 
 RATE, MOMENTUM, DECAY = 1e-6, 0.9, 1e-4
-# Weights: [O, I, H, W] and [O, I] in the file, [H, W, I, O] and [I, O] here. Transposed convolutions have O and I swapped in both.
+# Weights: [O, I, H, W] and [O, I] in the file, [H, W, I, O] and [I, O] here. Transposed convolutions have O and I
+# swapped in both.
 ORDER, BACK = {2: (1, 0), 4: (2, 3, 1, 0)}, {2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 class Network:
     def __init__(self, tf, network, weights):
         self.tf, self.steps = tf, network["steps"]
-        self.variables = {k: tf.Variable(np.transpose(w, ORDER.get(w.ndim)), trainable=k in network["parameters"])
-                          for k, w in weights.items() if w.dtype == np.float32}
+        self.variables = {
+            k: tf.Variable(np.transpose(w, ORDER.get(w.ndim)), trainable=k in network["parameters"])
+            for k, w in weights.items()
+            if w.dtype == np.float32
+        }
         self.parameters = [self.variables[k] for k in network["parameters"]]
         self.moments = [tf.Variable(tf.zeros_like(p), trainable=False) for p in self.parameters]
 
@@ -24,12 +30,17 @@ class Network:
         with tf.GradientTape() as tape:
             loss = self.loss(self.forward(x), target)
         for p, m, g in zip(self.parameters, self.moments, tape.gradient(loss, self.parameters)):
-            tf.raw_ops.ResourceApplyMomentum(var=p.handle, accum=m.handle, lr=RATE, grad=g + DECAY * p, momentum=MOMENTUM)
+            tf.raw_ops.ResourceApplyMomentum(
+                var=p.handle, accum=m.handle, lr=RATE, grad=g + DECAY * p, momentum=MOMENTUM
+            )
         return loss
 
     def gradients(self):
         """Those of the first step, in PyTorch's order and layout: its moments are the gradients and the decay."""
-        return [np.transpose(m.numpy() - DECAY * p.numpy(), BACK.get(len(p.shape))) for p, m in zip(self.parameters, self.moments)]
+        return [
+            np.transpose(m.numpy() - DECAY * p.numpy(), BACK.get(len(p.shape)))
+            for p, m in zip(self.parameters, self.moments)
+        ]
 
     def loss(self, y, target):
         """As models.loss_of."""
@@ -74,7 +85,8 @@ class Network:
 
     def op_Conv2d(self, s, x):
         self.only(s, groups=1, dilation=[1, 1])
-        # PyTorch pads both sides alike, SAME only with stride 1. With explicit paddings the backward pass takes 1.3 to 1.8 times as long.
+        # PyTorch pads both sides alike, SAME only with stride 1. With explicit paddings the backward pass takes 1.3 to
+        # 1.8 times as long.
         same = s["stride"] == [1, 1] and s["kernel_size"] == [2 * p + 1 for p in s["padding"]]
         if not same:
             x = self.padded(x, s["padding"])
@@ -89,8 +101,16 @@ class Network:
     def op_BatchNorm2d(self, s, x):
         # tf.nn.fused_batch_norm, which has no smaller epsilon than 1.001e-5, calls this too
         mean, variance = self.weight(s, "running_mean"), self.weight(s, "running_var")
-        y = self.tf.raw_ops.FusedBatchNormV3(x=x, scale=self.weight(s), offset=self.weight(s, "bias"), mean=mean, variance=variance, epsilon=s["eps"],
-                                             exponential_avg_factor=s["momentum"], is_training=True)
+        y = self.tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=self.weight(s),
+            offset=self.weight(s, "bias"),
+            mean=mean,
+            variance=variance,
+            epsilon=s["eps"],
+            exponential_avg_factor=s["momentum"],
+            is_training=True,
+        )
         mean.assign(y.batch_mean)
         variance.assign(y.batch_variance)
         return y.y

@@ -1,4 +1,6 @@
-"""Each convolution of a network in three directions: rnc's step, part by part, beside oneDNN. `layers.py FOLDER THREADS SECONDS` is the oneDNN part."""
+"""Each convolution of a network in three directions: rnc's step, part by part, beside oneDNN. `layers.py FOLDER
+THREADS SECONDS` is the oneDNN part."""
+
 import json
 import os
 import statistics
@@ -24,8 +26,19 @@ class Convolution:
         self.dims = {k: shape[k] for k in ("src", "weights", "dst")}
         self.plain = {k: random.standard_normal(d, np.float32) for k, d in self.dims.items()}
         self.any = {k: library.layout(d, "fp32") for k, d in self.dims.items()}
-        self.window = [onednn.array(v) for v in (shape["stride"], [d - 1 for d in shape["dilation"]], shape["pad"], shape["pad"])]
-        self.forward = self.describe("forward", onednn.TRAINING, onednn.DIRECT, self.any["src"], self.any["weights"], None, self.any["dst"], *self.window)
+        self.window = [
+            onednn.array(v) for v in (shape["stride"], [d - 1 for d in shape["dilation"]], shape["pad"], shape["pad"])
+        ]
+        self.forward = self.describe(
+            "forward",
+            onednn.TRAINING,
+            onednn.DIRECT,
+            self.any["src"],
+            self.any["weights"],
+            None,
+            self.any["dst"],
+            *self.window
+        )
 
     def describe(self, direction, *args):
         return self.lib.make("convolution_%s_primitive_desc_create" % direction, self.lib.engine, *args, None)
@@ -36,9 +49,13 @@ class Convolution:
         if direction == "forward":
             return self.forward, {"src": "src", "weights": "weights"}, ("dst", "dst")
         if direction == "dgrad":
-            d = self.describe("backward_data", onednn.DIRECT, a["src"], a["weights"], a["dst"], *self.window, self.forward)
+            d = self.describe(
+                "backward_data", onednn.DIRECT, a["src"], a["weights"], a["dst"], *self.window, self.forward
+            )
             return d, {"diff_dst": "dst", "weights": "weights"}, ("diff_src", "src")
-        d = self.describe("backward_weights", onednn.DIRECT, a["src"], a["weights"], None, a["dst"], *self.window, self.forward)
+        d = self.describe(
+            "backward_weights", onednn.DIRECT, a["src"], a["weights"], None, a["dst"], *self.window, self.forward
+        )
         return d, {"src": "src", "diff_dst": "dst"}, ("diff_weights", "weights")
 
     def place(self, layout, what, given):
@@ -73,11 +90,16 @@ class Convolution:
 
     def reference(self, direction):
         import torch
+
         x, w, dy = (torch.from_numpy(self.plain[k]) for k in ("src", "weights", "dst"))
         args = self.shape["stride"], self.shape["pad"], self.shape["dilation"]
         if direction == "forward":
             return torch.nn.functional.conv2d(x, w, None, *args).numpy()
-        grad = torch.nn.grad.conv2d_input(x.shape, w, dy, *args) if direction == "dgrad" else torch.nn.grad.conv2d_weight(x, w.shape, dy, *args)
+        grad = (
+            torch.nn.grad.conv2d_input(x.shape, w, dy, *args)
+            if direction == "dgrad"
+            else torch.nn.grad.conv2d_weight(x, w.shape, dy, *args)
+        )
         return grad.numpy()
 
     def time(self, direction, seconds, threads, check):
@@ -103,7 +125,8 @@ def distinct(folder):
 
 
 def ours(bench):
-    """{(layer, direction): (ms, nominal FLOPs)} of a `rnc bench --mode train --per-layer`, transforms of weights included."""
+    """{(layer, direction): (ms, nominal FLOPs)} of a `rnc bench --mode train --per-layer`, transforms of weights
+    included."""
     out = {}
     for node in bench["layers"]:
         operator, (name, _, weight) = node["operator"].split("+")[0], node["name"].partition(".weight.")
@@ -124,8 +147,12 @@ def compared(folder, rounds):
         for d in DIRECTIONS:
             mine = [r[n, d] for r, _ in rounds for n in names if (n, d) in r]
             if mine:
-                line[d] = {"rnc_ms": statistics.median(m for m, _ in mine), "onednn_ms": statistics.median(o[i][d]["median_ms"] for _, o in rounds),
-                           "flops": mine[0][1], "noisy": sum(o[i][d]["disturbed"] for _, o in rounds)}
+                line[d] = {
+                    "rnc_ms": statistics.median(m for m, _ in mine),
+                    "onednn_ms": statistics.median(o[i][d]["median_ms"] for _, o in rounds),
+                    "flops": mine[0][1],
+                    "noisy": sum(o[i][d]["disturbed"] for _, o in rounds),
+                }
         lines.append(line)
     return lines
 
@@ -152,7 +179,9 @@ def write(folder, rows):
         report.say("\n" + report.title(r) + ": ms of rnc, of oneDNN, and their ratio; each convolution of the step")
         cells = lambda l: [cell(l[d]["rnc_ms"], l[d]["onednn_ms"]) if d in l else "–" for d in DIRECTIONS]
         lines = [[shape_text(l["shape"]), str(len(l["layers"]))] + cells(l) for l in r["layers"]]
-        report.table(["", "layers", *DIRECTIONS], lines + [["all", ""] + [cell(*total(r["layers"], d)) for d in DIRECTIONS]])
+        report.table(
+            ["", "layers", *DIRECTIONS], lines + [["all", ""] + [cell(*total(r["layers"], d)) for d in DIRECTIONS]]
+        )
     path = os.path.join(folder, "layers.json")
     with open(path, "w") as f:
         json.dump({"machine": report.machine(), "rows": rows}, f, indent=1)

@@ -1,4 +1,6 @@
-"""The models in PyTorch, their weights, inputs and reference results: `models.py FOLDER MODEL BATCH SIZE MODE` writes them all."""
+"""The models in PyTorch, their weights, inputs and reference results: `models.py FOLDER MODEL BATCH SIZE MODE` writes
+them all."""
+
 import json
 import math
 import os
@@ -25,8 +27,14 @@ def unet(width=64, channels=3, classes=2):
     from torch import nn
 
     def double_conv(c, out):
-        return nn.Sequential(nn.Conv2d(c, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-                             nn.Conv2d(out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU())
+        return nn.Sequential(
+            nn.Conv2d(c, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.Conv2d(out, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        )
 
     class Up(nn.Module):
         def __init__(self, c):
@@ -87,8 +95,10 @@ def resnet20(n=3, width=16, classes=10):
             c = width
             for stage in range(3):
                 out = width << stage
-                self.add_module("layer%d" % (stage + 1), nn.Sequential(*[
-                    Basic(c if i == 0 else out, out, 2 if stage and i == 0 else 1) for i in range(n)]))
+                self.add_module(
+                    "layer%d" % (stage + 1),
+                    nn.Sequential(*[Basic(c if i == 0 else out, out, 2 if stage and i == 0 else 1) for i in range(n)]),
+                )
                 c = out
             self.linear = nn.Linear(c, classes)
 
@@ -107,7 +117,9 @@ def retinanet():
     class Heads(nn.Module):
         def __init__(self):
             super().__init__()
-            net = retinanet_resnet50_fpn(weights=None, weights_backbone=None, num_classes=80, trainable_backbone_layers=5)
+            net = retinanet_resnet50_fpn(
+                weights=None, weights_backbone=None, num_classes=80, trainable_backbone_layers=5
+            )
             self.backbone, self.head = net.backbone, net.head
             for name, p in self.head.named_parameters():  # its own start gives the bias and nearly nothing else
                 nn.init.kaiming_normal_(p) if p.dim() > 1 else nn.init.normal_(p, std=0.1)
@@ -125,12 +137,14 @@ def new(name):
     if name in ("unet", "resnet20", "retinanet"):
         return globals()[name]()
     import torchvision
+
     return getattr(torchvision.models, name)(weights=None)
 
 
 def load(folder, name, mapped=False):
     """With its weights once in memory, or mapped from the file."""
     import torch
+
     with torch.device("meta"):
         model = new(name)
     model.load_state_dict(torch.load(os.path.join(folder, "weights.pt"), mmap=mapped), assign=True)
@@ -141,6 +155,7 @@ def folded(model):
     """Batch norms folded into the convolutions before them, where torch.fx can follow the model."""
     try:
         from torch.fx.experimental.optimization import fuse
+
         return fuse(model)
     except Exception as e:
         print("not folded:", e, file=sys.stderr)
@@ -151,8 +166,11 @@ def write_safetensors(path, tensors):
     header, data, at = {}, [], 0
     for name, array in tensors.items():
         array = np.asarray(array, order="C")
-        header[name] = {"dtype": {"float32": "F32", "int64": "I64"}[str(array.dtype)], "shape": list(array.shape),
-                        "data_offsets": [at, at + array.nbytes]}
+        header[name] = {
+            "dtype": {"float32": "F32", "int64": "I64"}[str(array.dtype)],
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
         data.append(array.tobytes())
         at += array.nbytes
     text = json.dumps(header).encode()
@@ -169,7 +187,9 @@ def read_safetensors(path):
     for name, t in json.loads(bytes(blob[8 : 8 + size])).items():
         if name != "__metadata__":
             a, b = t["data_offsets"]
-            out[name] = np.frombuffer(blob[8 + size + a : 8 + size + b], {"F32": "<f4", "I64": "<i8"}[t["dtype"]]).reshape(t["shape"])
+            out[name] = np.frombuffer(
+                blob[8 + size + a : 8 + size + b], {"F32": "<f4", "I64": "<i8"}[t["dtype"]]
+            ).reshape(t["shape"])
     return out
 
 
@@ -192,7 +212,9 @@ def make_weights(torch, name, size):
             m.momentum = None  # the average of all batches
     for m in model.modules():
         last = getattr(m, "bn3", None) or getattr(m, "bn2", None)
-        if last is not None:  # residual branches small beside what they are added to, as training makes them: rounding is not blown up
+        if (
+            last is not None
+        ):  # residual branches small beside what they are added to, as training makes them: rounding is not blown up
             last.weight.data.mul_(0.3)
     with torch.no_grad():
         model.train()(torch.randn(2, 3, size, size))
@@ -200,27 +222,35 @@ def make_weights(torch, name, size):
 
 
 def write_network(path, name):
-    """The model's modules and functions in order, each with its arguments and a module's settings, for those that must not load torch (json_tf.py)."""
+    """The model's modules and functions in order, each with its arguments and a module's settings, for those that
+    must not load torch (json_tf.py)."""
     import torch
+
     with torch.device("meta"):
         model = new(name)
 
     def step(node):
         about = {"name": node.name, "args": node.args, "kwargs": node.kwargs}
         if node.op != "call_module":
-            return dict(about, op=getattr(node.target, "__name__", node.target) if node.op.startswith("call") else node.op)
+            return dict(
+                about, op=getattr(node.target, "__name__", node.target) if node.op.startswith("call") else node.op
+            )
         module = model.get_submodule(node.target)
         settings = {k: getattr(module, k) for k in getattr(module, "__constants__", [])}
         return dict(about, op=type(module).__name__, layer=node.target, **settings)
 
     coded = lambda a: {"slice": [a.start, a.stop, a.step]} if isinstance(a, slice) else {"value": a.name}
-    network = {"parameters": [k for k, _ in model.named_parameters()], "steps": [step(n) for n in torch.fx.symbolic_trace(model).graph.nodes]}
+    network = {
+        "parameters": [k for k, _ in model.named_parameters()],
+        "steps": [step(n) for n in torch.fx.symbolic_trace(model).graph.nodes],
+    }
     with open(path, "w") as f:
         json.dump(network, f, default=coded)
 
 
 def prepare(folder, name, batch, size, mode):
     import torch
+
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     at = lambda file: os.path.join(folder, file)
     model = make_weights(torch, name, size)
@@ -246,19 +276,32 @@ def prepare(folder, name, batch, size, mode):
 def export_onnx(folder, name):
     """A process of its own: the exporter takes memory that no peer should be charged with."""
     import torch
+
     x = torch.from_numpy(np.load(os.path.join(folder, "x.npy")))
     with torch.no_grad():
-        torch.onnx.export(folded(load(folder, name)), (x,), os.path.join(folder, "model.onnx"), dynamo=True, external_data=True)
+        torch.onnx.export(
+            folded(load(folder, name)), (x,), os.path.join(folder, "model.onnx"), dynamo=True, external_data=True
+        )
 
 
 def list_convolutions(folder, name, batch, size):
     """convolutions.json: the shape of each, as the network runs it."""
     import torch
+
     model, found = new(name).eval(), []
 
     def note(module, given, y, layer):
-        found.append({"name": layer, "src": [batch, *given[0].shape[1:]], "weights": list(module.weight.shape), "dst": [batch, *y.shape[1:]],
-                      "stride": module.stride, "pad": module.padding, "dilation": module.dilation})
+        found.append(
+            {
+                "name": layer,
+                "src": [batch, *given[0].shape[1:]],
+                "weights": list(module.weight.shape),
+                "dst": [batch, *y.shape[1:]],
+                "stride": module.stride,
+                "pad": module.padding,
+                "dilation": module.dilation,
+            }
+        )
 
     for layer, module in model.named_modules():
         if isinstance(module, torch.nn.Conv2d):

@@ -1,4 +1,6 @@
-"""An ONNX file as a list of oneDNN primitives, through oneDNN's C API: layouts of the library's choice, weights packed, additions and ReLUs fused."""
+"""An ONNX file as a list of oneDNN primitives, through oneDNN's C API: layouts of the library's choice, weights
+packed, additions and ReLUs fused."""
+
 import ctypes
 import os
 import sys
@@ -13,7 +15,18 @@ TRAINING, INFERENCE = 64, 96
 DIRECT, DECONVOLUTION, RELU, MAX, AVERAGE, ADD, NEAREST = 1, 0xA, 0x20, 0x1FF, 0x2FF, 0x1FFF0, 0x2FFF0
 ANY, PLAIN = 1, {1: "a", 2: "ab", 4: "abcd"}
 QUERY = {"src": 129, "diff_src": 130, "weights": 131, "diff_weights": 132, "dst": 133, "diff_dst": 134}
-ARGUMENT = {"src": 1, "src1": 2, "dst": 17, "weights": 33, "bias": 41, "diff_src": 129, "diff_dst": 145, "diff_weights": 161, "list": 1024, "post": 16384}
+ARGUMENT = {
+    "src": 1,
+    "src1": 2,
+    "dst": 17,
+    "weights": 33,
+    "bias": 41,
+    "diff_src": 129,
+    "diff_dst": 145,
+    "diff_weights": 161,
+    "list": 1024,
+    "post": 16384,
+}
 
 
 class Argument(ctypes.Structure):
@@ -43,6 +56,7 @@ class Library:
     def version(self):
         class Version(ctypes.Structure):
             _fields_ = [(f, ctypes.c_int) for f in ("major", "minor", "patch")]
+
         self.c.dnnl_version.restype = ctypes.POINTER(Version)
         v = self.c.dnnl_version().contents
         return "%d.%d.%d" % (v.major, v.minor, v.patch)
@@ -51,7 +65,8 @@ class Library:
         return self.c.dnnl_memory_desc_get_size(layout)
 
     def layout(self, dims, dtype, order=None):
-        """A memory descriptor: ORDER is the dims from the outermost on (\"acdb\": NHWC), None what the library likes best."""
+        """A memory descriptor: ORDER is the dims from the outermost on (\"acdb\": NHWC), None what the library likes
+        best."""
         if order is None:
             return self.make("memory_desc_create_with_tag", len(dims), array(dims), TYPES[dtype][0], ANY)
         strides, step = [0] * len(dims), 1
@@ -78,11 +93,12 @@ class Library:
         return self.bind(d, src=source[1], dst=target[1])
 
     def bind(self, description, **memories):
-        """A primitive with its arguments, ready for `execute`; names with a number belong to lists (list0) or post-ops (post1)."""
+        """A primitive with its arguments, ready for `execute`; names with a number belong to lists (list0) or
+        post-ops (post1)."""
         args = (Argument * len(memories))()
         for a, (name, memory) in zip(args, memories.items()):
             kind = name.rstrip("0123456789") if name not in ARGUMENT else name
-            number = int(name[len(kind):] or 0)
+            number = int(name[len(kind) :] or 0)
             a.memory = memory
             # DNNL_ARG_ATTR_MULTIPLE_POST_OP(i) | DNNL_ARG_SRC_1
             a.index = (ARGUMENT[kind] * 2 * (number + 1)) | 2 if kind == "post" else ARGUMENT[kind] + number
@@ -112,6 +128,7 @@ class Network:
 
     def __init__(self, library, path, x, dtype, order=None):
         import onnx
+
         self.lib, self.dtype, self.order = library, dtype, order
         model = onnx.load(path, load_external_data=False)
         self.nodes = [n for n in model.graph.node if n.op_type != "Constant"]
@@ -121,14 +138,20 @@ class Network:
             for name in n.input:
                 self.readers.setdefault(name, []).append(n)
         self.steps, self.values, self.fused = [], {}, set()
-        self.buffers, self.free, self.packs = [], [], {}  # of activations; those of them that are free; packed weights by name
+        self.buffers, self.free, self.packs = (
+            [],
+            [],
+            {},
+        )  # of activations; those of them that are free; packed weights by name
         self.input(model.graph.input[0].name, x)
         for n in self.nodes:
             if not hasattr(self, "op_" + n.op_type):
                 raise NotImplementedError("no operator %s" % n.op_type)
             if n.output[0] not in self.fused:
                 getattr(self, "op_" + n.op_type)(n, {a.name: onnx.helper.get_attribute_value(a) for a in n.attribute})
-        self.outputs = [self.output(o.name, [d.dim_value for d in o.type.tensor_type.shape.dim]) for o in model.graph.output]
+        self.outputs = [
+            self.output(o.name, [d.dim_value for d in o.type.tensor_type.shape.dim]) for o in model.graph.output
+        ]
         del self.nodes, self.constants, self.readers
 
     def __call__(self):
@@ -141,7 +164,9 @@ class Network:
 
     def put(self, name, dims, layout, buffer=None):
         buffer = self.take(self.lib.size(layout)) if buffer is None else buffer
-        self.values[name] = Value(dims, layout, buffer, self.lib.memory(layout, buffer), len(self.readers.get(name, [])) or 1)
+        self.values[name] = Value(
+            dims, layout, buffer, self.lib.memory(layout, buffer), len(self.readers.get(name, [])) or 1
+        )
         return self.values[name]
 
     def take(self, size):
@@ -177,7 +202,8 @@ class Network:
         return self.lib.layout(dims, self.dtype, self.order if len(dims) == 4 else None)
 
     def wanted(self, value, layout):
-        """The memory of VALUE in LAYOUT, reordered if it is in another, and the buffer that is free after it has been read."""
+        """The memory of VALUE in LAYOUT, reordered if it is in another, and the buffer that is free after it has been
+        read."""
         if self.lib.c.dnnl_memory_desc_equal(value.layout, layout):
             return value.memory, None
         buffer = self.take(self.lib.size(layout))
@@ -206,7 +232,8 @@ class Network:
         return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None
 
     def tail(self, name):
-        """(other operand of an addition behind NAME if it has been computed, is there a ReLU, the name of the result)."""
+        """(other operand of an addition behind NAME if it has been computed, is there a ReLU, the name of the
+        result)."""
         other = None
         add = self.only_reader(name, "Add")
         if add:
@@ -234,19 +261,28 @@ class Network:
         return attribute
 
     def weighted(self, n, dims, w, order, create):
-        """A convolution, deconvolution or inner product with what follows it. CREATE makes its description from layouts and attributes."""
+        """A convolution, deconvolution or inner product with what follows it. CREATE makes its description from
+        layouts and attributes."""
         lib, x, bias = self.lib, self.values[n.input[0]], self.constant(n, 2)
         other, relu, result = self.tail(n.output[0])
         summed = other is not None and other.readers == 1 and self.owns(other.buffer)
         wdims = [w.shape[order.index(c)] for c in sorted(order)]
-        layouts = [self.activation(x.dims), lib.layout(wdims, self.dtype), None if bias is None else lib.layout(bias.shape, "fp32", "a"),
-                   other.layout if summed else self.activation(dims)]
+        layouts = [
+            self.activation(x.dims),
+            lib.layout(wdims, self.dtype),
+            None if bias is None else lib.layout(bias.shape, "fp32", "a"),
+            other.layout if summed else self.activation(dims),
+        ]
         if x.dims[1] < 16 and len(x.dims) == 4:  # the caller's image: first convolutions have kernels for plain pixels
             layouts[0] = lib.layout(x.dims, self.dtype)
         d = create(*layouts, self.attribute(other, relu, summed))
         memory, temporary = self.wanted(x, lib.chosen(d, "src"))
         y = self.put(result, dims, lib.chosen(d, "dst"), other.buffer if summed else None)
-        memories = {"src": memory, "weights": self.packed(n.input[1], w, lib.chosen(d, "weights"), order), "dst": y.memory}
+        memories = {
+            "src": memory,
+            "weights": self.packed(n.input[1], w, lib.chosen(d, "weights"), order),
+            "dst": y.memory,
+        }
         if bias is not None:
             memories["bias"] = self.packed(n.input[2], bias, layouts[2], "a")
         if other is not None and not summed:
@@ -265,10 +301,23 @@ class Network:
         if a.get("group", 1) != 1:
             raise NotImplementedError("groups")
         pads, strides, dilations = a.get("pads", [0] * 4), a.get("strides", [1, 1]), a.get("dilations", [1, 1])
-        size = [(x.dims[i + 2] + pads[i] + pads[i + 2] - dilations[i] * (w.shape[i + 2] - 1) - 1) // strides[i] + 1 for i in range(2)]
+        size = [
+            (x.dims[i + 2] + pads[i] + pads[i + 2] - dilations[i] * (w.shape[i + 2] - 1) - 1) // strides[i] + 1
+            for i in range(2)
+        ]
         window = array(strides), array([d - 1 for d in dilations]), array(pads[:2]), array(pads[2:])
         create = lambda src, weights, b, dst, attribute: self.lib.make(
-            "convolution_forward_primitive_desc_create", self.lib.engine, INFERENCE, DIRECT, src, weights, b, dst, *window, attribute)
+            "convolution_forward_primitive_desc_create",
+            self.lib.engine,
+            INFERENCE,
+            DIRECT,
+            src,
+            weights,
+            b,
+            dst,
+            *window,
+            attribute,
+        )
         self.weighted(n, (x.dims[0], w.shape[0], *size), w, "abcd", create)
 
     def op_ConvTranspose(self, n, a):
@@ -277,14 +326,25 @@ class Network:
         size = [(x.dims[i + 2] - 1) * strides[i] - pads[i] - pads[i + 2] + w.shape[i + 2] for i in range(2)]
         window = array(strides), array([0, 0]), array(pads[:2]), array(pads[2:])
         create = lambda src, weights, b, dst, attribute: self.lib.make(
-            "deconvolution_forward_primitive_desc_create", self.lib.engine, INFERENCE, DECONVOLUTION, src, weights, b, dst, *window, attribute)
+            "deconvolution_forward_primitive_desc_create",
+            self.lib.engine,
+            INFERENCE,
+            DECONVOLUTION,
+            src,
+            weights,
+            b,
+            dst,
+            *window,
+            attribute,
+        )
         self.weighted(n, (x.dims[0], w.shape[1], *size), w, "bacd", create)
 
     def op_Gemm(self, n, a):
         x, w = self.values[n.input[0]], self.constants[n.input[1]]
         w = (w if a.get("transB", 0) else w.T)[:, :, *[None] * (len(x.dims) - 2)]
         create = lambda src, weights, b, dst, attribute: self.lib.make(
-            "inner_product_forward_primitive_desc_create", self.lib.engine, INFERENCE, src, weights, b, dst, attribute)
+            "inner_product_forward_primitive_desc_create", self.lib.engine, INFERENCE, src, weights, b, dst, attribute
+        )
         self.weighted(n, (x.dims[0], w.shape[0]), w, "abcd"[: w.ndim], create)
 
     def constant(self, n, i):
@@ -302,7 +362,12 @@ class Network:
         x = self.values[n.input[0]]
         size = [(x.dims[i + 2] + pads[i] + pads[i + 2] - kernel[i]) // strides[i] + 1 for i in range(2)]
         window = [array(v) for v in (strides, kernel, [0, 0], pads[:2], pads[2:])]
-        self.unary(n, (*x.dims[:2], *size), "pooling_forward_primitive_desc_create", lambda src, dst: [kind, src, dst, *window, None])
+        self.unary(
+            n,
+            (*x.dims[:2], *size),
+            "pooling_forward_primitive_desc_create",
+            lambda src, dst: [kind, src, dst, *window, None],
+        )
 
     def op_MaxPool(self, n, a):
         self.pool(n, MAX, a["kernel_shape"], a.get("strides", [1, 1]), a.get("pads", [0] * 4))
@@ -318,8 +383,12 @@ class Network:
         self.op_GlobalAveragePool(n, a)
 
     def op_Relu(self, n, a):
-        self.unary(n, self.values[n.input[0]].dims, "eltwise_forward_primitive_desc_create",
-                   lambda src, dst: [RELU, src, src, ctypes.c_float(0), ctypes.c_float(0), None])
+        self.unary(
+            n,
+            self.values[n.input[0]].dims,
+            "eltwise_forward_primitive_desc_create",
+            lambda src, dst: [RELU, src, src, ctypes.c_float(0), ctypes.c_float(0), None],
+        )
 
     def op_Resize(self, n, a):
         x = self.values[n.input[0]]
@@ -327,7 +396,12 @@ class Network:
         if a["mode"] != b"nearest":
             raise NotImplementedError("Resize %s" % a["mode"])
         size = sizes[2:] if sizes is not None else [x.dims[i] * scales[i] for i in (2, 3)]
-        self.unary(n, (*x.dims[:2], *map(int, size)), "resampling_forward_primitive_desc_create", lambda src, dst: [NEAREST, None, src, dst, None])
+        self.unary(
+            n,
+            (*x.dims[:2], *map(int, size)),
+            "resampling_forward_primitive_desc_create",
+            lambda src, dst: [NEAREST, None, src, dst, None],
+        )
 
     def op_Reshape(self, n, a):
         x = self.values[n.input[0]]
@@ -339,7 +413,9 @@ class Network:
 
     def op_Add(self, n, a):
         x, y = (self.values[i] for i in n.input)
-        d = self.lib.make("binary_primitive_desc_create", self.lib.engine, ADD, x.layout, y.layout, self.activation(x.dims), None)
+        d = self.lib.make(
+            "binary_primitive_desc_create", self.lib.engine, ADD, x.layout, y.layout, self.activation(x.dims), None
+        )
         z = self.put(n.output[0], x.dims, self.lib.chosen(d, "dst"))
         self.steps.append(self.lib.bind(d, src=x.memory, src1=y.memory, dst=z.memory))
         self.done(x), self.done(y)
@@ -357,6 +433,7 @@ class Network:
 
 def constants(onnx, graph, folder):
     """Arrays by name; what is in a file beside the model is mapped from there."""
+
     def array_of(t):
         if t.data_location != onnx.TensorProto.EXTERNAL:
             return onnx.numpy_helper.to_array(t)

@@ -1,10 +1,13 @@
-"""An ONNX file as a TensorFlow function: the operators that the exported models use, in NHWC, which TensorFlow needs on CPUs."""
+"""An ONNX file as a TensorFlow function: the operators that the exported models use, in NHWC, which TensorFlow needs
+on CPUs."""
+
 import numpy as np
 
 
 class Graph:
     def __init__(self, tf, model, xla):
         from onnx import numpy_helper
+
         self.tf, self.graph, self.xla = tf, model.graph, xla
         self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         for n in model.graph.node:
@@ -16,7 +19,9 @@ class Graph:
         values = {self.graph.input[0].name: tf.transpose(x, [0, 2, 3, 1])}
         for n in self.graph.node:
             if n.op_type != "Constant":
-                values[n.output[0]] = getattr(self, "op_" + n.op_type)(self.attributes(n), *[self.operand(values, i) for i in n.input])
+                values[n.output[0]] = getattr(self, "op_" + n.op_type)(
+                    self.attributes(n), *[self.operand(values, i) for i in n.input]
+                )
         back = lambda y: tf.transpose(y, [0, 3, 1, 2]) if len(y.shape) == 4 else y
         return [back(values[o.name]) for o in self.graph.output]
 
@@ -26,6 +31,7 @@ class Graph:
     @staticmethod
     def attributes(node):
         from onnx import helper
+
         return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
     @staticmethod
@@ -88,10 +94,15 @@ class Graph:
     def op_Resize(self, a, x, roi=None, scales=None, sizes=None):
         if a["mode"] != b"nearest":
             raise NotImplementedError("Resize %s" % a["mode"])
-        size = [int(s) for s in sizes[2:]] if sizes is not None and len(sizes) else [int(x.shape[i + 1] * scales[i + 2]) for i in range(2)]
+        size = (
+            [int(s) for s in sizes[2:]]
+            if sizes is not None and len(sizes)
+            else [int(x.shape[i + 1] * scales[i + 2]) for i in range(2)]
+        )
         return self.tf.image.resize(x, size, method="nearest")
 
 
 def load(tf, path, xla):
     import onnx
+
     return Graph(tf, onnx.load(path), xla)

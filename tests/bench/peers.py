@@ -1,4 +1,5 @@
 """rnc beside its peers: the same models, weights, images and threads, each in turn, in one run. See README.md."""
+
 import argparse
 import datetime
 import importlib.util
@@ -22,11 +23,17 @@ import report
 import worker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Relative errors. A ReLU whose input is zero but for rounding passes a gradient or does not; one such element among 100,000 of a layer moves all
-# gradients before it by 0.3 %, so those of the last layer, which needs the whole forward pass right, have the sharp limit.
-LIMITS = {("infer", "fp32"): {"outputs": 1e-4}, ("train", "fp32"): {"last layer's gradients": 1e-4, "all gradients": 2e-2},
-          # bfloat16 has 8 bits: one rounding is an error of up to 4e-3
-          ("infer", "bf16"): {"outputs": 5e-2}, ("train", "bf16"): {"last layer's gradients": 5e-2, "all gradients": 5e-1}}
+# Relative errors. A ReLU whose input is zero but for rounding passes a gradient or does not; one such element among
+# 100,000 of a layer moves all
+# gradients before it by 0.3 %, so those of the last layer, which needs the whole forward pass right, have the sharp
+# limit.
+LIMITS = {
+    ("infer", "fp32"): {"outputs": 1e-4},
+    ("train", "fp32"): {"last layer's gradients": 1e-4, "all gradients": 2e-2},
+    # bfloat16 has 8 bits: one rounding is an error of up to 4e-3
+    ("infer", "bf16"): {"outputs": 5e-2},
+    ("train", "bf16"): {"last layer's gradients": 5e-2, "all gradients": 5e-1},
+}
 # A variant so much slower than its family's best (PyTorch eager beside compiled) takes no more rounds after the second.
 SLOW = 1.3
 # The optimiser of the training rows, in every spec.
@@ -37,7 +44,8 @@ class Refused(Exception):
     pass
 
 
-# Runs a program from a process that is small itself: Linux counts what its parent had resident when it was started into a program's peak.
+# Runs a program from a process that is small itself: Linux counts what its parent had resident when it was started into
+# a program's peak.
 FRESH = """import os, sys
 child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
 _, status, usage = os.wait4(child, 0)
@@ -48,8 +56,15 @@ sys.exit(os.waitstatus_to_exitcode(status))"""
 def environment(threads):
     """Several threads of OpenMP stay each on its processor; caches and generated files go where main() removes them."""
     count = str(threads)
-    env = dict(os.environ, OMP_NUM_THREADS=count, MKL_NUM_THREADS=count, TORCHINDUCTOR_COMPILE_THREADS="1", PYTHONWARNINGS="ignore",
-               TMPDIR=tempfile.gettempdir(), TORCHINDUCTOR_CACHE_DIR=os.path.join(tempfile.gettempdir(), "inductor"))
+    env = dict(
+        os.environ,
+        OMP_NUM_THREADS=count,
+        MKL_NUM_THREADS=count,
+        TORCHINDUCTOR_COMPILE_THREADS="1",
+        PYTHONWARNINGS="ignore",
+        TMPDIR=tempfile.gettempdir(),
+        TORCHINDUCTOR_CACHE_DIR=os.path.join(tempfile.gettempdir(), "inductor"),
+    )
     if threads > 1:
         env.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
     env.pop("PYTHONPATH", None)
@@ -57,13 +72,28 @@ def environment(threads):
 
 
 class Peer:
-    """A peer's process. It is stopped (SIGSTOP) whenever it is not its turn, so that no pool of waiting threads takes the others' time."""
+    """A peer's process. It is stopped (SIGSTOP) whenever it is not its turn, so that no pool of waiting threads takes
+    the others' time."""
 
     def __init__(self, name, row, folder, log, limit):
         self.name, self.family, self.rounds = name, worker.PEERS[name][0], []
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "worker.py"), name, folder, row["model"], str(row["threads"]), row["mode"], row["dtype"]],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment(row["threads"]), start_new_session=True)
+            [
+                sys.executable,
+                os.path.join(HERE, "worker.py"),
+                name,
+                folder,
+                row["model"],
+                str(row["threads"]),
+                row["mode"],
+                row["dtype"],
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(row["threads"]),
+            start_new_session=True,
+        )
         self.buffer = b""
         try:
             self.about = self.answer(limit)
@@ -111,19 +141,37 @@ class Peer:
 
     def result(self):
         idle, peak, steady = (self.about[k] for k in ("rss_idle", "rss_peak", "rss_steady"))
-        return {"family": self.family, "version": self.about["version"], "errors": self.errors, "median_ms": median(self.rounds),
-                "rounds_ms": [r["median_ms"] for r in self.rounds], "disturbed": sum(r["disturbed"] for r in self.rounds),
-                "rss_idle_bytes": idle, "rss_peak_bytes": peak, "rss_increment_bytes": max(peak - idle, 0), "rss_steady_bytes": steady}
+        return {
+            "family": self.family,
+            "version": self.about["version"],
+            "errors": self.errors,
+            "median_ms": median(self.rounds),
+            "rounds_ms": [r["median_ms"] for r in self.rounds],
+            "disturbed": sum(r["disturbed"] for r in self.rounds),
+            "rss_idle_bytes": idle,
+            "rss_peak_bytes": peak,
+            "rss_increment_bytes": max(peak - idle, 0),
+            "rss_steady_bytes": steady,
+        }
 
 
 class Rnc:
-    """`rnc bench`, a process each time; it measures from the caller's buffers too, and drops disturbed runs by the same rule."""
+    """`rnc bench`, a process each time; it measures from the caller's buffers too, and drops disturbed runs by the
+    same rule."""
 
     family = "rnc"
 
     def __init__(self, binary, row, folder, log):
         self.binary, self.row, self.folder, self.log, self.rounds = binary, row, folder, log, []
-        self.common = [row["model"], "--weights", os.path.join(folder, "weights.safetensors"), "--threads", str(row["threads"]), "-p", "size=%d" % row["size"]]
+        self.common = [
+            row["model"],
+            "--weights",
+            os.path.join(folder, "weights.safetensors"),
+            "--threads",
+            str(row["threads"]),
+            "-p",
+            "size=%d" % row["size"],
+        ]
         if row["dtype"] != "fp32":
             self.common += ["--dtype", row["dtype"]]
         version, self.idle = self.call("--version")
@@ -133,7 +181,13 @@ class Rnc:
     def call(self, *args, **variables):
         """What it prints, and the peak of its resident memory."""
         env = dict(os.environ, RNC_CACHE_DIR=cache_folder(), **variables)
-        p = subprocess.run([sys.executable, "-I", "-S", "-c", FRESH, self.binary, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        p = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", FRESH, self.binary, *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
         *errors, peak = p.stderr.splitlines() or [""]
         self.log.writelines(e + "\n" for e in errors)
         self.log.flush()
@@ -154,8 +208,20 @@ class Rnc:
 
     def bench(self, seconds, *options, **variables):
         train = SGD if self.row["mode"] == "train" else []
-        printed, _ = self.call("bench", *self.common, "--batch", str(self.row["batch"]), "--mode", self.row["mode"], "--json", "--seconds", str(seconds),
-                               *train, *options, **variables)
+        printed, _ = self.call(
+            "bench",
+            *self.common,
+            "--batch",
+            str(self.row["batch"]),
+            "--mode",
+            self.row["mode"],
+            "--json",
+            "--seconds",
+            str(seconds),
+            *train,
+            *options,
+            **variables
+        )
         return json.loads(printed)
 
     def turn(self, seconds):
@@ -165,19 +231,31 @@ class Rnc:
         pass
 
     def memory(self):
-        """The peaks of a start that finds the model in the cache, as the last turn did if it was not the only one, and of one that compiles."""
+        """The peaks of a start that finds the model in the cache, as the last turn did if it was not the only one,
+        and of one that compiles."""
         warm = self.rounds[-1] if self.rounds[-1]["cached"] else self.bench(0.1)
         return warm["peak_rss_bytes"], self.bench(0.1, RNC_CACHE="off")["peak_rss_bytes"]
 
     def result(self):
         last, middle = self.rounds[-1], lambda key: statistics.median(r[key] for r in self.rounds)
         warm, cold = self.memory()
-        return {"family": "rnc", "version": self.version, "errors": self.errors, "median_ms": median(self.rounds),
-                "rounds_ms": [r["median_ms"] for r in self.rounds], "disturbed": sum(r["disturbed"] for r in self.rounds),
-                "gflops": middle("gflops"), "executed_gflops": middle("executed_gflops"), "peak_gflops": middle("peak_gflops"),
-                "rss_idle_bytes": self.idle, "rss_peak_bytes": warm, "rss_increment_bytes": warm - self.idle,
-                "rss_peak_cold_bytes": cold, "rss_increment_cold_bytes": cold - self.idle,
-                "planned_bytes": last["planned_bytes"] + last["state_bytes"]}
+        return {
+            "family": "rnc",
+            "version": self.version,
+            "errors": self.errors,
+            "median_ms": median(self.rounds),
+            "rounds_ms": [r["median_ms"] for r in self.rounds],
+            "disturbed": sum(r["disturbed"] for r in self.rounds),
+            "gflops": middle("gflops"),
+            "executed_gflops": middle("executed_gflops"),
+            "peak_gflops": middle("peak_gflops"),
+            "rss_idle_bytes": self.idle,
+            "rss_peak_bytes": warm,
+            "rss_increment_bytes": warm - self.idle,
+            "rss_peak_cold_bytes": cold,
+            "rss_increment_cold_bytes": cold - self.idle,
+            "planned_bytes": last["planned_bytes"] + last["state_bytes"],
+        }
 
 
 def cache_folder():
@@ -187,7 +265,10 @@ def cache_folder():
 
 
 def can_do(binary, dtype):
-    return dtype == "fp32" or "--dtype" in subprocess.run([binary, "bench", "--help"], capture_output=True, text=True).stdout
+    return (
+        dtype == "fp32"
+        or "--dtype" in subprocess.run([binary, "bench", "--help"], capture_output=True, text=True).stdout
+    )
 
 
 def median(rounds):
@@ -209,7 +290,10 @@ def compare(got, folder, row):
     if row["mode"] == "infer":
         errors = {"outputs": models.relative_error(got, want)}
     else:  # the last two parameters are the last layer's weights and bias
-        errors = {"last layer's gradients": models.relative_error(got[-2:], want[-2:]), "all gradients": models.relative_error(got, want)}
+        errors = {
+            "last layer's gradients": models.relative_error(got[-2:], want[-2:]),
+            "all gradients": models.relative_error(got, want),
+        }
     if not all(errors[k] <= limit for k, limit in LIMITS[row["mode"], row["dtype"]].items()):
         raise Refused("no figures, the result differs: %s" % error_text(errors))
     return errors
@@ -220,13 +304,19 @@ def error_text(errors):
 
 
 def helper(log, *args):
-    p = subprocess.run([sys.executable, os.path.join(HERE, "models.py"), *args], stdout=log, stderr=log, env=environment(len(os.sched_getaffinity(0))))
+    p = subprocess.run(
+        [sys.executable, os.path.join(HERE, "models.py"), *args],
+        stdout=log,
+        stderr=log,
+        env=environment(len(os.sched_getaffinity(0))),
+    )
     if p.returncode:
         raise Refused("models.py %s failed (see peers.log)" % args[0])
 
 
 def prepare(row, folder, log):
-    """Weights, images, reference and the ONNX file of a row: those of a row before it, where only the threads differ."""
+    """Weights, images, reference and the ONNX file of a row: those of a row before it, where only the threads
+    differ."""
     stamp = os.path.join(folder, "row.json")
     with open(os.path.join(HERE, "models.py"), "rb") as f:
         same = {k: row[k] for k in ("model", "batch", "size", "mode")} | {"models.py": zlib.crc32(f.read())}
@@ -260,7 +350,11 @@ def start_peers(row, options, folder, log, peers):
         if not installed(module):
             failed[name] = "not installed"
             continue
-        if row["mode"] == "infer" and name in worker.NEEDS_ONNX and not os.path.exists(os.path.join(folder, "model.onnx")):
+        if (
+            row["mode"] == "infer"
+            and name in worker.NEEDS_ONNX
+            and not os.path.exists(os.path.join(folder, "model.onnx"))
+        ):
             failed[name] = "no ONNX file"
             continue
         try:
@@ -280,7 +374,7 @@ def alternate(peers, options):
             if p.rounds:
                 best[p.family] = min(best.get(p.family, np.inf), median(p.rounds))
         turns = [p for p in peers if i < 2 or median(p.rounds) <= SLOW * best[p.family]]
-        for t in turns[i % len(turns):] + turns[: i % len(turns)]:
+        for t in turns[i % len(turns) :] + turns[: i % len(turns)]:
             t.turn(options.seconds)
 
 
@@ -316,8 +410,19 @@ def run_layers(row, options, log):
     helper(log, "convolutions", folder, row["model"], str(row["batch"]), str(row["size"]))
     rnc, rounds = Rnc(options.rnc, row, folder, log), []
     for i in range(options.rounds):
-        p = subprocess.run([sys.executable, os.path.join(HERE, "layers.py"), folder, str(row["threads"]), str(options.seconds / 10), "check" if i == 0 else ""],
-                           stdout=subprocess.PIPE, stderr=log, env=environment(row["threads"]))
+        p = subprocess.run(
+            [
+                sys.executable,
+                os.path.join(HERE, "layers.py"),
+                folder,
+                str(row["threads"]),
+                str(options.seconds / 10),
+                "check" if i == 0 else "",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(row["threads"]),
+        )
         if p.returncode:
             raise Refused("oneDNN failed (see peers.log)")
         rounds.append((layers.ours(rnc.bench(options.seconds, "--per-layer")), json.loads(p.stdout)))
@@ -329,7 +434,10 @@ def finish(row, everyone):
     row["rnc"] = next((p.result() for p in everyone if p.family == "rnc"), None)
     row["peers"], row["families"] = {p.name: p.result() for p in everyone if p.family != "rnc"}, {}
     for name, p in row["peers"].items():
-        if p["family"] not in row["families"] or p["median_ms"] < row["peers"][row["families"][p["family"]]]["median_ms"]:
+        if (
+            p["family"] not in row["families"]
+            or p["median_ms"] < row["peers"][row["families"][p["family"]]]["median_ms"]
+        ):
             row["families"][p["family"]] = name
     if row["peers"]:
         row["fastest_peer"] = min(row["peers"], key=lambda n: row["peers"][n]["median_ms"])
@@ -343,8 +451,17 @@ def parse_options():
     p.add_argument("--models", nargs="+", choices=list(models.MODELS), default=["resnet18", "resnet50"])
     p.add_argument("--mode", choices=["infer", "train"], default="infer")
     p.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
-    p.add_argument("--layers", action="store_true", help="each convolution shape of the models in three directions, rnc beside oneDNN")
-    p.add_argument("--merge", nargs="+", metavar="JSON", help="measure nothing: tables and chart of the results in these files, later ones first in doubt")
+    p.add_argument(
+        "--layers",
+        action="store_true",
+        help="each convolution shape of the models in three directions, rnc beside oneDNN",
+    )
+    p.add_argument(
+        "--merge",
+        nargs="+",
+        metavar="JSON",
+        help="measure nothing: tables and chart of the results in these files, later ones first in doubt",
+    )
     p.add_argument("--batch", nargs="+", type=int, help="batch sizes (1 16; training: 16)")
     p.add_argument("--threads", nargs="+", type=int, help="threads (1 2; training: 2)")
     p.add_argument("--size", type=int, help="of the images, instead of the spec's own")
@@ -372,8 +489,14 @@ def rows_of(options):
     for model in options.models:
         for batch in options.batch:
             for threads in options.threads:
-                yield {"model": model, "mode": options.mode, "dtype": options.dtype, "batch": batch, "threads": threads,
-                       "size": options.size or models.MODELS[model][0]}
+                yield {
+                    "model": model,
+                    "mode": options.mode,
+                    "dtype": options.dtype,
+                    "batch": batch,
+                    "threads": threads,
+                    "size": options.size or models.MODELS[model][0],
+                }
 
 
 def measure(options, run_one):
@@ -406,7 +529,11 @@ def main():
         layers.write(options.out, rows)
     elif rows:
         name = "peers" + "-train" * (options.mode == "train") + "-bf16" * (options.dtype == "bf16")
-        report.write(options.out, name, {"machine": report.machine(), "rounds": options.rounds, "seconds": options.seconds, "rows": rows})
+        report.write(
+            options.out,
+            name,
+            {"machine": report.machine(), "rounds": options.rounds, "seconds": options.seconds, "rows": rows},
+        )
     return 1 if missed else 0
 
 

@@ -1,4 +1,5 @@
 """Tables, JSON and chart of a comparison."""
+
 import datetime
 import json
 import os
@@ -6,7 +7,14 @@ import os
 import chart
 
 MODES = {"infer": "inference", "train": "training step"}
-NAMES = {"resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50", "resnet20": "ResNet-20", "unet": "U-Net", "retinanet": "RetinaNet"}
+NAMES = {
+    "resnet18": "ResNet-18",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet20": "ResNet-20",
+    "unet": "U-Net",
+    "retinanet": "RetinaNet",
+}
 
 
 def say(text):
@@ -14,7 +22,13 @@ def say(text):
 
 
 def title(row):
-    name = "%s %s, batch %d, %d thread%s" % (NAMES[row["model"]], MODES[row["mode"]], row["batch"], row["threads"], "s" * (row["threads"] > 1))
+    name = "%s %s, batch %d, %d thread%s" % (
+        NAMES[row["model"]],
+        MODES[row["mode"]],
+        row["batch"],
+        row["threads"],
+        "s" * (row["threads"] > 1),
+    )
     return name + ", bf16" * (row["dtype"] == "bf16")
 
 
@@ -46,7 +60,9 @@ def times(rows, families):
     for r in rows:
         cells = [ms(r["rnc"]["median_ms"]) if r["rnc"] else "–"]
         cells += [ms(r["peers"][r["families"][f]]["median_ms"]) if f in r["families"] else "–" for f in families]
-        lines.append([title(r)] + cells + [r.get("fastest_peer", "–"), "%.2f" % r["ratio"] if "ratio" in r else "–", noisy(r)])
+        lines.append(
+            [title(r)] + cells + [r.get("fastest_peer", "–"), "%.2f" % r["ratio"] if "ratio" in r else "–", noisy(r)]
+        )
     table(["", "rnc"] + families + ["fastest peer", "ratio", "noisy"], lines)
 
 
@@ -57,14 +73,23 @@ def smallest(row, family):
 
 
 def memory(rows, families):
-    say("Peak resident MiB of a fresh process: in all, and more than when it had only loaded its libraries (the smallest variant of each peer)")
+    say(
+        "Peak resident MiB of a fresh process: in all, and more than when it had only loaded its libraries "
+        "(the smallest variant of each peer)"
+    )
     mib = lambda pair: "%.0f, %.0f" % tuple(b / 2**20 for b in pair) if pair else "–"
     lines = []
     for r in rows:
         ours, peers = [None, None], [smallest(r, f) for f in families]
         if r["rnc"]:
             ours = [(r["rnc"]["rss_peak" + k], r["rnc"]["rss_increment" + k]) for k in ("_bytes", "_cold_bytes")]
-        ratios = ["%.2f, %.2f" % tuple(ours[0][i] / min(p[i] for p in peers if p) for i in (0, 1)) if ours[0] and any(peers) else "–"]
+        ratios = [
+            (
+                "%.2f, %.2f" % tuple(ours[0][i] / min(p[i] for p in peers if p) for i in (0, 1))
+                if ours[0] and any(peers)
+                else "–"
+            )
+        ]
         lines.append([title(r)] + [mib(p) for p in ours + peers] + ratios)
     table(["", "rnc", "rnc compiling"] + families + ["of the smallest peer"], lines)
 
@@ -76,7 +101,12 @@ def machine():
             if line.startswith("model name"):
                 name = line.split(":", 1)[1].strip()
                 break
-    return {"cpu": name, "cpus": len(os.sched_getaffinity(0)), "kernel": os.uname().release, "date": datetime.date.today().isoformat()}
+    return {
+        "cpu": name,
+        "cpus": len(os.sched_getaffinity(0)),
+        "kernel": os.uname().release,
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def merged(paths):

@@ -1,4 +1,6 @@
-"""One peer in a process of its own: `worker.py PEER FOLDER MODEL THREADS MODE DTYPE`. Commands come as JSON lines on stdin, answers go to stdout."""
+"""One peer in a process of its own: `worker.py PEER FOLDER MODEL THREADS MODE DTYPE`. Commands come as JSON lines on
+stdin, answers go to stdout."""
+
 import ctypes
 import gc
 import json
@@ -35,15 +37,18 @@ class Job:
         return os.path.join(self.folder, file)
 
 
-# ---- each peer: imports (so that they can be told from the model), then a function that runs once and returns the outputs
+# ---- each peer: imports (so that they can be told from the model), then a function that runs once and returns the
+# outputs
 # (training: that takes a function and gives it the gradients)
 
 
 def import_torch(job):
     import torch
+
     torch.set_num_threads(job.threads)
     torch.set_num_interop_threads(1)
     import torchvision
+
     if job.peer == "torch-compiled":  # its compiler is a library too, loaded when first used
         torch.compile(lambda a: a + 1)(torch.ones(16))
     return torch
@@ -51,6 +56,7 @@ def import_torch(job):
 
 def torch_infer(job, torch, x):
     import numpy as np
+
     kind = torch.bfloat16 if job.dtype == "bf16" else torch.float32
     order = torch.channels_last if job.peer == "torch-channels-last" else torch.contiguous_format
     model = models.folded(models.load(job.folder, job.model, mapped=True)).to(kind, memory_format=order)
@@ -60,6 +66,7 @@ def torch_infer(job, torch, x):
             model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, given.to(kind))))
     if job.peer == "torch-compiled":
         import torch._inductor.config as config
+
         config.freezing = True  # weights are constants, packed once
         model = torch.compile(model)
     with torch.no_grad():
@@ -77,6 +84,7 @@ def torch_infer(job, torch, x):
 
 def torch_train(job, torch, x):
     import numpy as np
+
     model = models.load(job.folder, job.model).train()
     channels_last = job.peer != "torch-eager"
     if channels_last:
@@ -105,11 +113,13 @@ def torch_train(job, torch, x):
 
 def import_onnxruntime(job):
     import onnxruntime
+
     return onnxruntime
 
 
 def onnxruntime_infer(job, ort, x):
     import numpy as np
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = job.threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -130,15 +140,24 @@ def onnxruntime_infer(job, ort, x):
 
 def import_openvino(job):
     import openvino
+
     return openvino
 
 
 def openvino_infer(job, ov, x):
     import numpy as np
+
     core = ov.Core()
-    compiled = core.compile_model(job.path("model.onnx"), "CPU", {
-        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": job.threads, "NUM_STREAMS": 1,
-        "INFERENCE_PRECISION_HINT": "bf16" if job.dtype == "bf16" else "f32"})
+    compiled = core.compile_model(
+        job.path("model.onnx"),
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": job.threads,
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "bf16" if job.dtype == "bf16" else "f32",
+        },
+    )
     out = [np.empty(tuple(o.shape), np.float32) for o in compiled.outputs]
     request = compiled.create_infer_request()
     request.set_input_tensor(ov.Tensor(x, shared_memory=True))
@@ -155,11 +174,13 @@ def openvino_infer(job, ov, x):
 def import_onednn(job):
     import onnx  # only reads the file
     import onednn
+
     return onednn.Library()
 
 
 def onednn_infer(job, library, x):
     import onednn
+
     return onednn.Network(library, job.path("model.onnx"), x, job.dtype, "acdb" if job.peer == "onednn-nhwc" else None)
 
 
@@ -169,6 +190,7 @@ def import_tensorflow(job):
     if job.peer == "tensorflow-xla":  # XLA's own pool of threads knows no other setting
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job.threads])
     import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(job.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     return tf
@@ -177,6 +199,7 @@ def import_tensorflow(job):
 def tensorflow_infer(job, tf, x):
     import numpy as np
     import onnx_tf
+
     xla = job.peer == "tensorflow-xla"
     compute = tf.function(onnx_tf.load(tf, job.path("model.onnx"), xla), jit_compile=xla)
     out = [np.empty(y.shape, np.float32) for y in compute(tf.convert_to_tensor(x))]
@@ -192,6 +215,7 @@ def tensorflow_infer(job, tf, x):
 def tensorflow_train(job, tf, x):
     import json_tf
     import numpy as np
+
     network, target = json_tf.load(tf, job.folder), np.load(job.path("target.npy"))
     step = tf.function(network.step, jit_compile=job.peer == "tensorflow-xla")
 
@@ -269,10 +293,13 @@ def steady_peak(run):
 def main():
     answers = os.fdopen(os.dup(1), "w")  # libraries print to stdout
     os.dup2(2, 1)
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a stopped process would never see that peers.py is gone
+    ctypes.CDLL(None).prctl(
+        1, signal.SIGKILL
+    )  # PR_SET_PDEATHSIG: a stopped process would never see that peers.py is gone
     say = lambda **message: print(json.dumps(message), file=answers, flush=True)
     job = Job(sys.argv[1:])
     import numpy as np
+
     base = PEERS[job.peer][1]
     try:
         library = globals()["import_" + base](job)
@@ -288,7 +315,13 @@ def main():
         lines = (str(e) or type(e).__name__).strip().splitlines()
         say(error=lines[0 if base == "torch" else -1].strip()[:200])
         raise
-    say(ready=True, version=getattr(library, "__version__", "").split("-")[0], rss_idle=idle, rss_peak=peak, rss_steady=steady)
+    say(
+        ready=True,
+        version=getattr(library, "__version__", "").split("-")[0],
+        rss_idle=idle,
+        rss_peak=peak,
+        rss_steady=steady,
+    )
     for line in sys.stdin:
         say(**measure(run, json.loads(line)["seconds"], job.threads))
 

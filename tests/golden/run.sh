@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Golden tests: run.sh [FOLDER|FILE.test] [WORD]. A test is one file, FOLDER/NAME.test: a comment that says what it shows, commands for
-# bash, input files, and the expected output (tests/README.md shows one). Without FOLDER all folders; a WORD selects by name.
+# Golden tests: run.sh [FOLDER|FILE.test] [WORD]. A test is one file, FOLDER/NAME.test: a comment that says what it
+# shows, commands for
+# bash, input files, and the expected output (tests/README.md shows one). Without FOLDER all folders; a WORD selects by
+# name.
 # BLESS=1 rewrites the expected output. RNC names the program.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -12,7 +14,8 @@ ln -s "$rnc" "$links/rnc"
 export rnc root PATH=$links:$PWD/tests/support:$PATH
 export NO_COLOR=1 PYTHONPATH=$PWD/tests/support PYTHONDONTWRITEBYTECODE=1
 
-# split FILE FOLDER: the commands to FOLDER/commands, the input files to FOLDER/work, the expected output to FOLDER/want. Says what is
+# split FILE FOLDER: the commands to FOLDER/commands, the input files to FOLDER/work, the expected output to
+# FOLDER/want. Says what is
 # wrong with an ill-formed file.
 split() {
     awk -v file="$1" -v to="$2" '
@@ -66,7 +69,8 @@ one() {
 }
 export -f split one
 
-# The tests that the arguments select. Sanitizers reserve terabytes of addresses, so a test that limits memory is skipped there.
+# The tests that the arguments select. Sanitizers reserve terabytes of addresses, so a test that limits memory is
+# skipped there.
 selected() {
     local at=tests/golden word=$1 file
     [ -n "$2" ] && at=$2

@@ -1,5 +1,7 @@
-"""Pictures through `rnc predict` and through a program with the model in it: the same names and numbers. pixels.py RNC FOLDER CC…
+"""Pictures through `rnc predict` and through a program with the model in it: the same names and numbers. pixels.py
+RNC FOLDER CC…
 FOLDER holds one.h and w.safetensors; CC is the compiler with its flags and the libraries of the program."""
+
 import json
 import random
 import subprocess
@@ -10,15 +12,18 @@ import array
 rnc, folder, *cc = sys.argv[1:]
 NET = "tests/object/net.yaml"
 CLASSES = ["cat", "caf\u00e9 \"au lait\"", "back\\slash", "what??!", "e"]
-RECORDS = ["fit: {letterbox: {fill: 114}}, channels: bgr, scale: raw, normalize: {mean: [100, 110, 120], std: [50, 60, 70]}",
-           "fit: {crop: {share: 0.875}}, channels: rgb, scale: 0..1, normalize: imagenet",
-           "fit: resize, channels: rgb, scale: -1..1, normalize: none"]
+RECORDS = [
+    "fit: {letterbox: {fill: 114}}, channels: bgr, scale: raw, normalize: {mean: [100, 110, 120], std: [50, 60, 70]}",
+    "fit: {crop: {share: 0.875}}, channels: rgb, scale: 0..1, normalize: imagenet",
+    "fit: resize, channels: rgb, scale: -1..1, normalize: none",
+]
 PICTURES = [(40, 23, 3), (8, 8, 3), (7, 30, 3), (12, 9, 1)]
 
 
 def run(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode: sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -37,7 +42,8 @@ def compare(name, weights, size):
     said = json.loads(run(rnc, "predict", NET, "--weights", weights, "--cpu", "x86-64-v3", "--json", name + ".png"))
     top = {t["class"]: t["probability"] for t in (said[0] if isinstance(said, list) else said["images"][0])["top"]}
     own = [line.split("\t") for line in run(folder + "/pixels", name + ".raw", *map(str, size)).splitlines()]
-    if [o[0] for o in own] != CLASSES or [o[1] for o in own] != CLASSES: sys.exit(f"{name}: classes {own}")
+    if [o[0] for o in own] != CLASSES or [o[1] for o in own] != CLASSES:
+        sys.exit(f"{name}: classes {own}")
     return max(abs(top[o[0]] - float(o[2])) for o in own)
 
 
@@ -51,7 +57,8 @@ def main():
         at = next(i for i, word in enumerate(cc) if word.endswith(".a"))
         run(*cc[:at], "-o", folder + "/pixels", "tests/object/pixels.c", folder + "/seen.o", *cc[at:])
         worst = max(compare(picture(*size), weights, size) for size in PICTURES)
-        if not worst < 1e-7: sys.exit(f"{record}: probabilities differ by {worst}")
+        if not worst < 1e-7:
+            sys.exit(f"{record}: probabilities differ by {worst}")
 
 
 main()

@@ -56,8 +56,9 @@ out = sys.argv[1]
 rows = re.findall(r'X\("([^"]+)", float, (\d+), (\d), (\d+), (\d+), (\d+), (\d+)\)', open(out + "/one.h").read())
 random.seed(1)
 value = lambda name: random.uniform(0.5, 1.5) if name.endswith(("bn.weight", "var")) else random.uniform(-0.3, 0.3)
-safetensors(out + "/w.safetensors", {name: ([int(d) for d in dims[:int(rank)]], [value(name) for _ in range(int(count))])
-                                     for name, count, rank, *dims in rows})
+safetensors(out + "/w.safetensors", {
+    name: ([int(d) for d in dims[:int(rank)]], [value(name) for _ in range(int(count))])
+    for name, count, rank, *dims in rows})
 npy(out + "/x.npy", (1, 3, 8, 8), [k * 7919 % 257 / 128 - 1 for k in range(192)])
 PY
 # own NAME OPTION…: a program with weights in it gives what rnc run gives, bit for bit

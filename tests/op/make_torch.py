@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Writes torch.txt: what PyTorch computes for small cases where conventions differ between frameworks (windows, coordinates,
-approximations, which of equal maxima gets the gradient). Run once with PyTorch (Debian: python3-torch); test_torch.c holds the operators'
+"""Writes torch.txt: what PyTorch computes for small cases where conventions differ between frameworks (windows,
+coordinates,
+approximations, which of equal maxima gets the gradient). Run once with PyTorch (Debian: python3-torch); test_torch.c
+holds the operators'
 references against it.
 
-Each case: the operator, the row's text, and per result its values. The input is x[i] = ((37 * i + 11) % 101) / 50 - 1, or with
-"ties" integers (x[i] = (5 * i) % 3), so that windows have several maxima. "dx": the gradient by x for dy[i] = ((29 * i + 5) % 47) / 20 - 1.
+Each case: the operator, the row's text, and per result its values. The input is x[i] = ((37 * i + 11) % 101) / 50 -
+1, or with
+"ties" integers (x[i] = (5 * i) % 3), so that windows have several maxima. "dx": the gradient by x for dy[i] = ((29 *
+i + 5) % 47) / 20 - 1.
 """
+
 import pathlib
 import torch
 import torch.nn.functional as F
@@ -50,7 +55,9 @@ def max_pool(x, a):
 
 def avg_pool(x, a):
     k = pair(a, "kernel", "1")
-    return F.avg_pool2d(x, k, pair(a, "stride", a["kernel"]), pair(a, "pad", "0"), flag(a, "ceil"), flag(a, "count_pad", "true"))
+    return F.avg_pool2d(
+        x, k, pair(a, "stride", a["kernel"]), pair(a, "pad", "0"), flag(a, "ceil"), flag(a, "count_pad", "true")
+    )
 
 
 def resize(x, a):

@@ -1,5 +1,7 @@
-"""Writes .npy arrays of pseudo-random numbers: arrays.py DIR COUNT NAME:TYPE:DIM,DIM… …, where TYPE is f (uniform in 0 … 1) or a number
+"""Writes .npy arrays of pseudo-random numbers: arrays.py DIR COUNT NAME:TYPE:DIM,DIM… …, where TYPE is f (uniform in
+0 … 1) or a number
 of classes (labels). Needs no NumPy."""
+
 import array
 import os
 import random
@@ -25,4 +27,9 @@ for word in sys.argv[3:]:
     if kind == "f":
         write(os.path.join(folder, name + ".npy"), "<f4", shape, array.array("f", (rng.random() for _ in range(total))))
     else:
-        write(os.path.join(folder, name + ".npy"), "<i8", shape, array.array("q", (rng.randrange(int(kind)) for _ in range(total))))
+        write(
+            os.path.join(folder, name + ".npy"),
+            "<i8",
+            shape,
+            array.array("q", (rng.randrange(int(kind)) for _ in range(total))),
+        )

@@ -40,7 +40,8 @@ spec=$here/pair.yaml
 
 check "training" $RNC train "$spec" --data "$dir/pair" --out "$dir/a"
 check "the log's columns" grep -qx \
-    'epoch,step,lr,train_loss,val_loss,val_loss.moved,val_loss.scores,val_moved.mean_absolute_error,samples_per_s,seconds' "$dir/a/log.csv"
+    'epoch,step,lr,train_loss,val_loss,val_loss.moved,val_loss.scores,val_moved.mean_absolute_error,samples_per_s,seconds' \
+    "$dir/a/log.csv"
 check "two rows in the log" test "$(wc -l <"$dir/a/log.csv")" = 3
 check "twelve steps" test "$(tail -n 1 "$dir/a/steps.csv" | cut -d, -f1)" = 12
 interrupted $RNC train "$spec" --data "$dir/pair" --out "$dir/b" --threads 1 >"$dir/interrupted"
@@ -86,7 +87,8 @@ for level in 3:16 4:8 5:4 6:2 7:1; do
 done
 # shellcheck disable=SC2086
 arrays "$dir/boxes" 10 image:f:3,128,128 $levels
-retinanet="retinanet -p size=128 -p classes=3 -p width=8 -p features=16 -p backbone=resnet18 --lr 1e-3 --data $dir/boxes"
+retinanet="retinanet -p size=128 -p classes=3 -p width=8 -p features=16 -p backbone=resnet18 \
+    --lr 1e-3 --data $dir/boxes"
 check "retinanet" $RNC train $retinanet --epochs 2 --out "$dir/retinanet"
 interrupted $RNC train $retinanet --epochs 2 --out "$dir/again" >"$dir/interrupted"
 check "retinanet, resumed" $RNC train $retinanet --out "$dir/again" --resume

@@ -4,19 +4,24 @@
     python3 make_vectors.py [NET ...]          # needs PyTorch and NumPy; nothing else in the project does
 
 The networks are written out here by hand from the papers (He et al. 2015, "v1.5" strides for the bottleneck as in
-torchvision, and the CIFAR ResNet of section 4.2 with option-A or projection shortcuts; Ronneberger et al. 2015 with padding and
+torchvision, and the CIFAR ResNet of section 4.2 with option-A or projection shortcuts; Ronneberger et al. 2015 with
+padding and
 batch norm; Lin et al. 2017 with P6 and P7 as in torchvision), with torchvision's parameter names, so that
 they share nothing with the compiler but arithmetic. Everything is computed in float64 and stored as float32.
 
 Parameters are not stored: each element is a hash of the parameter's name and the element's index (see `parameter`;
 vectors.c computes the same). The initial running statistics are stored, since they should be near to the real ones.
 
-The gradient of a ReLU jumps where its input is 0, that of a max-pool where two entries of a window tie. Rounding must not
-decide there, so the input is nudged by Gauss-Newton steps until, in the forward pass of the training step, every input of
+The gradient of a ReLU jumps where its input is 0, that of a max-pool where two entries of a window tie. Rounding must
+not
+decide there, so the input is nudged by Gauss-Newton steps until, in the forward pass of the training step, every
+input of
 a ReLU and every gap between the two largest entries of a window (unless both are zeros behind a ReLU, where no gradient
-flows) is at least MARGIN away from it (LATER_MARGIN in the steps that follow), relative to the rms of that layer. The margins reached
+flows) is at least MARGIN away from it (LATER_MARGIN in the steps that follow), relative to the rms of that layer. The
+margins reached
 are in the file's metadata.
 """
+
 import json
 import struct
 import sys
@@ -36,13 +41,15 @@ NETS = {
     "resnet50": dict(kind="bottleneck", blocks=[3, 4, 6, 3], width=4, size=40, classes=10, batch=3),
     "resnet20": dict(kind="cifar", n=1, size=16, classes=10, batch=3),
     "unet": dict(kind="unet", width=2, size=32, classes=4, batch=2),
-    "retinanet": dict(kind="retinanet", blocks=[2, 2, 2, 2], width=3, size=128, classes=3, anchors=2, features=8, batch=1,
-                      lr=0.001),
+    "retinanet": dict(
+        kind="retinanet", blocks=[2, 2, 2, 2], width=3, size=128, classes=3, anchors=2, features=8, batch=1, lr=0.001
+    ),
 }
 IGNORE = 255  # the label of a class map that counts for nothing
 
 
 # ---- deterministic numbers
+
 
 def splitmix64(x):
     """Steele, Lea and Flood 2014; x: array of uint64."""
@@ -63,8 +70,10 @@ def uniform(name, count):
 
 
 def parameter(name, shape):
-    """Rank 4 and 2: uniform with He's variance (fan-in). Rank 1: a batch norm's weight in [0.5, 1.5), else in [-0.25, 0.25).
-    At the end of a bottleneck's branch a quarter of that: sixteen blocks at full strength amplify the rounding of single
+    """Rank 4 and 2: uniform with He's variance (fan-in). Rank 1: a batch norm's weight in [0.5, 1.5), else in [-0.25,
+    0.25).
+    At the end of a bottleneck's branch a quarter of that: sixteen blocks at full strength amplify the rounding of
+    single
     precision to 2e-4 in the gradients (PyTorch's as well), which would leave nothing to compare."""
     count = int(np.prod(shape))
     u = uniform(name, count)
@@ -79,8 +88,10 @@ def parameter(name, shape):
 
 # ---- the networks
 
+
 class Net:
-    """Parameters and buffers by name; one forward pass. `watch` collects (input, kink distances, scale) in train mode."""
+    """Parameters and buffers by name; one forward pass. `watch` collects (input, kink distances, scale) in train
+    mode."""
 
     def __init__(self, cfg):
         self.cfg, self.p, self.b, self.plan = cfg, {}, {}, []
@@ -177,7 +188,10 @@ class Net:
         p.append(self.conv(p[2], fpn + "extra_blocks.p6", f, 3, 2, 1, True))
         p.append(self.conv(self.relu(p[3]), fpn + "extra_blocks.p7", f, 3, 2, 1, True))
         out = {}
-        for label, head, last, each in (("cls", "classification_head", "cls_logits", self.cfg["classes"]), ("box", "regression_head", "bbox_reg", 4)):
+        for label, head, last, each in (
+            ("cls", "classification_head", "cls_logits", self.cfg["classes"]),
+            ("box", "regression_head", "bbox_reg", 4),
+        ):
             for level, y in enumerate(p, 3):
                 for i in range(4):
                     y = self.relu(self.conv(y, f"head.{head}.conv.{i}.0", f, 3, 1, 1, True))
@@ -221,6 +235,7 @@ class Net:
 
 # ---- keeping away from the kinks
 
+
 def distances(net, x):
     net.watch, net.train = [], True
     net.forward(x)
@@ -229,7 +244,8 @@ def distances(net, x):
 
 
 def correction(net, x, margin):
-    """The smallest distance; and where it is below MARGIN the rows of a linear system for a move of the input, else nothing."""
+    """The smallest distance; and where it is below MARGIN the rows of a linear system for a move of the input, else
+    nothing."""
     z = distances(net, x)
     near = (z.abs() < 1.5 * margin).nonzero().flatten()
     smallest = z.abs().min().item()
@@ -241,8 +257,11 @@ def correction(net, x, margin):
 
 
 def nudge(net, x, target, kinds):
-    """The input moved until every distance is large enough in the first step and in the two that follow it with each optimizer,
-    whose parameters are taken as given when the move is computed. Returns it, rounded to float32, and the margins reached."""
+    """The input moved until every distance is large enough in the first step and in the two that follow it with each
+    optimizer,
+    whose parameters are taken as given when the move is computed. Returns it, rounded to float32, and the margins
+    reached.
+    """
     start, stats = dict(net.p), {k: v.clone() for k, v in net.b.items()}
     for attempt in range(60):
         x = x.float().double().requires_grad_()
@@ -264,6 +283,7 @@ def nudge(net, x, target, kinds):
 
 
 # ---- optimizers, from their papers' formulas as PyTorch states them
+
 
 def optimizer(kind, params, lr):
     sgd = dict(lr=lr, momentum=0.9, weight_decay=1e-4)
@@ -307,13 +327,17 @@ def three_steps(kind, net, start, stats, x, target):
 
 # ---- one file
 
+
 def save(path, tensors, metadata):
     header, blobs, offset = {"__metadata__": metadata}, [], 0
     for name, value in tensors.items():
         value = np.ascontiguousarray(value)
         value = value if value.dtype == np.int64 else value.astype(np.float32)
-        header[name] = dict(dtype="I64" if value.dtype == np.int64 else "F32", shape=list(value.shape),
-                            data_offsets=[offset, offset + value.nbytes])
+        header[name] = dict(
+            dtype="I64" if value.dtype == np.int64 else "F32",
+            shape=list(value.shape),
+            data_offsets=[offset, offset + value.nbytes],
+        )
         offset += value.nbytes
         blobs.append(value.tobytes())
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -344,10 +368,16 @@ def make_v1(name, net, params, stats, x):
 
 
 def make_target(name, net, x):
-    """One label for each sample or each pixel; of several outputs a tensor for each (`scores3` for `cls3`, `boxes3` for `box3`)."""
+    """One label for each sample or each pixel; of several outputs a tensor for each (`scores3` for `cls3`, `boxes3`
+    for `box3`)."""
     cfg = net.cfg
     if cfg["kind"] == "retinanet":
-        return {k: torch.tensor((2 * uniform(f"{name}.{k}", v.numel()) - 1).astype(np.float32).astype(np.float64).reshape(v.shape)) for k, v in net.forward(x).items()}
+        return {
+            k: torch.tensor(
+                (2 * uniform(f"{name}.{k}", v.numel()) - 1).astype(np.float32).astype(np.float64).reshape(v.shape)
+            )
+            for k, v in net.forward(x).items()
+        }
     if cfg["kind"] == "unet":
         u = uniform(name + ".target", cfg["batch"] * cfg["size"] ** 2)
         labels = torch.tensor(np.where(u > 0.9, IGNORE, np.floor(u / 0.9 * cfg["classes"])).astype(np.int64))
@@ -394,9 +424,20 @@ def make(name):
     if cfg["kind"] == "bottleneck":
         make_v1(name, net, params, stats, x.detach())
     path = Path(__file__).parent / f"{name}.safetensors"
-    save(path, out, {"margin": f"{margin:.3g}", "later_margin": f"{later_margin:.3g}", "torch": torch.__version__, **{k: json.dumps(v) for k, v in cfg.items()}})
-    print(f"{name}: {len(params)} parameters, {sum(v.numel() for v in params.values())} numbers, "
-          f"margins {margin:.3g} and {later_margin:.3g}, loss {loss.item():.4f}, {path.stat().st_size} bytes")
+    save(
+        path,
+        out,
+        {
+            "margin": f"{margin:.3g}",
+            "later_margin": f"{later_margin:.3g}",
+            "torch": torch.__version__,
+            **{k: json.dumps(v) for k, v in cfg.items()},
+        },
+    )
+    print(
+        f"{name}: {len(params)} parameters, {sum(v.numel() for v in params.values())} numbers, "
+        f"margins {margin:.3g} and {later_margin:.3g}, loss {loss.item():.4f}, {path.stat().st_size} bytes"
+    )
 
 
 if __name__ == "__main__":

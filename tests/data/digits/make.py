@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Cuts the 5,000 handwritten digits out of OpenCV's digits.png (Debian package opencv-doc) and writes them as gzip'ed IDX files,
-named as MNIST's: every fifth image is for testing, the others for training. Needs nothing but Python's standard library.
+"""Cuts the 5,000 handwritten digits out of OpenCV's digits.png (Debian package opencv-doc) and writes them as gzip'ed
+IDX files,
+named as MNIST's: every fifth image is for testing, the others for training. Needs nothing but Python's standard
+library.
 
     tests/data/digits/make.py /usr/share/doc/opencv-doc/examples/data/digits.png
 """
+
 import gzip, os, struct, sys, zlib
 
 SIDE, ROWS, COLUMNS, ROWS_PER_CLASS = 20, 50, 100, 5
@@ -15,8 +18,8 @@ def read_grey_png(path):
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     at, packed = 8, b""
     while at < len(data):
-        length, kind = struct.unpack(">I4s", data[at:at + 8])
-        body = data[at + 8:at + 8 + length]
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + length]
         if kind == b"IHDR":
             width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
             assert (depth, colour, interlace) == (8, 0, 0), "an 8-bit greyscale image was expected"
@@ -25,7 +28,7 @@ def read_grey_png(path):
         at += length + 12
     raw, rows, before = zlib.decompress(packed), [], bytearray(width)
     for y in range(height):
-        kind, line = raw[y * (width + 1)], bytearray(raw[y * (width + 1) + 1:(y + 1) * (width + 1)])
+        kind, line = raw[y * (width + 1)], bytearray(raw[y * (width + 1) + 1 : (y + 1) * (width + 1)])
         for x in range(width):  # PNG's filters, section 9.2
             a, b, c = (line[x - 1], before[x], before[x - 1]) if x else (0, before[x], 0)
             p = a + b - c
@@ -48,7 +51,7 @@ def main():
     parts = {"train": ([], []), "t10k": ([], [])}
     for r in range(ROWS):
         for c in range(COLUMNS):
-            image = b"".join(rows[r * SIDE + y][c * SIDE:(c + 1) * SIDE] for y in range(SIDE))
+            image = b"".join(rows[r * SIDE + y][c * SIDE : (c + 1) * SIDE] for y in range(SIDE))
             images, labels = parts["t10k" if c % 5 == 4 else "train"]
             images.append(image)
             labels.append(r // ROWS_PER_CLASS)

@@ -1,4 +1,5 @@
 """Every key of the spec language (rnc schema) refuses bad values, with a message at its place: keys.py FOLDER."""
+
 import copy, json, os, re, subprocess, sys
 
 rnc, folder = os.environ["rnc"], sys.argv[1]
@@ -6,10 +7,19 @@ schema = json.loads(subprocess.run([rnc, "schema"], capture_output=True, text=Tr
 definitions = schema["$defs"]
 MARK = "nosuch_bad"
 HUGE = "-1000000000000000000000000000000"
-base = {"rnc": 1, "model": "m", "params": {"p": {"default": 1}}, "inputs": {"x": {"shape": [4, 8, 8]}}, "targets": {"t": {"type": "class"}},
-        "blocks": {"b": {"params": {"q": 1}, "layers": ["relu"]}}, "shared": {"s": {"layers": ["relu"]}},
-        "layers": [{"flatten": {}}, {"dense": {"name": "fc", "out": 4, "as": "y"}}], "outputs": ["y"],
-        "loss": [{"softmax_cross_entropy": {"from": "y", "target": "t"}}], "train": {"batch": 1}}
+base = {
+    "rnc": 1,
+    "model": "m",
+    "params": {"p": {"default": 1}},
+    "inputs": {"x": {"shape": [4, 8, 8]}},
+    "targets": {"t": {"type": "class"}},
+    "blocks": {"b": {"params": {"q": 1}, "layers": ["relu"]}},
+    "shared": {"s": {"layers": ["relu"]}},
+    "layers": [{"flatten": {}}, {"dense": {"name": "fc", "out": 4, "as": "y"}}],
+    "outputs": ["y"],
+    "loss": [{"softmax_cross_entropy": {"from": "y", "target": "t"}}],
+    "train": {"batch": 1},
+}
 
 
 def variants(s):
@@ -31,7 +41,14 @@ def sample(s):
     if kind == "object":
         keys = one.get("required") or (list(one.get("properties", {}))[:1] if one.get("minProperties") else [])
         return {k: sample(one["properties"][k]) for k in keys}
-    return {"enum": (one.get("enum") or [""])[0], "integer": 4, "number": 0.5, "boolean": True, "string": "t", "array": [1, 2]}[kind]
+    return {
+        "enum": (one.get("enum") or [""])[0],
+        "integer": 4,
+        "number": 0.5,
+        "boolean": True,
+        "string": "t",
+        "array": [1, 2],
+    }[kind]
 
 
 def bad_values(s):
@@ -65,6 +82,7 @@ def keys(s, path, put):
 
 def placed(*where):
     """A function that puts a value into the base at a place."""
+
     def put(value):
         doc = copy.deepcopy(base)
         at = doc
@@ -72,6 +90,7 @@ def placed(*where):
             at = at[k]
         at[where[-1]] = value
         return doc
+
     return put
 
 
@@ -102,8 +121,8 @@ def main():
         files[file] = (path, text)
     said = ""
     names = list(files)
-    for i in range(0, len(names), 20): # check stops at 100 errors
-        p = subprocess.run([rnc, "check", *names[i:i + 20]], capture_output=True, text=True)
+    for i in range(0, len(names), 20):  # check stops at 100 errors
+        p = subprocess.run([rnc, "check", *names[i : i + 20]], capture_output=True, text=True)
         if p.returncode not in (0, 1):
             wrong.append(f"exit {p.returncode}: {p.stderr[-500:]}")
         said += p.stdout + p.stderr
@@ -114,7 +133,9 @@ def main():
         lines = text.split("\n")
         at = next(i for i, line in enumerate(lines, 1) if MARK in line or HUGE in line)
         if not any(at - 3 <= line <= at for line in places.get(file, [])):
-            wrong.append(".".join(path) + ": " + lines[at - 1].strip() + f": errors at {places.get(file)} instead of line {at}")
+            wrong.append(
+                ".".join(path) + ": " + lines[at - 1].strip() + f": errors at {places.get(file)} instead of line {at}"
+            )
     print("\n".join(wrong) or "every key refuses its bad values at their place")
     print("many were tried" if len(files) > 300 else f"only {len(files)} were tried")
 

@@ -1,15 +1,25 @@
-"""optimizers.py OPTIMIZER CONVENTIONS SETTINGS CHECKPOINT: one weight and one bias after six steps of linear regression, by the framework's
+"""optimizers.py OPTIMIZER CONVENTIONS SETTINGS CHECKPOINT: one weight and one bias after six steps of linear
+regression, by the framework's
 published formulas, beside the checkpoint's. SETTINGS: what differs from the framework's defaults."""
+
 import math
 import struct
 import sys
 from files import read_safetensors
 
 X, T = [1, 2, -1, 0.5], [2, 3, -2, 2]
-KERAS = {"sgd": dict(momentum=0, nesterov=0, weight_decay=0), "adam": dict(beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=0),
-         "adamw": dict(beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=4e-3), "rmsprop": dict(alpha=0.9, eps=1e-7, momentum=0, weight_decay=0)}
-PYTORCH = {"sgd": dict(momentum=0, nesterov=0, weight_decay=0), "adam": dict(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0),
-           "adamw": dict(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=1e-2), "rmsprop": dict(alpha=0.99, eps=1e-8, momentum=0, weight_decay=0)}
+KERAS = {
+    "sgd": dict(momentum=0, nesterov=0, weight_decay=0),
+    "adam": dict(beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=0),
+    "adamw": dict(beta1=0.9, beta2=0.999, eps=1e-7, weight_decay=4e-3),
+    "rmsprop": dict(alpha=0.9, eps=1e-7, momentum=0, weight_decay=0),
+}
+PYTORCH = {
+    "sgd": dict(momentum=0, nesterov=0, weight_decay=0),
+    "adam": dict(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0),
+    "adamw": dict(beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=1e-2),
+    "rmsprop": dict(alpha=0.99, eps=1e-8, momentum=0, weight_decay=0),
+}
 
 
 def keras(name, o, s, p, g, lr, t):

@@ -1,7 +1,9 @@
 """pictures.py KIND FOLDER [OPTION]: small pictures with labels or masks of which one look tells what is right.
-masks FOLDER [VALUE]: 40 pictures of 16 × 16, every other one bright with a mask of VALUE (1), the others dark with one of 0.
+masks FOLDER [VALUE]: 40 pictures of 16 × 16, every other one bright with a mask of VALUE (1), the others dark with
+one of 0.
 halves FOLDER: 40 pictures of 16 × 16 whose left (or right) half is bright; the mask is 1 there.
 classes FOLDER NAME…: 20 pictures of 8 × 8 for each class, the first class dark, the last bright."""
+
 import sys
 from files import plain, png
 

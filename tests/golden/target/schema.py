@@ -1,10 +1,20 @@
-"""schema.py RNC: what `rnc schema` says of small specs beside what `rnc check` says: one line for each case, and what they disagree in. JSON is YAML, so one
+"""schema.py RNC: what `rnc schema` says of small specs beside what `rnc check` says: one line for each case, and what
+they disagree in. JSON is YAML, so one
 text does for both. What only names and shapes decide is check's alone: no such case stands here."""
+
 import copy, json, re, subprocess, sys
 
 rnc = sys.argv[1]
 schema = json.loads(subprocess.check_output([rnc, "schema"]))
-KINDS = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "number": (int, float), "integer": int}
+KINDS = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "number": (int, float),
+    "integer": int,
+}
 
 
 def is_kind(x, kind):
@@ -60,37 +70,95 @@ def sound(spec):
 
 
 good = {
-    "rnc": 1, "model": "m", "inputs": {"image": {"shape": [3, 8, 8]}}, "targets": {"label": {"type": "class"}},
-    "layers": [{"conv2d": {"name": "c", "out": 4, "kernel": 3}}, "global_avg_pool", {"dense": {"name": "fc", "out": 2, "as": "y"}}],
-    "outputs": ["y"], "loss": [{"softmax_cross_entropy": {"from": "y", "target": "label"}}],
+    "rnc": 1,
+    "model": "m",
+    "inputs": {"image": {"shape": [3, 8, 8]}},
+    "targets": {"label": {"type": "class"}},
+    "layers": [
+        {"conv2d": {"name": "c", "out": 4, "kernel": 3}},
+        "global_avg_pool",
+        {"dense": {"name": "fc", "out": 2, "as": "y"}},
+    ],
+    "outputs": ["y"],
+    "loss": [{"softmax_cross_entropy": {"from": "y", "target": "label"}}],
     "train": {"batch": 4, "optimizer": {"sgd": {"lr": 0.1}}},
 }
-map_ = {"targets.label": {"type": "class_map", "shape": [6, 6]}, "layers": [{"conv2d": {"name": "c", "out": 2, "kernel": 3, "as": "y"}}]}
-number = {"targets.label": {"type": "tensor", "shape": [2]}, "loss": [{"mean_squared_error": {"from": "y", "target": "label"}}]}
-binary = {"targets.label": {"type": "binary", "positive": "ill"}, "loss": [{"binary_cross_entropy": {"from": "y", "target": "label"}}],
-          "layers.2.dense.out": 1}
+map_ = {
+    "targets.label": {"type": "class_map", "shape": [6, 6]},
+    "layers": [{"conv2d": {"name": "c", "out": 2, "kernel": 3, "as": "y"}}],
+}
+number = {
+    "targets.label": {"type": "tensor", "shape": [2]},
+    "loss": [{"mean_squared_error": {"from": "y", "target": "label"}}],
+}
+binary = {
+    "targets.label": {"type": "binary", "positive": "ill"},
+    "loss": [{"binary_cross_entropy": {"from": "y", "target": "label"}}],
+    "layers.2.dense.out": 1,
+}
 CASES = [  # (is it sound?, what differs from the good spec)
-    (True, {}), (True, map_), (True, number), (True, binary),
+    (True, {}),
+    (True, map_),
+    (True, number),
+    (True, binary),
     (True, {"inputs.image.shape": [3, "$size", "$size"], "params": {"size": 8}}),
     (True, {**binary, "targets.label": {"type": "multi_label", "shape": [1]}}),
-    (True, {**binary, "targets.label": {"type": "binary_map", "shape": [6, 6]}, "layers": [{"conv2d": {"name": "c", "out": 1, "kernel": 3, "as": "y"}}]}),
-    (False, {"inputs.image.shape": [3, 8]}), (False, {"inputs.image.shape": []}), (False, {"inputs.image.shape": [3, 8, 8, 8]}),
-    (False, {"inputs.image.shape": [3, 8, 0]}), (False, {"inputs.image.shape": [3, 8, -8]}), (False, {"inputs.image.shape": 3}),
-    (False, {"inputs.image.shape": [3, 8, 1.5]}), (False, {"inputs.image.size": 3}), (False, {"inputs.image": {}}), (False, {"inputs": {}}),
-    (False, {"targets.label.type": "klass"}), (False, {"targets.label": {}}), (False, {"targets.label.shape": [3]}),
-    (False, {"targets.label.positive": "ill"}), (False, {"targets.label.ignore": -2}), (False, {"targets.label.size": 3}),
-    (False, {**map_, "targets.label.shape": [6]}), (False, {**map_, "targets.label.shape": [1, 6, 6]}), (False, {**map_, "targets.label.shape": [6, 0]}),
-    (False, {**number, "targets.label": {"type": "tensor"}}), (False, {**number, "targets.label.shape": []}),
-    (False, {**number, "targets.label.shape": [1, 1, 1, 2]}), (False, {**number, "targets.label.ignore": 1}),
-    (False, {**binary, "targets.label.shape": [1]}), (False, {**binary, "targets.label.ignore": 1}),
+    (
+        True,
+        {
+            **binary,
+            "targets.label": {"type": "binary_map", "shape": [6, 6]},
+            "layers": [{"conv2d": {"name": "c", "out": 1, "kernel": 3, "as": "y"}}],
+        },
+    ),
+    (False, {"inputs.image.shape": [3, 8]}),
+    (False, {"inputs.image.shape": []}),
+    (False, {"inputs.image.shape": [3, 8, 8, 8]}),
+    (False, {"inputs.image.shape": [3, 8, 0]}),
+    (False, {"inputs.image.shape": [3, 8, -8]}),
+    (False, {"inputs.image.shape": 3}),
+    (False, {"inputs.image.shape": [3, 8, 1.5]}),
+    (False, {"inputs.image.size": 3}),
+    (False, {"inputs.image": {}}),
+    (False, {"inputs": {}}),
+    (False, {"targets.label.type": "klass"}),
+    (False, {"targets.label": {}}),
+    (False, {"targets.label.shape": [3]}),
+    (False, {"targets.label.positive": "ill"}),
+    (False, {"targets.label.ignore": -2}),
+    (False, {"targets.label.size": 3}),
+    (False, {**map_, "targets.label.shape": [6]}),
+    (False, {**map_, "targets.label.shape": [1, 6, 6]}),
+    (False, {**map_, "targets.label.shape": [6, 0]}),
+    (False, {**number, "targets.label": {"type": "tensor"}}),
+    (False, {**number, "targets.label.shape": []}),
+    (False, {**number, "targets.label.shape": [1, 1, 1, 2]}),
+    (False, {**number, "targets.label.ignore": 1}),
+    (False, {**binary, "targets.label.shape": [1]}),
+    (False, {**binary, "targets.label.ignore": 1}),
     (False, {**binary, "targets.label": {"type": "multi_label", "shape": [1, 1]}}),
     (False, {**binary, "targets.label": {"type": "binary_map", "shape": [1, 6, 6]}}),
-    (False, {"train.batch": 0}), (False, {"train.epochs": -1}), (False, {"train.batch": 1.5}), (False, {"train.optimizer.sgd.lr": -1}),
-    (False, {"train.optimizer.sgd.momentum": 2}), (False, {"train.optimizer": {"sgd": {}, "adam": {}}}), (False, {"train.seed": 1}),
-    (False, {"layers.0.conv2d.out": 0}), (False, {"layers.0.conv2d.kernel": [3, 0]}), (False, {"layers.0.conv2d.kernel": [3, 3, 3]}),
-    (False, {"layers.0.conv2d.strides": 2}), (False, {"layers.0.conv2d": {"out": 4}}), (False, {"outputs": []}), (False, {"layers": 3}),
-    (False, {"loss.0.softmax_cross_entropy.label_smoothing": 2}), (False, {"loss.0.softmax_cross_entropy": {"from": "y"}}),
-    (False, {"loss": [{"cross_entropy": {}}]}), (False, {"rnc": 0}), (False, {"modell": "m"}), (False, {"dtype": "f8"}), (False, {"metrics": ["acc"]}),
+    (False, {"train.batch": 0}),
+    (False, {"train.epochs": -1}),
+    (False, {"train.batch": 1.5}),
+    (False, {"train.optimizer.sgd.lr": -1}),
+    (False, {"train.optimizer.sgd.momentum": 2}),
+    (False, {"train.optimizer": {"sgd": {}, "adam": {}}}),
+    (False, {"train.seed": 1}),
+    (False, {"layers.0.conv2d.out": 0}),
+    (False, {"layers.0.conv2d.kernel": [3, 0]}),
+    (False, {"layers.0.conv2d.kernel": [3, 3, 3]}),
+    (False, {"layers.0.conv2d.strides": 2}),
+    (False, {"layers.0.conv2d": {"out": 4}}),
+    (False, {"outputs": []}),
+    (False, {"layers": 3}),
+    (False, {"loss.0.softmax_cross_entropy.label_smoothing": 2}),
+    (False, {"loss.0.softmax_cross_entropy": {"from": "y"}}),
+    (False, {"loss": [{"cross_entropy": {}}]}),
+    (False, {"rnc": 0}),
+    (False, {"modell": "m"}),
+    (False, {"dtype": "f8"}),
+    (False, {"metrics": ["acc"]}),
 ]
 
 

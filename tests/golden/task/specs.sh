@@ -2,7 +2,8 @@
 dense10() {
     local outputs=$1 loss=$2
     shift 2
-    printf 'rnc: 1\nmodel: ds\ninputs: {image: {shape: [1, 20, 20]}}\ntargets: {label: {type: class}}\nlayers:\n  - flatten: {as: x}\n'
+    printf '%s\n' 'rnc: 1' 'model: ds' 'inputs: {image: {shape: [1, 20, 20]}}' 'targets: {label: {type: class}}'
+    printf 'layers:\n  - flatten: {as: x}\n'
     printf '  - dense: {name: fc, out: 10, as: logits}\n'
     [ $# = 0 ] || printf '  - %s\n' "$@"
     printf 'outputs: %s\nloss:\n  - %s\nmetrics: [accuracy]\n' "$outputs" "$loss"
