@@ -42,7 +42,7 @@ struct diag *diag_warn(struct diags *d, struct span place, const char *fmt, ...)
 struct diag *diag_remark(struct diags *d, struct span place, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A line "= …" under the diagnostic; suggestions, trails of layers, what was expected. NULL diag is ignored. */
-void diag_note(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void diag_note(struct diag *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Are all errors of TRIAL also in KNOWN, and GONE is not among them? */
 bool diags_better(const struct diags *trial, const struct diags *known, const struct diag *gone);

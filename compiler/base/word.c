@@ -218,10 +218,10 @@ static const char *without_module(const char *word)
     return dot && letters ? dot + 1 : word;
 }
 
-const char *did_you_mean(const char *given, const char *const *candidates, size_t count)
+const char *did_you_mean(const char *word, const char *const *candidates, size_t count)
 {
-    const char *word = without_module(given);
-    const char *same = spelt_otherwise(word, candidates, count);
-    const char *known = same ? same : synonym(word, candidates, count);
-    return known ? known : nearest(word, candidates, count);
+    const char *bare = without_module(word);
+    const char *same = spelt_otherwise(bare, candidates, count);
+    const char *known = same ? same : synonym(bare, candidates, count);
+    return known ? known : nearest(bare, candidates, count);
 }

@@ -150,7 +150,7 @@ const struct command command_cache = {
                "bits. It is kept by content: the\n"
                "final IR, the CPU, rnc's build and LLVM's. A damaged entry is compiled again. The folder is used only "
                "where it is the caller's own and\n"
-               "nobody else may write to it. What --tune has measured is kept beside them, for each CPU; only --tune "
+               "no one else may write to it. What --tune has measured is kept beside them, for each CPU; only --tune "
                "uses it.\n\n"
                "  RNC_CACHE_DIR    the folder (else $XDG_CACHE_HOME/rnc, else ~/.cache/rnc)\n"
                "  RNC_CACHE_SIZE   how much it may hold: 500MiB (1GiB)\n"

@@ -30,7 +30,7 @@ struct option {
     const char *arg; /* "N", shown in the help; NULL for flags */
     const char *help;
     void *dest;
-    bool *given;                 /* becomes true where the option stands; NULL: nobody asks */
+    bool *given;                 /* set to true if the option is given; may be NULL */
     int64_t min, max;            /* OPT_INT: what it may be */
     double least, most;          /* OPT_FLOAT, OPT_SECONDS: likewise */
     bool above;                  /* … but not LEAST itself */

@@ -177,7 +177,7 @@ static const char *lacking(struct cli *c, struct names a, struct names b)
 }
 
 /* Whose names the model's classes have, in their order: those of the weights, which the spec's must be, or else the
-   spec's. n 0: nobody's. */
+   spec's. n 0: none. */
 static bool wanted_classes(struct cli *c, const struct dataset_model *m, const struct rnc_safetensors *f,
                            struct names *out)
 {
@@ -225,7 +225,7 @@ const char *dataset_words(const struct rnc_data *d)
     return colon ? colon + 2 : d->description;
 }
 
-/* Nobody named data: weights of other data than the digits are not scored on these. */
+/* Without --data, weights that were trained on other data than the digits are not scored on the digits. */
 static bool are_digits_meant(struct cli *c, const struct dataset_request *r)
 {
     const char *run = r->weights ? rnc_st_meta(r->weights, data_key) : NULL,

@@ -116,7 +116,7 @@ static void print_text(const struct evaluation *e)
            (double)e->tally.samples / e->seconds, e->data.unit);
 }
 
-/* Without losses nobody says what is compared, unless there is one choice. */
+/* Without losses the pairs to compare are unknown, unless there is only one choice. */
 static bool check_scored(struct evaluation *e)
 {
     const struct spec *s = e->model.spec;

@@ -140,7 +140,7 @@ static size_t without_images(const char *line, size_t len)
     return end && line[2] != '-' ? (size_t)(end - line) : len;
 }
 
-/* The next line of *TEXT that says what the network computes; training, precision and names are nobody's business here
+/* The next line of *TEXT that says what the network computes; training, precision and names do not matter here
    (classes are matched by name where they are used). */
 static const char *next_line(const char **text, size_t *len)
 {

@@ -326,7 +326,7 @@ static bool run_job(struct job *j, const char *spec)
         return false;
     if (!write_outputs(j) || (opt_grads && !write_grads(j))) return false;
     if (opt_train) print_loss(j);
-    struct rnc_status st = {0}; /* what was computed is written, for whoever looks for the reason */
+    struct rnc_status st = {0}; /* write what was computed: it helps to find the reason */
     return rnc_outputs_check(j->built.model, j->out, j->n, &st) || fail_status(j, &st);
 }
 

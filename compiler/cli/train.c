@@ -33,7 +33,7 @@ static volatile int stop_flag; /* the one thing that the signal handler sets: th
 
 static void on_signal(int number) { stop_flag = number; }
 
-/* Once: finish the step and save. Twice: the usual end; but a pipe that nobody reads any more fails at each line. */
+/* The first signal: finish the step and save. The second: exit. A closed pipe fails at each line instead. */
 static void catch_signals(void)
 {
     static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
@@ -265,7 +265,7 @@ static const char *numbered(struct cli *c, int n)
     return n == 1 ? default_out : arena_printf(c->arena, "%s-%d", default_out, n);
 }
 
-/* Where the run goes when nobody says where: the first default folder that holds none or, for a run to go on with, the
+/* The output folder without --out: the first default folder that holds none or, for a run to go on with, the
    last one that does. */
 static const char *default_folder(struct training *t)
 {

@@ -17,7 +17,7 @@
 
    Ownership: specs, graphs and buffers live in the driver's arena, until driver_free; struct built and struct session
    hold more than memory and are given back by driver_release and session_close, sessions first.
-   Threads: a driver, and all that came of it, is used by one thread at a time; drivers know nothing of each other. */
+   Threads: a driver, and all that came of it, is used by one thread at a time; drivers are independent. */
 #ifndef RNC_DRIVER_DRIVER_H
 #define RNC_DRIVER_DRIVER_H
 
@@ -52,7 +52,7 @@ struct driver_options {
     bool tune;                   /* algorithms by the tuner's measurements (measure/tuner.h) */
     double tune_seconds;         /* for all graphs of this driver; 0: by what it has learnt before */
     const struct strmap *replay; /* algorithm_key -> the algorithm that an earlier run took; NULL */
-    /* Called now and then from within; NULL: nobody watches. */
+    /* Called from time to time during long work; may be NULL. */
     void (*progress)(void *ctx, enum driver_activity what, int64_t done, int64_t of);
     void *progress_ctx;
 };
@@ -68,7 +68,7 @@ struct driver {
 
 struct driver *driver_new(void);
 void driver_free(struct driver *d); /* NULL: nothing */
-/* A driver on D's arena, options and tuner, with diagnostics of its own that nobody sees: for what may fail without
+/* A driver on D's arena, options and tuner, with its own diagnostics, which are discarded: for what may fail without
    being an error. Not to be freed. */
 struct driver driver_quiet(const struct driver *d);
 
@@ -135,9 +135,9 @@ bool driver_generate(struct driver *d, struct built *b, const struct generate_op
 bool driver_pack(struct driver *d, const struct built *b, const char *weights, struct session *s, const void **state);
 /* The object file's bytes (generate_options.object), until driver_release. */
 const void *driver_object(const struct built *b, size_t *size);
-/* Appends the C header that declares the object's model, its buffers and its weights. C: what the object brings along;
+/* Appends to B the C header that declares the object's model, its buffers and its weights. C: what the object contains;
    IMAGES: the text of its preprocessing, or NULL. */
-void driver_header(const struct built *b, const struct gen_contents *c, const char *images, struct buf *out);
+void driver_header(const struct built *m, const struct gen_contents *c, const char *images, struct buf *b);
 /* Does TEXT, a file's first LEN bytes, begin as what driver_header writes? */
 bool driver_is_header(const char *text, size_t len);
 /* Before driver_generate: names the model of an object NAME (NULL: as the spec does). False with diagnostics where that

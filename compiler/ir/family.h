@@ -1,5 +1,5 @@
 /* family.h: the form of a row of the table of kernel families (kernel/family.c): what computes an operator, and what
-   the passes may ask about it. An operator's row (ir/op.h) names its family; nobody else does, they ask these traits.
+   the passes may ask about it. An operator's row (ir/op.h) names its family; other code uses these traits.
  */
 #ifndef RNC_IR_FAMILY_H
 #define RNC_IR_FAMILY_H

@@ -1,5 +1,5 @@
 /* number.h: the number types as the compiler sees them. The rows are the runtime's (runtime/rt/number.h); what of them
-   hangs on a target is asked here. A type is never compared with a certain one to learn what it is like. */
+   depends on a target is defined here. A type is never compared with a certain one to learn what it is like. */
 #ifndef RNC_IR_NUMBER_H
 #define RNC_IR_NUMBER_H
 

@@ -54,8 +54,8 @@ static bool is_pixels(const struct graph *g, const struct type *t)
     return has_layout(t, LAYOUT_BLOCKED) && t->v < g->lanes;
 }
 
-/* What is read in parts is blocked, in whole blocks up to the last part; so are the channels that a gradient is made
-   of. */
+/* A concat that is read in place is blocked, its segments in whole blocks but for the last; so are the channels that a
+   gradient is made of. */
 static const char *check_parts(struct arena *a, const struct graph *g, const struct node *n)
 {
     const struct value *part[MAX_PARTS];

@@ -34,7 +34,7 @@ struct tuner_options {
 struct tuner_stats {
     int known, measured, left;
     double seconds;
-}; /* distinct convolutions with a choice; left: to the model, for want of time */
+}; /* distinct convolutions with a choice; left: to the cost model, because time ran out */
 struct tuner;
 
 struct tuner *tuner_new(struct arena *a, const struct tuner_options *o);

@@ -145,7 +145,7 @@ static void *compile(void *ctx, const struct graph *g, const struct target *t)
 {
     struct code *c = calloc(1, sizeof *c);
     struct arena *a = arena_new();
-    struct diags *d = diags_new(a); /* what cannot be measured is left to the model: nobody is told */
+    struct diags *d = diags_new(a); /* what cannot be measured is left to the cost model, without a message */
     struct gen_options o = {.target = *t, .threads = 1};
     if (c) c->program = gen_compile(g, &o, d);
     if (c && c->program) c->model = program_load(c->program, d);

@@ -213,7 +213,7 @@ static bool join_parts(const struct type *in, int nin, int first, int64_t groups
         const struct type *t = &in[i];
         if (!has(in, nin, i)) continue;
         if (!rule_value(t, RULE_IMAGE, "a part of the input", e)) return false;
-        if (groups > 1) return op_fail(e, "a grouped convolution cannot read its input in parts");
+        if (groups > 1) return op_fail(e, "a grouped convolution cannot read the segments of a concat in place");
         if (t->dim[0] != x->dim[0] || t->dim[2] != x->dim[2] || t->dim[3] != x->dim[3])
             return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]),
                            rule_shape(e, t));

@@ -1,7 +1,7 @@
 /* conv_ref.c: the textbook's way (Chellapilla et al. 2006): the pixels under the windows' taps become a matrix, and the
    sum a product of matrices. It shares nothing with the kernels of gen/, and every sum is one of doubles. Windows
    outside the image are settled in one place
-   (`find_pixels`); the product (`multiply`) knows nothing of images. Work is cut into jobs that write to different
+   (`find_pixels`); the product (`multiply`) does not depend on images. Work is cut into jobs that write to different
    elements. */
 #include "op/conv_ref.h"
 

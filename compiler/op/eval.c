@@ -332,7 +332,7 @@ static void release(struct eval *e, const struct node *n, int *uses)
         free(e->data[v->id]);
         e->data[v->id] = NULL;
     }
-    for (int i = 0; i < n->nout; i++) { /* results that nobody reads */
+    for (int i = 0; i < n->nout; i++) { /* results without a reader */
         const struct value *v = n->out[i];
         if (uses[v->id] > 0) continue;
         free(e->data[v->id]);

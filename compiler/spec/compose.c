@@ -331,7 +331,7 @@ int compose_apply(struct scope *s, const struct tree *key, const struct tree *ar
     ok &= layers_from(s, &a, refs, AST_MAX_INPUTS, &n);
     if (n == 0) refs[n++] = s->prev;
     for (int i = 0; i < n; i++) outs[i] = !s->dynamic ? REF_NONE : ok && m ? apply_one(s, key, m, refs[i]) : REF_BAD;
-    ok &= apply_labels(s, tree_get(args, "as"), outs, n);
+    apply_labels(s, tree_get(args, "as"), outs, n);
     for (int i = 0; i < n; i++) layers_expect(s, tree_get(args, "expect"), outs[i]);
     return outs[n - 1];
 }

@@ -344,7 +344,7 @@ bool rnc_weights_save(const struct rnc_instance *i, const char *path, unsigned f
     return false;
 }
 
-/* Another instance as a source: the tensor asked for last is at hand whole. */
+/* Another instance as a source: the last tensor read is kept whole. */
 struct donor {
     const struct rnc_instance *from;
     const struct rnc_tensor *tensor;

@@ -335,7 +335,7 @@ static bool set_tensor(struct rnc_instance *i, const struct rnc_tensor *t, const
     return settle(i, index, s);
 }
 
-/* Weights that lie in the model are nobody's to change. */
+/* Weights inside the model are read-only. */
 static bool may_write(const struct rnc_instance *i, struct rnc_status *s)
 {
     return !i->borrowed || rnc_fail(s, RNC_USER,

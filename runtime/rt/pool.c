@@ -1,8 +1,8 @@
 /* pool.c: a persistent pool of threads for a parallel-for over fixed tasks.
 
    A job is open or closed, and counts the workers inside it, in one atomic word. A worker enters only while the job is
-   open, so the caller, once the tasks are used up and the job is closed, waits for those inside and for nobody who is
-   still asleep. Each worker has a contiguous segment of the tasks and takes halves of what is left of it (so that a
+   open, so the caller, once the tasks are used up and the job is closed, waits for those inside and not for those who
+   are still asleep. Each worker has a contiguous segment of the tasks and takes halves of what is left of it (so that a
    core meets the same rows from step to step); who has finished takes from the others. Which worker computes a task
    never changes a result. */
 #include "runtime/rt/pool.h"
@@ -38,7 +38,7 @@ struct rnc_pool {
     _Alignas(LINE) _Atomic int sleepers;   /* workers asleep, or about to be */
     _Atomic int caller_asleep;
     _Atomic bool stop;
-    /* The job; written by the caller while nobody is inside. */
+    /* The job; written by the caller while no worker is inside. */
     _Alignas(LINE) void (*fn)(void *ctx, int64_t begin, int64_t end, int worker);
     void *ctx;
     struct segment *segments;

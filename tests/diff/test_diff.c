@@ -68,7 +68,7 @@ static const struct net shipped[] = {
      {{"width", "16"}, {"size", "32"}, {"classes", "3"}},
      3,
      2,
-     1}, /* concats in parts; its gradients: nets/skips.yaml, without kinks */
+     1}, /* concats that are read in place; its gradients: nets/skips.yaml, without kinks */
 };
 enum { NSHIPPED = sizeof shipped / sizeof shipped[0] };
 

@@ -5,7 +5,7 @@
        build/tests/fuzz/test_fuzz TARGET [ROUNDS [SEED]]   one, for longer or from another seed
        build/tests/fuzz/test_fuzz TARGET FILE        one input: to see a finding again
 
-   Each target runs in a process of its own, which holds the input at hand in BUILD/tests/fuzz/TARGET.last: after a
+   Each target runs in a process of its own, which keeps its current input in BUILD/tests/fuzz/TARGET.last: after a
    crash that is the finding. A finding that has been fixed goes into the corpus. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -202,7 +202,7 @@ static size_t mutate(struct random *r, const struct corpus *c, const struct fuzz
 
 /* ---- running */
 
-/* The input at hand, in a file that outlives a crash: its size, then the bytes. */
+/* The current input, in a file that outlives a crash: its size, then the bytes. */
 struct record {
     uint8_t *map;
     char path[600];

@@ -1,5 +1,5 @@
 /* Pixels through a model that knows how they are prepared:  pixels RAW WIDTH HEIGHT CHANNELS, rows of WIDTH·CHANNELS
-   bytes and 5 that are nobody's. Prints each class with its probability. */
+   bytes and 5 unused ones. Prints each class with its probability. */
 #include "seen.h"
 
 #include <math.h>

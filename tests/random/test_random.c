@@ -221,7 +221,7 @@ int main(int argc, char **argv)
         diags_print(d, stderr, false);
         return 2;
     }
-    arena_free(a); /* before the children begin, in which nobody would know of it */
+    arena_free(a); /* before the children start, which would not free it */
     for (uint64_t seed = numbers[0]; seed < numbers[0] + numbers[1]; seed++)
         count[test_isolated(&target, seed, ir, argv[0])]++;
     printf("%d graphs passed over\n%d passed, %d failed\n", count[PASSED_OVER], count[PASSED], count[FAILED]);

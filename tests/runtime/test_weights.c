@@ -150,7 +150,7 @@ static struct rnc_model with_weights(void)
     return m;
 }
 
-/* Runs at once; its weights are read where they are, and nobody changes them. */
+/* Runs at once; its weights are read where they are, and are read-only. */
 static void reads_its_own_weights(void **state)
 {
     (void)state;

@@ -29,7 +29,7 @@ const char *compare_compiled(struct arena *a, const struct comparison_plan *plan
 const char *passes_without(struct arena *a, const char *passes, const char *const *leave_out);
 
 /* The test programs' options for other widths: "--cpu=NAME" takes a named CPU, "--lanes=4" vectors of so many floats on
-   it (NEON's, with the same layouts and blocking, where no such machine is at hand). False: ARG is neither, or names
+   it (NEON's, with the same layouts and blocking, where there is no such machine). False: ARG is neither, or names
    nothing that is known. */
 bool target_option(struct target *t, const char *arg);
 

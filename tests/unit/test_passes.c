@@ -197,8 +197,8 @@ static void training_keeps_its_meaning(void **state)
     }
 }
 
-/* A budget has the pass continue with the best of several copies: by its names, second makings included, whoever checks
-   results finds them. */
+/* A budget has the pass continue with the best of several copies: by its names, recomputed ones included, whichever
+   pass checks results finds them. */
 static void a_budget_keeps_names(void **state)
 {
     (void)state;

@@ -338,7 +338,7 @@ static int rows_of(struct arena *a, const char *dir)
     return (int)t.rows.count;
 }
 
-/* What one tuner has measured the next one knows, to the digit; of another target it knows nothing. */
+/* What one tuner has measured the next one knows, to the digit; for another target it has no entries. */
 static void test_kept(void **state)
 {
     (void)state;
@@ -430,7 +430,7 @@ static void test_damaged(void **state)
         memcpy(bad, whole, size);
         bad[i] ^= 1;
         write_file(path, bad, size);
-        if (rows_of(a, dir)) fail_msg("byte %zu was changed, and nobody noticed", i);
+        if (rows_of(a, dir)) fail_msg("byte %zu was changed without an error", i);
     }
     for (size_t i = 0; i < size; i += 7) {
         write_file(path, whole, i);

@@ -86,7 +86,7 @@ struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
     V in, weight, out;            /* of the task: image, group's first input block; weights of the first output block */
-    V part[MAX_PARTS];            /* of the image, where it is read in parts */
+    V part[MAX_PARTS];            /* of the image, if it is read from the segments of a concat */
     V operand[MAX_BODY_OPERANDS]; /* body operands' pointers; FULL: of the image */
     V result[MAX_OUTS];           /* outputs' pointers */
     V ob;                         /* first output block of the task */
@@ -96,12 +96,12 @@ struct conv_emitter {
     int64_t unroll;
     enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
     bool by_twos;                                  /* pixels are widened two at a time: see widened_twos */
-    int64_t th;                                    /* rows of the tile at hand */
+    int64_t th;                                    /* rows of the current tile */
     V row, tile;                                   /* its first output row; tile in it */
     V last_image;                                  /* i1: no other image follows for these weights */
     V next_group; /* elements from this group's weights to those of the group that follows */
-    V ahead;      /* what to prefetch with the tap row at hand */
-    V ib;         /* the input block at hand */
+    V ahead;      /* what to prefetch with the current tap row */
+    V ib;         /* the current input block */
     V total;      /* sums of the chains so far, where there are several; else NULL */
     V coming[2];  /* where the pixels PREFETCH_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one
                    */
@@ -169,7 +169,7 @@ static bool prefetches_pixels(const struct conv_emitter *c)
            p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
 }
 
-/* Sets c->coming for the tile at column X of the row at hand. */
+/* Sets c->coming for the tile at column X of the current row. */
 static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
 {
     struct emit *e = c->e;
@@ -185,7 +185,7 @@ static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
     }
 }
 
-/* With step number STEP (V) of COUNT over the channels of the block at hand: its share of the lines. */
+/* With step number STEP (V) of COUNT over the channels of the current block: its share of the lines. */
 static void prefetch_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
 {
     struct emit *e = c->e;
@@ -205,7 +205,7 @@ static void prefetch_pixels(struct conv_emitter *c, V step, int64_t count, int64
 /* The bf16 values of two channels, in each lane. */
 static V splat_pair(struct emit *e, V ptr) { return LLVMBuildBitCast(e->b, e_splat(e, e_load(e, ptr)), e->vi32, ""); }
 
-/* Where pixel T of a tile, of which [from, …) are read, has channel U (from the channel at hand on). */
+/* Where pixel T of a tile, of which [from, …) are read, has channel U (from the current channel on). */
 static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int64_t t, int64_t u)
 {
     const struct conv_params *p = c->p;

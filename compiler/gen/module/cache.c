@@ -317,7 +317,7 @@ bool cache_write(struct cache *c, const char *name, const void *data, size_t siz
 
 void cache_lock(struct cache *c)
 {
-    enum { TRIES = 5000 }; /* of a millisecond: whoever holds it writes one small file */
+    enum { TRIES = 5000 }; /* of a millisecond: the holder of the lock writes one small file */
     for (int i = 0; i < TRIES && flock(c->fd, LOCK_EX | LOCK_NB) != 0; i++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }

@@ -16,7 +16,7 @@ struct cache;
 
 /* Opens the folder DIR; with CREATE it and those above it are made where they are missing, for their owner alone. NULL
    when it cannot be used, and *WHY (may be NULL) says why; a folder that does not exist and is not to be made gives
-   NULL and a *WHY of NULL. Code is run from here, so it has to be the caller's, and nobody else may write to it. */
+   NULL and a *WHY of NULL. Code is run from here, so it has to be the caller's, and no other user may write to it. */
 struct cache *cache_open(struct arena *a, const char *dir, bool create, const char **why);
 void cache_close(struct cache *c);
 

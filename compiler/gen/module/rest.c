@@ -28,7 +28,7 @@ static bool has_text_relocations(const struct dl_phdr_info *info)
     return false;
 }
 
-/* Segments that nobody may write are as they are in the file; the program itself (which has no name here) stays as it
+/* Segments that are not writable are as they are in the file; the program itself (which has no name here) stays as it
    is. */
 static int drop_clean(struct dl_phdr_info *info, size_t size, void *unused)
 {

@@ -11,7 +11,7 @@
 
 #include "gen/emit/expr.h"
 
-/* The sums of the task at hand, for OV output vectors. */
+/* The sums of the current task, for OV output vectors. */
 struct sums {
     const struct gen_body *body;
     V state, count;

@@ -20,7 +20,7 @@ struct wgrad_emitter {
     V x[MAX_PARTS], dy; /* whole values */
     struct wgrad_task task;
     V sample_x[MAX_PARTS], sample_dy; /* the sample's */
-    V out_dy, out_dw;                 /* of the group of output blocks at hand */
+    V out_dy, out_dw;                 /* of the current group of output blocks */
     V next_x[MAX_PARTS], next_dy;     /* floats from a pixel of this band to that of the next */
     V ahead_x,
         ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to prefetch it; else 0; NULL: no prefetch */

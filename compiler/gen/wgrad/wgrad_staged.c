@@ -306,7 +306,7 @@ static void sum_row(struct staged *c, V xp, V yp, const struct wgrad_range *unit
     sum_units(c, xp, yp, even, units->to, 1, NULL, acc);
 }
 
-/* Row Y of dy in image IMAGE of the band. Whoever does not prefetch looks at what is being summed up, at XR and YR. */
+/* Row Y of dy in image IMAGE of the band. Without prefetch it describes the row being summed, at XR and YR. */
 static struct prefetch prefetch_row(struct staged *c, V image, V y, V xr, V yr)
 {
     struct emit *e = c->e;

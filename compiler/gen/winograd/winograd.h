@@ -51,9 +51,10 @@ void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first,
 /* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */
 struct rnc_winograd;
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
-/* Row R of Bᵀ d, and the next one where the two share work: how many. D's elements that they have no use for may be
-   NULL. */
-int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, int r, LLVMValueRef *out);
+/* Row POINT of Bᵀ d, d = ALL, and the next row if the two share work, to OUT; returns how many rows that is. Elements
+   of ALL that these rows do not read may be NULL. */
+int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *all, int point,
+                        LLVMValueRef *out);
 /* Has row R (and the next with it) a use for sample I? */
 bool winograd_input_reads(const struct rnc_winograd *w, int r, int i);
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);

@@ -34,9 +34,9 @@ struct wino {
     V v, mbuf, edge; /* V and M of the block; one edge tile */
     V first, count;  /* the block's first tile and how many it has */
     struct winograd_tiles tiles;
-    struct prefetch prefetch[MAX_PREFETCH]; /* what the product at hand prefetches */
+    struct prefetch prefetch[MAX_PREFETCH]; /* what the current product prefetches */
     int nprefetch;
-    struct sums sums; /* of the output vector at hand */
+    struct sums sums; /* of the current output vector */
     V partials;       /* where they go */
     V prefetch_v;     /* split: where its share of the next point's V begins, prefetch_v_lines for each input block */
     int64_t prefetch_v_lines;
@@ -427,7 +427,7 @@ static void transform_output(struct wino *c, V src, V y[T][T])
     for (int i = 0; i < m; i++) winograd_output_1d(e, c->w, t[i], y[i]);
 }
 
-/* One output vector's body, which it goes through at the pixel at hand. */
+/* One output vector's body, which it goes through at the current pixel. */
 struct pixel {
     const struct body_state *state;
     V lanes, result[MAX_OUTS], term[MAX_SUMS][2];

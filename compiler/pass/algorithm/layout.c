@@ -186,8 +186,8 @@ static bool shares_transformed(const struct node *a, const struct node *b)
     return !is_dgrad(a) || memcmp(node_ints(a, "channels"), node_ints(b, "channels"), 2 * sizeof(int64_t)) == 0;
 }
 
-/* Kernels that can transform weights themselves which nobody else reads transformed: then these are never in memory as
-   a whole. */
+/* Kernels that transform weights themselves if no other node reads the transformed weights: then these are never in
+   memory as a whole. */
 static bool transforms_weights(const struct laying *l, const struct node *n)
 {
     const struct algorithm *a = algorithm_of(n);

@@ -68,7 +68,7 @@ static void choose(struct precision *p, const struct uses *u, struct value *v)
     if (can_be_narrow(p, u, v)) v->type.dtype = p->dtype;
 }
 
-/* What a convolution reads in parts is of one type. */
+/* The segments that a convolution reads in place have one type. */
 static void make_parts_alike(struct graph *g)
 {
     const struct value *part[MAX_PARTS];

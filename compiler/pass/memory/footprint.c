@@ -314,7 +314,7 @@ size_t footprint_peak(struct footprint *m)
         if (live - over > peak) peak = live - over;
         if (live - over > m->room) m->excess += (double)(live - over - m->room);
         live -= freed(m, reads, count);
-        for (int i = 0; i < n->nout; i++) /* results that nobody reads: workspaces */
+        for (int i = 0; i < n->nout; i++) /* results without a reader: workspaces */
             if (m->root[n->out[i]->id] == n->out[i]->id && !m->storage[made++].left) live -= m->bytes[n->out[i]->id];
     }
     return peak;

@@ -22,7 +22,7 @@ struct candidate {
     double worth;
 };
 
-/* Cycles of one core, of which each moves 4 bytes or does 24 multiply-adds. Only comparisons hang on it. */
+/* Cycles of one core, of which each moves 4 bytes or does 24 multiply-adds. Only comparisons depend on it. */
 static double cost_of(const struct node *n)
 {
     double bytes = 0;
@@ -54,7 +54,7 @@ static double worth(const struct node *n, double bytes, enum order order)
     return order == BY_SIZE ? bytes : bytes / (order == BY_TIME ? cost_of(n) : 1 + (double)op_macs(n));
 }
 
-/* A factor of 1 to 2 that hangs on both numbers; SHUFFLE 0: always 1. */
+/* A factor of 1 to 2 that depends on both numbers; SHUFFLE 0: always 1. */
 static double shuffled(int node, int shuffle)
 {
     uint32_t x = (uint32_t)node * 2654435761u + (uint32_t)shuffle * 2246822519u;
@@ -79,7 +79,7 @@ static struct candidate *candidates(const struct footprint *m, enum order order,
     return c;
 }
 
-/* What is recomputed needs its operands: those that nobody keeps and that are cheap are recomputed too. The nodes go
+/* What is recomputed needs its operands: those that are not kept anyway and are cheap are recomputed too. The nodes go
    into ADDED. */
 static void add(struct footprint *m, int node, int *added, int *count)
 {

@@ -130,7 +130,7 @@ static void measure_all(struct schedule *s)
 /* Bytes that come with N, what is nested in it as well. */
 static size_t made_by(const struct schedule *s, const struct node *n) { return s->made[place(s, n)]; }
 
-/* Bytes that are dead once N has run: operands read for the last time, results that nobody reads (workspaces). */
+/* Bytes that are dead once N has run: operands read for the last time, results without a reader (workspaces). */
 static size_t freed_by(const struct schedule *s, const struct node *n, const int *left)
 {
     size_t sum = s->inside[place(s, n)];
@@ -298,7 +298,7 @@ static struct ready first_ready(const struct schedule *s)
     return r;
 }
 
-/* DONE runs: what it reads has a reader less, and whoever is the last one now frees it. */
+/* DONE runs: each value it reads has one reader less; the last reader frees it. */
 static void finish(const struct schedule *s, struct ready *r, int done)
 {
     const int *reads = s->reads[done];

@@ -68,7 +68,7 @@ static bool run(struct graph *g, struct pass_context *c, struct buf *summary)
         graph_remove(g, n);
         gone++;
     }
-    buf_printf(summary, "%d of %d concats read in parts by convolutions", gone, concats);
+    buf_printf(summary, "%d of %d concats read in place by convolutions", gone, concats);
     return true;
 }
 
