@@ -3,7 +3,7 @@
 #   make demo       installs what is missing, then trains a ResNet-20 on Fashion-MNIST
 #   make test       installs what is missing, builds, and runs every test
 #   make test-quick the same for the suites that take seconds (the list: tests/run.sh)
-#   make bless      rewrites the golden files and what README.md shows (review the diff)
+#   make bless      rewrites the golden files and what the pages show (review the diff)
 #   make bench-peers  the same models through rnc, PyTorch, ONNX Runtime, OpenVINO, TensorFlow (tests/bench/README.md)
 #   make format     clang-format over the C sources (version 14)
 #   make lint       what CI checks before it tests: format, clang-tidy, shellcheck, lines, words

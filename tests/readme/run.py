@@ -1,159 +1,57 @@
-"""Runs the console blocks of README.md and compares what they print with what it shows. See run.sh.
-
-A block that begins with "$ " is run, command by command, in one folder for the whole page; a line "..." stands for
-any lines. Times and rates,
-the number of threads and the CPU's name are whatever they are. A comment before a block says more:
-
-    <!-- test: file NAME -->              the block is written to NAME; with "= PATH", the repository's PATH must end
-    with the same text
-    <!-- test: run COMMAND -->            first, unseen; $ROOT is the repository
-    <!-- test: numbers vary -->           every number may be another one: of training, they depend on the CPU's vectors
-    <!-- test: not run: REASON -->        and why
-
-Every other block without a language is an error, so that nothing is shown that nobody checks. So is a command, or an
-option, that no help knows.
-"""
+"""Checks the Markdown pages of the repository: see README.md beside this file."""
 
 import difflib, os, re, subprocess, sys, tempfile
+from compare import match, rewrite
+from markdown import anchors, blocks, links, prose
 
-TIME = re.compile(r"\d[\d.,]*(?= ?(?:s|ms|min|h|images/s|GFLOP/s|GB/s|threads?)\b)")
-CPU = re.compile(
-    r"(compiled for|for) (?:x86-64-v\d|[a-z]+rapids[a-z-]*|znver\d|skylake[a-z0-9-]*|icelake[a-z-]*|haswell|broadwell|"
-    r"cascadelake|cooperlake|"
-    r"alderlake|raptorlake|zen\d|armv8-a)\b"
-)
-NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?")
+ROOT = os.getcwd()
 
 
-class Block:
-    def __init__(self, begin, language):
-        self.begin, self.language, self.lines = begin, language, []
-        self.file = self.same = self.skip = None
-        self.run, self.vary = [], False
-
-    def mark(self, text):
-        word, _, rest = text.partition(" ")
-        if word == "file":
-            self.file, _, self.same = (s.strip() for s in rest.partition("="))
-        elif word == "run":
-            self.run.append(rest)
-        elif text == "numbers vary":
-            self.vary = True
-        elif text.startswith("not run: "):
-            self.skip = text[9:]
-        else:
-            raise SystemExit(f"README.md:{self.begin}: no such mark: test: {text}")
+def sanitized():
+    """The compiler's options for programs that link the runtime library of this build."""
+    names = {"asan": "address,undefined", "ubsan": "undefined", "tsan": "thread"}.get(os.environ.get("MODE"))
+    return f"-fsanitize={names}" if names else ""
 
 
-def blocks(lines):
-    """The fenced blocks, with the marks before them. BEGIN is the index of a block's first line."""
-    found, marks, block = [], [], None
-    for at, line in enumerate(lines):
-        mark = re.fullmatch(r"<!-- test: (.*) -->", line)
-        if block is not None and line == "```":
-            found.append(block)
-            block = None
-        elif block is not None:
-            block.lines.append(line)
-        elif mark:
-            marks.append(mark[1])
-        elif line.startswith("```"):
-            block = Block(at + 1, line[3:])
-            for m in marks:
-                block.mark(m)
-            marks = []
-    return found
-
-
-def plain(line, vary):
-    """The line without what may differ."""
-    line = CPU.sub(r"\1 CPU", TIME.sub("#", line.rstrip()))
-    if vary:
-        line = NUMBER.sub("#", line)
-    return re.sub("─+", "─", re.sub(" +", " ", line))
-
-
-def commands(block):
-    """[(command, shown lines)]"""
-    out = []
-    for line in block.lines:
-        if line.startswith("$ "):
-            out.append((line[2:], []))
-        else:
-            out[-1][1].append(line)
-    return out
-
-
-def match(shown, got, vary):
-    """For each shown line the index of the one it stands for, or None where the two differ."""
-    if not shown:
-        return [] if not got else None
-    if shown[0].strip() == "...":
-        for skip in range(len(got) + 1):
-            rest = match(shown[1:], got[skip:], vary)
-            if rest is not None:
-                return [None] + [r if r is None else r + skip for r in rest]
-        return None
-    if not got or plain(shown[0], vary) != plain(got[0], vary):
-        return None
-    rest = match(shown[1:], got[1:], vary)
-    return None if rest is None else [0] + [r if r is None else r + 1 for r in rest]
-
-
-def key(line):
-    words = [w for w in re.findall(r"[^\W\d]+", line) if w not in ("KiB", "MiB", "GiB")]
-    return " ".join(words[:2]), len(line) - len(line.lstrip())
-
-
-def rewrite(shown, got, vary, everything):
-    """What a block should show: all that was printed, or, where it leaves lines out, those that begin as the shown
-    ones."""
-    places = match(shown, got, vary)
-    if places is not None and not everything:
-        return shown
-    if places is not None:
-        return [s if p is None else got[p] for s, p in zip(shown, places)]
-    old = {plain(s, vary): s for s in shown}
-    if not any(s.strip() == "..." for s in shown):
-        return got if everything else [old.get(plain(g, vary), g) for g in got]
-    out, at = [], 0
-    for s in shown:
-        near = next((i for i in range(at, len(got)) if key(got[i]) == key(s)), None)
-        if s.strip() == "...":
-            out.append(s)
-        elif near is not None:
-            out.append(old.get(plain(got[near], vary), got[near]))
-            at = near + 1
-    return out
+def folder(rnc):
+    """A folder with bin/rnc and an empty work/, and the environment of the commands."""
+    top = tempfile.TemporaryDirectory()
+    bin, built = os.path.join(top.name, "bin"), os.path.dirname(os.path.abspath(rnc))
+    os.mkdir(bin)
+    os.mkdir(os.path.join(top.name, "work"))
+    os.symlink(os.path.abspath(rnc), os.path.join(bin, "rnc"))
+    if sanitized():
+        with open(os.path.join(bin, "cc"), "w") as f:
+            f.write(f'#!/bin/sh\nexec gcc {sanitized()} "$@"\n')
+        os.chmod(f.name, 0o755)
+    peers = os.path.join(os.environ.get("RNC_PEERS_VENV", os.path.join(built, "peers")), "bin")
+    env = dict(
+        os.environ,
+        NO_COLOR="1",
+        RNC_CACHE="off",
+        ROOT=ROOT,
+        PATH=":".join([bin, peers, os.environ["PATH"]]),
+        C_INCLUDE_PATH=built + "/include",
+        LIBRARY_PATH=built,
+    )
+    return top, env
 
 
 class Page:
     def __init__(self, path, rnc):
-        self.path, self.lines, self.failed, self.passed, self.skipped = path, open(path).read().split("\n"), 0, 0, []
-        self.folder = tempfile.TemporaryDirectory()
-        os.mkdir(os.path.join(self.folder.name, "bin"))
-        os.symlink(os.path.abspath(rnc), os.path.join(self.folder.name, "bin", "rnc"))
-        self.env = dict(
-            os.environ,
-            NO_COLOR="1",
-            RNC_CACHE="off",
-            PATH=os.path.join(self.folder.name, "bin") + ":" + os.environ["PATH"],
-        )
-        built = os.path.dirname(os.path.abspath(rnc))
-        self.env.update(ROOT=os.getcwd(), C_INCLUDE_PATH=built + "/include", LIBRARY_PATH=built)
-        sanitize = {"asan": "address,undefined", "ubsan": "undefined", "tsan": "thread"}.get(os.environ.get("MODE"))
-        if sanitize:
-            with open(os.path.join(self.folder.name, "bin", "cc"), "w") as f:
-                f.write(f'#!/bin/sh\nexec gcc -fsanitize={sanitize} "$@"\n')
-            os.chmod(f.name, 0o755)
-        self.work = os.path.join(self.folder.name, "work")
-        os.mkdir(self.work)
+        self.path, self.failed, self.passed, self.skipped = path, 0, 0, set()
+        with open(path) as f:
+            self.lines = f.read().split("\n")
+        self.found = blocks(self.lines, path)
+        self.text = prose(self.lines, self.found)
+        self.top, self.env = folder(rnc)
+        self.work = os.path.join(self.top.name, "work")
 
     def check(self, ok, what):
         self.passed += bool(ok)
         self.failed += not ok
         if not ok:
-            print(f"FAILED: {what}")
+            print(f"FAILED: {self.path}{what}")
 
     def shell(self, command):
         done = subprocess.run(
@@ -167,84 +65,130 @@ class Page:
         )
         return done.stdout.rstrip("\n").split("\n") if done.stdout.strip("\n") else []
 
+    def compared(self, block, command, shown, bless):
+        """Runs COMMAND; the lines that the block should show."""
+        got = self.shell(command)
+        if bless:
+            shown = rewrite(shown, got, block.vary, bless == "all")
+        ok = match(shown, got, block.vary) is not None
+        self.check(ok, f":{block.begin + 1}: $ {command}")
+        if not ok:
+            for line in difflib.unified_diff(shown, got, "shown", "printed", n=1, lineterm=""):
+                print("    " + line)
+            print(f"    alone: RNC={os.environ['RNC']} tests/readme/run.sh {self.path}")
+        return shown
+
     def console(self, block, bless):
-        out = []
-        for command, shown in commands(block):
-            got = self.shell(command)
-            new = rewrite(shown, got, block.vary, bless == "all")
-            if bless:
-                shown = new
-            ok = match(shown, got, block.vary) is not None
-            self.check(ok, f"README.md:{block.begin + 1}: $ {command}")
-            if not ok:
-                print(
-                    "\n".join(
-                        "    " + line for line in difflib.unified_diff(shown, got, "shown", "printed", n=1, lineterm="")
-                    )
-                )
-            out += ["$ " + command] + shown
+        commands, out = [], []
+        for line in block.lines:
+            if line.startswith("$ "):
+                commands.append((line[2:], []))
+            else:
+                commands[-1][1].append(line)
+        for command, shown in commands:
+            out += ["$ " + command] + self.compared(block, command, shown, bless)
         block.lines = out
 
-    def take(self, block, word, bless):
-        for command in block.run:
+    def missing(self, block):
+        return [
+            m
+            for m in block.needs
+            if subprocess.run(["python3", "-c", f"import {m}"], env=self.env, stderr=subprocess.DEVNULL).returncode
+        ]
+
+    def take(self, block, words, bless):
+        missing = self.missing(block)
+        if missing:
+            return self.skipped.add(f"{self.path}: its blocks that need {', '.join(missing)}")
+        for command in block.setup:
             self.shell(command)
+        text = "\n".join(block.lines) + "\n"
         if block.file:
-            text = "\n".join(block.lines) + "\n"
-            open(os.path.join(self.work, block.file), "w").write(text)
-            if block.same:
-                self.check(
-                    open(block.same).read().endswith(text),
-                    f"README.md:{block.begin + 1}: is not what {block.same} ends with",
-                )
-        if block.language:
-            return
-        shown = block.lines[0].startswith("$ ")
+            with open(os.path.join(self.work, block.file), "w") as f:
+                f.write(text)
+        if block.same:
+            with open(block.same) as f:
+                ok = f.read().endswith(text)
+            self.check(ok, f":{block.begin + 1}: is not what {block.same} ends with")
+        wanted = not words or any(w in text + str(block.output) for w in words)
         if block.skip:
-            self.skipped.append(block.skip)
-        elif not shown:
-            self.check(
-                False, f"README.md:{block.begin + 1}: a block that nothing checks (begin it with '$ ', or mark it)"
-            )
-        elif word in "\n".join(block.lines):
+            print(f"not run: {self.path}:{block.begin + 1}: {block.skip}")
+        elif block.output and wanted:
+            block.lines = self.compared(block, block.output, block.lines, bless)
+        elif block.console and wanted:
             self.console(block, bless)
+        elif not (block.language or block.console or block.file or block.same or block.output):
+            self.check(
+                False,
+                f":{block.begin + 1}: a block that nothing checks: begin it with '$ ', mark it, or name "
+                "its language",
+            )
 
-    def known(self):
-        """Every command and option that the page names is in the help."""
-        listed = "\n".join(self.shell("rnc help"))
-        names = ["help"] + re.findall(r"^  ([a-z]+)  ", listed, re.M)
-        options = {"--help"} | set(
-            re.findall(r"--[a-z][a-z-]*", "\n".join(self.shell("; ".join(f"rnc {n} --help" for n in names))))
-        )
-        text = re.sub(r"```.*?```", "", "\n".join(self.lines), flags=re.S)
-        for code in re.findall(r"`([^`\n]+)`", text):
-            for name in re.findall(r"\brnc ([a-z]+)", code):
-                self.check(name in names, f"README.md: `{code}`: rnc has no command '{name}'")
-            if code.startswith(("rnc ", "--")):
-                for o in re.findall(r"--[a-z][a-z-]*", code):
-                    self.check(o in options, f"README.md: `{code}`: no help knows {o}")
+    def known(self, names, options):
+        """Every command and option of rnc that the page names is in the help."""
+        ours = not self.path.startswith(("tests/", ".github/"))
+        for at, line in self.text:
+            for code in re.findall(r"`([^`\n]+)`", line):
+                for name in re.findall(r"^rnc ([a-z]+)\b", code):
+                    self.check(name in names, f":{at}: `{code}`: rnc has no command '{name}'")
+                if code.startswith("rnc ") or ours and code.startswith("--"):
+                    for o in re.findall(r"--[a-z][a-z-]*", code):
+                        self.check(o in options, f":{at}: `{code}`: no help knows {o}")
 
-    def rebuilt(self, found):
+    def linked(self):
+        """Every relative link leads to a file, and its #anchor to a heading."""
+        for at, target in links(self.text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            path = os.path.normpath(os.path.join(os.path.dirname(self.path), name)) if name else self.path
+            self.check(os.path.exists(path), f":{at}: {target}: there is no {path}")
+            if not anchor or not path.endswith(".md") or not os.path.exists(path):
+                continue
+            with open(path) as f:
+                lines = f.read().split("\n")
+            self.check(anchor in anchors(prose(lines, blocks(lines, path))), f":{at}: {target}: no such heading")
+
+    def write(self):
         lines = list(self.lines)
-        for b in reversed(found):
-            end = lines.index("```", b.begin)
-            lines[b.begin : end] = b.lines
-        return "\n".join(lines)
+        for b in reversed(self.found):
+            lines[b.begin : b.begin + b.length] = b.lines
+        with open(self.path, "w") as f:
+            f.write("\n".join(lines))
+
+
+def help_of(page):
+    """The commands and the options of rnc."""
+    names = ["help"] + re.findall(r"^  ([a-z]+)  ", "\n".join(page.shell("rnc help")), re.M)
+    text = "\n".join(page.shell("; ".join(f"rnc {n} --help" for n in names)))
+    return names, {"--help"} | set(re.findall(r"--[a-z][a-z-]*", text))
+
+
+def pages():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], capture_output=True, text=True)
+    return [p for p in listed.stdout.split() if os.path.exists(p)]
 
 
 def main():
-    word, bless = sys.argv[1] if len(sys.argv) > 1 else "", os.environ.get("BLESS", "")
-    page = Page("README.md", os.environ["RNC"])
-    found = blocks(page.lines)
-    for b in found:
-        page.take(b, word, bless)
-    if not word:
-        page.known()
-    if bless:
-        open(page.path, "w").write(page.rebuilt(found))
-    for why in page.skipped:
-        print(f"not run: {why}")
-    print(f"{page.passed} passed, {page.failed} failed")
-    return page.failed != 0
+    given, words = [a for a in sys.argv[1:] if a.endswith(".md")], [a for a in sys.argv[1:] if not a.endswith(".md")]
+    bless, rnc, known = os.environ.get("BLESS", ""), os.environ["RNC"], None
+    passed = failed = 0
+    for path in given or pages():
+        page = Page(path, rnc)
+        known = known or help_of(page)
+        for b in page.found:
+            page.take(b, words, bless)
+        if not words:
+            page.known(*known)
+            page.linked()
+        if bless:
+            page.write()
+        for why in sorted(page.skipped):
+            print(f"SKIPPED {why}")
+        passed, failed = passed + page.passed, failed + page.failed
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

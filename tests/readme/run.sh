@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# What README.md shows is what rnc does: tests/readme/run.sh [WORD] runs its console blocks (those with a command that
-# contains WORD) and
-# compares. BLESS=1 puts what was printed into the blocks that differ; BLESS=all into every block, times and all. Then
-# read the diff.
+# What the Markdown pages show is what rnc does; README.md beside this file says how blocks are marked.
+#   tests/readme/run.sh                      all pages
+#   tests/readme/run.sh [PAGE.md…] [WORD…]   these pages, or those blocks that contain a WORD
+# BLESS=1 writes what was printed into the blocks that differ; BLESS=all into every block, times and all. Read the diff.
 cd "$(dirname "$0")/../.." || exit 2
-RNC=${RNC:-build/rnc} exec python3 -B tests/readme/run.py "$@"
+export RNC=${RNC:-build/rnc}
+if [ $# = 0 ] && [ -z "${BLESS:-}" ]; then python3 -B tests/readme/faults.py || exit 1; fi
+exec python3 -B tests/readme/run.py "$@"
