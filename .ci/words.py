@@ -16,7 +16,8 @@ def rules(path):
     for line in table[1].split("\n## ", 1)[0].splitlines():
         cells = line.split(" | ")
         if line.startswith("| ") and len(cells) == 3:
-            found += [(re.compile(e.replace("\\|", "|"), re.I), cells[0][2:]) for e in re.findall(r"`([^`]+)`", cells[2])]
+            for e in re.findall(r"`([^`]+)`", cells[2]):
+                found.append((re.compile(e.replace("\\|", "|"), re.I), cells[0][2:]))
     return found or sys.exit(f"{path}: the glossary forbids nothing")
 
 
