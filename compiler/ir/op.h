@@ -1,6 +1,6 @@
 /* op.h: the operators. One row (struct op_def) in its family's file is all there is to an operator: the YAML keys, the
    IR text, the verifier, the help, the JSON schema, the gradient, the reference and the operator tests all read this
-   table. compiler/README.md, "Operators", lists every one with its operands. */
+   table. `rnc op` describes each one. */
 #ifndef RNC_IR_OP_H
 #define RNC_IR_OP_H
 

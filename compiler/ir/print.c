@@ -1,4 +1,4 @@
-/* print.c: a graph as text. The grammar is in compiler/README.md, "The IR's text"; parse.c reads exactly what is
+/* print.c: a graph as text. The grammar is in compiler/ir/README.md; parse.c reads exactly what is
    printed here. */
 #include "ir/text.h"
 

@@ -1,6 +1,6 @@
 /* policy.h: what plans take every machine to be, beside what struct target says of one. Plans are made of shapes and
    lanes alone: the same network is cut up in the same way, to the same bits, whatever caches and cores a machine has.
-   The figures were measured on Sapphire Rapids and Zen 4 (compiler/README.md). */
+   The figures were measured on Sapphire Rapids and Zen 4 (tests/bench/MEASUREMENTS.md). */
 #ifndef RNC_KERNEL_POLICY_H
 #define RNC_KERNEL_POLICY_H
 
