@@ -7,6 +7,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 rnc=$(realpath "${RNC:-build/rnc}")
+[ -x "$rnc" ] || { echo "tests/golden/run.sh: no program $rnc: run make, or set RNC"; exit 2; }
 root=$PWD
 links=$(mktemp -d) log=$(mktemp) || exit 2
 trap 'rm -rf "$links" "$log"' EXIT
@@ -32,6 +33,7 @@ split() {
         printf "" >out
         next
     }
+    out == to "/commands" && /^--/ { wrong("a section is written -- NAME --") }
     out == to "/commands" && !/^#/ && NF { commands = 1 }
     { print >out }
     END {
@@ -89,7 +91,12 @@ case $at in
 *) [ -d "$at" ] || at=tests/golden/$at ;;
 esac
 if [ -n "$at" ] && [ ! -e "$at" ]; then echo "tests/golden/run.sh: no folder or file $at"; exit 2; fi
-selected "${2:-}" "$at" | xargs -0 -r -n 1 -P "$(nproc)" bash -c 'printf "%s\n" "$(one "$1")"' one >"$log"
+selected "${2:-}" "$at" >"$links/selected"
+if [ ! -s "$links/selected" ]; then
+    echo "tests/golden/run.sh: no test in ${at:-tests/golden} has '${2:-}' in its name"
+    exit 2
+fi
+xargs -0 -r -n 1 -P "$(nproc)" bash -c 'printf "%s\n" "$(one "$1")"' one <"$links/selected" >"$log"
 grep -v '^passed ' "$log"
 passed=$(grep -c '^passed ' "$log") failed=$(grep -c '^FAILED: ' "$log")
 echo "$passed passed, $failed failed"
