@@ -9,7 +9,7 @@
 #include "cli/layers.h"
 #include "cli/memory.h"
 #include "driver/bench.h"
-#include "gen/module/rest.h"
+#include "gen/module/trim.h"
 #include "measure/rss.h"
 
 static const char *opt_mode = "infer", *opt_check = "quick";
@@ -143,7 +143,7 @@ static bool refuse(struct cli *c, const struct verify_row *wrong)
 
 static bool bench(struct cli *c, const char *spec, struct bench *b)
 {
-    gen_rest();
+    gen_trim();
     opt.idle_bytes = rss_now();
     opt.layers = opt_per_layer || c->json;
     opt.whole = strcmp(opt_check, "full") == 0;

@@ -186,7 +186,7 @@ static const char *kind_words(enum operand_kind k)
     case OPERAND_BUFFER: return "statistic";
     case OPERAND_TARGET: return "target";
     case OPERAND_SUBSET: return "integers that choose samples";
-    case OPERAND_PART: return "further channels of the first, from passes";
+    case OPERAND_SEGMENT: return "further channels of the first, from passes";
     }
     return "";
 }
@@ -196,7 +196,7 @@ static void print_operands(const struct op_def *op)
     printf("\noperands\n");
     for (int i = 0; i < op->noperands; i++) {
         const struct op_operand *o = &op->operands[i];
-        if (o->kind == OPERAND_PART && op->class_ != OP_INTERNAL) continue;
+        if (o->kind == OPERAND_SEGMENT && op->class_ != OP_INTERNAL) continue;
         print_name(o->name);
         printf("%s%s%s\n", kind_words(o->kind), o->optional ? ", optional" : "",
                op->variadic && i + 1 == op->noperands ? ", and any number of them" : "");

@@ -13,7 +13,7 @@
 #include "cli/resume.h"
 #include "driver/driver.h"
 #include "driver/sums.h"
-#include "gen/module/rest.h"
+#include "gen/module/trim.h"
 #include "pass/algorithm/algorithm.h"
 #include "runtime/recipe/normalize.h"
 #include "runtime/recipe/optimizer.h"
@@ -84,7 +84,7 @@ static bool compile(struct training *t)
     o = driver_measured(t->model.spec, MODEL_INFER);
     o.batch = t->train.model->batch;
     if (!cli_compile(t->c, t->model.spec, &o, &t->infer)) return false;
-    gen_rest();
+    gen_trim();
     struct rnc_status s = {0};
     t->pool = rnc_pool_new((int)t->c->driver->options.threads, &s);
     if (!t->pool) return driver_fail(t->c->driver, &s);

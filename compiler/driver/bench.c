@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gen/module/rest.h"
+#include "gen/module/trim.h"
 #include "measure/baseline.h"
 #include "measure/rss.h"
 #include "runtime/rt/clock.h"
@@ -296,7 +296,7 @@ bool driver_bench(struct driver *d, const struct spec *s, const struct bench_opt
     struct gen_peak *peak = NULL;
     *j = (struct job){.d = d, .o = o, .b = b};
     *b = (struct bench){0};
-    if (!o->idle_bytes) gen_rest();
+    if (!o->idle_bytes) gen_trim();
     b->rss.idle = o->idle_bytes ? o->idle_bytes : rss_now();
     bool ok = open_all(j, s, &peak) && measure_all(j, peak);
     gen_peak_free(peak);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "gen/module/rest.h"
+#include "gen/module/trim.h"
 #include "ir/op.h"
 #include "runtime/rt/hash.h"
 #include "runtime/rt/pack.h"
@@ -51,7 +51,7 @@ static bool load_weights(struct driver *d, struct rnc_instance *i, const char *p
 static bool open_instance(struct driver *d, const struct rnc_model *m, unsigned flags, struct session *s)
 {
     struct rnc_status st = {0};
-    gen_rest(); /* the model is compiled: what that took is not added to what it takes itself */
+    gen_trim(); /* the model is compiled: what that took is not added to what it takes itself */
     s->pool = rnc_pool_new((int)d->options.threads, &st);
     if (s->pool) {
         s->par = rnc_pool_parallel(s->pool);

@@ -93,7 +93,7 @@ extern const struct kernel_family family_pointwise, /* one scalar expression per
     family_pool,                                    /* windows of an image */
     family_softmax,                                 /* softmax and its gradient */
     family_loss,                                    /* losses and their gradients */
-    family_move,                                    /* concat, slice, pad, resize, subsample, repack */
+    family_copy,                                    /* concat, slice, pad, resize, subsample, repack */
     family_region,                                  /* no kernel: it owns the nodes that have them */
     family_prepare;                                 /* evaluated by the runtime when weights are loaded: bn_fold */
 

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 
 /* ---- the table: the families' rows, gathered once, constant afterwards */
 
@@ -577,7 +577,7 @@ int64_t op_macs(const struct node *n) { return n->op->macs ? n->op->macs(n) : 0;
 
 bool op_takes_pre(const struct node *n, int k)
 {
-    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && parts_of(n, NULL) > 1))
+    if (k >= n->op->prologues || n->in[k]->type.layout != LAYOUT_BLOCKED || (k == 0 && segments_of(n, NULL) > 1))
         return false;
     struct pre_reads r;
     return n->op->family->reads_pre && n->op->family->reads_pre(n, k, &r);

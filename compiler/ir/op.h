@@ -71,8 +71,9 @@ enum operand_kind {
     OPERAND_PARAM,
     OPERAND_BUFFER,
     OPERAND_TARGET,
-    OPERAND_SUBSET, /* i64, of the whole batch: a condition, how many samples, which */
-    OPERAND_PART,   /* further channels of the first operand (ir/parts.h): from passes only, a spec cannot give it */
+    OPERAND_SUBSET,  /* i64, of the whole batch: a condition, how many samples, which */
+    OPERAND_SEGMENT, /* further channels of the first operand (ir/segments.h): from passes only, a spec cannot give it
+                      */
 };
 /* What an operator moves over the border of a region that has an index. */
 enum op_border {
@@ -161,7 +162,7 @@ struct op_def {
     enum op_border border;
     enum op_compares compares;
     int variant;           /* which of its kernel family's computations: enum pool_variant (op/pool.h), softmax_variant
-                              (op/softmax.h), move_variant (op/move.h), sum_kind (op/sums.h); 0 in the other families */
+                              (op/softmax.h), copy_variant (op/copy.h), sum_kind (op/sums.h); 0 in the other families */
     bool view;             /* the result is the operand's bytes in another shape: it may share the storage */
     bool repacks;          /* the result is the operand, in another layout or element type */
     enum op_squash squash; /* of a layer: what it computes; of a loss: what it applies to its first operand itself, but

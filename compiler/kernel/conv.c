@@ -3,7 +3,7 @@
 #include "kernel/conv.h"
 
 #include "base/checked.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "kernel/algorithm.h"
 #include "kernel/partials.h"
 #include "kernel/sums.h"
@@ -22,7 +22,7 @@ size_t wgrad_family_workspace(const struct node *n, int lanes)
 {
     const struct algorithm *a = algorithm_of(n);
     if (a->method->workspace) return a->method->workspace(a, n, lanes);
-    const struct type x = parts_type(n), *dy = &n->in[1]->type, *dw = &n->out[0]->type;
+    const struct type x = segments_type(n), *dy = &n->in[1]->type, *dw = &n->out[0]->type;
     struct wgrad_plan p = wgrad_plan(x.dim[0], dw->dim[0], dw->dim[1], pixels(dw), pixels(&x), pixels(dy), lanes);
     return wgrad_workspace(&p, dw->dim[0], dw->dim[1], pixels(dw), lanes);
 }
@@ -56,16 +56,16 @@ static bool is_pixels(const struct graph *g, const struct type *t)
 
 /* A concat that is read in place is blocked, its segments in whole blocks but for the last; so are the channels that a
    gradient is made of. */
-static const char *check_parts(struct arena *a, const struct graph *g, const struct node *n)
+static const char *check_segments(struct arena *a, const struct graph *g, const struct node *n)
 {
-    const struct value *part[MAX_PARTS];
-    int count = parts_of(n, part), channels = op_attr_index(n->op, "channels");
+    const struct value *segment[MAX_SEGMENTS];
+    int count = segments_of(n, segment), channels = op_attr_index(n->op, "channels");
     for (int i = 0; i < count && count > 1; i++) {
-        if (!has_layout(&part[i]->type, LAYOUT_BLOCKED))
-            return arena_printf(a, "%%%s is read as a part and not blocked", part[i]->name);
-        if (part[i]->type.dtype != part[0]->type.dtype) return "the parts of the input are of two types";
-        if (i + 1 < count && part[i]->type.dim[1] % part[i]->type.v)
-            return arena_printf(a, "the part %%%s ends inside a block of channels", part[i]->name);
+        if (!has_layout(&segment[i]->type, LAYOUT_BLOCKED))
+            return arena_printf(a, "%%%s is a segment of the input, but not blocked", segment[i]->name);
+        if (segment[i]->type.dtype != segment[0]->type.dtype) return "the segments of the input have two types";
+        if (i + 1 < count && segment[i]->type.dim[1] % segment[i]->type.v)
+            return arena_printf(a, "the segment %%%s ends inside a block of channels", segment[i]->name);
     }
     bool whole = channels < 0 || n->attr[channels].v[0] % g->lanes == 0;
     return whole ? NULL : "its channels begin inside a block";
@@ -114,7 +114,7 @@ const char *conv_check_layouts(struct arena *a, const struct graph *g, const str
 {
     const struct value *x = n->in[0];
     const char *problem = check_pixels(g, n, &n->in[1]->type, x->type.dtype);
-    if (!problem) problem = check_parts(a, g, n);
+    if (!problem) problem = check_segments(a, g, n);
     if (problem) return problem;
     if (!has_layout(&n->out[0]->type, LAYOUT_BLOCKED)) return "the result is not blocked";
     if (has_layout(&x->type, LAYOUT_PLAIN) && x->kind != VALUE_INPUT) return "only a graph's input may be read plainly";
@@ -125,7 +125,7 @@ const char *wgrad_check_layouts(struct arena *a, const struct graph *g, const st
 {
     const struct type *dw = &n->out[0]->type;
     const char *problem = check_pixels(g, n, dw, dtype_computed(n->in[0]->type.dtype));
-    if (!problem) problem = check_parts(a, g, n);
+    if (!problem) problem = check_segments(a, g, n);
     if (problem) return problem;
     bool vectors = has_layout(&n->in[0]->type, LAYOUT_BLOCKED) && has_layout(dw, LAYOUT_WEIGHT);
     return algorithm_of(n)->method->stem || vectors ? NULL : "its algorithm reads blocks of channels";

@@ -1,6 +1,6 @@
 /* direct.c: the sum as it is written: what all other algorithms are measured by. */
 #include "base/checked.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "kernel/algorithm.h"
 #include "kernel/chain.h"
 #include "kernel/model.h"
@@ -26,7 +26,7 @@ static bool multiplies_pairs(const struct node *n, const struct target *t)
 
 static double cost(const struct algorithm *a, const struct node *n, const struct target *t, bool train)
 {
-    const struct type joined = parts_type(n), *x = &joined, *w = algorithm_weight(n),
+    const struct type joined = segments_type(n), *x = &joined, *w = algorithm_weight(n),
                       *y = is_wgrad(n) ? &n->in[1]->type : &n->out[0]->type;
     (void)a, (void)train;
     double taps = (double)(w->dim[2] * w->dim[3]);

@@ -88,8 +88,8 @@ const struct kernel_family family_loss = {
     .workspace = loss_family_workspace,
 };
 
-const struct kernel_family family_move = {
-    .name = "move",
+const struct kernel_family family_copy = {
+    .name = "copy",
     .rearranges = true,
     .remake = REMAKE_CHEAP,
 };
@@ -104,4 +104,4 @@ const struct kernel_family family_prepare = {
 
 const struct kernel_family *const family_all[] = {
     &family_conv, &family_wgrad,  &family_pointwise, &family_pool, &family_softmax, &family_loss, &family_reduce,
-    &family_move, &family_region, &family_prepare,   NULL};
+    &family_copy, &family_region, &family_prepare,   NULL};

@@ -3,7 +3,7 @@
 #include "kernel/winograd.h"
 
 #include <math.h>
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "kernel/algorithm.h"
 #include "kernel/model.h"
 #include "kernel/winograd_wgrad.h"
@@ -13,13 +13,13 @@ static int64_t stride_of(const struct node *n) { return node_ints(n, "stride")[0
 
 static struct winograd_plan plan_of(const struct algorithm *a, const struct node *n, int lanes)
 {
-    const struct type x = parts_type(n);
+    const struct type x = segments_type(n);
     return winograd_plan(&x, &n->out[0]->type, a->tile, stride_of(n), lanes);
 }
 
 static struct winograd_wgrad_plan wgrad_plan_of(const struct algorithm *a, const struct node *n, int lanes)
 {
-    const struct type x = parts_type(n);
+    const struct type x = segments_type(n);
     return winograd_wgrad_plan(&x, &n->in[1]->type, a->tile, lanes);
 }
 
@@ -92,7 +92,7 @@ static double transform_weights(double floats, bool chunks, const struct target 
 /* TRAIN: every step transforms the weights. */
 static double conv_cost(const struct node *n, const struct target *t, int m, bool train)
 {
-    const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
+    const struct type joined = segments_type(n), *x = &joined, *y = &n->out[0]->type;
     struct winograd_plan p = winograd_plan(x, y, m, node_ints(n, "stride")[0], t->lanes);
     double points = (double)(p.tile * p.tile), tiles = (double)(x->dim[0] * p.tiles_y * p.tiles_x);
     double multiplied =
@@ -115,7 +115,7 @@ static double conv_cost(const struct node *n, const struct target *t, int m, boo
    from 64 channels at 56×56 to 512 at 7×7, one image and sixteen (Sapphire Rapids; m = 5 and split: Zen 4). */
 static double wgrad_cost(const struct node *n, const struct target *t, int m)
 {
-    const struct type x = parts_type(n);
+    const struct type x = segments_type(n);
     struct winograd_wgrad_plan p = winograd_wgrad_plan(&x, &n->in[1]->type, m, t->lanes);
     double points = (m + 2) * (m + 2), tiles = (double)(n->in[0]->type.dim[0] * p.tiles_y * p.tiles_x);
     double channels = (double)(p.icb * p.ocb) * t->lanes * t->lanes;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "op/conv_ref.h"
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "op/init.h"
 #include "op/rule.h"
 
@@ -205,18 +205,18 @@ static bool check_weight(const struct type *w, int64_t o, int64_t i, int64_t gro
 
 static bool has(const struct type *in, int nin, int i) { return i < nin && in[i].rank >= 0; }
 
-/* X with the channels of its further parts, the operands from FIRST on. */
+/* X with the channels of its further segments, the operands from FIRST on. */
 static bool join_parts(const struct type *in, int nin, int first, int64_t groups, struct type *x, struct op_error *e)
 {
     *x = in[0];
     for (int i = first; i < nin; i++) {
         const struct type *t = &in[i];
         if (!has(in, nin, i)) continue;
-        if (!rule_value(t, RULE_IMAGE, "a part of the input", e)) return false;
+        if (!rule_value(t, RULE_IMAGE, "a segment of the input", e)) return false;
         if (groups > 1) return op_fail(e, "a grouped convolution cannot read the segments of a concat in place");
         if (t->dim[0] != x->dim[0] || t->dim[2] != x->dim[2] || t->dim[3] != x->dim[3])
-            return op_fail(e, "parts of the input must agree in all but the channels: %s and %s", rule_shape(e, &in[0]),
-                           rule_shape(e, t));
+            return op_fail(e, "segments of the input must agree in all but the channels: %s and %s",
+                           rule_shape(e, &in[0]), rule_shape(e, t));
         if (!add_i64(x->dim[1], t->dim[1], &x->dim[1]) || x->dim[1] > MAX_CHANNELS)
             return op_fail(e, "there are too many input channels");
     }
@@ -374,11 +374,11 @@ static void bias_grad(struct grad_call *g)
     if (g->node->nin > 2 && g->need[2]) g->dx[2] = built(g, OPNAME_CHANNEL_SUM, g->dy[0], NULL, NULL);
 }
 
-/* The weight's gradient reads the image in the same parts; each part's own is a data gradient of its channels. */
+/* The weight's gradient reads the segments in place too; that of each segment is a data gradient of its channels. */
 static void conv_grad(struct grad_call *g)
 {
     const struct node *n = g->node;
-    struct value *x = n->in[0], *w = n->in[1], *in[2 + MAX_PARTS] = {x, g->dy[0]};
+    struct value *x = n->in[0], *w = n->in[1], *in[2 + MAX_SEGMENTS] = {x, g->dy[0]};
     struct attr a[G_CHANNELS + 1];
     int nin = 2;
     bias_grad(g);
@@ -501,7 +501,7 @@ static double *ref_memory(const struct type *t)
     return p;
 }
 
-/* X and its further parts, the operands from FIRST on, as one tensor of type *T; OWN: the memory that was needed for
+/* X and its further segments, the operands from FIRST on, as one tensor of type *T; OWN: the memory that was needed for
    it, or NULL. */
 static struct ref_tensor joined_x(const struct ref_call *c, int first, struct type *t, double **own)
 {
@@ -724,7 +724,7 @@ static const struct op_test wgrad_tests[] = {
 /* ---- rows */
 
 #define FURTHER_PARTS \
-    {"x2", OPERAND_PART, true}, {"x3", OPERAND_PART, true}, { "x4", OPERAND_PART, true }
+    {"x2", OPERAND_SEGMENT, true}, {"x3", OPERAND_SEGMENT, true}, { "x4", OPERAND_SEGMENT, true }
 static const struct op_operand conv_operands[] = {
     {"x", OPERAND_VALUE, false}, {"weight", OPERAND_PARAM, false}, {"bias", OPERAND_PARAM, true}, FURTHER_PARTS};
 static const struct op_operand transpose_operands[] = {{"x", OPERAND_VALUE, false},

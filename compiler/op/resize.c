@@ -1,5 +1,5 @@
 /* resize.c: nearest and bilinear scaling of images. */
-#include "op/move.h"
+#include "op/copy.h"
 #include "op/rule.h"
 #include "op/resize.h"
 
@@ -164,7 +164,7 @@ static const struct op_test tests_resize_grad[] = {
 };
 
 #define MOVE(C, F)                                                                                     \
-    .class_ = C, .family = &family_move, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, \
+    .class_ = C, .family = &family_copy, .bf16 = true, .noperands = 1, .nouts = 1, .infer = infer_##F, \
     .attrs = attrs_##F, .nattr = COUNT_OF(attrs_##F), .ref = ref_##F, .tests = tests_##F,              \
     .ntests = COUNT_OF(tests_##F)
 
@@ -172,14 +172,14 @@ const struct op_def op_resize_rows[] = {
     {.name = "resize",
      .help = "scales an image",
      .identity = rule_identity,
-     .variant = MOVE_RESIZE,
+     .variant = COPY_RESIZE,
      MOVE(OP_LAYER, resize),
      .operands = operand_x,
      .grad = grad_resize},
     {.name = "resize_grad",
      .help = "gradient of resize",
      .identity = rule_identity,
-     .variant = MOVE_RESIZE_GRAD,
+     .variant = COPY_RESIZE_GRAD,
      .phase = PHASE_BACKWARD,
      MOVE(OP_INTERNAL, resize_grad),
      .operands = operand_dy},

@@ -1,7 +1,7 @@
 /* shape.c: operators that move elements and compute nothing: joining and cutting channels, padding, flattening,
    subsampling. */
 #include <string.h>
-#include "op/move.h"
+#include "op/copy.h"
 #include "op/rule.h"
 
 static const struct op_operand operand_x[] = {{"x", OPERAND_VALUE, false}};
@@ -436,7 +436,7 @@ static const struct op_test tests_repack[] = {{"x=2,3,7,7", 1e-6}, {"x=3,17", 1e
 /* ---- rows */
 
 #define MOVE(C, F)                                                                           \
-    .class_ = C, .family = &family_move, .nouts = 1, .infer = infer_##F, .tests = tests_##F, \
+    .class_ = C, .family = &family_copy, .nouts = 1, .infer = infer_##F, .tests = tests_##F, \
     .ntests = COUNT_OF(tests_##F)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 #define ATTRS(A) .attrs = A, .nattr = COUNT_OF(A)
@@ -445,7 +445,7 @@ const struct op_def op_shape_rows[] = {
     {.name = OPNAME_CONCAT,
      .help = "joins values along their channels",
      .identity = identity_concat,
-     .variant = MOVE_CONCAT,
+     .variant = COPY_CONCAT,
      MOVE(OP_LAYER, concat),
      OPERANDS(operands_ab),
      .variadic = true,
@@ -463,7 +463,7 @@ const struct op_def op_shape_rows[] = {
     {.name = OPNAME_PAD,
      .help = "adds channels, rows or columns of zeros",
      .identity = rule_identity,
-     .variant = MOVE_PAD,
+     .variant = COPY_PAD,
      MOVE(OP_LAYER, pad),
      OPERANDS(operand_x),
      ATTRS(attrs_pad),
@@ -473,7 +473,7 @@ const struct op_def op_shape_rows[] = {
     {.name = OPNAME_SUBSAMPLE,
      .help = "every stride-th row and column",
      .identity = rule_identity,
-     .variant = MOVE_SUBSAMPLE,
+     .variant = COPY_SUBSAMPLE,
      MOVE(OP_LAYER, subsample),
      OPERANDS(operand_x),
      ATTRS(attrs_subsample),
@@ -492,7 +492,7 @@ const struct op_def op_shape_rows[] = {
     {.name = OPNAME_SLICE,
      .help = "some channels, rows and columns",
      .identity = rule_identity,
-     .variant = MOVE_SLICE,
+     .variant = COPY_SLICE,
      MOVE(OP_INTERNAL, slice),
      OPERANDS(operand_x),
      ATTRS(attrs_slice),
@@ -502,7 +502,7 @@ const struct op_def op_shape_rows[] = {
     {.name = OPNAME_SUBSAMPLE_GRAD,
      .help = "gradient of subsample",
      .identity = rule_identity,
-     .variant = MOVE_SUBSAMPLE_GRAD,
+     .variant = COPY_SUBSAMPLE_GRAD,
      .phase = PHASE_BACKWARD,
      MOVE(OP_INTERNAL, subsample_grad),
      OPERANDS(operand_dy),
@@ -511,7 +511,7 @@ const struct op_def op_shape_rows[] = {
      .ref = ref_subsample_grad},
     {.name = OPNAME_REPACK,
      .help = "the same value in another layout",
-     .variant = MOVE_REPACK,
+     .variant = COPY_REPACK,
      .repacks = true,
      .work = WORK_REPACK,
      MOVE(OP_INTERNAL, repack),

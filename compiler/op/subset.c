@@ -2,7 +2,7 @@
    it. A region's nodes see a dense batch: gather_samples, in the region, takes its samples together; scatter_samples,
    behind it, puts what was made of them in the place of the others' values. */
 #include <string.h>
-#include "op/move.h"
+#include "op/copy.h"
 #include "op/rule.h"
 
 /* condition: i64[], count: i64[], index: i64[N]; each may be absent. FROM: where they stand among the operands. */
@@ -158,7 +158,7 @@ static const struct op_test tests_scatter_samples[] = {
     {"x=19,17 rows=19,17 condition= index=19", 0},
 };
 
-#define SUBSET(F, V) .family = &family_move, .variant = V, .infer = infer_##F, .ref = ref_##F
+#define SUBSET(F, V) .family = &family_copy, .variant = V, .infer = infer_##F, .ref = ref_##F
 #define TESTS(F) .tests = tests_##F, .ntests = COUNT_OF(tests_##F)
 #define OPERANDS(O) .operands = O, .noperands = COUNT_OF(O)
 
@@ -176,7 +176,7 @@ const struct op_def op_subset_rows[] = {
     {.name = "select_samples",
      .help = "how many samples have a score from a threshold on, and which",
      .class_ = OP_INTERNAL,
-     SUBSET(select_samples, MOVE_SELECT),
+     SUBSET(select_samples, COPY_SELECT),
      OPERANDS(operands_select),
      .sums_samples = true,
      .attrs = attrs_select,
@@ -186,7 +186,7 @@ const struct op_def op_subset_rows[] = {
     {.name = "gather_samples",
      .help = "the samples that an index names, side by side",
      .class_ = OP_INTERNAL,
-     SUBSET(gather_samples, MOVE_GATHER),
+     SUBSET(gather_samples, COPY_GATHER),
      .border = BORDER_IN,
      OPERANDS(operands_gather),
      TESTS(gather_samples),
@@ -194,7 +194,7 @@ const struct op_def op_subset_rows[] = {
     {.name = "scatter_samples",
      .help = "x, with the samples that an index names replaced by rows that lie side by side",
      .class_ = OP_INTERNAL,
-     SUBSET(scatter_samples, MOVE_SCATTER),
+     SUBSET(scatter_samples, COPY_SCATTER),
      .border = BORDER_OUT,
      OPERANDS(operands_scatter),
      TESTS(scatter_samples),

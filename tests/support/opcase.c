@@ -201,7 +201,7 @@ static int narrow_operands(struct opcase *c, bool first)
     int count = 0;
     for (int i = first ? 0 : 1; i < c->node->nin; i++) {
         struct value *v = c->node->in[i];
-        if (!is_image(v) || v->kind != VALUE_INPUT || (!first && kind_of(c->op, i) == OPERAND_PART)) continue;
+        if (!is_image(v) || v->kind != VALUE_INPUT || (!first && kind_of(c->op, i) == OPERAND_SEGMENT)) continue;
         c->node->in[i] = copy_of(c->graph, c->node, v);
         c->node->in[i]->type.dtype = DT_BF16;
         count++;

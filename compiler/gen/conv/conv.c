@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv/grouped.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/reduce/sums.h"
 #include "gen/winograd/winograd.h"
 #include "kernel/algorithm.h"
@@ -203,8 +203,8 @@ static int64_t executed_macs(const struct conv_params *p, int64_t channels)
             row_taps += at >= 0 && at < p->ih;
         }
     for (int i = 0, n = conv_runs(p, runs); i < n; i++)
-        for (int s = 0; s < runs[i].nsegments; s++)
-            col_taps += runs[i].count * runs[i].segment[s].count * (runs[i].segment[s].to - runs[i].segment[s].from);
+        for (int s = 0; s < runs[i].nspans; s++)
+            col_taps += runs[i].count * runs[i].span[s].count * (runs[i].span[s].to - runs[i].span[s].from);
     return row_taps * col_taps * channels * p->oc;
 }
 
@@ -228,8 +228,8 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
     int kernel = lower_kernel(lo, name, conv_emit, p, sizeof *p);
     struct lower_arg args[LOWER_ARGS] = {arg_value(n->in[0]), conv_weight_arg(n, p->weight_block),
                                          arg_value(n->out[0])};
-    int nargs = parts_args(n, args, conv_body_args(n, args, 3));
-    const struct type x = parts_type(n);
+    int nargs = segments_args(n, args, conv_body_args(n, args, 3));
+    const struct type x = segments_type(n);
     if (p->body.nsums) {
         int64_t first = phase * x.dim[0] * sums_chunks(&n->out[0]->type);
         parts[phase] = (struct sums_part){first, p->chunks, 1};
@@ -246,9 +246,9 @@ static void add_step(struct lower *lo, const struct node *n, struct conv_params 
 /* What all directions share: the views, channels, weights. X is what is read, Y what is written; both as images. */
 static void common(struct conv_params *p, const struct node *n, const struct geometry *g, bool transposed)
 {
-    const struct type joined = parts_type(n), *x = &joined, *w = &n->in[1]->type, *y = &n->out[0]->type;
+    const struct type joined = segments_type(n), *x = &joined, *w = &n->in[1]->type, *y = &n->out[0]->type;
     memset(p, 0, sizeof *p);
-    parts_init(&p->parts, n);
+    segments_init(&p->segments, n);
     p->in = conv_view_of(x);
     p->out = conv_view_of(y);
     bool image = x->rank == 4;

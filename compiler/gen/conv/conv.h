@@ -9,7 +9,7 @@
 #define RNC_GEN_CONV_CONV_H
 
 #include "gen/module/lower.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "kernel/chain.h"
 
 /* Strides in elements of DTYPE (enum dtype). Blocked values: c = 1, cb = H·W·v, w = v; plain images: c = H·W, w = 1. */
@@ -21,9 +21,9 @@ struct conv_view conv_view_of(const struct type *t);
 static inline enum dtype conv_view_dtype(const struct conv_view *view) { return (enum dtype)view->dtype; }
 
 /* What is read, where it lies in several values: COUNT, the first channel block of each, elements between its samples
-   (gen/conv/parts.h). */
-struct conv_parts {
-    int64_t count, first[MAX_PARTS], n[MAX_PARTS];
+   (gen/conv/segments.h). */
+struct conv_segments {
+    int64_t count, first[MAX_SEGMENTS], n[MAX_SEGMENTS];
 };
 
 /* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many
@@ -65,7 +65,7 @@ struct conv_params {
     int64_t chunk, chunks; /* rows of a task; tasks along the rows */
     int64_t images; /* tasks: output blocks go outside this many images, whose input stays in cache; 0: inside each
                        chunk */
-    struct conv_parts parts; /* of the input */
+    struct conv_segments segments; /* of the input */
     int32_t depthwise;
     int32_t by_sample; /* dense: the columns are samples, cut at run->n */
     struct gen_body body;
@@ -89,19 +89,19 @@ struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
 int64_t conv_zero_row_bytes(const struct conv_params *p);
 
 /* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further
-   parts of the input, the partials of the sums. */
+   segments of the input, the partials of the sums. */
 void conv_emit(struct emit *e, const void *params);
 
 /* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */
-enum { CONV_MAX_RUNS = 16, CONV_MAX_SEGMENTS = 64 };
-struct conv_segment {
+enum { CONV_MAX_RUNS = 16, CONV_MAX_SPANS = 64 };
+struct conv_span {
     int64_t first, count;
     int64_t from, to;
 }; /* taps [first, first+count) touch pixels [from, to) of the tile */
 struct conv_run {
     int64_t x, count, width;
-    int nsegments;
-    struct conv_segment segment[CONV_MAX_SEGMENTS];
+    int nspans;
+    struct conv_span span[CONV_MAX_SPANS];
 };
 /* Where there are few registers, a tile of two vectors × PIXELS may take all but those of one vector of weights and one
    broadcast: each product of the other vector then reads its weights from memory. (Three and four vectors, whose tiles

@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "gen/conv/conv.h"
 #include "gen/emit/expr.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/reduce/sums.h"
 
 /* Bytes ahead that weights larger than the second-level cache are prefetched. */
@@ -39,28 +39,28 @@ static void tap_range(const struct conv_params *p, int64_t x, int64_t width, int
     }
 }
 
-static bool tile_segments(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
+static bool tile_spans(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
 {
     *r = (struct conv_run){.x = x, .count = 1, .width = width};
     for (int64_t k = 0; k < p->kw.count; k++) {
         int64_t from, to;
         tap_range(p, x, width, k, &from, &to);
         if (from >= to) continue;
-        struct conv_segment *s = r->nsegments ? &r->segment[r->nsegments - 1] : NULL;
+        struct conv_span *s = r->nspans ? &r->span[r->nspans - 1] : NULL;
         if (s && s->from == from && s->to == to && s->first + s->count == k) {
             s->count++;
             continue;
         }
-        if (r->nsegments == CONV_MAX_SEGMENTS) return false;
-        r->segment[r->nsegments++] = (struct conv_segment){k, 1, from, to};
+        if (r->nspans == CONV_MAX_SPANS) return false;
+        r->span[r->nspans++] = (struct conv_span){k, 1, from, to};
     }
     return true;
 }
 
 static bool same_code(const struct conv_run *a, const struct conv_run *b)
 {
-    return a->width == b->width && a->nsegments == b->nsegments &&
-           memcmp(a->segment, b->segment, (size_t)a->nsegments * sizeof *a->segment) == 0;
+    return a->width == b->width && a->nspans == b->nspans &&
+           memcmp(a->span, b->span, (size_t)a->nspans * sizeof *a->span) == 0;
 }
 
 int conv_runs(const struct conv_params *p, struct conv_run *runs)
@@ -71,7 +71,7 @@ int conv_runs(const struct conv_params *p, struct conv_run *runs)
     for (int64_t i = 0, x = 0; i < tiles; i++) {
         int64_t width = narrow + (i < wide);
         struct conv_run r;
-        if (!tile_segments(p, x, width, &r)) return -1;
+        if (!tile_spans(p, x, width, &r)) return -1;
         if (n && same_code(&runs[n - 1], &r)) runs[n - 1].count++;
         else if (n == CONV_MAX_RUNS) return -1;
         else runs[n++] = r;
@@ -86,7 +86,7 @@ struct conv_emitter {
     struct emit *e;
     const struct conv_params *p;
     V in, weight, out;            /* of the task: image, group's first input block; weights of the first output block */
-    V part[MAX_PARTS];            /* of the image, if it is read from the segments of a concat */
+    V segment[MAX_SEGMENTS];      /* of the image, if it is read from the segments of a concat */
     V operand[MAX_BODY_OPERANDS]; /* body operands' pointers; FULL: of the image */
     V result[MAX_OUTS];           /* outputs' pointers */
     V ob;                         /* first output block of the task */
@@ -166,7 +166,7 @@ static bool prefetches_pixels(const struct conv_emitter *c)
 {
     const struct conv_params *p = c->p;
     return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 &&
-           p->in.c == 1 && p->icb > 1 && p->parts.count <= 1 && !p->depthwise && !p->by_sample;
+           p->in.c == 1 && p->icb > 1 && p->segments.count <= 1 && !p->depthwise && !p->by_sample;
 }
 
 /* Sets c->coming for the tile at column X of the current row. */
@@ -272,8 +272,8 @@ static void step_depthwise(struct conv_emitter *c, V ip, V wp, int64_t from, int
 /* Does pixel T of the tile read a column that exists under tap K? */
 static bool reads_tap(const struct conv_run *r, int64_t k, int64_t t)
 {
-    for (int i = 0; i < r->nsegments; i++) {
-        const struct conv_segment *s = &r->segment[i];
+    for (int i = 0; i < r->nspans; i++) {
+        const struct conv_span *s = &r->span[i];
         if (k >= s->first && k < s->first + s->count) return t >= s->from && t < s->to;
     }
     return false;
@@ -371,8 +371,8 @@ static void row_of_taps(struct conv_emitter *c, const struct conv_run *r, const 
 /* Does a pixel of the tile lie COLUMN to the right of the tile's first under some tap? */
 static bool reads_column(const struct conv_params *p, const struct conv_run *r, int64_t column)
 {
-    for (int i = 0; i < r->nsegments; i++) {
-        const struct conv_segment *s = &r->segment[i];
+    for (int i = 0; i < r->nspans; i++) {
+        const struct conv_span *s = &r->span[i];
         for (int64_t k = s->first; k < s->first + s->count; k++) {
             int64_t pixels = column - k * p->kw.step;
             if (pixels % p->is_w == 0 && pixels / p->is_w >= s->from && pixels / p->is_w < s->to) return true;
@@ -383,7 +383,7 @@ static bool reads_column(const struct conv_params *p, const struct conv_run *r, 
 
 /* The same for a single tap, whose pixels [from, to) lie side by side: half the instructions. Two pixels are one vector
    of pairs of channels, so first come the even channels of both, then the odd ones. */
-static V widened_twos(struct conv_emitter *c, const struct conv_segment *s, V in, V to)
+static V widened_twos(struct conv_emitter *c, const struct conv_span *s, V in, V to)
 {
     struct emit *e = c->e;
     const int64_t v = e->v;
@@ -411,7 +411,7 @@ static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64
     struct conv_columns k = conv_columns(p, run->width);
     V to = e_at_bytes(e, e->scratch,
                       e_int(e, conv_zero_row_bytes(p) + r * round_up(k.count, 2) * e->v * (int64_t)sizeof(float)));
-    if (c->by_twos) return widened_twos(c, &run->segment[0], in, to);
+    if (c->by_twos) return widened_twos(c, &run->span[0], in, to);
     for (int64_t i = 0; i < k.count; i++)
         if (reads_column(p, run, k.first + i))
             e_store_va(e, e_load_vd(e, c->in_dtype, e_ati_d(e, c->in_dtype, in, (k.first + i) * p->in.w)),
@@ -419,9 +419,9 @@ static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64
     return e_ati(e, to, -k.first * e->v);
 }
 
-/* One segment: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop
+/* One span: its taps, and all channels of a block. When taps follow each other in memory as channels do, one loop
    runs over both. */
-static void segment(struct conv_emitter *c, const V *rows, V wp, const struct conv_segment *s, int64_t width, V *acc)
+static void span(struct conv_emitter *c, const V *rows, V wp, const struct conv_span *s, int64_t width, V *acc)
 {
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
@@ -558,7 +558,7 @@ static void add_rows(struct conv_emitter *c, const struct tile_place *t, V in, V
     V wp = e_at_d(e, c->weight_dtype, wp1,
                   e_addi(e, e_muli(e, k, p->kh.wstep * p->weight_kh), p->kh.first * p->weight_kh));
     if (p->row) row_of_taps(c, t->run, ip, wp, acc);
-    for (int i = 0; i < t->run->nsegments && !p->row; i++) segment(c, ip, wp, &t->run->segment[i], t->run->width, acc);
+    for (int i = 0; i < t->run->nspans && !p->row; i++) span(c, ip, wp, &t->run->span[i], t->run->width, acc);
     if (row_loop) {
         loop_end(e, &rows, acc);
         memcpy(acc, rows.out, (size_t)nacc * sizeof *acc);
@@ -583,8 +583,9 @@ static void add_block(struct conv_emitter *c, const struct tile_place *t, V ib, 
     const struct conv_params *p = c->p;
     c->ib = ib;
     prefetch_body_operands(c, t->run, t->x, ib);
-    V in_block =
-        p->parts.count > 1 ? e_at_d(e, c->in_dtype, parts_plane(e, &p->parts, &p->in, c->part, ib).at, t->first) : NULL;
+    V in_block = p->segments.count > 1
+                     ? e_at_d(e, c->in_dtype, segments_plane(e, &p->segments, &p->in, c->segment, ib).at, t->first)
+                     : NULL;
     V in = in_block ? in_block : e_at_d(e, c->in_dtype, t->in, e_muli(e, ib, p->in.cb)),
       wp = e_at_d(e, c->weight_dtype, c->weight, e_muli(e, ib, p->weight_ib));
     if (!p->cut.rows) {
@@ -638,7 +639,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     for (int64_t i = 0; i < p->ov * c->th * r->width; i++) acc[i] = e_zero(e);
-    if (r->nsegments == 0 || p->kh.count == 0) return;
+    if (r->nspans == 0 || p->kh.count == 0) return;
     V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w);
     struct tile_place t = {r, x, base, k0, k1, first, e_at_d(e, c->in_dtype, c->in, first)};
     if (prefetches_pixels(c)) aim_pixels(c, r, x);
@@ -774,9 +775,9 @@ static void open_task(struct conv_emitter *c, V og, V n)
                  : p->depthwise         ? c->ob
                                         : e_muli(e, e_divi(e, c->ob, p->group_ocb), p->icb);
     c->in = e_at_d(e, c->in_dtype, e_arg(e, 0), e_add(e, e_muli(e, n, p->in.n), e_muli(e, in_block, p->in.cb)));
-    if (p->parts.count > 1) parts_load(e, &p->parts, 0, 2 + p->body.noperands + p->body.nout, c->part);
-    for (int k = 0; k < p->parts.count && p->parts.count > 1; k++)
-        c->part[k] = e_at_d(e, c->in_dtype, c->part[k], e_muli(e, n, p->parts.n[k]));
+    if (p->segments.count > 1) segments_load(e, &p->segments, 0, 2 + p->body.noperands + p->body.nout, c->segment);
+    for (int k = 0; k < p->segments.count && p->segments.count > 1; k++)
+        c->segment[k] = e_at_d(e, c->in_dtype, c->segment[k], e_muli(e, n, p->segments.n[k]));
     V weights = p->group_ocb * p->weight_block == p->weight_group
                     ? e_muli(e, c->ob, p->weight_block)
                     : e_add(e, e_muli(e, e_remi(e, c->ob, p->group_ocb), p->weight_block),
@@ -874,8 +875,9 @@ void conv_emit(struct emit *e, const void *params)
         tile_rows(&c, first, last);
     }
     V partial = e_add(e, e_muli(e, n, p->chunks), chunk),
-      partials =
-          p->body.nsums ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->parts.count - 1, 0))) : NULL;
+      partials = p->body.nsums
+                     ? e_arg(e, (int)(2 + p->body.noperands + p->body.nout + max_i64(p->segments.count - 1, 0)))
+                     : NULL;
     for (int64_t o = 0; partials && o < p->ov; o++)
         sums_store(e, &c.sums, o, partials, partial, e_addi(e, c.ob, o), e_int(e, p->ocb));
     loop_end(e, &tasks, NULL);

@@ -21,7 +21,7 @@ static const struct {
     {&family_pool, NULL, lower_pool},
     {&family_softmax, NULL, lower_softmax},
     {&family_loss, NULL, lower_softmax},
-    {&family_move, NULL, lower_move},
+    {&family_copy, NULL, lower_copy},
     {&family_prepare, NULL, NULL},
     {&family_region, NULL, NULL},
 };

@@ -9,7 +9,7 @@
 #include "base/target.h"
 #include "ir/graph.h"
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 #include "kernel/sums.h"
 #include "runtime/rt/abi.h"
 
@@ -48,7 +48,7 @@ void lower_wgrad(struct lower *lo, const struct node *n);
 void lower_reduce(struct lower *lo, const struct node *n);
 void lower_pool(struct lower *lo, const struct node *n);
 void lower_softmax(struct lower *lo, const struct node *n);
-void lower_move(struct lower *lo, const struct node *n);
+void lower_copy(struct lower *lo, const struct node *n);
 
 /* ---- bodies: pointwise operators on values in registers (gen/emit/expr.c) */
 /* How an operand of a body lies: addressed at the same element as the anchor's result, by channel, or as one number. An
@@ -59,8 +59,8 @@ struct gen_operand {
     uint8_t dtype;
 };
 /* The most arguments of a step whose number the node decides: two of the kernel's own, results, the body's operands,
-   parts of the input but the first, the workspace, a sum's partials. */
-enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_PARTS - 1) + 2 };
+   segments of the input but the first, the workspace, a sum's partials. */
+enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_SEGMENTS - 1) + 2 };
 /* A per-channel sum at the end of a body. */
 struct gen_sum {
     enum sum_kind kind;

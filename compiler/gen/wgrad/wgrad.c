@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/conv/grouped.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/wgrad/wgrad.h"
 #include "gen/winograd/winograd_wgrad.h"
 #include "kernel/algorithm.h"
@@ -17,11 +17,11 @@
 struct wgrad_emitter {
     struct emit *e;
     const struct wgrad_params *p;
-    V x[MAX_PARTS], dy; /* whole values */
+    V x[MAX_SEGMENTS], dy; /* whole values */
     struct wgrad_task task;
-    V sample_x[MAX_PARTS], sample_dy; /* the sample's */
-    V out_dy, out_dw;                 /* of the current group of output blocks */
-    V next_x[MAX_PARTS], next_dy;     /* floats from a pixel of this band to that of the next */
+    V sample_x[MAX_SEGMENTS], sample_dy; /* the sample's */
+    V out_dy, out_dw;                    /* of the current group of output blocks */
+    V next_x[MAX_SEGMENTS], next_dy;     /* floats from a pixel of this band to that of the next */
     V ahead_x,
         ahead_dy[WGRAD_MAX_OV]; /* those, where these blocks are the ones to prefetch it; else 0; NULL: no prefetch */
     V pixel_x, pixel_y;         /* floats between two pixels of a row */
@@ -143,8 +143,8 @@ static void aim_next(struct wgrad_emitter *c, V r0, V r1)
     const struct wgrad_params *p = c->p;
     int64_t x_row = p->stride[0] * p->x.h;
     V last = e_cmp(e, LLVMIntSGE, r1, e_int(e, p->rows));
-    for (int k = 0; k < p->parts.count; k++)
-        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->partials * p->parts.n[k]), e_muli(e, r0, x_row)),
+    for (int k = 0; k < p->segments.count; k++)
+        c->next_x[k] = e_select(e, last, e_sub(e, e_int(e, p->partials * p->segments.n[k]), e_muli(e, r0, x_row)),
                                 e_int(e, p->band * x_row));
     c->next_dy = e_select(e, last, e_sub(e, e_int(e, p->partials * p->dy.n), e_muli(e, r0, p->dy.h)),
                           e_int(e, p->band * p->dy.h));
@@ -158,8 +158,8 @@ static void aim_ahead(struct wgrad_emitter *c, V og, V ib)
     const struct wgrad_params *p = c->p;
     if (p->by_sample || p->x.c != 1) return;
     V zero = e_int(e, 0), next_x = c->next_x[0];
-    for (int k = 1; k < p->parts.count; k++)
-        next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->parts.first[k])), c->next_x[k], next_x);
+    for (int k = 1; k < p->segments.count; k++)
+        next_x = e_select(e, e_cmp(e, LLVMIntSGE, ib, e_int(e, p->segments.first[k])), c->next_x[k], next_x);
     c->ahead_x = e_select(e, e_cmp(e, LLVMIntEQ, og, c->task.og0), next_x, zero);
     for (int64_t o = 0; o < p->ov; o++)
         c->ahead_dy[o] =
@@ -183,7 +183,7 @@ static void sample(struct wgrad_emitter *c, V cols)
     loop_begin(e, &blocks, c->task.ib0, c->task.ib1, 1, 0, NULL);
     aim_ahead(c, groups.iv, blocks.iv);
     V dw = e_at(e, c->out_dw, e_muli(e, blocks.iv, wgrad_input_block(p, e->v)));
-    V x = parts_plane(e, &p->parts, &p->x, c->sample_x, e_add(e, group, blocks.iv)).at;
+    V x = segments_plane(e, &p->segments, &p->x, c->sample_x, e_add(e, group, blocks.iv)).at;
     band_block(c, x, dw, bands.iv, r1, cols);
     loop_end(e, &blocks, NULL);
     loop_end(e, &groups, NULL);
@@ -223,7 +223,8 @@ static void images(struct wgrad_emitter *c, V partial, V n)
     c->pixel_x = e_int(e, p->stride[1] * p->x.w);
     c->pixel_y = e_int(e, p->dy.w);
     loop_begin(e, &samples, partial, n, p->partials, 0, NULL);
-    for (int k = 0; k < p->parts.count; k++) c->sample_x[k] = e_at(e, c->x[k], e_muli(e, samples.iv, p->parts.n[k]));
+    for (int k = 0; k < p->segments.count; k++)
+        c->sample_x[k] = e_at(e, c->x[k], e_muli(e, samples.iv, p->segments.n[k]));
     c->sample_dy = e_at(e, c->dy, e_muli(e, samples.iv, p->dy.n));
     sample(c, e_int(e, p->cols));
     loop_end(e, &samples, NULL);
@@ -238,15 +239,15 @@ struct wgrad_task wgrad_task_of(struct emit *e, const struct wgrad_params *p, V 
     return (struct wgrad_task){partial, e_at(e, partials, e_muli(e, partial, p->partial_floats)), ib0, ib1, og0, og1};
 }
 
-/* Arguments: x, dy, dw (or the partials), further parts of x. Tasks: (partial, chunk of output groups, chunk of input
-   blocks). */
+/* Arguments: x, dy, dw (or the partials), further segments of x. Tasks: (partial, chunk of output groups, chunk of
+   input blocks). */
 static void wgrad_emit(struct emit *e, const void *params)
 {
     struct wgrad_emitter c = {.e = e, .p = params};
     const struct wgrad_params *p = c.p;
     struct loop tasks;
     V n = e_run_n(e), partials = e_arg(e, 2);
-    parts_load(e, &p->parts, 0, 3, c.x);
+    segments_load(e, &p->segments, 0, 3, c.x);
     c.dy = e_arg(e, 1);
     loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
     c.task = wgrad_task_of(e, p, tasks.iv, partials);
@@ -436,13 +437,13 @@ static int64_t pack_of(const struct target *t, const struct wgrad_params *p)
 /* What is known of the shapes, and how they are cut up; not the register blocking. */
 static struct wgrad_params params_of(const struct node *n, const struct target *t)
 {
-    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
+    const struct type joined = segments_type(n), *x = &joined, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
     struct wgrad_params p;
     int64_t groups, v = t->lanes;
     memset(&p, 0, sizeof p);
     p.by_sample = x->rank == 2;
     set_geometry(&p, n, &groups);
-    parts_init(&p.parts, n);
+    segments_init(&p.segments, n);
     p.x = conv_view_of(x);
     p.dy = conv_view_of(dy);
     bool image = x->rank == 4, depthwise = dw->layout == LAYOUT_DEPTHWISE;
@@ -466,7 +467,7 @@ static struct wgrad_params params_of(const struct node *n, const struct target *
 
 static struct wgrad_plan plan_of(const struct wgrad_params *p, const struct node *n, int64_t v)
 {
-    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
+    const struct type joined = segments_type(n), *x = &joined, *dy = &n->in[1]->type, *dw = &n->out[0]->type;
     if (p->by_sample) return wgrad_plan(x->dim[0], dy->dim[1], x->dim[1], 1, 1, 1, (int)v);
     int64_t taps = p->kernel[0] * p->kernel[1];
     return wgrad_plan(x->dim[0], dw->dim[0], dw->dim[1], taps, x->dim[2] * x->dim[3], dy->dim[2] * dy->dim[3], (int)v);
@@ -506,7 +507,7 @@ static void lower_direct(struct lower *lo, const struct node *n, struct wgrad_pa
     } else {
         kernel = lower_kernel(lo, "wgrad", wgrad_emit, p, sizeof *p);
     }
-    lower_step(lo, kernel, p->partials * p->og_chunks * p->ib_chunks, false, args, parts_args(n, args, 3));
+    lower_step(lo, kernel, p->partials * p->og_chunks * p->ib_chunks, false, args, segments_args(n, args, 3));
     lower_algorithm(lo, "%s %lldx%lld%s", algorithm_of(n)->label, (long long)p->ci, (long long)p->ov,
                     pack == 2 ? " bf16"
                     : pack    ? " widened"
@@ -528,7 +529,7 @@ void lower_wgrad(struct lower *lo, const struct node *n)
         accuracy_estimate(algorithm_of(n)->accuracy,
                           (double)(p.rows * p.cols * div_up(n->in[0]->type.dim[0], p.partials))) > ACCURACY_DEFAULT;
     const struct value *to = p.partials > 1 ? node_workspace(n) : n->out[0];
-    struct lower_arg args[3 + MAX_PARTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
+    struct lower_arg args[3 + MAX_SEGMENTS] = {arg_value(n->in[0]), arg_value(n->in[1]), arg_value(to)};
     if (dw->layout == LAYOUT_DEPTHWISE) {
         int k = lower_kernel(lo, "depthwise_wgrad", depthwise_emit, &p, sizeof p);
         lower_step(lo, k, p.partials * p.ocb * p.kernel[0] * p.kernel[1], false, args, 3);

@@ -18,8 +18,8 @@ struct wgrad_params {
     int64_t partials, partial_floats;
     int64_t fresh; /* a band's sums (depthwise: a row's) start from zero: one chain over all pixels of a partial would
                       round off more than the     budget */
-    int64_t by_sample;       /* dense: the columns are samples */
-    struct conv_parts parts; /* of x */
+    int64_t by_sample;             /* dense: the columns are samples */
+    struct conv_segments segments; /* of x */
 };
 
 enum { WGRAD_MAX_CI = 16, WGRAD_MAX_OV = 4 };
@@ -62,8 +62,8 @@ struct wgrad_staged_params {
 /* Chooses the band for G, whose other fields are set. Returns the bytes of scratch. */
 size_t wgrad_staged_init(struct wgrad_staged_params *p, const struct wgrad_params *g, int64_t pack,
                          const struct target *t, int64_t samples);
-/* Arguments: x, dy, dw (or the partials), further parts of x. Tasks: (partial, chunk of output groups, chunk of input
-   blocks). */
+/* Arguments: x, dy, dw (or the partials), further segments of x. Tasks: (partial, chunk of output groups, chunk of
+   input blocks). */
 void wgrad_staged_emit(struct emit *e, const void *params);
 
 #endif

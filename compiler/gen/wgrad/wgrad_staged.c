@@ -15,15 +15,15 @@
    beside the one s columns further on. Every tap finds its units in that one row, pack·s columns apart. */
 #include <string.h>
 #include "base/checked.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/wgrad/wgrad.h"
 
 struct staged {
     struct emit *e;
     const struct wgrad_staged_params *p;
     struct wgrad_task task;
-    V x[MAX_PARTS], dy; /* the first sample of the band */
-    V group;            /* the first input block of the task's group */
+    V x[MAX_SEGMENTS], dy; /* the first sample of the band */
+    V group;               /* the first input block of the task's group */
     V xs,
         ds; /* staged: [input blocks][images][x_rows][classes][count] and [output blocks][images][band][units] units */
     V margins;                               /* few: a row of x in bf16 between zeros */
@@ -200,7 +200,7 @@ static void stage_x(struct staged *c)
     struct loop blocks, images, rows;
     V top = e_addi(e, e_muli(e, c->r0, p->g.stride[0]), -p->g.pad[0]);
     loop_begin(e, &blocks, c->task.ib0, c->task.ib1, 1, 0, NULL);
-    struct parts_plane plane = parts_plane(e, &p->g.parts, x, c->x, e_add(e, c->group, blocks.iv));
+    struct segments_plane plane = segments_plane(e, &p->g.segments, x, c->x, e_add(e, c->group, blocks.iv));
     V to_block = e_at(e, c->xs, e_muli(e, e_sub(e, blocks.iv, c->task.ib0), p->images * x_image(p, e->v)));
     loop_begin(e, &images, e_int(e, 0), c->images, 1, 0, NULL);
     V from_image = e_muli(e, e_mul(e, images.iv, plane.n), p->g.partials);
@@ -407,7 +407,7 @@ static void aim_ahead(struct staged *c, V og, V ib)
     struct emit *e = c->e;
     const struct wgrad_params *g = &c->p->g;
     enum dtype xt = conv_view_dtype(&g->x), yt = conv_view_dtype(&g->dy);
-    struct parts_plane plane = parts_plane(e, &g->parts, &g->x, c->x, e_add(e, c->group, ib));
+    struct segments_plane plane = segments_plane(e, &g->segments, &g->x, c->x, e_add(e, c->group, ib));
     c->last = e_cmp(e, LLVMIntSGE, c->r1, e_int(e, g->rows));
     c->prefetch_x = is_plain(g) ? NULL : e_cmp(e, LLVMIntEQ, og, c->task.og0);
     c->far_x = e_at_d(e, xt, plane.at, to_next_band(c, plane.n, g->stride[0] * g->x.h));
@@ -455,8 +455,8 @@ static void samples(struct staged *c, const V *x, V dy, V n)
     struct loop images, bands;
     c->group = wgrad_group_input(e, g, e_muli(e, c->task.og0, g->ov));
     loop_begin(e, &images, c->task.partial, n, g->partials * p->images, 0, NULL);
-    for (int k = 0; k < g->parts.count; k++)
-        c->x[k] = e_at_d(e, conv_view_dtype(&g->x), x[k], e_muli(e, images.iv, g->parts.n[k]));
+    for (int k = 0; k < g->segments.count; k++)
+        c->x[k] = e_at_d(e, conv_view_dtype(&g->x), x[k], e_muli(e, images.iv, g->segments.n[k]));
     c->dy = e_at_d(e, conv_view_dtype(&g->dy), dy, e_muli(e, images.iv, g->dy.n));
     c->images =
         e_min(e, e_int(e, p->images), e_divi(e, e_addi(e, e_sub(e, n, images.iv), g->partials - 1), g->partials));
@@ -472,9 +472,9 @@ void wgrad_staged_emit(struct emit *e, const void *params)
 {
     struct staged c = {.e = e, .p = params};
     const struct wgrad_staged_params *p = c.p;
-    V n = e_run_n(e), x[MAX_PARTS], dy = e_arg(e, 1), partials = e_arg(e, 2);
+    V n = e_run_n(e), x[MAX_SEGMENTS], dy = e_arg(e, 1), partials = e_arg(e, 2);
     struct loop tasks;
-    parts_load(e, &p->g.parts, 0, 3, x);
+    segments_load(e, &p->g.segments, 0, 3, x);
     c.xs = e->scratch;
     c.ds = e_ati(e, c.xs, p->g.ib_chunk * p->images * x_image(p, e->v));
     c.margins = e_ati(e, c.ds, p->g.og_chunk * p->g.ov * p->images * dy_image(p, e->v));

@@ -1,7 +1,7 @@
 #include "gen/winograd/winograd.h"
 
 #include <string.h>
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/reduce/sums.h"
 #include "gen/winograd/winograd_pre.h"
 #include "kernel/algorithm.h"
@@ -12,10 +12,10 @@ static struct winograd_params params_of(const struct node *n, const struct winog
 {
     struct winograd_params p;
     memset(&p, 0, sizeof p);
-    const struct type joined = parts_type(n), *x = &joined, *y = &n->out[0]->type;
+    const struct type joined = segments_type(n), *x = &joined, *y = &n->out[0]->type;
     bool dgrad = n->op->direction == CONV_DGRAD;
     const int64_t *pad = node_ints(n, "pad");
-    parts_init(&p.parts, n);
+    segments_init(&p.segments, n);
     p.in = conv_view_of(x);
     p.out = conv_view_of(y);
     p.ih = x->dim[2];
@@ -73,7 +73,7 @@ static void add_input_step(struct lower *lo, const struct node *n, struct winogr
     for (int k = 0; k < p.pre.noperands; k++) args[count++] = arg_value(n->in[n->nanchor + k]);
     args[count++] = arg_value(node_workspace(n));
     lower_step(lo, add_kernel(lo, "winograd_input", &p), div_up(p.block, p.task), false, args,
-               parts_args(n, args, count));
+               segments_args(n, args, count));
 }
 
 /* The products of the output blocks [FIRST, FIRST + p.ocb) with WEIGHTS. */
@@ -83,7 +83,7 @@ static void add_product_step(struct lower *lo, const struct node *n, struct wino
     size_t m = (size_t)(p.tile * p.tile * p.point_v + first * p.row * lower_target(lo)->lanes) * sizeof(float);
     p.phase = WINOGRAD_PRODUCT;
     p.in = p.out = (struct conv_view){0};
-    p.parts = (struct conv_parts){0};
+    p.segments = (struct conv_segments){0};
     p.ih = p.iw = p.oh = p.ow = p.pad_top = p.pad_left = p.ic = p.oc = p.task = 0;
     struct lower_arg args[] = {weights, arg_value(node_workspace(n)), arg_offset(node_workspace(n), m)};
     lower_step(lo, add_kernel(lo, "winograd_product", &p), p.tile * p.tile * (p.ocb / p.ov), false, args, 3);
@@ -106,7 +106,7 @@ static void add_chunks(struct lower *lo, const struct node *n, struct winograd_p
 void lower_winograd(struct lower *lo, const struct node *n)
 {
     int64_t m = algorithm_of(n)->tile;
-    const struct type x = parts_type(n);
+    const struct type x = segments_type(n);
     struct winograd_plan w = winograd_plan(&x, &n->out[0]->type, m, node_ints(n, "stride")[0], lower_target(lo)->lanes);
     struct winograd_params p = params_of(n, &w);
     if (w.split) {
@@ -123,8 +123,8 @@ void lower_winograd(struct lower *lo, const struct node *n)
                                          arg_value(n->out[0])};
     int count = conv_body_args(n, args, 3);
     if (w.split) args[count++] = arg_value(node_workspace(n));
-    if (w.split) p.parts = (struct conv_parts){0}; /* the first step has read them */
-    else count = parts_args(n, args, count);
+    if (w.split) p.segments = (struct conv_segments){0}; /* the first step has read them */
+    else count = segments_args(n, args, count);
     if (p.body.nsums) args[count++] = arg_offset(node_workspace(n), sums_offset(n, lower_target(lo)->lanes));
     int64_t tasks = w.split ? div_up(w.block, p.task) * (w.ocb / w.ov) : w.blocks;
     lower_step(lo, add_kernel(lo, w.split ? "winograd_output" : "winograd", &p), tasks, false, args, count);

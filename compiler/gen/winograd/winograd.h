@@ -32,10 +32,10 @@ struct winograd_params {
     int64_t task;             /* INPUT, OUTPUT: tiles of a task */
     int64_t ov, tw,
         wide; /* register blocking of the products: output vectors × tiles; groups of tw, then groups of tw − 1 */
-    int64_t point_v, point_m;  /* floats of V and M for one point */
-    int64_t phase;             /* enum winograd_phase */
-    struct conv_parts parts;   /* of the input */
-    struct gen_body body, pre; /* pre: of the input; its operands are numbered as the body's */
+    int64_t point_v, point_m;      /* floats of V and M for one point */
+    int64_t phase;                 /* enum winograd_phase */
+    struct conv_segments segments; /* of the input */
+    struct gen_body body, pre;     /* pre: of the input; its operands are numbered as the body's */
 };
 
 /* A conv2d or conv2d_dgrad whose weights lie transformed. */
@@ -64,7 +64,7 @@ void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueR
 int64_t winograd_scratch(const struct winograd_params *p, int64_t v);
 
 /* Arguments: input, weights, output, the body's operands, further outputs, the workspace (split: V, then M), further
-   parts of the input. The split products': weights, V, M (from its chunk's first vector on). */
+   segments of the input. The split products': weights, V, M (from its chunk's first vector on). */
 void winograd_emit(struct emit *e, const void *params);
 
 #endif

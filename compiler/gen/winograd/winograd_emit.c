@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/expr.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/reduce/sums.h"
 #include "gen/winograd/winograd.h"
 #include "gen/winograd/winograd_pre.h"
@@ -27,9 +27,9 @@ struct wino {
     struct emit *e;
     const struct winograd_params *p;
     const struct rnc_winograd *w;
-    int64_t points;          /* tile² */
-    int64_t ublock;          /* floats of weights of one output block */
-    V in[MAX_PARTS], weight; /* whole arrays */
+    int64_t points;             /* tile² */
+    int64_t ublock;             /* floats of weights of one output block */
+    V in[MAX_SEGMENTS], weight; /* whole arrays */
     V operand[MAX_BODY_OPERANDS], result[MAX_OUTS];
     V v, mbuf, edge; /* V and M of the block; one edge tile */
     V first, count;  /* the block's first tile and how many it has */
@@ -129,7 +129,7 @@ static void input_plain(struct wino *c, V from, V to)
     V inside = winograd_tile_inside(e, &tile);
     V corner = e_add(e, e_muli(e, tile.y, p->in.h), e_muli(e, tile.x, p->in.w));
     loop_begin_once(e, &blocks, e_int(e, 0), e_int(e, p->icb), 1, 0, NULL);
-    struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, blocks.iv);
+    struct segments_plane plane = segments_plane(e, &p->segments, &p->in, c->in, blocks.iv);
     V src = e_at_d(e, conv_view_dtype(&p->in), plane.at, e_add(e, corner, e_mul(e, at.n, plane.n)));
     struct branch f;
     if_begin(e, &f, LLVMBuildNot(e->b, inside, ""));
@@ -190,7 +190,7 @@ static void prefetch_input(struct wino *c, V call, int64_t count)
         V pair = e_addi(e, e_muli(e, call, share), i);
         struct tile_place at =
             winograd_tile_place(e, &c->tiles, e_add(e, e_addi(e, c->first, p->block), e_divi(e, pair, p->icb)));
-        struct parts_plane plane = parts_plane(e, &p->parts, &p->in, c->in, e_remi(e, pair, p->icb));
+        struct segments_plane plane = segments_plane(e, &p->segments, &p->in, c->in, e_remi(e, pair, p->icb));
         int64_t step = p->m * p->stride, shared = c->w->tile - step;
         V y = e_addi(e, e_muli(e, at.ty, step), shared - p->pad_top),
           x = e_addi(e, e_muli(e, at.tx, step), shared - p->pad_left);
@@ -558,11 +558,11 @@ static void open_arguments(struct wino *c)
         return;
     }
     int further = 2 + b->noperands + (b->nout > 1 ? b->nout : 1) + (c->p->phase != WINOGRAD_FUSED);
-    parts_load(e, &c->p->parts, 0, further, c->in);
+    segments_load(e, &c->p->segments, 0, further, c->in);
     c->weight = e_arg(e, 1);
     for (int k = 0; k < b->noperands; k++) c->operand[k] = e_arg(e, 3 + k);
     for (int k = 0; k < b->nout; k++) c->result[k] = e_arg(e, k ? 2 + b->noperands + k : 2);
-    if (b->nsums) c->partials = e_arg(e, further + (int)max_i64(c->p->parts.count - 1, 0));
+    if (b->nsums) c->partials = e_arg(e, further + (int)max_i64(c->p->segments.count - 1, 0));
     sums_open(e, &c->sums, b, 1);
 }
 

@@ -1,18 +1,18 @@
 #include "gen/winograd/winograd_wgrad.h"
 
 #include <string.h>
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/winograd/winograd_pre.h"
 #include "kernel/algorithm.h"
 #include "kernel/winograd_wgrad.h"
 
 static struct winograd_wgrad_params params_of(const struct node *n, const struct winograd_wgrad_plan *w)
 {
-    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
+    const struct type joined = segments_type(n), *x = &joined, *dy = &n->in[1]->type;
     const int64_t *pad = node_ints(n, "pad");
     struct winograd_wgrad_params p;
     memset(&p, 0, sizeof p);
-    parts_init(&p.parts, n);
+    segments_init(&p.segments, n);
     p.x = conv_view_of(x);
     p.dy = conv_view_of(dy);
     p.ih = x->dim[2];
@@ -63,7 +63,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
                              (size_t)(at + winograd_wgrad_transformed(w, w->igroups, w->ig, v)) * sizeof(float));
     }
     if (!reads_x) {
-        p.parts = (struct conv_parts){0};
+        p.segments = (struct conv_segments){0};
         memset(&p.pre_x, 0, sizeof p.pre_x);
         p.x = (struct conv_view){0};
         p.ic = p.ih = p.iw = p.pad_top = p.pad_left = 0;
@@ -75,7 +75,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
     }
     int count = WINOGRAD_WGRAD_OPERANDS, operands = winograd_wgrad_operands(&p);
     for (int k = 0; k < operands; k++) args[count++] = arg_value(n->in[node_anchors(n) + k]);
-    if (reads_x) count = parts_args(n, args, count);
+    if (reads_x) count = segments_args(n, args, count);
     if (p.phase == WINOGRAD_WGRAD_X) tasks = p.stored * p.icb;
     if (p.phase == WINOGRAD_WGRAD_DY) tasks = p.stored * p.ocb;
     static const char *const names[] = {"winograd_wgrad", "winograd_wgrad_x", "winograd_wgrad_dy",
@@ -86,7 +86,7 @@ static void add_step(struct lower *lo, const struct node *n, const struct winogr
 
 void lower_winograd_wgrad(struct lower *lo, const struct node *n)
 {
-    const struct type joined = parts_type(n), *x = &joined, *dy = &n->in[1]->type;
+    const struct type joined = segments_type(n), *x = &joined, *dy = &n->in[1]->type;
     int64_t m = algorithm_of(n)->tile;
     struct winograd_wgrad_plan w = winograd_wgrad_plan(x, dy, m, lower_target(lo)->lanes);
     struct winograd_wgrad_params p = params_of(n, &w);

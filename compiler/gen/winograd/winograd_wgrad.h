@@ -12,7 +12,7 @@
    there. */
 enum winograd_wgrad_phase { WINOGRAD_WGRAD_FUSED, WINOGRAD_WGRAD_X, WINOGRAD_WGRAD_DY, WINOGRAD_WGRAD_PRODUCT };
 enum { WINOGRAD_WGRAD_OPERANDS = 5 /* the first argument that is a prologue's operand */ };
-_Static_assert(WINOGRAD_WGRAD_OPERANDS + MAX_BODY_OPERANDS + MAX_PARTS - 1 <= LOWER_ARGS, "a step's arguments");
+_Static_assert(WINOGRAD_WGRAD_OPERANDS + MAX_BODY_OPERANDS + MAX_SEGMENTS - 1 <= LOWER_ARGS, "a step's arguments");
 
 struct winograd_wgrad_params {
     struct conv_view x, dy;
@@ -21,8 +21,8 @@ struct winograd_wgrad_params {
     int64_t ic, oc; /* channels; 0 where there is no prologue */
     int64_t icb, ocb, ci, ov, ig, og, igroups, ogroups, block, partials, stored; /* kernel/winograd_wgrad.h */
     int64_t partial_floats;
-    int64_t phase;           /* enum winograd_wgrad_phase */
-    struct conv_parts parts; /* of x */
+    int64_t phase;                 /* enum winograd_wgrad_phase */
+    struct conv_segments segments; /* of x */
     struct gen_body pre_x, pre_dy;
 };
 
@@ -35,7 +35,7 @@ static inline int winograd_wgrad_operands(const struct winograd_wgrad_params *p)
 void lower_winograd_wgrad(struct lower *lo, const struct node *n);
 
 /* Arguments: x, dy, dw (or the partials), V and D where they are in the workspace, the prologues' operands, further
-   parts of x. Tasks: (partial, group of output blocks, group of input blocks), the last varying fastest; of an
+   segments of x. Tasks: (partial, group of output blocks, group of input blocks), the last varying fastest; of an
    operand's transform (channel block, block of tiles). */
 void winograd_wgrad_emit(struct emit *e, const void *params);
 

@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/checked.h"
 #include "gen/emit/emit.h"
-#include "gen/conv/parts.h"
+#include "gen/conv/segments.h"
 #include "gen/winograd/winograd.h"
 #include "gen/winograd/winograd_pre.h"
 #include "gen/winograd/winograd_tiles.h"
@@ -25,11 +25,11 @@ struct task {
     V partial, igroup, ogroup, x, dy, dw, iblocks, units;
 };
 
-/* An operand: where its parts lie. */
+/* An operand: where its segments are. */
 struct images {
     const struct conv_view *view;
-    struct conv_parts parts;
-    V base[MAX_PARTS];
+    struct conv_segments segments;
+    V base[MAX_SEGMENTS];
 };
 
 /* Of a block: x, dy, and what their prologues read. */
@@ -216,7 +216,7 @@ struct operand {
 };
 
 /* The window of tile TILE of channel block BLOCK of all, which lies at PLANE, as the transform reads it. */
-static struct window window_at(struct wino *c, const struct operand *o, const struct parts_plane *plane,
+static struct window window_at(struct wino *c, const struct operand *o, const struct segments_plane *plane,
                                const struct winograd_pre *pre, V block, V tile)
 {
     struct emit *e = c->e;
@@ -239,8 +239,8 @@ static struct window window_at(struct wino *c, const struct operand *o, const st
 }
 
 /* Prefetches COLS pixels from (y, x) on of image N of the plane, which holds DT numbers. */
-static void prefetch_row(struct emit *e, const struct parts_plane *plane, const struct conv_view *view, enum dtype dt,
-                         V n, V y, V x, int64_t cols)
+static void prefetch_row(struct emit *e, const struct segments_plane *plane, const struct conv_view *view,
+                         enum dtype dt, V n, V y, V x, int64_t cols)
 {
     int64_t line = LINE * 4 / (int64_t)dtype_bytes(dt);
     V at = e_at_d(e, dt, plane->at,
@@ -249,7 +249,7 @@ static void prefetch_row(struct emit *e, const struct parts_plane *plane, const 
 }
 
 /* Prefetches the window of tile TILE, which comes soon. */
-static void prefetch_window(struct wino *c, const struct operand *o, const struct parts_plane *plane, V tile)
+static void prefetch_window(struct wino *c, const struct operand *o, const struct segments_plane *plane, V tile)
 {
     struct emit *e = c->e;
     const struct conv_view *view = o->from->view;
@@ -267,7 +267,7 @@ static void transform_operand(struct wino *c, const struct operand *o)
     struct loop blocks, tiles;
     loop_begin_once(e, &blocks, e_int(e, 0), o->blocks, 1, 0, NULL);
     V block = e_add(e, o->first, blocks.iv), dst = e_at(e, o->dst, e_muli(e, blocks.iv, c->p->block * e->v));
-    struct parts_plane plane = parts_plane(e, &o->from->parts, o->from->view, o->from->base, block);
+    struct segments_plane plane = segments_plane(e, &o->from->segments, o->from->view, o->from->base, block);
     if (winograd_has_pre(o->pre)) winograd_pre_begin(e, &pre, o->pre, c->operand, o->channels, block);
     loop_begin(e, &tiles, e_int(e, 0), c->count, 1, 0, NULL);
     if (is_split(c->p)) prefetch_window(c, o, &plane, e_add(e, c->first, e_addi(e, tiles.iv, AHEAD)));
@@ -398,8 +398,8 @@ static void prefetch_pixels(struct wino *c, const struct reading *s, V item, V r
     enum dtype dt = s->dtype;
     struct conv_view own = *view;
     own.dtype = dt;
-    struct parts_plane plane =
-        parts_plane(e, &s->from.parts, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
+    struct segments_plane plane =
+        segments_plane(e, &s->from.segments, &own, s->from.base, e_add(e, s->first, e_divi(e, item, p->block)));
     prefetch_row(e, &plane, view, dt, tile.n, y, x, p->m);
 }
 
@@ -410,7 +410,7 @@ static int add_sources(struct wino *c, struct reading *to, int count, const stru
     for (int k = 0; k < pre->noperands; k++) {
         if (pre->operand[k].shape != OPERAND_FULL) continue;
         struct images beside = {.view = from->view,
-                                .parts = {.count = 1, .n = {from->view->n}},
+                                .segments = {.count = 1, .n = {from->view->n}},
                                 .base = {c->operand[k]}};
         to[count++] = (struct reading){beside, first, items, (enum dtype)pre->operand[k].dtype};
     }
@@ -717,12 +717,12 @@ void winograd_wgrad_emit(struct emit *e, const void *params)
     const struct winograd_wgrad_params *p = c.p;
     c.w = rnc_winograd_of((int)p->m, 1);
     c.points = c.w->tile * c.w->tile;
-    c.x = (struct images){.view = &p->x, .parts = p->parts};
-    c.dy = (struct images){.view = &p->dy, .parts = {.count = 1, .n = {p->dy.n}}};
+    c.x = (struct images){.view = &p->x, .segments = p->segments};
+    c.dy = (struct images){.view = &p->dy, .segments = {.count = 1, .n = {p->dy.n}}};
     int operands = winograd_wgrad_operands(p);
     for (int k = 0; k < operands; k++) c.operand[k] = e_arg(e, WINOGRAD_WGRAD_OPERANDS + k);
-    parts_load(e, &c.x.parts, 0, WINOGRAD_WGRAD_OPERANDS + operands, c.x.base);
-    parts_load(e, &c.dy.parts, 1, 0, c.dy.base);
+    segments_load(e, &c.x.segments, 0, WINOGRAD_WGRAD_OPERANDS + operands, c.x.base);
+    segments_load(e, &c.dy.segments, 1, 0, c.dy.base);
     c.dw = e_arg(e, 2);
     c.tiles = winograd_tiles_begin(e, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
     V tiles = e_muli(e, e_run_n(e), p->tiles_y * p->tiles_x);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 
 struct precision {
     struct graph *g;
@@ -71,18 +71,18 @@ static void choose(struct precision *p, const struct uses *u, struct value *v)
 /* The segments that a convolution reads in place have one type. */
 static void make_parts_alike(struct graph *g)
 {
-    const struct value *part[MAX_PARTS];
+    const struct value *segment[MAX_SEGMENTS];
     for (bool changed = true; changed;) {
         changed = false;
         GRAPH_EACH(g, n)
         {
             bool wide = false;
-            int count = parts_of(n, part);
-            for (int i = 0; i < count && count > 1; i++) wide |= !dtype_rounded(part[i]->type.dtype);
+            int count = segments_of(n, segment);
+            for (int i = 0; i < count && count > 1; i++) wide |= !dtype_rounded(segment[i]->type.dtype);
             for (int i = 0; i < count && wide; i++) {
-                const enum dtype dt = part[i]->type.dtype;
+                const enum dtype dt = segment[i]->type.dtype;
                 changed |= dtype_rounded(dt);
-                g->values[part[i]->id]->type.dtype = dtype_computed(dt);
+                g->values[segment[i]->id]->type.dtype = dtype_computed(dt);
             }
         }
     }

@@ -1,32 +1,32 @@
 /* concat.c: a convolution reads what a concat would join where it lies: the concat is gone, and with it a copy and the
    memory for it. This comes before autodiff, so that the backward pass has nothing to cut apart either: the weight's
-   gradient reads the same parts, and each part has a data gradient of its own (`channels` of conv2d_dgrad), which takes
-   what follows it into its body as any other does. */
+   gradient reads the same segments, and each segment has a data gradient of its own (`channels` of conv2d_dgrad), which
+   takes what follows it into its body as any other does. */
 #include "pass/passes.h"
 
 #include <string.h>
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 
-/* Windows up to so many pixels wide: wider ones may fall to the kernel for any shape, which does not know of parts. */
+/* Windows up to so many pixels wide: wider ones may fall to the kernel for any shape, which does not read segments. */
 enum { MAX_EXTENT = 7 };
 
 /* Which convolutions can: those that read whole blocks of channels one after the other, for all kernels of gen/ that
    they come to. */
 static bool reads_parts(const struct node *n)
 {
-    if (n->op->direction != CONV_FORWARD || parts_index(n->op) < 0 || n->body || n->prepare ||
-        node_int(n, "groups") > 1 || parts_of(n, NULL) > 1)
+    if (n->op->direction != CONV_FORWARD || segments_index(n->op) < 0 || n->body || n->prepare ||
+        node_int(n, "groups") > 1 || segments_of(n, NULL) > 1)
         return false;
     for (int i = 0; i < 2; i++)
         if ((n->in[1]->type.dim[2 + i] - 1) * node_ints(n, "dilation")[i] + 1 > MAX_EXTENT) return false;
     return true;
 }
 
-/* A part begins with a block of channels, and is a value of the step, which is blocked. */
+/* A segment begins with a block of channels, and is a value of the step, which is blocked. */
 static bool joins_blocks(const struct node *concat, int lanes)
 {
-    if (!node_is(concat, OPNAME_CONCAT) || concat->nin > MAX_PARTS || concat->out[0]->type.rank != 4) return false;
+    if (!node_is(concat, OPNAME_CONCAT) || concat->nin > MAX_SEGMENTS || concat->out[0]->type.rank != 4) return false;
     for (int i = 0; i < concat->nin; i++) {
         const struct value *v = concat->in[i];
         if (v->kind != VALUE_NODE || v->def->prepare || v->type.dtype != concat->in[0]->type.dtype) return false;
@@ -46,7 +46,7 @@ static bool all_read_parts(const struct uses *u, const struct value *v)
 
 static void read_parts(struct graph *g, struct node *conv, const struct node *concat)
 {
-    int first = parts_index(conv->op);
+    int first = segments_index(conv->op);
     struct value *in[8] = {NULL};
     memcpy(in, conv->in, (size_t)conv->nin * sizeof *in);
     for (int i = 0; i < concat->nin; i++) in[i ? first + i - 1 : 0] = concat->in[i];

@@ -50,7 +50,7 @@ static void take_bias(struct anchor *a)
     struct node *n = a->node;
     if (n->nin < 3) return;
     struct value *bias = n->in[2];
-    if (n->nin > 3) n->in[2] = NULL; /* further parts of the input stand behind it */
+    if (n->nin > 3) n->in[2] = NULL; /* further segments of the input stand behind it */
     else n->nin = n->nanchor = 2;
     if (!bias) return;
     const struct op_def *add = op_find(OPNAME_ADD);
@@ -123,8 +123,8 @@ static bool can_take(const struct node *n, const struct value *v)
            type_same_shape(&n->out[0]->type, &v->type);
 }
 
-/* The gradient of some channels (a part of what the forward pass would join) does not wait for another gradient to be
-   added to it: what it reads, packed weights above all, would have to be kept until then. */
+/* The gradient of some channels (a segment of what the forward pass would join) does not wait for another gradient to
+   be added to it: what it reads, packed weights above all, would have to be kept until then. */
 static bool would_wait(const struct node *conv, const struct node *n)
 {
     int k = op_attr_index(conv->op, "channels");

@@ -3,7 +3,7 @@
 
 #include <string.h>
 #include "ir/op.h"
-#include "ir/parts.h"
+#include "ir/segments.h"
 
 struct simplify {
     struct graph *g;
@@ -132,7 +132,8 @@ static bool merge_backward(struct simplify *s, struct node *n)
 /* Does a convolution read the value as the whole of its input? */
 static bool merges(const struct use *u)
 {
-    return u->index == 0 && conv_reads_x(u->node->op) && u->node->in[0]->type.rank == 4 && parts_of(u->node, NULL) == 1;
+    return u->index == 0 && conv_reads_x(u->node->op) && u->node->in[0]->type.rank == 4 &&
+           segments_of(u->node, NULL) == 1;
 }
 
 static void merge_into_readers(struct simplify *s, struct node *n)

@@ -5,7 +5,7 @@
 
    so a repack is a strided copy. A task is one (o, b0). Where source and result are contiguous along the same index,
    vectors are copied; else v × v tiles over the two contiguous indices are transposed in registers. */
-#include "gen/move/repack.h"
+#include "gen/copy/repack.h"
 
 #include <assert.h>
 #include <string.h>
@@ -185,7 +185,7 @@ static void emit_copy(struct emit *e, const void *params)
     LLVMBuildMemCpy(e->b, e_at_bytes(e, dst, from), 4, e_at_bytes(e, src, from), 4, e_sub(e, to, from));
 }
 
-void lower_copy(struct lower *lo, const struct node *n)
+void lower_plain_copy(struct lower *lo, const struct node *n)
 {
     enum { CHUNK = 65536 };
     const struct type *t = &n->out[0]->type;
@@ -463,7 +463,7 @@ void lower_repack(struct lower *lo, const struct node *n)
         return;
     }
     if (type_equal(from, to)) {
-        lower_copy(lo, n);
+        lower_plain_copy(lo, n);
         return;
     }
     assert(from->dtype == to->dtype && (dtype_bytes(from->dtype) == sizeof(float) || from->dtype == DT_U8));

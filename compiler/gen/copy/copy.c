@@ -1,4 +1,4 @@
-/* move.c: operators that only move (or weigh) pixels: concat, pad, slice, subsample, resize and their gradients, on
+/* copy.c: operators that only move (or weigh) pixels: concat, pad, slice, subsample, resize and their gradients, on
    blocked values. A task is one row of the result in one block of v channels. */
 #include <assert.h>
 #include <string.h>
@@ -6,9 +6,9 @@
 #include "gen/winograd/winograd.h"
 #include "gen/emit/lanes.h"
 #include "gen/module/lower.h"
-#include "gen/move/repack.h"
-#include "gen/move/subset.h"
-#include "op/move.h"
+#include "gen/copy/repack.h"
+#include "gen/copy/subset.h"
+#include "op/copy.h"
 #include "op/resize.h"
 #include "pass/pass.h"
 
@@ -497,23 +497,23 @@ static void lower_resize_grad(struct lower *lo, const struct node *n)
 
 static void lower_by_variant(struct lower *lo, const struct node *n)
 {
-    switch ((enum move_variant)n->op->variant) {
-    case MOVE_COPY: lower_copy(lo, n); break;
-    case MOVE_REPACK: lower_repack(lo, n); break;
-    case MOVE_CONCAT: lower_concat(lo, n); break;
-    case MOVE_SLICE: lower_slice(lo, n); break;
-    case MOVE_PAD: lower_pad(lo, n); break;
-    case MOVE_SUBSAMPLE: lower_subsample(lo, n, false); break;
-    case MOVE_SUBSAMPLE_GRAD: lower_subsample(lo, n, true); break;
-    case MOVE_RESIZE: lower_resize(lo, n); break;
-    case MOVE_RESIZE_GRAD: lower_resize_grad(lo, n); break;
-    case MOVE_SELECT: lower_select_samples(lo, n); break;
-    case MOVE_GATHER: lower_gather_samples(lo, n); break;
-    case MOVE_SCATTER: lower_scatter_samples(lo, n); break;
+    switch ((enum copy_variant)n->op->variant) {
+    case COPY_PLAIN: lower_plain_copy(lo, n); break;
+    case COPY_REPACK: lower_repack(lo, n); break;
+    case COPY_CONCAT: lower_concat(lo, n); break;
+    case COPY_SLICE: lower_slice(lo, n); break;
+    case COPY_PAD: lower_pad(lo, n); break;
+    case COPY_SUBSAMPLE: lower_subsample(lo, n, false); break;
+    case COPY_SUBSAMPLE_GRAD: lower_subsample(lo, n, true); break;
+    case COPY_RESIZE: lower_resize(lo, n); break;
+    case COPY_RESIZE_GRAD: lower_resize_grad(lo, n); break;
+    case COPY_SELECT: lower_select_samples(lo, n); break;
+    case COPY_GATHER: lower_gather_samples(lo, n); break;
+    case COPY_SCATTER: lower_scatter_samples(lo, n); break;
     }
 }
 
-void lower_move(struct lower *lo, const struct node *n)
+void lower_copy(struct lower *lo, const struct node *n)
 {
     bool shared = n->op->view && value_storage(n->out[0]) == value_storage(n->in[0]);
     if (layout_is_winograd(n->out[0]->type.layout)) lower_winograd_weights(lo, n);

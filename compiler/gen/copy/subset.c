@@ -1,5 +1,5 @@
 /* subset.c: samples into a region and out of it: whole rows of bytes, whatever their layout. A task is a sample. */
-#include "gen/move/subset.h"
+#include "gen/copy/subset.h"
 
 #include <string.h>
 #include "gen/emit/emit.h"

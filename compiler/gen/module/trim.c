@@ -1,6 +1,6 @@
-/* rest.c: see rest.h. Measured: loading libLLVM leaves 44 MiB resident, of which 5.5 MiB (relocated pointers) are the
+/* trim.c: see rest.h. Measured: loading libLLVM leaves 44 MiB resident, of which 5.5 MiB (relocated pointers) are the
    process's own. */
-#include "gen/module/rest.h"
+#include "gen/module/trim.h"
 
 #include <link.h>
 #include <malloc.h>
@@ -45,7 +45,7 @@ static int drop_clean(struct dl_phdr_info *info, size_t size, void *unused)
     return 0;
 }
 
-void gen_rest(void)
+void gen_trim(void)
 {
     malloc_trim(0);
     if (!debugged) dl_iterate_phdr(drop_clean, NULL);

@@ -1,6 +1,6 @@
 /* subset.h: the lowerings of op/subset.c's operators. */
-#ifndef RNC_GEN_MOVE_SUBSET_H
-#define RNC_GEN_MOVE_SUBSET_H
+#ifndef RNC_GEN_COPY_SUBSET_H
+#define RNC_GEN_COPY_SUBSET_H
 
 #include "gen/module/lower.h"
 
