@@ -1,5 +1,5 @@
 /* spec.h: a spec after parsing and checking: what the rest of the compiler and the trainer may ask of it. The layers
-   themselves (blocks, stages, match, use …) stay inside spec/ and build/ (spec/ast.h). */
+   themselves (blocks, stages, match, use …) stay inside spec/ and elaborate/ (spec/ast.h). */
 #ifndef RNC_SPEC_SPEC_H
 #define RNC_SPEC_SPEC_H
 

@@ -51,7 +51,7 @@ static int mark_forward(const struct graph *g, struct node *const *node, bool *f
 
 bool footprint_is_cheap(const struct node *n) { return op_remake(n->op) == REMAKE_CHEAP; }
 
-/* Weights in another layout are never kept for a second making. */
+/* Weights in another layout are never kept for a recomputation. */
 static bool is_weight_copy(const struct node *n)
 {
     while (n->op->repacks && n->in[0]->def) n = n->in[0]->def;
@@ -144,7 +144,7 @@ static bool is_recomputed(const struct footprint *m, const struct node *n)
     return def && m->recompute[def->index];
 }
 
-/* ---- what a choice means for the memory: the order, with second makings as late as they can stand, and what lives
+/* ---- what a choice means for the memory: the order, with recomputations as late as they can stand, and what lives
    when */
 
 /* The storage that a reader of V finds; LATE: one in the backward pass. */
@@ -320,7 +320,7 @@ size_t footprint_peak(struct footprint *m)
     return peak;
 }
 
-/* ---- the graph with second makings */
+/* ---- the graph with recomputations */
 
 /* V as a reader in the backward pass finds it. */
 static struct value *latest(const struct footprint *m, struct value *v, struct value *const *copy)
@@ -375,7 +375,7 @@ int footprint_apply(struct footprint *m)
             done = n->index + 1;
         }
     }
-    ordered = graph_sort(m->g); /* states are replaced after the second making has read them */
+    ordered = graph_sort(m->g); /* states are replaced after the recomputation has read them */
     assert(ordered);
     (void)ordered;
     return added;

@@ -20,7 +20,7 @@ struct footprint {
     struct graph *g;
     struct arena *arena;
     int count, border;  /* nodes; the last one that the loss needs: the backward pass lies behind it */
-    int gap;            /* nodes for which a second making is kept for its next reader; else there is a third */
+    int gap;            /* nodes for which a recomputed value is kept for its next reader; else there is another */
     struct node **node; /* by position */
     int *root;          /* by value id: what a view is a view of, or itself */
     size_t *bytes;      /* by value id: in the arena; 0 for views and what lies elsewhere */

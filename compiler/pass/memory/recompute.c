@@ -259,7 +259,7 @@ struct fitting {
     size_t least;                 /* of the latter */
 };
 
-/* How second makings are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is
+/* How recomputations are looked for. GAP: how many nodes one is kept for its next reader; for those further on it is
    made once more. ALL_PEAKS: see struct search; where several peaks are about as high, no single choice lowers the
    highest. */
 struct way {
