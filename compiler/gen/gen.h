@@ -1,4 +1,5 @@
-/* gen.h: a planned graph becomes machine code. Only gen/ knows LLVM. */
+/* gen.h: compiles a planned graph to machine code, for this process or as an object file. Only gen/ uses LLVM (and
+   measure/peak.c). Functions that return NULL or false have added an error to D. */
 #ifndef RNC_GEN_GEN_H
 #define RNC_GEN_GEN_H
 
@@ -11,9 +12,10 @@
 #include "ir/graph.h"
 #include "runtime/rt/abi.h"
 
-/* What a model brings along, beside its code (runtime/rt/abi.h); all zero: nothing. The program keeps none of it. */
+/* What an object file holds beside its code (runtime/rt/abi.h). All zero: nothing. The pointers need to be valid only
+   during gen_compile. */
 struct gen_contents {
-    const void *state; /* the state block as an instance has it once its weights are prepared; NULL: none */
+    const void *state; /* the state block of an instance whose weights are prepared; NULL: none */
     const char *const *classes;
     int nclasses;
     const struct rnc_preprocess *preprocess; /* NULL: not known */
@@ -21,12 +23,12 @@ struct gen_contents {
 
 struct gen_options {
     struct target target;
-    int threads;                  /* compile threads; never changes the code */
+    int threads;                  /* number of compile threads; the code does not depend on it */
     struct gen_contents contents; /* with single_object */
     bool single_object;           /* one object with everything: for .o and .so files */
     struct buf *llvm, *assembly;  /* NULL, or where the modules' text goes (implies single_object) */
-    const char *cache_dir;        /* where compiled models are kept, or NULL; of no effect with what is above */
-    uint64_t cache_bytes;         /* at most so many are kept */
+    const char *cache_dir;        /* the cache's folder, or NULL; unused with the fields above */
+    uint64_t cache_bytes;         /* the size limit of the cache, in bytes */
 };
 
 struct gen_stats {
@@ -36,40 +38,40 @@ struct gen_stats {
     bool cached; /* nothing was emitted: the code is from the cache */
 };
 
-/* Fills in the host's CPU name and features. False with diag_env: the host lacks what all code uses, or this LLVM was
-   built without the code generator of another architecture. */
+/* Fills in the host's CPU name and features. Returns false with diag_env if the host lacks a required feature, or if
+   this LLVM cannot generate code for the target's architecture. */
 bool gen_target_init(struct target *t, struct diags *d);
 
-/* The model of G (STAGE_PLANNED) without code, in A: an instance of it packs weights as the code wants them, whatever
-   the machine. */
+/* The model of G (STAGE_PLANNED) without code, allocated in A. Instances of it can pack weights on any machine, also
+   for a foreign target. */
 void gen_unlinked_model(struct arena *a, const struct graph *g, struct rnc_model *m);
 
 struct program;
-/* Compiles G (STAGE_PLANNED), or takes its code from the cache. NULL with diag_env when LLVM fails, or when
-   this process has generated code for another target: LLVM's settings are the whole process's. */
+/* Compiles G (STAGE_PLANNED), or reads its code from the cache. Returns NULL with diag_env if LLVM fails, or if this
+   process has generated code for another target before: LLVM's settings are global. The caller frees the program. */
 struct program *gen_compile(const struct graph *g, const struct gen_options *o, struct diags *d);
-/* Links into this process; the model lives as long as the program. */
+/* Links the code into this process. The model is valid until program_free. */
 const struct rnc_model *program_load(struct program *p, struct diags *d);
 /* The object file's bytes (single_object). */
 const void *program_object(const struct program *p, size_t *size);
 const struct gen_stats *program_stats(const struct program *p);
 void program_free(struct program *p);
 
-/* peak.c: what the machine's fused multiply-add units give, measured: a compiled loop of independent FMAs on registers.
- */
+/* Measures the machine's peak (measure/peak.c): a compiled loop of independent FMAs on registers. */
 struct gen_peak;
-/* Of products of DT, two of which one instruction takes where dtype_fast_group says so. NULL with diag_env. */
+/* Measures products of type DT. Where dtype_fast_group is 2, one instruction takes two of them. NULL with diag_env. */
 struct gen_peak *gen_peak_new(const struct target *t, enum dtype dt, struct diags *d);
-/* GFLOP/s of all of PAR's workers together, over about so many seconds. */
+/* GFLOP/s of all workers of PAR together, measured for about SECONDS. */
 double gen_peak_measure(const struct gen_peak *p, const struct rnc_parallel *par, double seconds);
-/* GB/s of all workers together in reading BUFFER (64-byte aligned) or, COPY, its first half and writing its second
-   half, whose bytes both count; the upper quartile of short windows within about so many seconds. */
+/* GB/s of all workers together. They read BUFFER (64-byte aligned) or, with COPY, copy its first half to its second
+   half; the bytes of both halves count. The result is the upper quartile of short windows, measured for about SECONDS.
+ */
 double gen_peak_stream(const struct gen_peak *p, const struct rnc_parallel *par, void *buffer, size_t bytes, bool copy,
                        double seconds);
 void gen_peak_free(struct gen_peak *p);
 
-/* The symbol of the struct rnc_model in the object, the only one that a linker sees: "rnc_" + the graph's name as a C
-   identifier, and "_train" behind that of a training step, so that both fit into one program. */
+/* The symbol of the struct rnc_model in the object: "rnc_", the graph's name as a C identifier, and "_train" for a
+   training step. It is the object's only global symbol, so both models fit into one program. */
 const char *gen_symbol(struct arena *a, const struct graph *g);
 
 #endif

@@ -14,7 +14,8 @@
 
 #include <math.h>
 
-/* The budget of a layer's algorithm where a spec says nothing; and what its "exact" means: nothing but direct sums. */
+/* The error budget of a layer's algorithm if a spec sets none, and the one of `accuracy: exact`, which allows direct
+   sums only. */
 #define ACCURACY_DEFAULT 3e-6
 #define ACCURACY_EXACT 1e-30
 
@@ -22,7 +23,7 @@ struct accuracy {
     double transforms, term; /* a and b */
 };
 
-/* TERMS: the products of one sum in sequence: channels, for a direct one times taps. */
+/* The expected error. TERMS: products in one chain: channels, for a direct algorithm times taps. */
 static inline double accuracy_estimate(struct accuracy a, double terms)
 {
     return sqrt(a.transforms * a.transforms + a.term * a.term * terms);

@@ -1,9 +1,8 @@
-/* algorithm.h: the table of convolution algorithms: what each can compute, with which error, at which cost, and which
-   weights it reads. An operator that can be computed in several ways has an attribute "algorithm", whose choices are
-   names of the table (ir/family.h); number 0 is the direct one, which is always possible.
-
-   An algorithm is added as a row of ALGORITHMS (algorithm.c) and its lowering (gen/module/family.c); one of another
-   kind brings a method. All functions are pure. */
+/* algorithm.h: the table of convolution algorithms: what each can compute, its error, its cost, and the layout of
+   weights that it reads. An operator that several algorithms can compute has an attribute "algorithm"; its choices are
+   names of this table (ir/family.h). Number 0 is the direct algorithm, which is always possible. To add an algorithm,
+   add a row to ALGORITHMS (algorithm.c), and a lowering to gen/module/family.c if its method is new. All functions are
+   pure and thread-safe. */
 #ifndef RNC_KERNEL_ALGORITHM_H
 #define RNC_KERNEL_ALGORITHM_H
 
@@ -21,57 +20,58 @@ struct algorithm {
     struct accuracy accuracy;
 };
 
-/* What algorithms that differ in their figures alone have in common. N: a node of the algorithm's, of whose operands
-   and results the dims are known; their layouts where that is said. */
+/* What algorithms that differ only in figures have in common. N: a node with this algorithm; the dims of its operands
+   and results are known, and layouts where a comment says so. */
 struct algorithm_method {
-    /* Does A compute N, whose weight has the dims of W? False after op_fail. NULL: whatever it is. */
+    /* Can A compute N, whose weight has the dims of W? Returns false after op_fail. NULL: always. */
     bool (*computes)(const struct algorithm *a, const struct node *n, const struct type *w, struct op_error *e);
-    /* Are there channels enough for vectors of LANES? NULL: always. */
+    /* Has N enough channels for vectors of LANES? NULL: always. */
     bool (*fills)(const struct node *n, int lanes);
-    /* Is it worth its memory, by shapes? NULL: always. */
+    /* Do the shapes of N justify the memory that it needs? NULL: always. */
     bool (*affordable)(const struct algorithm *a, const struct node *n);
-    /* The products of one sum in sequence, of which accuracy_estimate makes an error. */
+    /* The number of products in one chain, for accuracy_estimate. */
     double (*terms)(const struct algorithm *a, const struct node *n);
-    /* The analytic model: cycles of one core. TRAIN: every step transforms the weights. */
+    /* The cost by the analytic model, in cycles of one core. TRAIN: each step transforms the weights. */
     double (*cost)(const struct algorithm *a, const struct node *n, const struct target *t, bool train);
-    /* Multiply-adds that are executed, of op_macs(n); cycles for each, in those of a direct one. NULL: all of them. */
+    /* Multiply-adds that N executes instead of op_macs(n); NULL: op_macs(n). EFFORT: cycles of one of them relative to
+       a direct one. */
     int64_t (*macs)(const struct algorithm *a, const struct node *n);
     double effort;
     /* Bytes of workspace (struct kernel_family); after layouts. NULL: the family's own. */
     size_t (*workspace)(const struct algorithm *a, const struct node *n, int lanes);
-    /* Partials of the sums at the end of N's body (kernel/sums.h). NULL: the family's own. */
+    /* The number of partials of the sums at the end of N's body (kernel/sums.h). NULL: the family's own. */
     int64_t (*sum_partials)(const struct algorithm *a, const struct node *n, int lanes);
-    /* How operand K, which has a prologue, is read (struct pre_reads); false: it takes none. After layouts. NULL: none.
-     */
+    /* Writes how operand K, which has a prologue, is read. Returns false if K can't have a prologue. Called after
+       layouts. NULL: no prologue. */
     bool (*reads)(const struct algorithm *a, const struct node *n, int k, struct pre_reads *r);
-    /* The layout of the transformed weights that N reads, iv: the tile. NULL: it reads packed ones. */
+    /* The layout of the transformed weights that N reads; its iv is the tile. NULL: N reads packed weights. */
     enum layout (*transformed)(const struct node *n);
-    /* Can its kernels transform packed weights themselves, so that they are never in memory as a whole? */
+    /* Can the kernels transform packed weights themselves, in chunks, so that no complete copy is stored? */
     bool (*transforms)(const struct algorithm *a, const struct node *n, int lanes);
-    bool stem; /* reads a graph's input of few channels as it lies */
+    bool stem; /* can read a graph input of few channels in its own layout */
 };
 extern const struct algorithm_method method_direct, method_winograd;
 
-/* The table, the direct one first; behind the last stands one without a name. */
+/* The table. The direct algorithm is first; a row without a name ends it. */
 const struct algorithm *algorithm_all(void);
 enum { ALGORITHMS_MOST = 32 };
 
 /* How many algorithms N's operator has; 1 when there is nothing to choose. */
 int algorithm_count(const struct node *n);
-/* One of them; the direct one where there is nothing to choose. */
+/* Algorithm number K of N's operator; the direct one if there is no choice. */
 const struct algorithm *algorithm_at(const struct node *n, int k);
-/* The one that N has chosen. */
+/* The algorithm that N's attribute names. */
 const struct algorithm *algorithm_of(const struct node *n);
 
-/* N's weights or, of a weight gradient, its result. */
+/* N's weights; for a weight gradient, its result. */
 const struct type *algorithm_weight(const struct node *n);
-/* Can number K compute N: by its rule for N's shapes and attributes, and by the target's lanes? Before layouts. */
+/* Can algorithm K compute N, by its shapes and attributes and by the target's lanes? Called before layouts. */
 bool algorithm_legal(const struct node *n, int k, const struct target *t);
-/* The rms error relative to a double reference that is to be expected of number K (kernel/accuracy.h). */
+/* The expected rms error of algorithm K, relative to a reference in double precision (kernel/accuracy.h). */
 double algorithm_error(const struct node *n, int k);
 /* Cycles of one core, by the analytic model. */
 double algorithm_cost(const struct node *n, int k, const struct target *t, bool train);
-/* Multiply-adds that N's algorithm executes for those of op_macs, and cycles for them, in those of direct ones. */
+/* Multiply-adds that N's algorithm executes, and the cycles of one of them relative to a direct one. */
 int64_t algorithm_macs(const struct node *n);
 double algorithm_effort(const struct node *n);
 

@@ -1,28 +1,28 @@
-/* chain.h: how long a sum may go on in one chain of single precision. Rounding errors of a chain grow like the root of
-   its length, 1.2e-8·√n of the result, where the terms are random, of one sign or of two (kernel/accuracy.h); where
-   they are all alike, as the pixels of an even image are to a pooling, every addition of a binade errs in the same
-   direction, and they grow like the length itself. So
+/* chain.h: the largest number of terms that one accumulator adds up in single precision (a chain). The rounding error
+   of a chain of n random terms grows like √n: 1.2e-8·√n of the result (kernel/accuracy.h). If all terms are alike, as
+   in the pooling of an even image, additions err in the same direction, and the error grows like n.
 
-   - sums of products (convolutions, dense layers) are cut into chains of SUM_CHAIN terms at most, at whole rows of taps
-     or blocks of channels, and the chains' sums are added up: 0.6e-6 to 4 M terms, below the budget of a layer
-     (ACCURACY_DEFAULT) to 120 M. A single row of taps is never cut: 16 channels times 256 taps are one chain.
-   - sums of what there is (poolings, their gradients) of more than SUM_WIDE terms are taken in double precision, which
-     costs them nothing: they wait for memory. So are the any-shape kernel's sums of more than SUM_CHAIN products.
+   Therefore:
+   - Sums of products (convolutions, dense layers) are split into chains of at most SUM_CHAIN terms, at whole rows of
+   taps or blocks of channels; the chains' results are then added up. This keeps sums of up to 120 M terms below
+   ACCURACY_DEFAULT. A single row of taps is never split: 16 channels times 256 taps are one chain.
+   - Poolings and their gradients of more than SUM_WIDE terms are summed in double precision. They wait for memory, so
+   this costs no time. The same holds for sums of more than SUM_CHAIN products in the kernels of gen/conv/grouped.h.
 
-   Shorter sums, those of nearly all layers, are what they were: one chain. The rules depend on shapes alone. */
+   Shorter sums, as in nearly all layers, are one chain. The rules depend on shapes alone. */
 #ifndef RNC_KERNEL_CHAIN_H
 #define RNC_KERNEL_CHAIN_H
 
 #include "base/checked.h"
 #include "kernel/policy.h"
 
-/* A sum of BLOCKS × ROWS × ROW_TERMS products: the chain ends after so many blocks, or after so many rows of one; 0: it
-   does not. */
+/* How a sum of BLOCKS × ROWS × ROW_TERMS products is split: a chain ends after so many blocks, or after so many rows of
+   one block; 0: no end. */
 struct chain_cut {
     int64_t blocks, rows;
 };
 
-/* COUNT things of TERMS terms each, in equal chains: how many things one takes. 0: all of them are one chain. */
+/* How many of COUNT units of TERMS terms go to one of several equal chains. 0: all units are one chain. */
 static inline int64_t chain_share(int64_t count, int64_t terms)
 {
     if (count <= 1 || count * terms <= SUM_CHAIN) return 0;
@@ -36,7 +36,7 @@ static inline struct chain_cut chain_cut(int64_t blocks, int64_t rows, int64_t r
     return within ? (struct chain_cut){0, within} : (struct chain_cut){chain_share(blocks, rows * row_terms), 0};
 }
 
-/* Of a sum of products of TERMS terms: those that its error grows with (accuracy_estimate). */
+/* The number of terms that determines the error of a sum of TERMS products (for accuracy_estimate). */
 static inline double chain_terms(double terms) { return terms <= SUM_CHAIN ? terms : SUM_CHAIN + terms / SUM_CHAIN; }
 
 #endif

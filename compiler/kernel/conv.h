@@ -1,4 +1,4 @@
-/* conv.h: what the rows of the two families of convolutions say by functions (ir/family.h). */
+/* conv.h: functions for the rows of the families conv and wgrad (ir/family.h says what each returns). */
 #ifndef RNC_KERNEL_CONV_H
 #define RNC_KERNEL_CONV_H
 

@@ -1,12 +1,11 @@
-/* partials.h: into how many partial results a reduction over the batch is cut. The rules depend on shapes alone, so
-   that the same bits come out on any number of threads; the plan of memory and the kernels of gen/ both follow them.
+/* partials.h: the number of partial sums of a reduction over the batch. It depends on shapes alone, so results have the
+   same bits on any number of threads. The memory plan and the kernels of gen/ both use these functions. Sample n is
+   added to partial n % partials, in rising order of samples. The partials are added up in a fixed tree.
 
-   Sample n's part goes to partial n % partials (samples of one partial in rising order), and the partials are added up
-   in a fixed tree.
-
-   reduce   (channel_sum, bn_stats, bn_grad): partials of 3 vectors of round_up(C, lanes) floats.
-   wgrad    (conv2d_wgrad, dense_wgrad): partials of one whole dw, both channel dimensions rounded up to lanes.
-   losses   64 floats for the scalar results' partial sums (2 each), then 4 floats for each sample. */
+   Layouts:
+   - reduce (channel_sum, bn_stats, bn_grad): each partial is 3 vectors of round_up(C, lanes) floats.
+   - wgrad (conv2d_wgrad, dense_wgrad): each partial is one dw with both channel dimensions rounded up to lanes.
+   - losses: 64 floats for the partial sums of the scalar results (2 each), then 4 floats for each sample. */
 #ifndef RNC_KERNEL_PARTIALS_H
 #define RNC_KERNEL_PARTIALS_H
 
@@ -17,7 +16,7 @@
 
 enum { REDUCE_SUMS = 3, LOSS_FIXED_FLOATS = 64, LOSS_SAMPLE_FLOATS = 4 };
 
-/* Per-channel sums over N samples: how many partials. */
+/* The number of partials of per-channel sums over N samples. */
 static inline int64_t reduce_partials(int64_t n) { return min_i64(n, REDUCE_MAX_PARTIALS); }
 
 static inline size_t reduce_workspace(int64_t n, int64_t c, int lanes)
@@ -25,10 +24,10 @@ static inline size_t reduce_workspace(int64_t n, int64_t c, int lanes)
     return (size_t)(reduce_partials(n) * REDUCE_SUMS * round_up(c, lanes)) * sizeof(float);
 }
 
-/* dw [O, I, …TAPS] from N samples of X_PIXELS and DY_PIXELS: into how many chunks the input and the output blocks are
-   cut, and the samples into partials. A task is a chunk of dw (of a partial), which stays in the second-level cache,
-   and reads x and dy once each: so that x is read once for each chunk of output blocks, and dy once for each of input
-   blocks. The least traffic that leaves WGRAD_TASKS tasks. */
+/* The plan of dw [O, I, …TAPS] from N samples of X_PIXELS and DY_PIXELS: chunks of input and output blocks, and
+   partials of samples. A task computes one chunk of dw for one partial. The chunk stays in the second-level cache, and
+   the task reads its x and dy once. So x is read once for each chunk of output blocks, and dy once for each chunk of
+   input blocks. The plan has the least traffic of those with at least WGRAD_TASKS tasks. */
 struct wgrad_plan {
     int64_t partials, in_chunks, out_chunks;
 };
@@ -55,7 +54,7 @@ static inline struct wgrad_plan wgrad_plan(int64_t n, int64_t o, int64_t i, int6
     return best;
 }
 
-/* 0 where there is one partial: it is dw itself. */
+/* Bytes of workspace. 0 for one partial, which is dw itself. */
 static inline size_t wgrad_workspace(const struct wgrad_plan *p, int64_t o, int64_t i, int64_t taps, int lanes)
 {
     return p->partials > 1 ? (size_t)(p->partials * round_up(o, lanes) * round_up(i, lanes) * taps) * sizeof(float) : 0;

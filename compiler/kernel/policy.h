@@ -1,10 +1,10 @@
-/* policy.h: what plans take every machine to be, beside what struct target says of one. Plans are made of shapes and
-   lanes alone: the same network is cut up in the same way, to the same bits, whatever caches and cores a machine has.
-   The figures were measured on Sapphire Rapids and Zen 4 (tests/bench/MEASUREMENTS.md). */
+/* policy.h: constants of the plans. Plans depend on shapes and lanes alone, not on the caches and cores of a machine,
+   so a network is partitioned the same way and gives the same bits everywhere. The constants were measured on Sapphire
+   Rapids and Zen 4 (tests/bench/MEASUREMENTS.md). */
 #ifndef RNC_KERNEL_POLICY_H
 #define RNC_KERNEL_POLICY_H
 
-/* Per-channel sums, losses: a reduction over the batch goes to so many partials at most. */
+/* The largest number of partials of per-channel sums and losses. */
 enum { REDUCE_MAX_PARTIALS = 8 };
 
 /* Sums in one chain of single precision (kernel/chain.h). */
@@ -58,7 +58,7 @@ enum {
    another algorithm there, and an input of 4 to 15 channels another key. */
 enum { POLICY_LANES = 16 };
 
-/* Vector registers of the targets with so many lanes (base/target.c): those of AVX2 have 16, the others 32. */
+/* The number of vector registers of targets with LANES lanes (base/target.c): 16 for AVX2, else 32. */
 static inline int policy_registers(int lanes) { return lanes == 8 ? 16 : 32; }
 
 #endif

@@ -1,9 +1,8 @@
-/* sums.h: per-channel sums that a kernel takes of what it has in registers (the sums at the end of a body: bn_stats,
-   bn_grad, channel_sum) go to partials, which a last step merges in order. How many partials there are follows from
-   shapes alone, since the plan gives them a place and since bits must not depend on threads.
-
-   A partial holds, for each channel block, sums_vectors vectors of v floats: [partial][vector][blocks][v]. Kernels of
-   several phases (strided gradients) have sums_partials / phases partials for each. */
+/* sums.h: partials of per-channel sums that a kernel computes from values in registers (the sums at the end of a body:
+   bn_stats, bn_grad, channel_sum). A last step merges the partials in order. Their number depends on shapes alone,
+   because the memory plan needs it and because bits must not depend on threads. A partial has the layout
+   [vector][blocks][v], with sums_vectors vectors for each channel block. Kernels of several phases (strided gradients)
+   have sums_partials / phases partials for each phase. */
 #ifndef RNC_KERNEL_SUMS_H
 #define RNC_KERNEL_SUMS_H
 
@@ -11,17 +10,17 @@
 
 enum { MAX_SUMS = 2 }; /* of a body */
 
-/* Vectors of a partial for one channel block; 0: the node's body has no sums. */
+/* Vectors of a partial for one channel block; 0 if the node's body has no sums. */
 int sums_vectors(const struct node *n);
 
-/* Row chunks of one of these images that a direct convolution may be cut into, for the sake of parallel work and so
-   that a chunk's tiles are no chain that rounds off more than the budget (kernel/chain.h). */
+/* The largest number of row chunks of an image in a direct convolution. Chunks give parallel work and keep a chunk's
+   chain of additions short (kernel/chain.h). */
 int64_t sums_chunks(const struct type *images);
 
-/* How many partials a node's kernels may use. */
+/* The number of partials that a node's kernels may use. */
 int64_t sums_partials(const struct node *n, int lanes);
 
-/* Bytes of a node's workspace: the operator's own, then (at a multiple of 64) the partials. */
+/* Bytes of a node's workspace: first the operator's own, then, 64-byte aligned at sums_offset, the partials. */
 size_t sums_offset(const struct node *n, int lanes);
 size_t sums_workspace(const struct node *n, int lanes);
 

@@ -1,5 +1,5 @@
-/* winograd.h: how a Winograd convolution is cut up: decided from shapes alone, since the plan of memory and gen/
-   must agree, and since neither the code nor its bits may depend on the machine's threads. */
+/* winograd.h: the plan of a Winograd convolution. It depends on shapes alone: the memory plan and gen/ must agree, and
+   neither code nor bits may depend on threads. */
 #ifndef RNC_KERNEL_WINOGRAD_H
 #define RNC_KERNEL_WINOGRAD_H
 
@@ -23,11 +23,11 @@ struct winograd_plan {
     int64_t point_v, point_m; /* floats of V and M for one point */
 };
 
-/* Tiles of an image, by where its edges cut them: at the right alone, nowhere, below alone, at both. The point ∞, the
-   last one, has a part in a tile's last row or column alone, so that tiles that are cut there need no products for it;
-   nor, of stride 2, for the odd samples that are points in front of it and belong to what is cut off. Where V and M
-   hold a whole batch, all images' tiles of a kind lie together, in this order: those that a point is for are
-   neighbours. */
+/* Numbers of an image's tiles by how the image's edges cut them: at the right only, not at all, at the bottom only, at
+   both. The last point, ∞, contributes only to the last row or column of an output tile, so tiles whose last row or
+   column is cut off need no products for it. With stride 2, the same holds for the odd samples in front of ∞ that
+   belong to what is cut off. In split plans, tiles of one kind of all images are stored together, in this order, so the
+   tiles that need a point are contiguous. */
 struct winograd_kinds {
     int64_t right, whole, below, corner;
 };
@@ -38,7 +38,7 @@ static inline struct winograd_kinds winograd_kinds(int64_t tiles_y, int64_t tile
     return (struct winograd_kinds){y * right, y * x, below * x, below * right};
 }
 
-/* Points of an image's tiles of N × N, each for the tiles that need it. */
+/* The number of (point, tile) pairs of an image that need a product; tiles have N × N points. */
 static inline int64_t winograd_points(int64_t n, int64_t tiles_y, int64_t tiles_x, int64_t cut_y, int64_t cut_x)
 {
     struct winograd_kinds k = winograd_kinds(tiles_y, tiles_x, cut_y, cut_x);
@@ -59,8 +59,8 @@ static inline enum layout winograd_layout(const struct node *n)
     return node_ints(n, "stride")[0] == 2 ? LAYOUT_WINOGRAD_S : LAYOUT_WINOGRAD;
 }
 
-/* In a training step, where weights are transformed anew for a single use, N, a split convolution, reads packed ones
-   and transforms those of some output blocks at a time, which the products then find in the cache. */
+/* In a training step, weights change in every step. A split convolution N then reads packed weights and transforms
+   those of some output blocks at a time, which the products find in the cache. */
 static inline bool winograd_transforms(const struct node *n) { return n->in[1]->type.layout == LAYOUT_WEIGHT; }
 
 /* Tiles of a task of the split transforms. */
@@ -69,7 +69,7 @@ static inline int64_t winograd_task(const struct winograd_plan *p)
     return max_i64(1, min_i64(div_up(p->block, WINOGRAD_MIN_TASKS), div_up(WINOGRAD_TASK_VECTORS, p->icb)));
 }
 
-/* An odd number of lines, so that the points of one tile do not meet in the same sets of a cache. */
+/* Floats between points: an odd number of cache lines, so that the points of a tile use different sets of a cache. */
 static inline int64_t winograd_point(int64_t vectors, int lanes) { return (vectors | 1) * lanes; }
 
 static inline int64_t winograd_cut(int64_t size, int64_t m, int64_t stride)
@@ -78,7 +78,7 @@ static inline int64_t winograd_cut(int64_t size, int64_t m, int64_t stride)
     return !beyond ? 0 : stride == 2 ? 1 + beyond : 1;
 }
 
-/* X: what is read, Y: what is written, both [N, C, H, W]. */
+/* The plan for reading X and writing Y, both [N, C, H, W]. */
 static inline struct winograd_plan winograd_plan(const struct type *x, const struct type *y, int64_t m, int64_t stride,
                                                  int lanes)
 {
@@ -94,16 +94,15 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
             tiles = p.tiles_y * p.tiles_x * x->dim[0], points = p.tile * p.tile;
     int64_t vector = points * p.icb * lanes * 4, weights = (m + 2) * (m + 2) * p.icb * p.ocb * lanes * lanes *
                                                            4; /* bytes of V for one tile, of the weights */
-    /* fused: weights that stay in the cache can be read for every few tiles; others should serve as many tiles as V
-       leaves room for */
+    /* fused: weights that stay in the cache can be read for every few tiles; larger weights should serve as many tiles
+       as fit into V's space */
     int64_t want = weights <= WINOGRAD_L2 ? most : max_i64(most, WINOGRAD_V / vector);
     int64_t groups = max_i64(1, min_i64(div_up(want, most), div_up(tiles, most)));
     p.tw = min_i64(most, div_up(tiles, groups));
     p.block = groups * p.tw;
     p.blocks = div_up(tiles, p.block);
     p.wide = groups;
-    /* split: where there are too few blocks to go round, or the weights are too large to be read again for every block
-     */
+    /* split if there are too few blocks for all threads, or if the weights are too large to be read for every block */
     int64_t through = points * (p.icb + p.ocb) * lanes * 4 * tiles;
     p.split = p.blocks < WINOGRAD_TASKS || (weights > WINOGRAD_WEIGHTS && through <= WINOGRAD_WORKSPACE);
     if (p.split) {
@@ -121,7 +120,7 @@ static inline struct winograd_plan winograd_plan(const struct type *x, const str
     return p;
 }
 
-/* Output blocks that are transformed at a time: whole register groups, equal shares of all. */
+/* The number of output blocks whose weights are transformed at a time: whole register groups, in equal shares. */
 static inline int64_t winograd_chunk(const struct winograd_plan *p, int lanes)
 {
     int64_t groups = p->ocb / p->ov, bytes = p->tile * p->tile * p->icb * lanes * lanes * 4 * p->ov,

@@ -1,13 +1,14 @@
-/* winograd_wgrad.h: how the gradient by the weights of a 3×3 convolution is cut up where F(m×m, 3×3) computes it
-   (gen/winograd/winograd_wgrad.c has the formula): from shapes alone, as in kernel/winograd.h, and for the same
-   reasons.
+/* winograd_wgrad.h: the plan of a 3×3 convolution's weight gradient by F(m×m, 3×3); gen/winograd/winograd_wgrad.h has
+   the formula. It depends on shapes alone, for the reasons in kernel/winograd.h. A task computes ig input blocks × og
+   output blocks of dw, or of one partial of it.
 
-   A task owns ig input blocks × og output blocks of dw (or of a partial, where the tiles are shared out too). Fused, it
-   walks over its blocks of tiles, transforms both operands into its worker's scratch, and adds (m+2)² products to sums
-   in that scratch, which go back to 3×3 weights once, at the end. So nothing but x, dy and dw crosses the second-level
-   cache. Transforming an operand again for two groups of the other's channels costs no more than writing it to memory
-   and reading it back; for many of them it does. Split, both are transformed once, into the workspace, and a task goes
-   point by point over its blocks of tiles. */
+   Fused: for each of its blocks of tiles, the task transforms both operands into the worker's scratch and adds (m+2)²
+   products to sums in the scratch. At the end it transforms the sums to 3×3 weights, once. Only x, dy and dw pass
+   through the second-level cache. An operand is transformed once for each group of the other operand's channels. With
+   two groups that costs no more than storing and reading it; with many it does.
+
+   Split: both operands are transformed once, into the workspace. A task then computes the products point by point over
+   its blocks of tiles. */
 #ifndef RNC_KERNEL_WINOGRAD_WGRAD_H
 #define RNC_KERNEL_WINOGRAD_WGRAD_H
 
@@ -29,28 +30,29 @@ struct winograd_wgrad_plan {
     int64_t stored;   /* blocks of tiles that lie side by side: split all, else 1 */
 };
 
-/* BLOCKS cut into groups of at most MOST, which is a multiple of UNIT, as is the result. */
+/* The size of the groups that BLOCKS are divided into: at most MOST, a multiple of UNIT. MOST is a multiple of UNIT
+   too. */
 static inline int64_t winograd_wgrad_group(int64_t blocks, int64_t most, int64_t unit)
 {
     int64_t groups = div_up(blocks, max_i64(most, unit));
     return round_up(div_up(blocks, groups), unit);
 }
 
-/* Floats of a group of GROUP channel blocks from one point to the next. A line more than they are long, so that the
-   points of a tile, which are stored together, do not all fall into the same few sets of the first-level cache. */
+/* Floats between points of a group of GROUP channel blocks. One cache line is added, so that the points of a tile,
+   which are stored together, use different sets of the first-level cache. */
 static inline int64_t winograd_wgrad_point(int64_t stored, int64_t group, int64_t block, int64_t lanes)
 {
     return stored * group * block * lanes + WINOGRAD_WGRAD_LINE;
 }
 
-/* Floats of all groups of an operand, transformed; split. */
+/* Floats of all groups of a transformed operand (split). */
 static inline int64_t winograd_wgrad_transformed(const struct winograd_wgrad_plan *p, int64_t groups, int64_t group,
                                                  int64_t lanes)
 {
     return (p->m + 2) * (p->m + 2) * groups * winograd_wgrad_point(p->stored, group, p->block, lanes);
 }
 
-/* X [N, C, H, W], DY [N, O, H', W']; N is the capacity. */
+/* The plan for X [N, C, H, W] and DY [N, O, H', W']; N is the largest batch. */
 static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *x, const struct type *dy, int64_t m,
                                                              int lanes)
 {
@@ -78,19 +80,19 @@ static inline struct winograd_wgrad_plan winograd_wgrad_plan(const struct type *
     return p;
 }
 
-/* Products for a pair of channels, over all images. */
+/* Products for one pair of channels, over all images. */
 static inline int64_t winograd_wgrad_products(const struct winograd_wgrad_plan *p, int64_t images)
 {
     return images * winograd_points(p->m + 2, p->tiles_y, p->tiles_x, p->cut_y, p->cut_x);
 }
 
-/* Floats of the partials, with which it begins; 0 where there is one: it is dw itself. */
+/* Floats of the partials, the first part of the workspace. 0 for one partial, which is dw itself. */
 static inline int64_t winograd_wgrad_partials(const struct winograd_wgrad_plan *p, int64_t lanes)
 {
     return p->partials > 1 ? p->partials * p->icb * p->ocb * lanes * lanes * 9 : 0;
 }
 
-/* Bytes: the partials, then V and D where they are split. */
+/* Bytes of workspace: the partials, then V and D if split. */
 static inline size_t winograd_wgrad_workspace(const struct winograd_wgrad_plan *p, int lanes)
 {
     int64_t floats = winograd_wgrad_partials(p, lanes);

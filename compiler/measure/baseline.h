@@ -1,4 +1,4 @@
-/* baseline.h: what the convolutions of a network cost the classical way, im2col and OpenBLAS on one thread. */
+/* baseline.h: measures a network's convolutions as im2col and OpenBLAS on one thread, as a baseline. */
 #ifndef RNC_MEASURE_BASELINE_H
 #define RNC_MEASURE_BASELINE_H
 
@@ -12,8 +12,8 @@ struct baseline_of {
     const struct graph *raw;     /* as the spec says it, and the model that was made of it */
     const struct rnc_model *model;
 };
-/* Milliseconds of each node of the compiled model's forward convolutions, by node; 0 for all other nodes. NULL after
-   diagnostics. CORE: OpenBLAS's kernels in use. */
+/* Milliseconds of each forward convolution of the compiled model, indexed by node; 0 for other nodes. Allocated in A.
+   NULL after diagnostics. *CORE: the name of OpenBLAS's kernels. */
 const double *baseline_measure(struct arena *a, struct diags *d, const struct baseline_of *of, const char **core);
 
 #endif

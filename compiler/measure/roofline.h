@@ -1,5 +1,5 @@
-/* roofline.h: how long moving a node's bytes takes at the machine's own speed (Williams, Waterman and Patterson 2009: a
-   kernel is bound by its arithmetic or by its memory, whichever takes longer at its peak). */
+/* roofline.h: the time of transferring a node's bytes at the machine's own speed. In the roofline model, a kernel is
+   bound by arithmetic or by memory, whichever takes longer at its peak (Williams, Waterman and Patterson 2009). */
 #ifndef RNC_MEASURE_ROOFLINE_H
 #define RNC_MEASURE_ROOFLINE_H
 
@@ -17,19 +17,19 @@ struct roofline {
     struct roofline_level level[ROOFLINE_LEVELS];
 };
 
-/* Streams buffers that fit each level; takes about a second, and twice the last cache's size (at most 512 MiB) of
-   memory while it does. */
+/* Measures by streaming buffers that fit each level. Takes about a second, and memory of twice the last cache's size
+   (at most 512 MiB). */
 void roofline_measure(struct roofline *r, const struct gen_peak *peak, const struct target *t,
                       const struct rnc_parallel *par);
 
 struct roofline_bytes {
     size_t parameters, read, written;
 };
-/* What node N reads of the state, reads besides, and writes. */
+/* The bytes that node N reads from the state, reads elsewhere, and writes. */
 struct roofline_bytes roofline_node(const struct node *n);
-/* Milliseconds that takes, as an estimate and no bound: what a node reads may lie in a nearer cache than all its bytes
-   would fit, if the node before it has just made it. FOOTPRINT: bytes of all that a run touches, for the parameters
-   come round once a run. 0 where nothing was measured. */
+/* The estimated transfer time in milliseconds; 0 if nothing was measured. It is no bound: a node may find its operand
+   in a nearer cache if the node before has just written it. FOOTPRINT: bytes that a run touches; parameters are read
+   once in a run, so they come from the level that holds all of these. */
 double roofline_ms(const struct roofline *r, const struct roofline_bytes *b, size_t footprint);
 
 #endif

@@ -1,4 +1,4 @@
-/* rss.h: how much memory this process holds, as the system counts it. Bytes; 0 where it does not tell. */
+/* rss.h: this process's resident memory as the system reports it, in bytes; 0 if it is not available. */
 #ifndef RNC_MEASURE_RSS_H
 #define RNC_MEASURE_RSS_H
 

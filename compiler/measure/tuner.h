@@ -1,7 +1,7 @@
-/* tuner.h: measures what the algorithms of each convolution cost on this CPU, within a time, and remembers it. A source
-   of costs for the pass `algorithm` beside its analytic model; only the nodes' attribute `algorithm` comes of it, which
-   stands in the graph's text. One thread is measured, whatever the machine has: how many threads there will be is never
-   an input. */
+/* tuner.h: measures the algorithms of each convolution on this CPU within a time limit, and stores the results. It is a
+   source of costs for the pass `algorithm`, beside the analytic model. Its only effect is the nodes' attribute
+   `algorithm`, which is in the graph's text. Measurements use one thread: plans do not depend on the number of threads.
+ */
 #ifndef RNC_MEASURE_TUNER_H
 #define RNC_MEASURE_TUNER_H
 
@@ -9,8 +9,8 @@
 #include "kernel/algorithm.h"
 #include "pass/pass.h"
 
-/* How a candidate, the planned graph of one convolution, is compiled and run, and what time it is: tuner_host, or a
-   test's own. */
+/* How a candidate (the planned graph of one convolution) is compiled and run, and how time is read: tuner_host, or a
+   test's own functions. */
 struct tuner_machine {
     double (*now)(void *ctx);                                                   /* seconds */
     void *(*compile)(void *ctx, const struct graph *g, const struct target *t); /* NULL: it cannot be */
@@ -38,9 +38,9 @@ struct tuner_stats {
 struct tuner;
 
 struct tuner *tuner_new(struct arena *a, const struct tuner_options *o);
-/* For pass_context.cost. The costliest convolutions (by the model, times how often they occur) are measured first; a
-   convolution counts when all that is allowed for it was measured, in turn, several times each, of which the least
-   counts. */
+/* For pass_context.cost. The costliest convolutions are measured first: the model's cost times the number of
+   occurrences. All allowed algorithms of a convolution are run in turn, several times; the fastest run of each counts.
+   A convolution whose algorithms were not all measured is left to the model. */
 struct algorithm_cost tuner_cost(struct tuner *t);
 struct tuner_stats tuner_stats(const struct tuner *t);
 
@@ -62,13 +62,13 @@ void tuner_table_init(struct tuner_table *t, struct arena *a);
 void tuner_table_set(struct tuner_table *t, const char *key, const char *algorithm, double seconds);
 double tuner_table_get(const struct tuner_table *t, const char *key,
                        const char *algorithm); /* less than 0: not known */
-/* Adds what the file of DIR holds for target T as this rnc compiles for it; what T has already stays. A file that is
-   not exactly as it was written, that others may write to, or that another build has written, counts as none. */
+/* Adds the rows of the file in DIR for target T and this build of rnc; rows that TABLE has already stay. A file is
+   ignored if its checksum is wrong, if other users may write to it, or if another build wrote it. */
 void tuner_table_read(struct tuner_table *table, const char *dir, const struct target *t);
-/* Writes T's rows and, of the rows that are in the file by now, the others. Two processes may do so at once. */
+/* Writes TABLE's rows, merged with rows that the file has gained meanwhile. Safe with other processes. */
 void tuner_table_write(struct tuner_table *table, const char *dir, const struct target *t);
 
-/* All tables of the folder: of how many CPUs, how many convolutions, how many bytes; with REMOVE they go. */
+/* The number of tables, convolutions and bytes in the folder. With REMOVE, the tables are deleted. */
 struct tuner_usage {
     int tables, rows;
     uint64_t bytes;

@@ -1,10 +1,10 @@
-/* conv.h: convolutions as one kind of kernel. conv2d, its gradient by the input (conv2d_dgrad, which is also
-   conv_transpose2d) and the dense layers all are
+/* conv.h: the kernels of conv2d, of its gradient by the input (conv2d_dgrad, which is also conv_transpose2d) and of
+   dense layers. All of them compute
 
        out[y·os + y0, x·os + x0] = body( Σ taps (kh, kw), Σ c  in[c, y·is + dy(kh), x·is + dx(kw)] · w[kh, kw, c] )
 
-   with the taps' offsets dy, dx in arithmetic progression. A strided dgrad falls into stride² phases (y0, x0), each
-   such a sum over the taps that hit it. */
+   The offsets dy, dx of the taps are arithmetic progressions. A strided dgrad is split into stride² phases (y0, x0),
+   each with one kernel that sums over the taps of its phase. */
 #ifndef RNC_GEN_CONV_CONV_H
 #define RNC_GEN_CONV_CONV_H
 
@@ -20,20 +20,20 @@ struct conv_view {
 struct conv_view conv_view_of(const struct type *t);
 static inline enum dtype conv_view_dtype(const struct conv_view *view) { return (enum dtype)view->dtype; }
 
-/* What is read, where it lies in several values: COUNT, the first channel block of each, elements between its samples
+/* The segments of the input: how many, the first channel block of each, and the elements between two samples of each
    (gen/conv/segments.h). */
 struct conv_segments {
     int64_t count, first[MAX_SEGMENTS], n[MAX_SEGMENTS];
 };
 
-/* Adds a node's body operands and further outputs to its kernel's arguments, of which there are COUNT; returns how many
-   there are then. */
+/* Appends a node's body operands and further outputs to the COUNT arguments of its kernel. Returns the new number of
+   arguments. */
 int conv_body_args(const struct node *n, struct lower_arg *args, int count);
 
-/* The first output block of N's weights that it makes: a gradient by some channels alone leaves out others. */
+/* The first output block of the weights that N uses. It is above 0 only for a data gradient of some channels. */
 int64_t conv_first_block(const struct node *n);
 
-/* N's weights, of whose output blocks (BLOCK elements each) a gradient by some channels alone leaves out the first. */
+/* The argument for N's weights, offset to conv_first_block(n). BLOCK: elements of an output block. */
 struct lower_arg conv_weight_arg(const struct node *n, int64_t block);
 
 /* Taps along one axis: number k reads input position base + k·step and weight index first + k·wstep. */
@@ -41,7 +41,7 @@ struct conv_taps {
     int64_t count, base, step, first, wstep;
 };
 
-/* Parameters of one kernel. Everything a kernel's code depends on, and nothing else. */
+/* The parameters of one kernel: all that its code depends on, and nothing else. */
 struct conv_params {
     struct conv_view in, out;
     int64_t ih, iw;                 /* input size */
@@ -61,7 +61,7 @@ struct conv_params {
     int64_t group_ocb; /* output blocks of a group (ocb when there is one group) */
     int64_t ov, tw,
         th; /* register blocking: output vectors × pixels of a row × rows (2 only where a row is one tile) */
-    struct chain_cut cut;  /* where the sum goes on in another chain */
+    struct chain_cut cut;  /* where the sum is split into chains (kernel/chain.h) */
     int64_t chunk, chunks; /* rows of a task; tasks along the rows */
     int64_t images; /* tasks: output blocks go outside this many images, whose input stays in cache; 0: inside each
                        chunk */
@@ -75,24 +75,25 @@ static inline int64_t conv_weight_bytes(const struct conv_params *p)
 {
     return (int64_t)dtype_bytes((enum dtype)p->weight_dtype);
 }
-/* Rounded input under f32 weights: a tile's pixels are widened into the scratch before they are multiplied. */
+/* With bf16 input and f32 weights, a tile's pixels are converted to f32 in the scratch before they are multiplied. */
 static inline bool conv_widens(const struct conv_params *p)
 {
     return dtype_rounded(conv_view_dtype(&p->in)) && !dtype_rounded((enum dtype)p->weight_dtype) && !p->depthwise;
 }
-/* Columns that a tile of WIDTH pixels may read under its taps, from its first pixel under the first tap on. */
+/* The input columns that a tile of WIDTH pixels may read, relative to its first pixel under the first tap. */
 struct conv_columns {
     int64_t first, count;
 };
 struct conv_columns conv_columns(const struct conv_params *p, int64_t width);
-/* The scratch begins with a row of zeros where tiles have two rows; what is widened follows. */
+/* Bytes of the row of zeros at the start of the scratch, which tiles of two rows need. Pixels converted to f32 follow
+   it. */
 int64_t conv_zero_row_bytes(const struct conv_params *p);
 
 /* Emits the kernel. Arguments: input, weights, output, then the body's operands, further outputs of the body, further
    segments of the input, the partials of the sums. */
 void conv_emit(struct emit *e, const void *params);
 
-/* Columns of a tile row cut into tiles that share code: COUNT tiles of WIDTH from column X. */
+/* A run: COUNT tiles of WIDTH columns from column X on, which share code. */
 enum { CONV_MAX_RUNS = 16, CONV_MAX_SPANS = 64 };
 struct conv_span {
     int64_t first, count;
@@ -103,15 +104,16 @@ struct conv_run {
     int nspans;
     struct conv_span span[CONV_MAX_SPANS];
 };
-/* Where there are few registers, a tile of two vectors × PIXELS may take all but those of one vector of weights and one
-   broadcast: each product of the other vector then reads its weights from memory. (Three and four vectors, whose tiles
-   have fewer pixels, are slower than two so.) */
+/* May a tile of OV vectors × PIXELS read the weights of its last vector from memory in each product? It then needs one
+   register less. Only two-vector tiles on targets of few registers do so; those of three or four vectors have fewer
+   pixels and become slower. */
 bool conv_folds_weight(const struct target *t, int64_t ov, int64_t pixels);
-/* Returns the number of runs, or -1 when the shape would need more code than that (gen/conv/grouped.h takes it then).
- */
+/* Cuts a row into runs. Returns their number, or -1 if the shape would need too much code; gen/conv/grouped.h computes
+   it then. */
 int conv_runs(const struct conv_params *p, struct conv_run *runs);
 
-/* wgrad.c: out[i] = Σ partials in order, FLOATS elements, partials STRIDE floats apart. */
+/* Adds the step that computes out[i] = Σ partials, in order: FLOATS elements, partials STRIDE floats apart (wgrad.c).
+ */
 void lower_partial_sum(struct lower *lo, const struct value *partials_value, const struct value *out, int64_t floats,
                        int64_t stride, int64_t partials);
 

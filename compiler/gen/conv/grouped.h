@@ -1,7 +1,7 @@
-/* grouped.h: the convolution kernels for shapes that the register-blocked ones (conv.h, wgrad.c) do not take: groups
-   that are no multiple of the vector (4 channels a group, say), whose weights stay plain [O, I/groups, KH, KW], and
-   kernels or dilations so wide that every tile of a row would need code of its own. One output at a time, any geometry,
-   any layout of the weights. */
+/* grouped.h: convolution kernels for shapes that the register-blocked kernels (conv.h, wgrad.c) do not support: groups
+   that are no multiple of the vector, whose weights stay plain [O, I/groups, KH, KW], and kernels or dilations so wide
+   that every tile of a row would need its own code. They compute one output at a time, for any geometry and layout of
+   the weights. */
 #ifndef RNC_GEN_CONV_GROUPED_H
 #define RNC_GEN_CONV_GROUPED_H
 

@@ -1,8 +1,7 @@
-/* emit.h: a thin layer over LLVM's builder for kernels: vectors of the target's lanes, addresses, counted loops with
-   carried values. One struct emit writes one kernel function into one module; emit functions are pure: the same
-   parameters give the same code, on any thread. No optimisation passes run after it (except instruction selection), so
-   what is written here is what executes: hoist by hand, keep accumulators in SSA values, fold constants into addresses.
- */
+/* emit.h: a thin layer over LLVM's builder: vectors of the target's lanes, addresses, counted loops with carried
+   values. One struct emit writes one kernel function into one module. Emit functions are pure: equal parameters give
+   equal code, on any thread. LLVM's optimisation passes do not run, only instruction selection. So hoist by hand, keep
+   accumulators in SSA values, and fold constants into addresses. */
 #ifndef RNC_GEN_EMIT_EMIT_H
 #define RNC_GEN_EMIT_EMIT_H
 
@@ -20,7 +19,7 @@ struct emit {
     LLVMBuilderRef b;
     const struct target *target;
     int v;      /* lanes */
-    bool whole; /* the module holds all kernels: none is seen from outside */
+    bool whole; /* the module holds all kernels, which are then internal functions */
     LLVMTypeRef f32, f64, i1, i8, i32, i64, ptr, vf, vi32, vi1, vi8; /* v-lane vectors: vf, vi32, vi1, vi8 */
     V fn, args, run, scratch, begin, end;                            /* the kernel and its parameters */
     int next;                                                        /* for unique names */
@@ -60,13 +59,13 @@ V e_load_va(struct emit *e, V ptr); /* v floats, aligned to the vector */
 void e_store(struct emit *e, V x, V ptr);
 void e_store_v(struct emit *e, V x, V ptr); /* align 4 */
 void e_store_va(struct emit *e, V x, V ptr);
-/* Past the caches, for what is large and not read soon; the parts of a line one right after the other. e_stream_end
-   before the kernel returns: others may read then. */
+/* Non-temporal stores, for large results that are not read soon. Store all vectors of a cache line one after the other.
+   Call e_stream_end before the kernel returns, so that other threads see the stores. */
 void e_stream_va(struct emit *e, V x, V ptr);
 void e_stream_end(struct emit *e);
 V e_load_t(struct emit *e, LLVMTypeRef t, V ptr, unsigned align);
 void e_store_align(struct emit *e, V x, V ptr, unsigned align);
-/* Values that may be stored as a rounded type (gen/emit/number.c); in registers they are vf. Indices count elements. */
+/* Values that may be stored in a rounded type (gen/emit/number.c). In registers they are vf. Indices count elements. */
 V e_at_d(struct emit *e, enum dtype dt, V ptr, V index);
 V e_ati_d(struct emit *e, enum dtype dt, V ptr, int64_t index);
 LLVMTypeRef e_stored(struct emit *e, enum dtype dt); /* v elements as they lie in memory: vf or, in bf16, <v x i16> */
@@ -75,37 +74,38 @@ V e_load_vd(struct emit *e, enum dtype dt, V ptr);   /* v elements, aligned to t
 V e_load_vu(struct emit *e, enum dtype dt, V ptr);   /* the same, where f32 may be unaligned */
 void e_store_vd(struct emit *e, enum dtype dt, V x, V ptr); /* rounded to nearest, ties to even */
 void e_store_vu(struct emit *e, enum dtype dt, V x, V ptr); /* the same, where f32 may be unaligned */
-/* vf -> as stored, rounded so; of bf16, denormals become zero where the CPU's instruction does that. And back, exact.
- */
+/* Converts vf to the stored type, rounded to nearest, ties to even. For bf16, denormals become zero if the CPU's
+   instruction does that. e_widen converts back, exactly. */
 V e_narrow(struct emit *e, enum dtype dt, V x);
 V e_widen(struct emit *e, enum dtype dt, V x);
-/* Of types whose products take pairs (dtype_group is 2). */
+/* The next functions are for types whose products take pairs (dtype_group is 2). */
 void e_store_two(struct emit *e, enum dtype dt, V a, V b, V ptr); /* one vector behind the other, aligned as one */
-/* Two <v x i16> -> vi32: the numbers of each lane side by side, EVEN's in the lower half. */
+/* Two <v x i16> to vi32: puts the numbers of each lane side by side, EVEN's in the lower half. */
 V e_pair_halves(struct emit *e, V even, V odd);
 /* vi32: two numbers each, the element of even index in the lower half; exact. */
 void e_widen_pairs(struct emit *e, enum dtype dt, V pairs, V *even, V *odd);
-/* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on pairs; a, b: vi32, the element of even index in the lower half. The CPU's
-   own instruction (VDPBF16PS) where it has one, two fused products where not. */
+/* acc[i] + a[2i]·b[2i] + a[2i+1]·b[2i+1] on pairs; a, b: vi32, the element of even index in the lower half. Uses
+   VDPBF16PS if the CPU has it, else two fused multiply-adds. */
 V e_dot(struct emit *e, enum dtype dt, V acc, V a, V b);
-/* The first COUNT lanes (a run-time i64; 0..v): others read as zero / are not touched. Nothing past them is accessed.
- */
+/* The first COUNT lanes (a run-time i64, 0 to v). Other lanes read as zero and are not stored; their memory is not
+   accessed. */
 V e_load_masked(struct emit *e, V ptr, V count);
 void e_store_masked(struct emit *e, V x, V ptr, V count);
 V e_load_where(struct emit *e, enum dtype dt, V ptr,
                V mask); /* aligned to the v elements; lanes outside the mask (vi1) read as zero and are not accessed */
 void e_store_where(struct emit *e, enum dtype dt, V x, V ptr, V mask); /* aligned to an element */
-void e_prefetch(struct emit *e, V ptr); /* the line at PTR, which need not exist, towards the second-level cache */
+/* Prefetches the cache line at PTR, which need not be valid, into the second-level cache. */
+void e_prefetch(struct emit *e, V ptr);
 void e_prefetch_write(struct emit *e, V ptr); /* the same, for a line that will be written to */
 V e_lane_mask(struct emit *e, V count);       /* vi1: lane < count */
 
-V e_local(struct emit *e, int64_t vectors); /* memory on the stack, for the whole call: aligned vectors, undefined */
+V e_local(struct emit *e, int64_t vectors); /* memory on the kernel's stack: aligned vectors, uninitialised */
 
 /* ---- vectors and floats (all work on vf and on f32 alike) */
 V e_splat(struct emit *e, V scalar); /* f32 -> vf */
 V e_splatc(struct emit *e, double x);
 V e_zero(struct emit *e);        /* vf */
-V e_double(struct emit *e, V x); /* f32 or vf in double precision, in which sums and products work as well */
+V e_double(struct emit *e, V x); /* f32 or vf to double precision, which e_fadd and e_fmul accept too */
 V e_single(struct emit *e, V x); /* and back, rounded */
 V e_fadd(struct emit *e, V a, V b);
 V e_fsub(struct emit *e, V a, V b);
@@ -133,9 +133,10 @@ struct loop {
     LLVMBasicBlockRef before;
     V init[LOOP_MAX];
 };
-/* for (iv = from; iv < to; iv += step), zero trips allowed; INIT: the carried values' start (any types). */
+/* for (iv = from; iv < to; iv += step); zero iterations are allowed. INIT: the initial values of the carried values
+   (any types). */
 void loop_begin(struct emit *e, struct loop *l, V from, V to, int64_t step, int ncarried, const V *init);
-/* As above where at least one trip is certain (no test before the first). */
+/* The same for loops of one iteration or more: the first test is left out. */
 void loop_begin_once(struct emit *e, struct loop *l, V from, V to, int64_t step, int ncarried, const V *init);
 /* NEXT: the carried values at the end of the body. */
 void loop_end(struct emit *e, struct loop *l, const V *next);

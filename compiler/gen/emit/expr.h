@@ -4,8 +4,8 @@
 
 #include "gen/emit/emit.h"
 
-/* A body as one expression graph over all its operators, equal subexpressions once. A node's level is what it depends
-   on. */
+/* All operators of a body as one expression graph without equal subexpressions. A node's level says what its value
+   depends on. */
 enum { MAX_EXPR = 640 };
 enum expr_level {
     LEVEL_CONST, /* attributes and literals: known now */
@@ -20,7 +20,7 @@ struct expr_node {
     double value;   /* LEVEL_CONST */
 };
 
-/* Values of a body that do not change along the pixels, computed once for each channel block. */
+/* Values of a body that are the same for all pixels, computed once for each channel block. */
 struct body_state {
     const struct gen_body *body;
     int nnodes, out[MAX_OUTS], term[MAX_SUMS][2];
@@ -29,24 +29,24 @@ struct body_state {
     V vec[MAX_EXPR];              /* the same as a vector, and FIXED: vf, or vi1 of a comparison */
     V operand[MAX_BODY_OPERANDS]; /* CHANNEL: vf; SCALAR: f32 */
 };
-/* Emits what depends on CHANNEL and SCALAR operands, attributes and run-time scalars only. Call outside the pixel loop,
-   once for each channel block; OPERAND[k]: vf for CHANNEL, f32 for SCALAR, NULL for FULL. */
+/* Emits the computation that depends on CHANNEL and SCALAR operands, attributes and run-time scalars only. Call it
+   outside the pixel loop, once for each channel block. OPERAND[k]: vf for CHANNEL, f32 for SCALAR, NULL for FULL. */
 void body_begin(struct emit *e, struct body_state *s, const struct gen_body *b, const V *operand);
-/* body_begin for channel block BLOCK of a result with CHANNELS channels: POINTERS[k] leads to operand k (CHANNEL and
-   SCALAR ones are loaded from it). LANES: for body_apply, NULL where every lane of every block is a channel or the
-   result comes out as zero anyway. */
+/* body_begin for channel block BLOCK of a result with CHANNELS channels. POINTERS[k] is the address of operand k;
+   CHANNEL and SCALAR operands are loaded from it. Sets *LANES for body_apply: NULL if every lane of every block is a
+   channel, or if padding lanes become zero anyway. */
 void body_begin_block(struct emit *e, struct body_state *s, const struct gen_body *b, const V *pointers,
                       int64_t channels, V block, V *lanes);
-/* Emits the rest for one vector of v channels: ACC: the anchor's results (vf), FULL[k]: vf of operand k where it is
-   FULL (else ignored); RESULT: b->nout values. LANES: NULL, or vi1, the lanes that are real channels: the others come
-   out as zero. */
+/* Emits the computation for one vector of v channels. ACC: the anchor's results (vf). FULL[k]: operand k (vf) if it is
+   FULL. RESULT receives b->nout values. LANES: NULL, or a mask (vi1) of the real channels; other lanes of the results
+   are zero. */
 void body_apply(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result);
-/* body_apply for a prologue: the vector FURTHER elements behind element AT of IN, whose numbers are of type DT, and of
-   its FULL operands, which POINTERS lead to. */
+/* body_apply for a prologue. It reads the vector FURTHER elements behind element AT of IN (of type DT) and of its FULL
+   operands, whose addresses are in POINTERS. */
 V body_apply_pre(struct emit *e, const struct body_state *s, const V *pointers, V in, enum dtype dt, V at,
                  int64_t further, V lanes);
-/* The same as body_apply, and for each of the body's sums the term of this vector: TERM[k][0], to be multiplied by
-   TERM[k][1] where that is not NULL. */
+/* body_apply, and the term of this vector for each of the body's sums: TERM[k][0], multiplied by TERM[k][1] if that is
+   not NULL. */
 void body_apply_sums(struct emit *e, const struct body_state *s, const V *acc, const V *full, V lanes, V *result,
                      V (*term)[2]);
 /* Lanes that are zero in every operand come out as zero: no LANES needed. */

@@ -1,5 +1,5 @@
-/* cache.h: compiled models in a folder, each in a file named by the hash of all that its code depends on. What is kept
-   here is never needed: whatever cannot be read or written is compiled instead, so nothing in here fails a command. */
+/* cache.h: a folder of compiled models, one file each, named by the hash of everything that the code depends on. The
+   cache is optional: errors of reading or writing only cause a compilation, never a failed command. */
 #ifndef RNC_GEN_MODULE_CACHE_H
 #define RNC_GEN_MODULE_CACHE_H
 
@@ -14,27 +14,26 @@ struct cache_key {
 };
 struct cache;
 
-/* Opens the folder DIR; with CREATE it and those above it are made where they are missing, for their owner alone. NULL
-   when it cannot be used, and *WHY (may be NULL) says why; a folder that does not exist and is not to be made gives
-   NULL and a *WHY of NULL. Code is run from here, so it has to be the caller's, and no other user may write to it. */
+/* Opens the folder DIR. With CREATE, missing folders are made, accessible to their owner alone. Returns NULL if the
+   folder can't be used; *WHY (WHY may be NULL) then says why. Without CREATE, a missing folder gives NULL and a *WHY of
+   NULL. Code is loaded from the folder, so it must belong to the caller, and no other user may write to it. */
 struct cache *cache_open(struct arena *a, const char *dir, bool create, const char **why);
 void cache_close(struct cache *c);
 
-/* The content kept under KEY, in the arena; NULL when there is none, or not exactly what was put there. Marks it as
-   used. */
+/* The content stored under KEY, allocated in the arena. NULL if there is none or its checksum is wrong. Marks the entry
+   as used. */
 const void *cache_get(struct cache *c, const struct cache_key *key, size_t *size);
-/* Keeps the content in place of whatever is there under KEY, then removes the least recently used entries until the
-   folder holds at most MAX_BYTES. Any number of processes may do so at once. */
+/* Stores the content under KEY, replacing an older one. Then removes the least recently used entries until the folder
+   holds at most MAX_BYTES. Safe with other processes. */
 void cache_put(struct cache *c, const struct cache_key *key, const void *data, size_t size, uint64_t max_bytes);
 
-/* Small files of other kinds beside the entries, by NAME (measure/tuner.h). The content, in the arena and followed by a
-   NUL; NULL when there is no such file, or others may write to it. */
+/* Other small files in the folder, by NAME (measure/tuner.h). The content is allocated in the arena and ends with NUL.
+   NULL if the file is missing or other users may write to it. */
 const char *cache_read(struct cache *c, const char *name, size_t *size);
-/* Written aside, synced and renamed: readers see all of it or what was there before. */
+/* Writes a temporary file, syncs it and renames it: readers see either the old or the new content. */
 bool cache_write(struct cache *c, const char *name, const void *data, size_t size);
-/* One process at a time between the two. A lock that cannot be had in five seconds is done without: a writer that was
-   stopped while it held the lock must not stop others, and the worst that happens is that one's rows are measured
-   again. */
+/* A lock between processes. cache_lock waits at most five seconds and then goes on without the lock: a stopped process
+   that holds it must not block others. At worst, rows of a tuner's table are measured again. */
 void cache_lock(struct cache *c);
 void cache_unlock(struct cache *c);
 /* Calls FN with every file whose name begins with PREFIX. */
@@ -47,7 +46,7 @@ struct cache_usage {
     uint64_t bytes;
 };
 struct cache_usage cache_usage(struct cache *c);
-/* Removes the entries (nothing else that may be in the folder); what was removed. */
+/* Removes all entries but no other files. Returns what was removed. */
 struct cache_usage cache_clear(struct cache *c);
 
 #endif

@@ -1,6 +1,6 @@
-/* lower.h: planned nodes become steps and kernels. Phase one (serial) walks the graph: each family's lower_* decides
-   blocking and partition, and adds steps that name kernels by (emit function, parameter block). Equal pairs are one
-   kernel. Phase two (parallel) emits and compiles the kernels. */
+/* lower.h: lowers planned nodes to steps and kernels. Phase one is serial: each family's lower_* chooses blocking and
+   partition, and adds steps. A step names its kernel by an emit function and a parameter block; equal pairs share one
+   kernel. Phase two emits and compiles the kernels in parallel. */
 #ifndef RNC_GEN_MODULE_LOWER_H
 #define RNC_GEN_MODULE_LOWER_H
 
@@ -17,8 +17,8 @@ struct emit;
 struct lower;
 typedef void emit_fn(struct emit *e, const void *params);
 
-/* The kernel that FN emits for PARAMS: SIZE bytes without pointers, zero-filled before being set (they are compared by
-   memcmp). */
+/* The number of the kernel that FN emits for PARAMS. PARAMS: SIZE bytes without pointers, zeroed before they are set,
+   because blocks are compared by memcmp. */
 int lower_kernel(struct lower *lo, const char *name, emit_fn *fn, const void *params, size_t size);
 
 struct lower_arg {
@@ -33,11 +33,13 @@ struct lower_arg arg_data(struct lower *lo, const void *data,
                           size_t size); /* constant table, copied; 64-byte aligned */
 struct lower_arg arg_none(void);        /* NULL */
 
-/* A step of the node being lowered. per_sample: tasks is for one sample and the kernel sees n * tasks of them. */
+/* Adds a step of the current node. With per_sample, TASKS is the number for one sample; a run of n samples has n ·
+   TASKS. */
 void lower_step(struct lower *lo, int kernel, int64_t tasks, bool per_sample, const struct lower_arg *args, int nargs);
-void lower_scratch(struct lower *lo, size_t bytes); /* this node's kernels need so much per worker */
+void lower_scratch(struct lower *lo, size_t bytes); /* scratch that this node's kernels need for each worker */
 void lower_algorithm(struct lower *lo, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void lower_executed(struct lower *lo, int64_t flops); /* of one step, for the whole batch; a node's steps add up */
+/* Adds the executed FLOPs of one step, for the whole batch, to the node's. */
+void lower_executed(struct lower *lo, int64_t flops);
 const struct target *lower_target(const struct lower *lo);
 const struct graph *lower_graph(const struct lower *lo);
 
@@ -51,23 +53,23 @@ void lower_softmax(struct lower *lo, const struct node *n);
 void lower_copy(struct lower *lo, const struct node *n);
 
 /* ---- bodies: pointwise operators on values in registers (gen/emit/expr.c) */
-/* How an operand of a body lies: addressed at the same element as the anchor's result, by channel, or as one number. An
-   optional operand that is absent reads as zero. */
+/* How a body reads an operand: at the element of the anchor's result, by channel, or as one number. An absent optional
+   operand reads as zero. */
 enum operand_shape { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_ABSENT };
 struct gen_operand {
     uint8_t shape;
     uint8_t dtype;
 };
-/* The most arguments of a step whose number the node decides: two of the kernel's own, results, the body's operands,
-   segments of the input but the first, the workspace, a sum's partials. */
+/* The largest number of arguments of a step: two of the kernel's own, results, the body's operands, further segments of
+   the input, the workspace, the partials of sums. */
 enum { LOWER_ARGS = 2 + MAX_OUTS + MAX_BODY_OPERANDS + (MAX_SEGMENTS - 1) + 2 };
 /* A per-channel sum at the end of a body. */
 struct gen_sum {
     enum sum_kind kind;
     struct body_ref value, x, mean; /* the last two: GRAD, Σ value·(x − mean) */
 };
-/* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. nout: results that are no
-   sums. */
+/* A body without pointers, for parameter blocks. Operand k is the node's input nanchor + k. nout counts results that
+   are no sums. */
 struct gen_body {
     int32_t ninsn, nout, noperands, nacc, nsums;
     struct gen_sum sum[MAX_SUMS];
@@ -81,11 +83,11 @@ struct gen_body {
     struct gen_operand operand[MAX_BODY_OPERANDS];
     uint8_t dtype[MAX_OUTS]; /* of the results, as they are stored */
 };
-/* The body of N (or, for a bare pointwise operator, of that one operator with its inputs as operands); ninsn 0 and
-   out[0] = ACC 0 when there is none. */
+/* The body of N. For a bare pointwise operator: that operator, with its inputs as operands. Without a body: ninsn is 0
+   and out[0] is ACC 0. */
 void gen_body_init(struct gen_body *gb, const struct node *n);
-/* The prologue of operand K: one result, ACC 0 the operand. All zero, nout too, where there is none. Operands are
-   numbered as those of the body; what only the other one reads is OPERAND_ABSENT. */
+/* The prologue of operand K: one result; ACC 0 is the operand. All fields are zero if there is none. Operands have the
+   numbers that they have in the body; those that the prologue does not read are OPERAND_ABSENT. */
 void gen_body_init_pre(struct gen_body *gb, const struct node *n, int k);
 
 #endif

@@ -1,9 +1,9 @@
-/* memory.h: what LLVM does where memory runs out. */
+/* memory.h: out-of-memory and fatal errors of LLVM. */
 #ifndef RNC_GEN_MODULE_MEMORY_H
 #define RNC_GEN_MODULE_MEMORY_H
 
-/* From now on LLVM's failures of memory end the process with a message and status 2, its fatal errors with their text.
-   Once for the process, before LLVM is used. */
+/* If LLVM runs out of memory, the process ends with a message and status 2. LLVM's fatal errors end it with their text.
+   Call once in a process, before LLVM is used. */
 void memory_end_with_message(void);
 
 #endif

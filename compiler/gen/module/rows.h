@@ -1,5 +1,5 @@
-/* rows.h: the tensors and preparations of a compiled model as the runtime has them (runtime/rt/abi.h): what tables.c
-   writes out, and what packs weights for an object without a machine that could run its code. */
+/* rows.h: the tensors and preparations of a compiled model as the runtime reads them (runtime/rt/abi.h). tables.c
+   writes them into an object; gen_unlinked_model uses them to pack weights for a foreign target. */
 #ifndef RNC_GEN_MODULE_ROWS_H
 #define RNC_GEN_MODULE_ROWS_H
 
@@ -12,7 +12,7 @@ struct rows {
     struct rnc_prepare *prepares;
     int nprepares;
 };
-/* Of G (STAGE_PLANNED), in A; names are the graph's. */
+/* The rows of G (STAGE_PLANNED), allocated in A. Names belong to the graph. */
 void rows_of(struct arena *a, const struct graph *g, struct rows *r);
 struct rnc_type rows_type(const struct type *t);
 

@@ -1,11 +1,10 @@
-/* trim.h: the memory of the compiler, given back when it is not needed. */
+/* trim.h: returns the compiler's memory to the system. */
 #ifndef RNC_GEN_MODULE_TRIM_H
 #define RNC_GEN_MODULE_TRIM_H
 
-/* After compiling and linking: returns free heap to the system, and unmaps from this process's page tables what it has
-   read of its shared libraries (LLVM's relocations and code, some 40 MiB). They stay in the system's page cache and
-   come back page by page when they are called again, at any time; nothing changes but the resident size. About a
-   millisecond. */
+/* Call after compiling and linking. Returns free heap to the system and unmaps clean pages of shared libraries (LLVM's
+   relocations and code). These pages stay in the page cache and are mapped again on the next access. Only the resident
+   size changes. Takes about a millisecond. */
 void gen_trim(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* dropout.h: dropout, the one pointwise operator that is no expression: it draws random numbers. */
+/* dropout.h: dropout. It draws random numbers, so it is the one pointwise operator without an expression. */
 #ifndef RNC_GEN_POINTWISE_DROPOUT_H
 #define RNC_GEN_POINTWISE_DROPOUT_H
 

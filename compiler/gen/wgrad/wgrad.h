@@ -24,25 +24,25 @@ struct wgrad_params {
 
 enum { WGRAD_MAX_CI = 16, WGRAD_MAX_OV = 4 };
 
-/* A task: which partial, and the chunk of its dw: input blocks [ib0, ib1), groups of ov output blocks [og0, og1). */
+/* A task: its partial, and its chunk of dw: input blocks [ib0, ib1) and groups [og0, og1) of ov output blocks. */
 struct wgrad_task {
     V partial, dw, ib0, ib1, og0, og1;
 };
 struct wgrad_task wgrad_task_of(struct emit *e, const struct wgrad_params *p, V number, V partials);
 void wgrad_zero(struct emit *e, const struct wgrad_params *p, const struct wgrad_task *task);
 
-/* Positions of dy along an axis for which tap K reads inside x: [from, to). */
+/* Positions [from, to) of dy along an axis at which tap K reads inside x. */
 struct wgrad_range {
     V from, to;
 };
 struct wgrad_range wgrad_tap_range(struct emit *e, const struct wgrad_params *p, int axis, V k);
-/* The first input block of the group that output block OB belongs to: none but its own are read. */
+/* The first input block of the group of output block OB. Only that group's input blocks are read. */
 V wgrad_group_input(struct emit *e, const struct wgrad_params *p, V ob);
-/* The ci × ov sums of a band, before and after it: they go on from dw, or (fresh) start from zero and are added to it.
+/* Loads and stores the ci × ov sums of a band. They continue from dw, or, if fresh, start at zero and are added to dw.
  */
 void wgrad_begin(struct emit *e, const struct wgrad_params *p, V dw, V *acc);
 void wgrad_end(struct emit *e, const struct wgrad_params *p, V dw, const V *acc);
-/* Floats of dw from one output block to the next, from one input block to the next. */
+/* Floats of dw between output blocks, and between input blocks. */
 int64_t wgrad_output_block(const struct wgrad_params *p, int64_t v);
 int64_t wgrad_input_block(const struct wgrad_params *p, int64_t v);
 
@@ -59,7 +59,7 @@ struct wgrad_staged_params {
     int64_t x_rows, x_step; /* staged rows of a band; rows of x from one to the next */
 };
 
-/* Chooses the band for G, whose other fields are set. Returns the bytes of scratch. */
+/* Chooses the band for G, whose other fields are set. Returns bytes of scratch for each worker. */
 size_t wgrad_staged_init(struct wgrad_staged_params *p, const struct wgrad_params *g, int64_t pack,
                          const struct target *t, int64_t samples);
 /* Arguments: x, dy, dw (or the partials), further segments of x. Tasks: (partial, chunk of output groups, chunk of

@@ -1,18 +1,23 @@
-/* winograd.h: 3×3 convolutions of stride 1 by F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/rt/winograd.h), forward and dgrad;
-   forward ones of stride 2, m = 4, alike: their points are more than their weights, which several points share.
+/* winograd.h: 3×3 convolutions by Winograd's F(m×m, 3×3), m = 2, 4, 5, 6 (runtime/rt/winograd.h): forward and dgrad of
+   stride 1, and forward of stride 2 with m = 4. With stride 2, several points share one weight.
 
-   A block of tiles goes through three phases: input tiles are transformed into V [tile²][I/v][tiles][v]; for each point
-   and each group of ov output vectors a matrix product gives M [tile²][vectors][tiles][v], tiles in registers; M is
-   transformed back, through the body, into the output. Fused: one task does all three for its block, with V and M in
-   this worker's scratch, so that nothing but the output goes to memory. Split: three steps for all tiles of the batch,
-   with V and M in the node's workspace; a task of the second is one point of one group of output vectors, whose
-   weights stay in the first-level cache. For layers with too few blocks to go round, and for weights too large to be
-   read again for every block. Where the weights come packed, as in training, the second step is one for each chunk of
-   output blocks, behind another that transforms their weights (kernel/winograd.h): written and read once, they would
-   otherwise go to memory and back.
+   A block of tiles has three phases:
+   1. Input tiles are transformed to V [tile²][I/v][tiles][v].
+   2. For each point and each group of ov output vectors, a matrix product gives M [tile²][vectors][tiles][v].
+   3. M is transformed back and goes through the body to the output.
 
-   Memory is idle while products run, so they prefetch what comes next: the next point's weights, a slice for
-   each group of tiles; fused, also the next block's input and the lines that the output is about to be written to. */
+   Fused: one task runs the three phases for its block, with V and M in the worker's scratch; only the output goes to
+   memory.
+
+   Split: three steps for all tiles of the batch, with V and M in the node's workspace. A task of the second step is one
+   point of one group of output vectors, whose weights stay in the first-level cache. Split is used if there are too few
+   blocks for all threads, or if the weights are too large to be read for every block.
+
+   In training, weights are packed, and the products are split into chunks of output blocks. A step before each chunk
+   transforms its weights (kernel/winograd.h), which the products then find in the cache.
+
+   Products do not use the memory bus, so they prefetch: the next point's weights, a slice for each group of tiles, and,
+   if fused, the next block's input and the lines of the output. */
 #ifndef RNC_GEN_WINOGRAD_WINOGRAD_H
 #define RNC_GEN_WINOGRAD_WINOGRAD_H
 
@@ -38,24 +43,24 @@ struct winograd_params {
     struct gen_body body, pre;     /* pre: of the input; its operands are numbered as the body's */
 };
 
-/* A conv2d or conv2d_dgrad whose weights lie transformed. */
+/* Lowers a conv2d or conv2d_dgrad that Winograd computes. */
 void lower_winograd(struct lower *lo, const struct node *n);
 
-/* The repack of packed weights (LAYOUT_WEIGHT) into transformed ones, for either direction, in a training step. */
+/* Lowers the repack of packed weights (LAYOUT_WEIGHT) to transformed ones, for either direction, in a training step. */
 void lower_winograd_weights(struct lower *lo, const struct node *n);
 
-/* The step of a convolution that transforms the packed weights of its output blocks [FIRST, FIRST + COUNT), counted in
-   the weights' channels, to TO. */
+/* Adds the step of a convolution that transforms the packed weights of output blocks [FIRST, FIRST + COUNT) to TO.
+   Blocks are counted in the weights' channels. */
 void lower_winograd_chunk(struct lower *lo, const struct node *n, int64_t first, int64_t count, struct lower_arg to);
 
 /* One-dimensional transforms on vectors: Bᵀ, Aᵀ and G. OUT and the argument must not overlap. */
 struct rnc_winograd;
 void winograd_input_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
-/* Row POINT of Bᵀ d, d = ALL, and the next row if the two share work, to OUT; returns how many rows that is. Elements
-   of ALL that these rows do not read may be NULL. */
+/* Writes row POINT of Bᵀ d to OUT (d is ALL), and the next row too if both share work. Returns the number of rows.
+   Elements of ALL that these rows do not read may be NULL. */
 int winograd_input_rows(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *all, int point,
                         LLVMValueRef *out);
-/* Has row R (and the next with it) a use for sample I? */
+/* Does row R, or the row that shares its work, read sample I? */
 bool winograd_input_reads(const struct rnc_winograd *w, int r, int i);
 void winograd_output_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *m, LLVMValueRef *out);
 void winograd_weight_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *g, LLVMValueRef *out);

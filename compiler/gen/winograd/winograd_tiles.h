@@ -1,6 +1,5 @@
-/* winograd_tiles.h: the tiles of a batch in the order of their kinds (struct winograd_kinds, kernel/winograd.h), as
-   code.
- */
+/* winograd_tiles.h: code that finds the tiles of a batch, in the order of their kinds (struct winograd_kinds,
+   kernel/winograd.h). */
 #ifndef RNC_GEN_WINOGRAD_WINOGRAD_TILES_H
 #define RNC_GEN_WINOGRAD_WINOGRAD_TILES_H
 
@@ -17,16 +16,16 @@ struct tile_place {
     V n, ty, tx;
 };
 
-/* The tiles that a point is for: [from, to). ALL: they are all tiles. */
+/* The range [from, to) of tiles that need a point. ALL (i1): the range is all tiles. */
 struct tile_range {
     V from, to, all;
 };
 
-/* Those of the run's samples. */
+/* The tiles of the samples of the current run. */
 struct winograd_tiles winograd_tiles_begin(struct emit *e, int64_t tiles_y, int64_t tiles_x, int64_t cut_y,
                                            int64_t cut_x);
 struct tile_place winograd_tile_place(struct emit *e, const struct winograd_tiles *t, V tile);
-/* Of POINT, of SIDE × SIDE, among COUNT. */
+/* The tiles that need POINT of SIDE × SIDE points, among COUNT tiles. */
 struct tile_range winograd_tile_range(struct emit *e, const struct winograd_tiles *t, int64_t side, V point, V count);
 
 #endif
