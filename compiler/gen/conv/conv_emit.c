@@ -1,211 +1,23 @@
-/* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, live in registers
-   over the whole sum; each input value is one broadcast that serves ov vectors. Rows out of range are run-time loop
-   bounds; columns out of range are left out of the code of the tiles at the edges, which are the only ones specialised.
-
-   Of bf16 values a step takes two channels side by side, where the weights are bf16 pairs too; where they are f32, the
-   pixels of a tile are widened into the worker's scratch first, a block of channels at a time, and everything else is
-   as with f32. Of a stem's few channels, which lie pixel by pixel, a step takes two neighbours under a row of taps:
-   three channels and seven taps are 21 numbers, hence 11 steps. */
+/* conv_emit.c: the code of a convolution kernel. The accumulators, ov output vectors × tw pixels, stay in registers for
+   the whole sum. Each input value is broadcast once and multiplied with ov vectors of weights. Rows outside the image
+   are excluded by run-time loop bounds. Columns outside the image are left out of the code of tiles at the edges; only
+   these tiles have their own code. With bf16 input and bf16 weights, a step takes two neighbouring channels. With bf16
+   input and f32 weights, a tile's pixels are first converted to f32 in the worker's scratch, one block of channels at a
+   time. A stem's few channels are stored pixel by pixel, and a step takes two neighbours under a row of taps: three
+   channels and seven taps are 21 numbers, hence 11 steps. */
 #include <assert.h>
 #include <string.h>
 #include "base/checked.h"
-#include "gen/conv/conv.h"
-#include "gen/emit/expr.h"
+#include "gen/conv/conv_emit.h"
 #include "gen/conv/segments.h"
-#include "gen/reduce/sums.h"
 
 /* Bytes ahead that weights larger than the second-level cache are prefetched. */
-enum {
-    MAX_OV = 8,
-    MAX_ACC = 32,
-    MAX_TH = 2,
-    PREFETCH_BYTES = 8192,
-    PREFETCH_BLOCKS = 4,
-    LINE = 64 /* bytes of a cache line */
-};
-
-/* ---- tiles */
-
-/* Pixels [*from, *to) of the tile at column X for which tap K reads a column that exists. */
-static void tap_range(const struct conv_params *p, int64_t x, int64_t width, int64_t k, int64_t *from, int64_t *to)
-{
-    *from = width;
-    *to = 0;
-    for (int64_t t = 0; t < width; t++) {
-        int64_t ix = (x + t) * p->is_w + p->kw.base + k * p->kw.step;
-        if (ix < 0 || ix >= p->iw) continue;
-        if (t < *from) *from = t;
-        *to = t + 1;
-    }
-}
-
-static bool tile_spans(const struct conv_params *p, int64_t x, int64_t width, struct conv_run *r)
-{
-    *r = (struct conv_run){.x = x, .count = 1, .width = width};
-    for (int64_t k = 0; k < p->kw.count; k++) {
-        int64_t from, to;
-        tap_range(p, x, width, k, &from, &to);
-        if (from >= to) continue;
-        struct conv_span *s = r->nspans ? &r->span[r->nspans - 1] : NULL;
-        if (s && s->from == from && s->to == to && s->first + s->count == k) {
-            s->count++;
-            continue;
-        }
-        if (r->nspans == CONV_MAX_SPANS) return false;
-        r->span[r->nspans++] = (struct conv_span){k, 1, from, to};
-    }
-    return true;
-}
-
-static bool same_code(const struct conv_run *a, const struct conv_run *b)
-{
-    return a->width == b->width && a->nspans == b->nspans &&
-           memcmp(a->span, b->span, (size_t)a->nspans * sizeof *a->span) == 0;
-}
-
-int conv_runs(const struct conv_params *p, struct conv_run *runs)
-{
-    int64_t tiles = div_up(p->cols, p->tw), narrow = p->cols / tiles,
-            wide = p->cols % tiles; /* widths differ by one at most */
-    int n = 0;
-    for (int64_t i = 0, x = 0; i < tiles; i++) {
-        int64_t width = narrow + (i < wide);
-        struct conv_run r;
-        if (!tile_spans(p, x, width, &r)) return -1;
-        if (n && same_code(&runs[n - 1], &r)) runs[n - 1].count++;
-        else if (n == CONV_MAX_RUNS) return -1;
-        else runs[n++] = r;
-        x += width;
-    }
-    return n;
-}
-
-/* ---- code */
-
-struct conv_emitter {
-    struct emit *e;
-    const struct conv_params *p;
-    V in, weight, out;            /* of the task: image, group's first input block; weights of the first output block */
-    V segment[MAX_SEGMENTS];      /* of the image, if it is read from the segments of a concat */
-    V operand[MAX_BODY_OPERANDS]; /* body operands' pointers; FULL: of the image */
-    V result[MAX_OUTS];           /* outputs' pointers */
-    V ob;                         /* first output block of the task */
-    V lanes[MAX_OV];              /* mask of real channels for each output vector, or NULL */
-    struct body_state state[MAX_OV];
-    struct sums sums;
-    int64_t unroll;
-    enum dtype in_dtype, read_dtype, weight_dtype; /* of the input, of what the products read of it, of the weights */
-    bool by_twos;                                  /* pixels are widened two at a time: see widened_twos */
-    int64_t th;                                    /* rows of the current tile */
-    V row, tile;                                   /* its first output row; tile in it */
-    V last_image;                                  /* i1: no other image follows for these weights */
-    V next_group; /* elements from this group's weights to those of the group that follows */
-    V ahead;      /* what to prefetch with the current tap row */
-    V ib;         /* the current input block */
-    V total;      /* sums of the chains so far, where there are several; else NULL */
-    V coming[2];  /* where the pixels PREFETCH_BLOCKS blocks later lie, but for ib blocks: of this tile, of the next one
-                   */
-};
-
-/* ---- weights in advance
-
-   Weights larger than the second-level cache are read from far away once for each group of output blocks, by its first
-   tile, while the memory is idle during all the others. So each tile prefetches a slice of the next group's, and finds
-   what the group before it prefetched. The slices follow each other line by line: the hardware looks ahead of such a
-   walk, and has more lines in flight than a core may prefetch. */
-
-/* Tiles of one image. */
-static int64_t image_tiles(const struct conv_params *p)
-{
-    return p->th > 1 ? div_up(p->rows, p->th) : p->rows * div_up(p->cols, p->tw);
-}
-
-/* Lines, of v floats' bytes, that a tile prefetches with each tap of each input block; 0: nothing is prefetched in
-   advance. */
-static int64_t slice_lines(const struct conv_params *p, int64_t v)
-{
-    if (!p->images || p->by_sample || p->weight_kw != v * v || p->weight_group != p->group_ocb * p->weight_block ||
-        image_tiles(p) < 2)
-        return 0;
-    return div_up(p->ov * v * conv_weight_bytes(p) / (int64_t)sizeof(float), image_tiles(p));
-}
-
-/* Where the slice of this tile begins that goes with input block IB and tap row K. */
-static void aim_ahead(struct conv_emitter *c, V ib, V k)
-{
-    struct emit *e = c->e;
-    const struct conv_params *p = c->p;
-    int64_t lines = slice_lines(p, e->v), each = lines * p->kw.count * e->v;
-    if (!lines) return;
-    V tile = p->th > 1 ? e_divi(e, c->row, p->th) : e_add(e, e_muli(e, c->row, div_up(p->cols, p->tw)), c->tile);
-    int64_t all = p->ov * e->v * conv_weight_bytes(p) / (int64_t)sizeof(float);
-    V wanted = LLVMBuildAnd(e->b, c->last_image, e_cmp(e, LLVMIntSLT, tile, e_int(e, div_up(all, lines))), "");
-    V at = e_muli(e, e_add(e, e_muli(e, e_add(e, e_muli(e, tile, p->icb), ib), p->kh.count), k), each);
-    V group = e_at_d(e, c->weight_dtype, c->weight, e_select(e, wanted, c->next_group, e_int(e, 0)));
-    c->ahead = e_at(e, group, e_select(e, wanted, at, e_int(e, 0)));
-}
-
-static void prefetch_next(struct conv_emitter *c, V tap)
-{
-    struct emit *e = c->e;
-    int64_t lines = slice_lines(c->p, e->v);
-    for (int64_t i = 0; i < lines; i++)
-        e_prefetch(e, e_ati(e, e_at(e, c->ahead, e_muli(e, tap, lines * e->v)), i * e->v));
-}
-
-/* ---- pixels in advance
-
-   With one tap, each pixel of a block is read once for all output vectors of the tile, 14 lines here and 14 lines an
-   image's plane further on: the hardware sees no walk in that. So the products prefetch what is read PREFETCH_BLOCKS
-   blocks later, a line or so with each channel. (Not in the short steps of few registers, where AVX2 lost a fiftieth,
-   and not where many groups of output blocks find the pixels nearby.) */
-
-enum { FEW_GROUPS = 16 };
-
-static bool prefetches_pixels(const struct conv_emitter *c)
-{
-    const struct conv_params *p = c->p;
-    return c->e->target->registers >= 32 && p->ocb / p->ov <= FEW_GROUPS && p->kh.count == 1 && p->kw.count == 1 &&
-           p->in.c == 1 && p->icb > 1 && p->segments.count <= 1 && !p->depthwise && !p->by_sample;
-}
-
-/* Sets c->coming for the tile at column X of the current row. */
-static void aim_pixels(struct conv_emitter *c, const struct conv_run *r, V x)
-{
-    struct emit *e = c->e;
-    const struct conv_params *p = c->p;
-    V right = e_addi(e, x, r->width), same_row = e_cmp(e, LLVMIntSLT, right, e_int(e, p->cols));
-    V col[2] = {x, e_select(e, same_row, right, e_int(e, 0))},
-      row[2] = {c->row, e_select(e, same_row, c->row, e_addi(e, c->row, c->th))};
-    int64_t ahead = min_i64(p->icb, PREFETCH_BLOCKS), block[2] = {ahead, ahead - p->icb};
-    for (int k = 0; k < 2; k++) {
-        V at = e_addi(e, e_muli(e, col[k], p->is_w * p->in.w), p->kw.base * p->in.w + block[k] * p->in.cb);
-        V in_row = e_addi(e, e_muli(e, row[k], p->is), p->kh.base);
-        c->coming[k] = e_at_d(e, c->in_dtype, c->in, e_add(e, at, e_muli(e, in_row, p->in.h)));
-    }
-}
-
-/* With step number STEP (V) of COUNT over the channels of the current block: its share of the lines. */
-static void prefetch_pixels(struct conv_emitter *c, V step, int64_t count, int64_t width)
-{
-    struct emit *e = c->e;
-    const struct conv_params *p = c->p;
-    if (!prefetches_pixels(c)) return;
-    int64_t pixel = p->is_w * p->in.w * (int64_t)dtype_bytes(c->in_dtype), stride = max_i64(pixel, LINE),
-            share = div_up(div_up(width * pixel, stride), count);
-    V here = e_cmp(e, LLVMIntSLT, c->ib, e_int(e, p->icb - min_i64(p->icb, PREFETCH_BLOCKS)));
-    V at = e_at_d(e, c->in_dtype, e_select(e, here, c->coming[0], c->coming[1]), e_muli(e, c->ib, p->in.cb));
-    for (int64_t r = 0; r < c->th; r++) {
-        V row = e_at_d(e, c->in_dtype, at, e_int(e, r * p->is * p->in.h));
-        for (int64_t i = 0; i < share; i++)
-            e_prefetch(e, e_at_bytes(e, row, e_addi(e, e_muli(e, step, share * stride), i * stride)));
-    }
-}
+enum { PREFETCH_BYTES = 8192 };
 
 /* The bf16 values of two channels, in each lane. */
 static V splat_pair(struct emit *e, V ptr) { return LLVMBuildBitCast(e->b, e_splat(e, e_load(e, ptr)), e->vi32, ""); }
 
-/* Where pixel T of a tile, of which [from, …) are read, has channel U (from the current channel on). */
+/* The offset of channel U (relative to the current channel) of pixel T of a tile whose pixels from FROM on are read. */
 static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int64_t t, int64_t u)
 {
     const struct conv_params *p = c->p;
@@ -214,14 +26,7 @@ static int64_t channel_of_pixel(const struct conv_emitter *c, int64_t from, int6
     return t * p->is_w * p->in.w + u * p->in.c;
 }
 
-/* Are weights prefetched where they are read? With few registers, and hence short steps, that costs a thirtieth:
-   there the slices must do. */
-static bool prefetches_weights(const struct conv_emitter *c)
-{
-    return c->p->images && (c->e->target->registers >= 32 || !slice_lines(c->p, c->e->v));
-}
-
-/* Weights for one product. Volatile: LLVM would read them once and spill a sum for them. */
+/* The weights for one product. The load is volatile, because LLVM would hoist it and spill an accumulator. */
 static V reread(struct conv_emitter *c, V at)
 {
     V w = e_load_va(c->e, at);
@@ -235,7 +40,7 @@ static void step(struct conv_emitter *c, const V *ip, V wp, int64_t from, int64_
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     bool pairs = dtype_group(c->weight_dtype) == 2,
-         folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = prefetches_weights(c);
+         folds = !pairs && conv_folds_weight(e->target, p->ov, c->th * width), again = conv_prefetches_weights(c);
     for (int64_t u = 0; u < c->unroll; u += pairs ? 2 : 1) {
         V w[MAX_OV], last = NULL;
         for (int64_t o = 0; o < p->ov; o++) {
@@ -348,8 +153,8 @@ static void row_step(struct conv_emitter *c, const struct conv_run *r, int64_t j
     }
 }
 
-/* acc += a row of taps. Pairs that all pixels read alike are a loop, a pair an iteration: of several in one basic
-   block, LLVM would keep the broadcasts that pixels share, and spill for them. */
+/* acc += a row of taps. Pairs that all pixels read alike form a loop of one pair an iteration. With several pairs in
+   one basic block, LLVM would keep the broadcasts that pixels share, and spill. */
 static void row_of_taps(struct conv_emitter *c, const struct conv_run *r, const V *rows, V wp, V *acc)
 {
     struct emit *e = c->e;
@@ -368,7 +173,7 @@ static void row_of_taps(struct conv_emitter *c, const struct conv_run *r, const 
 
 /* ---- */
 
-/* Does a pixel of the tile lie COLUMN to the right of the tile's first under some tap? */
+/* Does some tap of some pixel of the tile read COLUMN, counted from the tile's first pixel? */
 static bool reads_column(const struct conv_params *p, const struct conv_run *r, int64_t column)
 {
     for (int i = 0; i < r->nspans; i++) {
@@ -403,7 +208,7 @@ static V widened_twos(struct conv_emitter *c, const struct conv_span *s, V in, V
     return to;
 }
 
-/* The pixels at IN that a tile reads under a row of taps, as f32 in row R of the scratch. */
+/* Converts the pixels at IN that a tile reads under a row of taps to f32, in row R of the scratch. */
 static V widened(struct conv_emitter *c, const struct conv_run *run, V in, int64_t r)
 {
     struct emit *e = c->e;
@@ -440,18 +245,18 @@ static void span(struct conv_emitter *c, const V *rows, V wp, const struct conv_
             ip[r] = e_at_d(e, c->read_dtype, ip[r], e_muli(e, taps.iv, p->kw.step * p->in.w));
         wp = e_at_d(e, c->weight_dtype, wp, e_muli(e, taps.iv, p->kw.wstep * p->weight_kw));
     }
-    prefetch_next(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
+    conv_prefetch_weights(c, tap_loop ? e_addi(e, taps.iv, s->first) : e_int(e, s->first));
     int64_t channels = p->depthwise ? 1 : flat ? p->ic * s->count : p->ic;
     if (p->depthwise) step_depthwise(c, ip[0], wp, s->from, s->to, acc);
     else if (channels == c->unroll) {
-        prefetch_pixels(c, e_int(e, 0), 1, width);
+        conv_prefetch_pixels(c, e_int(e, 0), 1, width);
         step(c, ip, wp, s->from, s->to, width, acc);
     } else {
         loop_begin_once(e, &chans, e_int(e, 0), e_int(e, channels), c->unroll, (int)nacc, acc);
         memcpy(acc, chans.phi, (size_t)nacc * sizeof *acc);
         for (int64_t r = 0; r < c->th; r++)
             ip[r] = e_at_d(e, c->read_dtype, ip[r], c->by_twos ? e_divi(e, chans.iv, 2) : e_muli(e, chans.iv, p->in.c));
-        prefetch_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
+        conv_prefetch_pixels(c, e_divi(e, chans.iv, c->unroll), channels / c->unroll, width);
         step(c, ip, e_at_d(e, c->weight_dtype, wp, e_muli(e, chans.iv, e->v)), s->from, s->to, width, acc);
         loop_end(e, &chans, acc);
         memcpy(acc, chans.out, (size_t)nacc * sizeof *acc);
@@ -502,33 +307,6 @@ static void row_pair(struct conv_emitter *c, V in_row, V in, V zeros, V *ip)
     }
 }
 
-static enum dtype operand_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.operand[k].dtype; }
-static enum dtype result_dtype(const struct conv_params *p, int k) { return (enum dtype)p->body.dtype[k]; }
-
-/* What the body will read beside the sums, and where the results go: a share of the tile's lines with each input block,
-   so that they come while the products keep the core busy. (A burst at the tile's end would wait for its lines, of
-   which a core has 16 in flight.) */
-static void prefetch_body_operands(struct conv_emitter *c, const struct conv_run *r, V x, V ib)
-{
-    struct emit *e = c->e;
-    const struct conv_params *p = c->p;
-    int full = 0;
-    for (int k = 0; k < p->body.noperands; k++) full += p->body.operand[k].shape == OPERAND_FULL;
-    if (!full || p->by_sample || p->icb < 2) return;
-    int64_t pixels = c->th * r->width, share = div_up(pixels, p->icb);
-    V row = e_muli(e, e_addi(e, e_muli(e, c->row, p->os_h), p->y0), p->out.h);
-    V at = e_add(e, row, e_muli(e, e_addi(e, e_muli(e, e_add(e, x, e_muli(e, ib, share)), p->os_w), p->x0), p->out.w));
-    for (int64_t o = 0; o < p->ov; o++)
-        for (int64_t i = 0; i < share; i++) {
-            V pixel = e_addi(e, at, o * p->out.cb + i * p->os_w * p->out.w);
-            for (int k = 0; k < p->body.noperands; k++)
-                if (p->body.operand[k].shape == OPERAND_FULL)
-                    e_prefetch(e, e_at_d(e, operand_dtype(p, k), c->operand[k], pixel));
-            for (int k = 0; k < p->body.nout; k++)
-                e_prefetch_write(e, e_at_d(e, result_dtype(p, k), c->result[k], pixel));
-        }
-}
-
 /* A tile's place in the image, and the rows of taps that it reads. */
 struct tile_place {
     const struct conv_run *run;
@@ -549,7 +327,7 @@ static void add_rows(struct conv_emitter *c, const struct tile_place *t, V in, V
         memcpy(acc, rows.phi, (size_t)nacc * sizeof *acc);
         k = rows.iv;
     }
-    aim_ahead(c, c->ib, k);
+    conv_aim_weights(c, c->ib, k);
     V in_row = e_add(e, t->base, e_muli(e, k, p->kh.step)),
       ip[MAX_TH] = {e_at_d(e, c->in_dtype, in, e_muli(e, in_row, p->in.h))};
     if (c->th > 1) row_pair(c, in_row, in, e_at_d(e, c->in_dtype, e->scratch, t->first), ip);
@@ -582,7 +360,7 @@ static void add_block(struct conv_emitter *c, const struct tile_place *t, V ib, 
     struct emit *e = c->e;
     const struct conv_params *p = c->p;
     c->ib = ib;
-    prefetch_body_operands(c, t->run, t->x, ib);
+    conv_prefetch_body(c, t->run, t->x, ib);
     V in_block = p->segments.count > 1
                      ? e_at_d(e, c->in_dtype, segments_plane(e, &p->segments, &p->in, c->segment, ib).at, t->first)
                      : NULL;
@@ -642,7 +420,7 @@ static void tile_sum(struct conv_emitter *c, const struct conv_run *r, V x, V ba
     if (r->nspans == 0 || p->kh.count == 0) return;
     V first = e_addi(e, e_muli(e, x, p->is_w * p->in.w), p->kw.base * p->in.w);
     struct tile_place t = {r, x, base, k0, k1, first, e_at_d(e, c->in_dtype, c->in, first)};
-    if (prefetches_pixels(c)) aim_pixels(c, r, x);
+    if (conv_prefetches_pixels(c)) conv_aim_pixels(c, r, x);
     if (c->total) add_chains(c, &t, acc);
     else add_blocks(c, &t, e_int(e, 0), e_int(e, p->icb), acc);
 }
@@ -656,7 +434,7 @@ static void store_pixel(struct conv_emitter *c, const struct conv_run *r, int64_
     const struct conv_params *p = c->p;
     int64_t t = i % r->width;
     for (int k = 0; k < p->body.nout; k++) {
-        const enum dtype dt = result_dtype(p, k);
+        const enum dtype dt = conv_result_dtype(p, k);
         bool two = dtype_group(dt) == 2 && p->os_w == 1 && p->out.w == e->v;
         V to = e_ati_d(e, dt, e_at_d(e, dt, c->result[k], at), offset - (two && t % 2 ? p->out.w : 0));
         if (two && t % 2) e_store_two(e, dt, held[k], result[k], to);
@@ -682,9 +460,9 @@ static void tile_store(struct conv_emitter *c, const struct conv_run *r, V x, V 
             V full[MAX_BODY_OPERANDS] = {0}, result[MAX_OUTS], term[MAX_SUMS][2];
             for (int k = 0; k < p->body.noperands; k++)
                 if (p->body.operand[k].shape == OPERAND_FULL)
-                    full[k] = e_load_vd(e, operand_dtype(p, k),
-                                        e_ati_d(e, operand_dtype(p, k),
-                                                e_at_d(e, operand_dtype(p, k), c->operand[k], at), offset));
+                    full[k] = e_load_vd(e, conv_operand_dtype(p, k),
+                                        e_ati_d(e, conv_operand_dtype(p, k),
+                                                e_at_d(e, conv_operand_dtype(p, k), c->operand[k], at), offset));
             body_apply_sums(e, &c->state[o], &acc[o * c->th * r->width + i], full, c->lanes[o], result, term);
             store_pixel(c, r, i, at, offset, result, held);
             if (i == 0) sums_tile_shift(&c->sums, &t, term);
@@ -737,7 +515,7 @@ static void tile_row(struct conv_emitter *c, V y, int64_t th)
     }
 }
 
-/* Dense layers: columns are samples; tiles that begin past the last real one are left out. */
+/* Dense layers: columns are samples. Tiles beyond the last sample of the run are skipped. */
 static void tile_samples(struct conv_emitter *c, V first, V last)
 {
     struct emit *e = c->e;
@@ -785,10 +563,11 @@ static void open_task(struct conv_emitter *c, V og, V n)
     c->weight = e_at_d(e, c->weight_dtype, e_arg(e, 1), weights);
     V at = e_add(e, e_muli(e, n, p->out.n), e_muli(e, c->ob, p->out.cb));
     for (int k = 0; k < p->body.nout; k++)
-        c->result[k] = e_at_d(e, result_dtype(p, k), e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
+        c->result[k] = e_at_d(e, conv_result_dtype(p, k), e_arg(e, k == 0 ? 2 : 2 + p->body.noperands + k), at);
     for (int k = 0; k < p->body.noperands; k++) {
         c->operand[k] = e_arg(e, 3 + k);
-        if (p->body.operand[k].shape == OPERAND_FULL) c->operand[k] = e_at_d(e, operand_dtype(p, k), c->operand[k], at);
+        if (p->body.operand[k].shape == OPERAND_FULL)
+            c->operand[k] = e_at_d(e, conv_operand_dtype(p, k), c->operand[k], at);
     }
     begin_bodies(c);
 }
@@ -806,20 +585,20 @@ static void decode_task(struct conv_emitter *c, V task, V *og, V *n, V *chunk)
     } else if (p->images) {
         V block = e_divi(e, task, groups * p->chunks * p->images), first = e_muli(e, block, p->images);
         V images = e_min(e, e_int(e, p->images), e_sub(e, e_run_n(e), first)), each = e_muli(e, images, p->chunks);
-        V within = e_sub(e, task, e_muli(e, block, groups * p->chunks * p->images)), rest = e_rem(e, within, each);
+        V within = e_sub(e, task, e_muli(e, block, groups * p->chunks * p->images)), outer = e_rem(e, within, each);
         *og = e_div(e, within, each);
-        *n = e_add(e, first, e_divi(e, rest, p->chunks));
-        *chunk = e_remi(e, rest, p->chunks);
+        *n = e_add(e, first, e_divi(e, outer, p->chunks));
+        *chunk = e_remi(e, outer, p->chunks);
         c->last_image = e_cmp(e, LLVMIntEQ, e_sub(e, *n, first), e_addi(e, images, -1));
     } else {
         *og = e_remi(e, task, groups);
-        V rest = e_divi(e, task, groups);
-        *n = e_divi(e, rest, p->chunks);
-        *chunk = e_remi(e, rest, p->chunks);
+        V outer = e_divi(e, task, groups);
+        *n = e_divi(e, outer, p->chunks);
+        *chunk = e_remi(e, outer, p->chunks);
     }
 }
 
-/* A row of zeros, for the tiles of two rows whose taps reach out of the image with one of them. */
+/* Writes the row of zeros. Tiles of two rows read it where one of their rows is outside the image. */
 static void zero_row(struct conv_emitter *c)
 {
     struct emit *e = c->e;

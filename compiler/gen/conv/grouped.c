@@ -232,8 +232,8 @@ static void grouped_emit(struct emit *e, const void *params)
     struct loop tasks, ys;
     sums_open(e, &c.sums, &p->body, 1);
     loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL);
-    V chunk = e_remi(e, tasks.iv, chunks), rest = e_divi(e, tasks.iv, chunks), cb = e_remi(e, rest, blocks),
-      n = e_divi(e, rest, blocks), y = e_muli(e, chunk, p->chunk);
+    V chunk = e_remi(e, tasks.iv, chunks), outer = e_divi(e, tasks.iv, chunks), cb = e_remi(e, outer, blocks),
+      n = e_divi(e, outer, blocks), y = e_muli(e, chunk, p->chunk);
     open_task(e, &c, n, cb);
     sums_clear(e, &c.sums, 1);
     loop_begin_once(e, &ys, y, e_min(e, e_addi(e, y, p->chunk), e_int(e, rows)), 1, 0, NULL);

@@ -100,16 +100,16 @@ static void fill_zero(struct emit *e, const struct window *c, V row, V from, V t
 static void copy_columns(struct emit *e, const struct window *c, V row)
 {
     enum { UNROLL = 4 };
-    struct loop l, rest;
+    struct loop l, tail;
     V x[UNROLL], from = c->t[W_W0], to = c->t[W_W1];
     V middle = e_add(e, from, e_muli(e, e_divi(e, e_sub(e, to, from), UNROLL), UNROLL));
     loop_begin(e, &l, from, middle, UNROLL, 0, NULL);
     for (int i = 0; i < UNROLL; i++) x[i] = load_window(e, c, e_add(e, e_addi(e, l.iv, i), c->t[W_DW]));
     for (int i = 0; i < UNROLL; i++) store_lanes(e, c, x[i], row, e_addi(e, l.iv, i));
     loop_end(e, &l, NULL);
-    loop_begin(e, &rest, middle, to, 1, 0, NULL);
-    store_lanes(e, c, load_window(e, c, e_add(e, rest.iv, c->t[W_DW])), row, rest.iv);
-    loop_end(e, &rest, NULL);
+    loop_begin(e, &tail, middle, to, 1, 0, NULL);
+    store_lanes(e, c, load_window(e, c, e_add(e, tail.iv, c->t[W_DW])), row, tail.iv);
+    loop_end(e, &tail, NULL);
 }
 
 static V within(struct emit *e, V x, V from, V to)
@@ -325,7 +325,7 @@ struct resize_params {
 enum { Z_ROWS, Z_WIDTH, Z_PLANE, Z_ENTRIES };
 struct axis_tap {
     int64_t low, high;
-    float weight, rest;
+    float weight, complement;
 };
 
 static struct axis_tap *axis_taps(struct arena *a, const struct node *n, int64_t in, int64_t out, int64_t unit)
@@ -340,7 +340,7 @@ static struct axis_tap *axis_taps(struct arena *a, const struct node *n, int64_t
 }
 
 struct tap_values {
-    V low, high, weight, rest;
+    V low, high, weight, complement;
 };
 
 static struct tap_values load_tap(struct emit *e, V table, V i)
@@ -349,14 +349,14 @@ static struct tap_values load_tap(struct emit *e, V table, V i)
     struct tap_values t = {.low = e_load_t(e, e->i64, p, 8),
                            .high = e_load_t(e, e->i64, e_at_bytes(e, p, e_int(e, 8)), 8)};
     t.weight = e_splat(e, e_load(e, e_at_bytes(e, p, e_int(e, 16))));
-    t.rest = e_splat(e, e_load(e, e_at_bytes(e, p, e_int(e, 20))));
+    t.complement = e_splat(e, e_load(e, e_at_bytes(e, p, e_int(e, 20))));
     return t;
 }
 
 static V mix(struct emit *e, enum dtype dt, V row, const struct tap_values *u)
 {
     V low = e_load_vd(e, dt, e_at_d(e, dt, row, u->low)), high = e_load_vd(e, dt, e_at_d(e, dt, row, u->high));
-    return e_fma(e, high, u->weight, e_fmul(e, low, u->rest));
+    return e_fma(e, high, u->weight, e_fmul(e, low, u->complement));
 }
 
 static void emit_resize(struct emit *e, const void *params)
@@ -373,7 +373,7 @@ static void emit_resize(struct emit *e, const void *params)
     V low = e_at_d(e, dt, base, v.low), high = e_at_d(e, dt, base, v.high);
     loop_begin_once(e, &l, e_int(e, 0), width, 1, 0, NULL);
     struct tap_values u = load_tap(e, col_taps, l.iv);
-    V r = p->bilinear ? e_fma(e, mix(e, dt, high, &u), v.weight, e_fmul(e, mix(e, dt, low, &u), v.rest))
+    V r = p->bilinear ? e_fma(e, mix(e, dt, high, &u), v.weight, e_fmul(e, mix(e, dt, low, &u), v.complement))
                       : e_load_vd(e, dt, e_at_d(e, dt, low, u.low));
     store_at(e, p->to, r, to, l.iv);
     loop_end(e, &l, NULL);

@@ -418,7 +418,7 @@ static void emit_pixels(struct emit *e, const void *params)
     int64_t chunks = div_up(p->pixels, p->chunk), bytes = (int64_t)dtype_bytes(dt);
     V src = e_arg(e, 0), dst = e_arg(e, 1), whole_lanes = e_local(e, p->channels);
     struct loop task, blocks;
-    struct branch rest;
+    struct branch tail;
     loop_begin(e, &task, e->begin, e->end, 1, 0, NULL);
     V image = e_muli(e, e_divi(e, task.iv, chunks), p->channels * p->pixels),
       first = e_muli(e, e_remi(e, task.iv, chunks), p->chunk);
@@ -428,11 +428,11 @@ static void emit_pixels(struct emit *e, const void *params)
     pixels_block(e, p, e_at(e, from, blocks.iv), e_at_d(e, dt, to, e_muli(e, blocks.iv, p->channels)), NULL);
     loop_end(e, &blocks, NULL);
     V count = e_sub(e, last, whole);
-    if_begin(e, &rest, e_cmp(e, LLVMIntSGT, count, e_int(e, 0)));
+    if_begin(e, &tail, e_cmp(e, LLVMIntSGT, count, e_int(e, 0)));
     pixels_block(e, p, e_at(e, from, whole), whole_lanes, count);
     LLVMBuildMemCpy(e->b, e_at_d(e, dt, to, e_muli(e, whole, p->channels)), (unsigned)bytes, whole_lanes,
                     (unsigned)bytes, e_muli(e, count, bytes * p->channels));
-    if_end(e, &rest);
+    if_end(e, &tail);
     loop_end(e, &task, NULL);
 }
 

@@ -118,16 +118,16 @@ static void emit_select(struct emit *e, const void *params)
 {
     const struct select_params *p = params;
     V score = e_arg(e, 0), count = e_arg(e, 1), index = e_arg(e, 2), zero = e_int(e, 0);
-    struct loop l, rest;
+    struct loop l, tail;
     loop_begin_once(e, &l, zero, e_run_n(e), 1, 1, &zero);
     V x = e_load(e, e_at(e, score, e_muli(e, l.iv, p->stride)));
     V chosen = e_fcmp(e, p->below ? LLVMRealOLT : LLVMRealOGE, x, e_f32(e, p->threshold));
     store_i64(e, l.iv, index, l.phi[0]); /* the next one overwrites it unless it is chosen */
     V next = e_add(e, l.phi[0], e_select(e, chosen, e_int(e, 1), zero));
     loop_end(e, &l, &next);
-    loop_begin(e, &rest, l.out[0], e_int(e, p->capacity), 1, 0, NULL);
-    store_i64(e, zero, index, rest.iv);
-    loop_end(e, &rest, NULL);
+    loop_begin(e, &tail, l.out[0], e_int(e, p->capacity), 1, 0, NULL);
+    store_i64(e, zero, index, tail.iv);
+    loop_end(e, &tail, NULL);
     store_i64(e, l.out[0], count, zero);
 }
 

@@ -45,8 +45,8 @@ V e_exp(struct emit *e, V x)
     r = e_fma(e, kf, e_splatc(e, 2.12194440e-4), r);
     V p = e_fma(e, horner(e, r, c, 6), e_fmul(e, r, r), r);
     p = e_fadd(e, p, e_splatc(e, 1));
-    V half = LLVMBuildAShr(e->b, k, splat_i32(e, 1), ""), rest = LLVMBuildSub(e->b, k, half, "");
-    return e_fmul(e, e_fmul(e, p, power_of_two(e, half)), power_of_two(e, rest));
+    V half = LLVMBuildAShr(e->b, k, splat_i32(e, 1), ""), other = LLVMBuildSub(e->b, k, half, "");
+    return e_fmul(e, e_fmul(e, p, power_of_two(e, half)), power_of_two(e, other));
 }
 
 /* ln(m·2^k) = k·ln2 + ln(1 + f), f = m − 1, m in [√½, √2) */

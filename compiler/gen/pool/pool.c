@@ -439,17 +439,17 @@ static V plane_vector(struct emit *e, const struct global_params *p, V base, V a
 static V plane_sum(struct emit *e, const struct global_params *p, V base, V count)
 {
     enum { A = PLANE_CHAINS };
-    struct loop l, rest;
+    struct loop l, tail;
     V acc[A];
     for (int i = 0; i < A; i++) acc[i] = p->wide ? e_double(e, e_zero(e)) : e_zero(e);
     V middle = e_muli(e, e_divi(e, count, A), A);
     loop_begin(e, &l, e_int(e, 0), middle, A, A, acc);
     for (int i = 0; i < A; i++) acc[i] = e_fadd(e, l.phi[i], plane_vector(e, p, base, l.iv, i));
     loop_end(e, &l, acc);
-    loop_begin(e, &rest, middle, count, 1, 1, l.out);
-    acc[0] = e_fadd(e, rest.phi[0], plane_vector(e, p, base, rest.iv, 0));
-    loop_end(e, &rest, acc);
-    V sum = e_fadd(e, e_fadd(e, rest.out[0], l.out[1]), e_fadd(e, l.out[2], l.out[3]));
+    loop_begin(e, &tail, middle, count, 1, 1, l.out);
+    acc[0] = e_fadd(e, tail.phi[0], plane_vector(e, p, base, tail.iv, 0));
+    loop_end(e, &tail, acc);
+    V sum = e_fadd(e, e_fadd(e, tail.out[0], l.out[1]), e_fadd(e, l.out[2], l.out[3]));
     return p->wide ? e_single(e, sum) : sum;
 }
 

@@ -60,14 +60,14 @@ static void sum_run(struct emit *e, V from, V to, int nsums, add_fn *add, const 
     memcpy(acc, l.phi, sizeof *acc * (size_t)(A * nsums));
     for (int a = 0; a < A; a++) add(e, cx, e_addi(e, l.iv, a), &acc[a * nsums]);
     loop_end(e, &l, acc);
-    struct loop rest;
-    loop_begin(e, &rest, middle, to, 1, nsums, l.out);
-    memcpy(acc, rest.phi, sizeof *acc * (size_t)nsums);
-    add(e, cx, rest.iv, acc);
-    loop_end(e, &rest, acc);
+    struct loop tail;
+    loop_begin(e, &tail, middle, to, 1, nsums, l.out);
+    memcpy(acc, tail.phi, sizeof *acc * (size_t)nsums);
+    add(e, cx, tail.iv, acc);
+    loop_end(e, &tail, acc);
     for (int k = 0; k < nsums; k++)
         sum[k] =
-            e_fadd(e, e_fadd(e, rest.out[k], l.out[nsums + k]), e_fadd(e, l.out[2 * nsums + k], l.out[3 * nsums + k]));
+            e_fadd(e, e_fadd(e, tail.out[k], l.out[nsums + k]), e_fadd(e, l.out[2 * nsums + k], l.out[3 * nsums + k]));
 }
 
 struct plane {

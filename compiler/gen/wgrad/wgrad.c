@@ -232,8 +232,8 @@ static void images(struct wgrad_emitter *c, V partial, V n)
 
 struct wgrad_task wgrad_task_of(struct emit *e, const struct wgrad_params *p, V number, V partials)
 {
-    V in = e_remi(e, number, p->ib_chunks), rest = e_divi(e, number, p->ib_chunks);
-    V out = e_remi(e, rest, p->og_chunks), partial = e_divi(e, rest, p->og_chunks);
+    V in = e_remi(e, number, p->ib_chunks), outer = e_divi(e, number, p->ib_chunks);
+    V out = e_remi(e, outer, p->og_chunks), partial = e_divi(e, outer, p->og_chunks);
     V ib0 = e_muli(e, in, p->ib_chunk), ib1 = e_min(e, e_addi(e, ib0, p->ib_chunk), e_int(e, p->icb));
     V og0 = e_muli(e, out, p->og_chunk), og1 = e_min(e, e_addi(e, og0, p->og_chunk), e_int(e, p->ocb / p->ov));
     return (struct wgrad_task){partial, e_at(e, partials, e_muli(e, partial, p->partial_floats)), ib0, ib1, og0, og1};
@@ -302,8 +302,8 @@ static void depthwise_emit(struct emit *e, const void *params)
     c.pixel_x = e_int(e, p->stride[1] * p->x.w);
     c.pixel_y = e_int(e, p->dy.w);
     loop_begin(e, &tasks, e->begin, e->end, 1, 0, NULL); /* (partial, channel block, tap) */
-    V tap = e_remi(e, tasks.iv, taps), rest = e_divi(e, tasks.iv, taps), cb = e_remi(e, rest, p->ocb),
-      partial = e_divi(e, rest, p->ocb);
+    V tap = e_remi(e, tasks.iv, taps), outer = e_divi(e, tasks.iv, taps), cb = e_remi(e, outer, p->ocb),
+      partial = e_divi(e, outer, p->ocb);
     V kh = e_divi(e, tap, p->kernel[1]), kw = e_remi(e, tap, p->kernel[1]);
     struct wgrad_range y = wgrad_tap_range(e, p, 0, kh), w = wgrad_tap_range(e, p, 1, kw);
     V dy0 = e_addi(e, e_muli(e, kh, p->dilation[0]), -p->pad[0]),

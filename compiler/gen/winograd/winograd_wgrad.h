@@ -6,6 +6,7 @@
 #ifndef RNC_GEN_WINOGRAD_WINOGRAD_WGRAD_H
 #define RNC_GEN_WINOGRAD_WINOGRAD_WGRAD_H
 
+#include <llvm-c/Types.h>
 #include "gen/conv/conv.h"
 
 /* Fused: one step does all. Split: x, then dy is transformed into the workspace, then the products take both from
@@ -38,6 +39,12 @@ void lower_winograd_wgrad(struct lower *lo, const struct node *n);
    segments of x. Tasks: (partial, group of output blocks, group of input blocks), the last varying fastest; of an
    operand's transform (channel block, block of tiles). */
 void winograd_wgrad_emit(struct emit *e, const void *params);
+
+/* One-dimensional transforms on vectors (winograd_wgrad_1d.c): A takes W's m values to m + 2, Gᵀ takes m + 2 values to
+   three. The input and OUT must not overlap. */
+struct rnc_winograd;
+void winograd_gradient_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *d, LLVMValueRef *out);
+void winograd_weight_back_1d(struct emit *e, const struct rnc_winograd *w, LLVMValueRef const *s, LLVMValueRef *out);
 
 /* Floats of scratch. */
 int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v);

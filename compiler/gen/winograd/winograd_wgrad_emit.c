@@ -77,53 +77,6 @@ int64_t winograd_wgrad_scratch(const struct winograd_wgrad_params *p, int64_t v)
 
 static bool has_cut(const struct winograd_wgrad_params *p) { return p->cut_y || p->cut_x; }
 
-/* ---- one-dimensional transforms that only the gradient has */
-
-static V times(struct emit *e, V x, double c) { return c == 1 ? x : e_fmul(e, x, e_splatc(e, c)); }
-static V add_times(struct emit *e, V sum, double c, V x)
-{
-    return c == 1 ? e_fadd(e, sum, x) : e_fma(e, x, e_splatc(e, c), sum);
-}
-
-/* A: m values of dY become m + 2. For the points ±a the odd part is a times Σ a^(r−1) d[r], added once and subtracted
-   once. */
-static void gradient_1d(struct emit *e, const struct rnc_winograd *w, const V *d, V *out)
-{
-    int last = w->tile - 1;
-    if (w->first) out[0] = d[0];
-    out[last] = d[w->m - 1];
-    for (int k = w->first; k < last; k += 2) {
-        double a = w->at[1][k];
-        V even = d[0], odd = d[1];
-        for (int r = 2; r < w->m; r++) {
-            if (r % 2) odd = add_times(e, odd, w->at[r][k] / a, d[r]);
-            else even = add_times(e, even, w->at[r][k], d[r]);
-        }
-        out[k] = add_times(e, even, a, odd);
-        out[k + 1] = a == 1 ? e_fsub(e, even, odd) : add_times(e, even, -a, odd);
-    }
-}
-
-/* SUM (NULL: 0) + c · x. */
-static V plus_times(struct emit *e, V sum, double c, V x) { return sum ? add_times(e, sum, c, x) : times(e, x, c); }
-
-/* Gᵀ: m + 2 values become three. The rows of G for ±a agree in their first and last number and differ in the sign of
-   the middle one, or the other way round. */
-static void weight_back_1d(struct emit *e, const struct rnc_winograd *w, const V *s, V *out)
-{
-    int last = w->tile - 1;
-    out[0] = w->first ? times(e, s[0], w->g[0][0]) : NULL;
-    out[1] = NULL;
-    out[2] = s[last];
-    for (int k = w->first; k < last; k += 2) {
-        V sum = e_fadd(e, s[k], s[k + 1]), difference = e_fsub(e, s[k], s[k + 1]);
-        bool agree = w->g[k][0] == w->g[k + 1][0];
-        out[0] = plus_times(e, out[0], w->g[k][0], agree ? sum : difference);
-        out[1] = plus_times(e, out[1], w->g[k][1], agree ? difference : sum);
-        out[2] = add_times(e, out[2], w->g[k][2], agree ? sum : difference);
-    }
-}
-
 /* ---- operands */
 
 /* SIZE² pixels from (y, x). Those outside the image are zeros: their rows are read from a row of zero pixels, their
@@ -309,7 +262,7 @@ static struct operand operand_dy(const struct wino *c)
         .w = p->ow,
         .stride = d_stride(p, c->e->v),
         .size = c->w->m,
-        .transform = gradient_1d,
+        .transform = winograd_gradient_1d,
         .pre = &p->pre_dy,
     };
 }
@@ -563,12 +516,12 @@ static void weights_back(struct wino *c, V sums, V dw)
     for (int j = 0; j < tile; j++) {
         V s[T], column[3];
         for (int i = 0; i < tile; i++) s[i] = e_load_va(e, e_ati(e, sums, (i * tile + j) * point));
-        weight_back_1d(e, c->w, s, column);
+        winograd_weight_back_1d(e, c->w, s, column);
         for (int i = 0; i < 3; i++) t[i][j] = column[i];
     }
     for (int i = 0; i < 3; i++) {
         V row[3];
-        weight_back_1d(e, c->w, t[i], row);
+        winograd_weight_back_1d(e, c->w, t[i], row);
         for (int j = 0; j < 3; j++) e_store_va(e, row[j], e_ati(e, dw, (i * 3 + j) * e->v * e->v));
     }
 }
@@ -624,10 +577,10 @@ static struct task task_of(struct wino *c, V number)
     struct emit *e = c->e;
     const struct winograd_wgrad_params *p = c->p;
     int64_t units = p->og / p->ov, block = 9 * (int64_t)e->v * e->v;
-    V igroup = e_remi(e, number, p->igroups), rest = e_divi(e, number, p->igroups),
-      ogroup = e_remi(e, rest, p->ogroups);
+    V igroup = e_remi(e, number, p->igroups), outer = e_divi(e, number, p->igroups),
+      ogroup = e_remi(e, outer, p->ogroups);
     V ib = e_muli(e, igroup, p->ig), ob = e_muli(e, ogroup, p->og);
-    struct task r = {.partial = e_divi(e, rest, p->ogroups), .igroup = igroup, .ogroup = ogroup, .x = ib, .dy = ob};
+    struct task r = {.partial = e_divi(e, outer, p->ogroups), .igroup = igroup, .ogroup = ogroup, .x = ib, .dy = ob};
     r.dw =
         e_at(e, c->dw,
              e_add(e, e_muli(e, r.partial, p->partial_floats), e_muli(e, e_add(e, e_muli(e, ob, p->icb), ib), block)));
