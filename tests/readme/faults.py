@@ -10,6 +10,8 @@ CASES = [
     ("another number", "```\n$ echo 12 files\n13 files\n```\n", "$ echo 12"),
     ("an output with a language", "<!-- test: output echo b -->\n```c\na\n```\n", "$ echo b"),
     ("another file", "<!-- test: file = LICENSE -->\n```text\nno licence\n```\n", "is not what LICENSE ends with"),
+    ("a block that shows no line", "```\n$ echo one\n…\n```\n", "$ echo one"),
+    ("a setup that fails", "<!-- test: setup false -->\n```\n$ true\n```\n", "setup false"),
     ("nothing checks it", "```\nwords\n```\n", "nothing checks"),
     ("no such file", "[a](b.md)\n", "there is no /"),
     ("no such heading", "# One\n\n[a](#two)\n", "no such heading"),

@@ -1,7 +1,7 @@
 """Checks the Markdown pages of the repository: see README.md beside this file."""
 
 import difflib, os, re, subprocess, sys, tempfile
-from compare import match, rewrite
+from compare import any_lines, match, rewrite
 from markdown import anchors, blocks, links, prose
 
 ROOT = os.getcwd()
@@ -70,7 +70,7 @@ class Page:
         got = self.shell(command)
         if bless:
             shown = rewrite(shown, got, block.vary, bless == "all")
-        ok = match(shown, got, block.vary) is not None
+        ok = match(shown, got, block.vary) is not None and not (shown and all(map(any_lines, shown)))
         self.check(ok, f":{block.begin + 1}: $ {command}")
         if not ok:
             for line in difflib.unified_diff(shown, got, "shown", "printed", n=1, lineterm=""):
@@ -101,7 +101,7 @@ class Page:
         if missing:
             return self.skipped.add(f"{self.path}: its blocks that need {', '.join(missing)}")
         for command in block.setup:
-            self.shell(command)
+            self.check(self.shell(command + " && echo done")[-1:] == ["done"], f":{block.begin + 1}: setup {command}")
         text = "\n".join(block.lines) + "\n"
         if block.file:
             with open(os.path.join(self.work, block.file), "w") as f:
