@@ -22,6 +22,7 @@
 #include "tests/support/compiled.h"
 #include "tests/support/opcase.h"
 #include "tests/support/choice.h"
+#include "tests/support/printed.h"
 
 struct mode {
     const char *name;
@@ -135,18 +136,6 @@ static void fill(const void *ctx, struct eval *e)
 
 /* ---- one network in one mode */
 
-static const char *diagnostics(struct arena *a, struct diags *d)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    diags_print(d, f, false);
-    fclose(f);
-    const char *copy = arena_strdup(a, text);
-    free(text);
-    return copy;
-}
-
 static bool differentiate(struct graph *g, struct diags *d, const struct testing *t, const struct mode *m)
 {
     struct pass_context c = {.arena = g->arena,
@@ -174,7 +163,7 @@ static const char *test(const struct testing *t, struct arena *a, const struct n
     struct spec *s = spec_load(a, d, net->path, &(struct spec_options){.params = net->params, .nparams = net->nparams});
     bool train = m->optimizer != NULL;
     struct graph *g = s ? build_graph(a, d, s, &(struct build_options){.batch = m->batch, .losses = train}) : NULL;
-    if (!g || (train && !differentiate(g, d, t, m))) return diagnostics(a, d);
+    if (!g || (train && !differentiate(g, d, t, m))) return printed_diagnostics(a, d, false);
     if (t->ir) print_graph(g);
     double slack = net->slack > 0 ? net->slack : 1;
     struct ref_run runs[2];

@@ -15,7 +15,7 @@ ln -s "$rnc" "$links/rnc"
 export rnc root PATH=$links:$PWD/tests/support:$PATH
 export NO_COLOR=1 PYTHONPATH=$PWD/tests/support PYTHONDONTWRITEBYTECODE=1
 
-# split FILE FOLDER: the commands to FOLDER/commands, the input files to FOLDER/work, the expected output to
+# split FILE FOLDER: the commands to FOLDER/commands, the input files to FOLDER/files, the expected output to
 # FOLDER/want. Says what is
 # wrong with an ill-formed file.
 split() {
@@ -28,7 +28,7 @@ split() {
         if (name in seen) wrong("a second section \"" name "\"")
         if (name ~ /^\// || name ~ /(^|\/)\.\.(\/|$)/) wrong("the section \"" name "\" is outside the working folder")
         seen[name] = 1
-        out = name == "output" ? to "/want" : to "/work/" name
+        out = name == "output" ? to "/want" : to "/files/" name
         if (name ~ /\//) { folder = out; sub(/\/[^\/]*$/, "", folder); system("mkdir -p \"" folder "\"") }
         printf "" >out
         next
@@ -47,7 +47,7 @@ split() {
 one() {
     local file=$1 tmp status
     tmp=$(mktemp -d)
-    mkdir "$tmp/work"
+    mkdir "$tmp/files"
     here=$root/$(dirname "$file")
     export here
     [ "${BLESS:-}" = 1 ] && ! grep -q '^-- output --$' "$file" && echo '-- output --' >>"$file"
@@ -57,9 +57,9 @@ one() {
         return
     fi
     touch "$tmp/commands"
-    (cd "$tmp/work" && exec bash ../commands) >"$tmp/raw" 2>&1 </dev/null
+    (cd "$tmp/files" && exec bash ../commands) >"$tmp/raw" 2>&1 </dev/null
     status=$?
-    { sed "s|$tmp/work/||g; s|$tmp/work|.|g; s|$root/||g" "$tmp/raw"; echo "exit $status"; } >"$tmp/got"
+    { sed "s|$tmp/files/||g; s|$tmp/files|.|g; s|$root/||g" "$tmp/raw"; echo "exit $status"; } >"$tmp/got"
     if [ "${BLESS:-}" = 1 ] && ! cmp -s "$tmp/want" "$tmp/got"; then
         { sed '/^-- output --$/q' "$file"; cat "$tmp/got"; } >"$tmp/new" && cp "$tmp/new" "$file"
         cp "$tmp/got" "$tmp/want"

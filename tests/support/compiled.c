@@ -11,6 +11,7 @@
 #include "runtime/rt/fpstate.h"
 #include "runtime/rt/pack.h"
 #include "runtime/rt/pool.h"
+#include "tests/support/printed.h"
 
 /* What one execution left: outputs and updated states, in plain form. */
 struct result {
@@ -456,18 +457,6 @@ static void run_all(struct comparing *c)
     }
 }
 
-static const char *diagnostics(struct arena *a, struct diags *d)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    diags_print(d, f, false);
-    fclose(f);
-    const char *copy = arena_strdup(a, text);
-    free(text);
-    return copy;
-}
-
 /* TEST_IR=1: the planned graph on the standard error (TEST_ERRORS=1: the error of everything that is compared). */
 static void print_graph(struct graph *g)
 {
@@ -493,15 +482,16 @@ const char *compare_compiled(struct arena *a, const struct comparison_plan *plan
     struct gen_options options = {.target = *plan->target, .threads = 1};
     struct program *p = NULL;
     const char *rest = plan->dtype == DT_BF16 ? after_precision(plan->passes) : plan->passes;
-    if (!pass_run(g, &pc, arena_strndup(a, plan->passes, (size_t)(rest - plan->passes)))) return diagnostics(a, d);
+    if (!pass_run(g, &pc, arena_strndup(a, plan->passes, (size_t)(rest - plan->passes))))
+        return printed_diagnostics(a, d, false);
     if (plan->dtype == DT_BF16)
         c.graph = graph_clone(a, g); /* whose values keep their ids: what fills the plan's graph fills this one */
-    if (!pass_run(g, &pc, rest)) return diagnostics(a, d);
+    if (!pass_run(g, &pc, rest)) return printed_diagnostics(a, d, false);
     if (getenv("TEST_IR")) print_graph(g);
     p = gen_compile(g, &options, d);
     c.model = p ? program_load(p, d) : NULL;
     if (c.model) run_all(&c);
-    else c.error = diagnostics(a, d);
+    else c.error = printed_diagnostics(a, d, false);
     if (p) program_free(p);
     return c.error;
 }

@@ -98,39 +98,13 @@ static const struct rnc_tensor infer_tensors[] = {
     {"logits", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 2, .dim = {N, CLASSES}}, 0, 0},
     {"loss", RNC_ROLE_OUTPUT, 0, {0}, 0, {.rank = 0}, 1, 0}};
 struct rnc_node nodes[1] = {{.name = "fc", .op = "dense", .algorithm = "by hand"}};
-const struct rnc_model infer_model = {.abi = RNC_ABI_VERSION,
-                                      .sizes = RNC_SIZES,
-                                      .name = "hand",
-                                      .cpu = "any",
-                                      .lanes = 1,
-                                      .batch = N,
-                                      .steps = train_steps, /* but the update */
-                                      .nsteps = 2,
-                                      .tensors = infer_tensors,
-                                      .ntensors = 6,
-                                      .nodes = nodes,
-                                      .nnodes = 1,
-                                      .ninputs = 2,
-                                      .noutputs = 2,
-                                      .state_bytes = STATE,
-                                      .arena_bytes = N * CLASSES * 4 + N * 4};
-struct rnc_model train_model = {.abi = RNC_ABI_VERSION,
-                                .sizes = RNC_SIZES,
-                                .train = 1,
-                                .name = "hand",
-                                .cpu = "any",
-                                .lanes = 1,
-                                .batch = N,
-                                .steps = train_steps,
-                                .nsteps = 3,
-                                .tensors = tensors,
-                                .ntensors = 8,
-                                .nodes = nodes,
-                                .nnodes = 1,
-                                .ninputs = 2,
-                                .noutputs = 2,
-                                .state_bytes = STATE,
-                                .arena_bytes = N * CLASSES * 4 + N * 4};
+/* What both models have in common. */
+#define HAND_MODEL                                                                                        \
+    .abi = RNC_ABI_VERSION, .sizes = RNC_SIZES, .name = "hand", .cpu = "any", .lanes = 1, .batch = N,     \
+    .steps = train_steps, .nodes = nodes, .nnodes = 1, .ninputs = 2, .noutputs = 2, .state_bytes = STATE, \
+    .arena_bytes = N * CLASSES * 4 + N * 4
+const struct rnc_model infer_model = {HAND_MODEL, .nsteps = 2 /* no update */, .tensors = infer_tensors, .ntensors = 6};
+struct rnc_model train_model = {HAND_MODEL, .train = 1, .nsteps = 3, .tensors = tensors, .ntensors = 8};
 
 struct rnc_port ports[2] = {{.name = "image", .dtype = RNC_F32, .rank = 3, .dim = {1, 20, 20}, .ignore = -1},
                             {.name = "label", .target = true, .dtype = RNC_I64, .classes = CLASSES, .ignore = -1}};

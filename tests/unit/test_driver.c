@@ -14,6 +14,7 @@
 #include "driver/verify.h"
 #include "ir/text.h"
 #include "runtime/rt/pack.h"
+#include "tests/support/printed.h"
 
 static const char net[] = "rnc: 1\n"
                           "model: small\n"
@@ -124,19 +125,6 @@ static void rows_that_fail(void **state)
     driver_free(d);
 }
 
-static const char *shown(struct driver *d)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *f = open_memstream(&text, &size);
-    assert_non_null(f);
-    diags_print(d->diags, f, false);
-    fclose(f);
-    const char *copy = arena_strdup(d->arena, text);
-    free(text);
-    return copy;
-}
-
 static void errors_are_diagnostics(void **state)
 {
     (void)state;
@@ -146,7 +134,7 @@ static void errors_are_diagnostics(void **state)
                               "  - conv2d: {out: 8, kernle: 3}\noutputs: [logits]\n";
     const struct spec *none = driver_load_text(d, "bad.yaml", bad, strlen(bad), NULL),
                       *missing = driver_load(d, "no/such/spec", NULL);
-    const char *text = shown(d);
+    const char *text = printed_diagnostics(d->arena, d->diags, false);
     struct driver *e = driver_new();
     const struct spec *s = load(e);
     struct built b;
@@ -154,7 +142,7 @@ static void errors_are_diagnostics(void **state)
     struct open_options weights = {.weights = "no/such/weights"};
     struct session run;
     bool opened = s && driver_compile(e, s, &(struct model_options){0}, &b) && driver_open(e, &b, &weights, &run);
-    const char *others = shown(e);
+    const char *others = printed_diagnostics(e->arena, e->diags, false);
     long printed = watch_end(&w);
     assert_int_equal(printed, 0);
     assert_null(none);

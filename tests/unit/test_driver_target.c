@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "driver/driver.h"
+#include "tests/support/printed.h"
 
 static const char net[] = "rnc: 1\n"
                           "model: small\n"
@@ -18,19 +19,6 @@ static const char net[] = "rnc: 1\n"
                           "outputs: [y]\n";
 
 static struct spec *load(struct driver *d) { return driver_load_text(d, "net.yaml", net, strlen(net), NULL); }
-
-static const char *shown(struct driver *d)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    assert_non_null(out);
-    diags_print(d->diags, out, false);
-    fclose(out);
-    const char *copy = arena_printf(d->arena, "%s", text);
-    free(text);
-    return copy;
-}
 
 static void another_machine_then_this_one(void **state)
 {
@@ -46,7 +34,7 @@ static void another_machine_then_this_one(void **state)
     size_t size = 0;
     assert_non_null(s);
     assert_false(driver_compile(d, s, &(struct model_options){0}, &b));
-    assert_non_null(strstr(shown(d), "cannot run on this machine"));
+    assert_non_null(strstr(printed_diagnostics(d->arena, d->diags, false), "cannot run on this machine"));
     assert_true(driver_generate(d, &b, &(struct generate_options){.object = true, .unlinked = true}));
     assert_non_null(program_object(b.program, &size));
     assert_true(size > 1000);
@@ -57,7 +45,7 @@ static void another_machine_then_this_one(void **state)
     s = load(d);
     assert_non_null(s);
     assert_false(driver_compile(d, s, &(struct model_options){0}, &b));
-    assert_non_null(strstr(shown(d), "this process generates code for"));
+    assert_non_null(strstr(printed_diagnostics(d->arena, d->diags, false), "this process generates code for"));
     assert_null(b.program);
     driver_free(d);
 }
